@@ -1,0 +1,48 @@
+"""The error tree. Every class says what happened; every message says, with the value, what to do.
+
+`automl` (the command) prints the message of an `InvalidInput` and exits with 2; anything else is our fault and exits with 1.
+"""
+
+
+class AutoMLError(Exception):
+    """Root of all errors that the engine raises on purpose."""
+
+
+class InvalidInput(AutoMLError, ValueError):
+    """Something the user gave is wrong: a name, a value, a file, a combination of options. Nothing was written."""
+
+
+class InvalidCandidate(InvalidInput):
+    """A candidate's JSON does not describe a point of the space."""
+
+
+class InvalidSpace(InvalidInput):
+    """A space definition cannot be searched: no fields, a `build` that raises, a field with one value too few."""
+
+
+class StudyMismatch(InvalidInput):
+    """A study of this name exists with other settings; the message names each setting that differs."""
+
+
+class StudyBusy(InvalidInput):
+    """Another living process coordinates this study."""
+
+
+class StorageError(AutoMLError):
+    """The database failed in the middle of work; what was committed before stands."""
+
+
+class StorageRefused(InvalidInput):
+    """The database cannot be used at all: unreachable, not writable, not ours, damaged, or of an older schema."""
+
+
+class Unhashable(AutoMLError):
+    """A behaviour cannot be probed; its candidate is then keyed by its JSON, so that exact repeats are still found."""
+
+
+class WorkersUnavailable(InvalidInput):
+    """Ray cannot give the resources asked for."""
+
+
+class CandidateFailure(AutoMLError):
+    """The candidate itself is at fault: it raised at full size, or a metric is not finite. A fact about its class."""

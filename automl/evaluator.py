@@ -1,0 +1,157 @@
+"""The contract of evaluators, and the data that they are given.
+
+An evaluator turns a behaviour and its training settings into metrics. It never sees a strategy, a key or the cache.
+Evaluators are frozen dataclasses: their fields are their settings, and settings, name and version go into the context
+of every cached result, so that changing one never serves a stale figure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import xxhash
+
+from automl.behaviour import Array, Behaviour, Probe
+from automl.errors import InvalidInput
+
+Part = Literal["validation", "test"]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an evaluator may base its result on.
+
+    Attributes:
+        behaviour: how the candidate can be run.
+        training: what changes training and not the function (learning rate, initialisation, augmentation).
+        candidate: the candidate's canonical JSON, for names and table look-ups; never a source of settings.
+    """
+
+    behaviour: Behaviour
+    training: Mapping[str, Any]
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How one evaluation is to be run.
+
+    Attributes:
+        seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
+        part: which held-out part of the data the metrics describe. Search only ever asks for "validation".
+        replicate: the n-th evaluation of its class; tables with a figure per seed look theirs up by it.
+        fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty for
+            full fidelity.
+        device: "cpu" or "cuda".
+    """
+
+    seed: int
+    part: Part = "validation"
+    replicate: int = 0
+    fidelity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    device: str = "cpu"
+
+
+class Evaluator(ABC):
+    """Base of all evaluators. Subclasses are frozen dataclasses.
+
+    Class attributes:
+        name: as registered and as shown in tables.
+        version: raise it whenever the code changes what the metrics are; old results are then no longer served.
+        inline: True where one evaluation takes well under a millisecond and may run in the coordinator's own process.
+        metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default objective
+            first.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    inline: ClassVar[bool] = False
+    metrics: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        """Runs one evaluation and returns its metrics.
+
+        The key "cost_seconds", where present, is what the evaluation would have cost (tables know it); simulated clocks
+        advance by it.
+
+        Raises:
+            Exception: anything raised here is taken for the candidate's own fault (a fact about its class), except
+                MemoryError, OSError and ImportError.
+        """
+
+    def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
+        """Runs a batch, one outcome for each in order; evaluators with compiled loops override it."""
+        outcomes: list[Metrics | Exception] = []
+        for work, how in works:
+            try:
+                outcomes.append(self.evaluate(work, how))
+            except Exception as error:  # each candidate answers for itself
+                outcomes.append(error)
+        return outcomes
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the JSON settings that change the metrics; a Task stands in it as its name and fingerprint."""
+        described: dict[str, Any] = {}
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            described[item.name] = value.description() if isinstance(value, Task) else value
+        return described
+
+    def probe(self) -> Probe:
+        """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
+        return Probe()
+
+    def for_device(self, device: str) -> Evaluator:
+        """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
+        return self
+
+
+@dataclass(frozen=True)
+class Task:
+    """A supervised learning task: three parts that share nothing.
+
+    Attributes:
+        train: (inputs, targets); inputs of shape (examples, ...), float; targets integer classes or float values.
+        validation: the same for selecting candidates.
+        test: the same for the final figures; no search ever reads it.
+        name: as shown in tables.
+    """
+
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+    name: str = "own"
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test"):
+            inputs, targets = getattr(self, part)
+            if len(inputs) == 0 or len(inputs) != len(targets):
+                raise InvalidInput(
+                    f"task {self.name!r}: part {part!r} has {len(inputs)} inputs and {len(targets)} targets; "
+                    "give one target for every input, and at least one"
+                )
+
+    def fingerprint(self) -> str:
+        """Returns 32 hexadecimal digits of the content of all three parts; the name does not matter."""
+        digest = xxhash.xxh3_128()
+        for part in ("train", "validation", "test"):
+            for array in getattr(self, part):
+                array = np.ascontiguousarray(array)
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def description(self) -> dict[str, str]:
+        """Returns what stands for this task in a context: its name for readers, its fingerprint for equality."""
+        return {"name": self.name, "fingerprint": self.fingerprint()}
+
+    def example(self) -> Array:
+        """Returns the shape of one input."""
+        return Array(tuple(self.train[0].shape[1:]))

@@ -1,0 +1,79 @@
+"""The contract of strategies: ask proposes candidates, tell learns from their fitness.
+
+A strategy does no I/O, never sees the cache, and holds no random state: `ask` is a function of what was told before and
+of the generator it is given. So it is rebuilt after a crash by telling it the history again, in order.
+Subclasses are frozen-settings dataclasses: their fields are what `--set key=value` reaches.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from automl.space import Candidate, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One candidate and where it comes from.
+
+    Attributes:
+        candidate: the proposed point of the space.
+        origin: how it was made: "sample", "mutate", "crossover", "enqueued".
+        parents: numbers of the trials it was made from.
+    """
+
+    candidate: Candidate
+    origin: str = "sample"
+    parents: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One finished trial, as a strategy sees it.
+
+    Attributes:
+        number: of the trial.
+        candidate: what was proposed.
+        fitness: larger is better, whatever the study's direction; None where the evaluation failed.
+        metrics: all metrics, for strategies with several objectives; empty where the evaluation failed.
+        duplicate: True where the fitness came from the cache and no evaluation was run.
+    """
+
+    number: int
+    candidate: Candidate
+    fitness: float | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    duplicate: bool = False
+
+
+class Strategy(ABC):
+    """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space."""
+
+    name: ClassVar[str]
+    space: Space
+
+    def bind(self, space: Space) -> None:
+        """Forgets everything told and proposes from `space` from now on."""
+        self.space = space
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything told. Subclasses with state of their own override it."""
+
+    @abstractmethod
+    def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
+        """Returns `n` proposals, drawing only from `rng`; fewer only when the space is known to be exhausted."""
+
+    @abstractmethod
+    def tell(self, trials: Sequence[Told]) -> None:
+        """Learns from finished trials, given in the order in which they count."""
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the JSON settings that determine the proposals."""
+        return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
