@@ -17,7 +17,8 @@ import xxhash
 
 from automl import registry
 from automl.errors import InvalidInput, InvalidSpace
-from automl.jsontext import canonical
+from automl.jsontext import canonical, parse
+from automl.settings import make
 from automl.space import Space
 
 
@@ -50,13 +51,15 @@ class SpaceReference:
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes this the same space on resume, as JSON data."""
-        return {"target": self.target or f"object {type(self.space).__name__}", "settings": dict(self.settings), "source": self.source}
+        return {
+            "target": self.target or f"object {type(self.space).__name__}",
+            "settings": dict(self.settings),
+            "source": self.source,
+        }
 
 
 @functools.lru_cache(maxsize=32)
 def _load_once(target: str, settings: str, source: str | None) -> Space:
-    from automl.jsontext import parse
-
     space, reference = resolve(target, parse(settings))
     if reference.source != source:
         raise InvalidInput(f"{target} has changed since the search started; start the search again")
@@ -71,25 +74,42 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
         InvalidSpace: the thing found is no space.
     """
     settings = dict(settings or {})
+    found, target, source = _find(target)
+    return _instance(found, settings, target), SpaceReference(target, settings, source)
+
+
+def attribute(target: str) -> Any:
+    """Returns what `file.py:Name` or `module:Name` names: a user's own strategy or evaluator.
+
+    Raises:
+        InvalidInput: no such file, module or attribute.
+    """
+    return _find(target)[0]
+
+
+def _find(target: str) -> tuple[Any, str, str | None]:
+    """Returns the object, the target with its path made absolute, and the hash of the file's content."""
     source = None
     if target.partition(":")[0].endswith(".py"):
-        file, _, attribute = target.partition(":")
+        file, _, name = target.partition(":")
         path = Path(file).expanduser()
         if not path.is_file():
-            raise InvalidInput(f"no file {file!r}; give an existing Python file, a registered space or module:attribute")
+            raise InvalidInput(
+                f"no file {file!r}; give an existing Python file, a registered space or module:attribute"
+            )
         source = xxhash.xxh3_128_hexdigest(path.read_bytes())
-        found = _attribute_of(_load_file(path.resolve(), source), attribute, target)
-        target = f"{path.resolve()}:{attribute}" if attribute else str(path.resolve())
+        found = _attribute_of(_load_file(path.resolve(), source), name, target)
+        target = f"{path.resolve()}:{name}" if name else str(path.resolve())
     elif ":" in target:
-        name, _, attribute = target.partition(":")
+        package, _, name = target.partition(":")
         try:
-            module = importlib.import_module(name)
+            module = importlib.import_module(package)
         except ImportError as error:
-            raise InvalidInput(f"module {name!r} of target {target!r} cannot be imported: {error}") from error
-        found = _attribute_of(module, attribute, target)
+            raise InvalidInput(f"module {package!r} of target {target!r} cannot be imported: {error}") from error
+        found = _attribute_of(module, name, target)
     else:
         found = registry.load("spaces", target)
-    return _instance(found, settings, target), SpaceReference(target, settings, source)
+    return found, target, source
 
 
 def reference_to(space: Space) -> SpaceReference:
@@ -123,16 +143,21 @@ def _load_file(path: Path, source: str) -> ModuleType:
     return module
 
 
-def _attribute_of(module: ModuleType, attribute: str, target: str) -> Any:
-    if attribute:
+def _attribute_of(module: ModuleType, name: str, target: str) -> Any:
+    if name:
         try:
-            return functools.reduce(getattr, attribute.split("."), module)
+            return functools.reduce(getattr, name.split("."), module)
         except AttributeError:
-            raise InvalidInput(registry.unknown(f"attribute of {target.partition(':')[0]}", attribute, _spaces_in(module))) from None
+            known = [item for item in vars(module) if not item.startswith("_")]
+            raise InvalidInput(registry.unknown(f"attribute of {target.partition(':')[0]}", name, known)) from None
     spaces = _spaces_in(module)
     if len(spaces) != 1:
         what = "defines no space" if not spaces else f"defines {len(spaces)} spaces ({', '.join(spaces)})"
-        advice = "define a subclass of automl.Space in it" if not spaces else f"name one, as in {target}:{next(iter(spaces))}"
+        advice = (
+            "define a subclass of automl.Space in it"
+            if not spaces
+            else f"name one, as in {target}:{next(iter(spaces))}"
+        )
         raise InvalidSpace(f"{target} {what}; {advice}")
     return next(iter(spaces.values()))
 
@@ -147,7 +172,11 @@ def _spaces_in(module: ModuleType) -> dict[str, Any]:
         for name, item in vars(module).items()
         if isinstance(item, type) and issubclass(item, Space) and item.__module__ == module.__name__
     }
-    whole = {name: item for name, item in classes.items() if item.build is not Space.build or item.behaviour is not Space.behaviour}
+    whole = {
+        name: item
+        for name, item in classes.items()
+        if item.build is not Space.build or item.behaviour is not Space.behaviour
+    }
     return whole or classes
 
 
@@ -158,14 +187,7 @@ def _instance(found: Any, settings: dict[str, Any], target: str) -> Space:
         return found
     if not callable(found):
         raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
-    known = [name for name in inspect.signature(found).parameters if name not in ("args", "kwargs")]
-    for name in settings:
-        if name not in known:
-            raise InvalidInput(registry.unknown(f"setting of space {target}", name, known))
-    try:
-        space = found(**settings)
-    except TypeError as error:
-        raise InvalidSpace(f"{target} cannot be made: {error}") from error
+    space = make(found, settings, f"space {target}")
     if not isinstance(space, Space):
         raise InvalidSpace(f"{target} gives {type(space).__name__}, which is no space; it must be an automl.Space")
     return space

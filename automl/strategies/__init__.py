@@ -1,0 +1,34 @@
+"""Strategies: each proposes candidates (ask) and learns from their fitness (tell)."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from automl import registry
+from automl.errors import InvalidInput
+from automl.settings import make
+from automl.strategies.base import Proposal, Strategy, Told
+
+__all__ = ["Proposal", "Strategy", "Told", "create"]
+
+
+def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:
+    """Returns a strategy by registered name, or from a user's `file.py:Name` or `module:Name`, with its settings.
+
+    Raises:
+        InvalidInput: unknown name, unknown setting (the known ones are offered), or a value out of range.
+    """
+    if isinstance(name, Strategy):
+        return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
+    if ":" in name:
+        from automl.targets import attribute
+
+        found = attribute(name)
+    else:
+        found = registry.load("strategies", name)
+    if not (inspect.isclass(found) and issubclass(found, Strategy)):
+        raise InvalidInput(f"strategy {name!r} is {found!r}; it must be a subclass of automl.strategies.Strategy")
+    return make(found, settings or {}, f"strategy {name}")

@@ -1,0 +1,81 @@
+"""The three parts of an evolutionary algorithm: select parents, vary them, let some survive. Each part is one verb."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from automl.space import Space
+from automl.strategies.base import Proposal, Told
+
+
+def fitness_of(trial: Told) -> float:
+    """Returns a trial's fitness; one that failed loses against every other."""
+    return -np.inf if trial.fitness is None else trial.fitness
+
+
+def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Generator) -> list[Told]:
+    """Selects `n` parents, each the fittest of `size` members drawn with replacement; ties go to the first drawn."""
+    drawn = rng.integers(len(population), size=(n, size))
+    fitness = np.array([fitness_of(member) for member in population])
+    winners = drawn[np.arange(n), fitness[drawn].argmax(axis=1)]
+    return [population[place] for place in winners.tolist()]
+
+
+def vary(
+    space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
+) -> list[Proposal]:
+    """Makes `n` children: mutants of tournament winners, a share `crossover` of them after crossing two winners."""
+    first = tournaments(population, n, size, rng)
+    crossed = rng.random(n) < crossover if crossover else np.zeros(n, dtype=bool)
+    seconds = iter(tournaments(population, int(crossed.sum()), size, rng)) if crossed.any() else iter(())
+    bases, parents = [], []
+    for one, cross in zip(first, crossed.tolist(), strict=True):
+        other = next(seconds) if cross else None
+        bases.append(space.crossover(one.candidate, other.candidate, rng) if other else one.candidate)
+        parents.append((one.number, other.number) if other else (one.number,))
+    children = space.mutate_many(bases, rng)
+    return [
+        Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
+        for child, of in zip(children, parents, strict=True)
+    ]
+
+
+class Survivors(Protocol):
+    """A population that decides who stays in it."""
+
+    def add(self, trials: Sequence[Told]) -> None: ...
+
+    def members(self) -> Sequence[Told]: ...
+
+
+class Youngest:
+    """The last `capacity` trials survive, however good older ones were (aging; Real et al. 2019, section 3)."""
+
+    def __init__(self, capacity: int) -> None:
+        self._members: deque[Told] = deque(maxlen=capacity)
+
+    def add(self, trials: Sequence[Told]) -> None:
+        self._members.extend(trials)
+
+    def members(self) -> Sequence[Told]:
+        return self._members
+
+
+class Fittest:
+    """The `capacity` fittest trials survive (elitism); of equals, the younger ones, so that plateaus can be crossed."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._members: list[Told] = []
+
+    def add(self, trials: Sequence[Told]) -> None:
+        pool = self._members + list(trials)
+        pool.sort(key=lambda trial: (fitness_of(trial), trial.number), reverse=True)
+        self._members = pool[: self._capacity]
+
+    def members(self) -> Sequence[Told]:
+        return self._members
