@@ -72,6 +72,8 @@ class Graph:
         module: builds the trainable `torch.nn.Module` around this graph; None where no evaluator needs one.
         operations: the user's own operations by name, beside the built-in ones.
         unordered_outputs: True where whoever consumes concatenated channels does not see their order.
+        probe: inputs to hash it on; None takes the evaluator's own (a cell is better given small ones: what reaches it
+            in the network has another shape than the evaluator's data).
     """
 
     kind: ClassVar[str] = "graph"
@@ -81,6 +83,7 @@ class Graph:
     module: Callable[[], torch.nn.Module] | None = None
     operations: Mapping[str, Any] = field(default_factory=dict)
     unordered_outputs: bool = False
+    probe: Probe | None = None
 
     def build(self) -> torch.nn.Module:
         """Returns a freshly initialised torch module (initialised from torch's current random state)."""

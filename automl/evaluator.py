@@ -67,12 +67,15 @@ class Evaluator(ABC):
         inline: True where one evaluation takes well under a millisecond and may run in the coordinator's own process.
         metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default objective
             first.
+        test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of it say
+            nothing.
     """
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     inline: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, str]]
+    test_is_population_mean: ClassVar[bool] = False
 
     @abstractmethod
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:

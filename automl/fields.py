@@ -320,7 +320,9 @@ def as_field(item: Any, where: str) -> Field:
         return item
     if _is_space(item):
         return item.record  # type: ignore[no-any-return]
-    raise InvalidSpace(f"{where}: {item!r} is neither a field nor a space; use Choice, Integer, Real, Repeat or a space instance")
+    raise InvalidSpace(
+        f"{where}: {item!r} is neither a field nor a space; use Choice, Integer, Real, Repeat or a space instance"
+    )
 
 
 def _is_space(item: Any) -> bool:

@@ -15,7 +15,9 @@ def canonical(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{value!r} cannot be written as JSON ({error}); use numbers, strings, lists and dicts") from error
+        raise InvalidInput(
+            f"{value!r} cannot be written as JSON ({error}); use numbers, strings, lists and dicts"
+        ) from error
 
 
 def parse(text: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from automl.evaluator import Evaluator, Metrics, Part
+from automl.monitoring import Observer
 from automl.targets import SpaceReference
 
 Fault = Literal["candidate", "lost", "memory", "timeout", "environment"]
@@ -114,6 +115,10 @@ class Pool(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stops the workers; jobs in flight are abandoned. May be called twice."""
+
+    def observer(self) -> Observer | None:
+        """Returns who exports the search's metrics where this pool has such a thing (Ray has)."""
+        return None
 
     def __enter__(self) -> Pool:
         return self

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from automl.errors import InvalidInput
 
-Group = Literal["spaces", "strategies", "evaluators", "tasks"]
+Group = Literal["spaces", "strategies", "evaluators", "tasks", "pools"]
 
-_SINGULAR = {"spaces": "space", "strategies": "strategy", "evaluators": "evaluator", "tasks": "task"}
+_SINGULAR = {"spaces": "space", "strategies": "strategy", "evaluators": "evaluator", "tasks": "task", "pools": "pool"}
 
 
 def names(group: Group) -> list[str]:

@@ -43,7 +43,9 @@ class Candidate:
         value = object.__getattribute__(self, "value")
         if isinstance(value, Mapping) and name in value:
             return _view(value[name])
-        raise AttributeError(f"the candidate has no field {name!r}" + (f"; it has {sorted(value)}" if isinstance(value, Mapping) else ""))
+        raise AttributeError(
+            f"the candidate has no field {name!r}" + (f"; it has {sorted(value)}" if isinstance(value, Mapping) else "")
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a candidate is immutable; make another one with space.mutate or space.decode")
@@ -80,6 +82,7 @@ class Defaults:
         strategy_settings: of that strategy.
         objective: a metric of the evaluator; None takes the evaluator's first.
         trials: how many.
+        window: how many trials may be under way; None takes four per worker.
     """
 
     evaluator: str | None = None
@@ -88,6 +91,7 @@ class Defaults:
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
+    window: int | None = None
 
 
 class Space(ABC):
@@ -126,7 +130,9 @@ class Space(ABC):
                         found[name] = as_field(item, name)
             taken = sorted(RESERVED & found.keys())
             if taken:
-                raise InvalidSpace(f"{self.kind}: a field cannot be called {taken[0]!r}; candidates use that name themselves")
+                raise InvalidSpace(
+                    f"{self.kind}: a field cannot be called {taken[0]!r}; candidates use that name themselves"
+                )
             cached = self.__dict__["_record"] = Record(found)
         return cached  # type: ignore[no-any-return]
 
@@ -212,5 +218,7 @@ def checked(space: Space, value: Any) -> Candidate:
     """
     candidate = space.decode(value)
     if space.decode(candidate.value) != candidate:
-        raise InvalidCandidate(f"{space.kind}: {candidate.json} does not read back as itself; `decode` must be idempotent")
+        raise InvalidCandidate(
+            f"{space.kind}: {candidate.json} does not read back as itself; `decode` must be idempotent"
+        )
     return candidate

@@ -1,0 +1,74 @@
+"""Random baselines: which candidates stand for a study, for random search, and for the average random architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xxhash
+
+from automl.jsontext import parse
+from automl.space import Candidate, Space
+from automl.storage.studies import StudyStore, TrialRecord
+
+SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
+"""Origins of the trials of a test study, in the order in which they are enqueued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best trial of one equivalence class."""
+
+    record: TrialRecord
+    fitness: float
+
+
+def best_classes(store: StudyStore, study: int, n: int, maximize: bool) -> list[Ranked]:
+    """Returns the `n` best classes of a study by fitness, each by its latest trial; of equals the one found first.
+
+    A class's latest trial counts because it has seen the most replicates: an early lucky one must not stand for it.
+    """
+    latest: dict[bytes, tuple[float, int, TrialRecord]] = {}
+    for record in store.trials(study):
+        if record.fitness is not None:
+            value = record.fitness if maximize else -record.fitness
+            first = latest[record.key][1] if record.key in latest else record.position
+            latest[record.key] = (value, first, record)
+        else:
+            latest.pop(record.key, None)
+        if len(latest) > 50_000:  # bounded: what is far from the top cannot come back
+            keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]
+            latest = dict(keep)
+    ranked = sorted(latest.values(), key=lambda item: (-item[0], item[1]))[:n]
+    return [Ranked(record, record.fitness) for _, _, record in ranked if record.fitness is not None]
+
+
+def first_samples(store: StudyStore, study: int, n: int) -> list[TrialRecord]:
+    """Returns the first `n` trials of a baseline: an unselected, uniform sample, failures included."""
+    found = []
+    for record in store.trials(study):
+        found.append(record)
+        if len(found) == n:
+            break
+    return found
+
+
+def finalists(
+    space: Space, store: StudyStore, search: int | None, baseline: int | None, n: int, sample: int, maximize: bool
+) -> list[tuple[Candidate, str]]:
+    """Returns whom the test part is opened for, each with its role; fixed by validation alone."""
+    chosen: list[tuple[Candidate, str]] = []
+    for study, role in ((search, SEARCH_WINNER), (baseline, RANDOM_WINNER)):
+        if study is not None:
+            chosen += [(_decode(space, item.record), role) for item in best_classes(store, study, n, maximize)]
+    if baseline is not None:
+        chosen += [(_decode(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample)]
+    return chosen
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """Returns a seed for another purpose than the search itself, so that a baseline shares no draws with it."""
+    return xxhash.xxh3_64_intdigest(f"{purpose}:{seed}") >> 1
+
+
+def _decode(space: Space, record: TrialRecord) -> Candidate:
+    return space.decode(parse(record.candidate))

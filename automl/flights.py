@@ -1,0 +1,262 @@
+"""Trials between proposal and record: what each waits for, who evaluates it, and who is to blame when that fails."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl.cache.store import Claim, EquivalenceCache, Request, Resolution, Result
+from automl.pool import Completion, Job, Pool
+from automl.strategies.base import Proposal
+
+if TYPE_CHECKING:
+    from automl.search import Rules
+
+POLL_SECONDS = 0.25
+"""How often claims of other processes are looked at."""
+
+Slot = tuple[bytes, int]
+"""A key and the number of a replicate: what one evaluation fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one trial, as it is recorded."""
+
+    name: str
+    metrics: Mapping[str, float]
+    error: str
+    paid_seconds: float
+    saved_seconds: float
+
+
+@dataclass(slots=True)
+class Trial:
+    """One proposal under way.
+
+    Attributes:
+        wanted: it sees replicates 0 … wanted − 1 of its class.
+        told_before: number of trials that the strategy had been told when this one was proposed.
+        results: the replicates that are final.
+        waited: True where another process evaluated something for it.
+    """
+
+    number: int
+    proposal: Proposal
+    key: bytes
+    wanted: int
+    hash_seconds: float
+    told_before: int
+    results: dict[int, Result] = field(default_factory=dict)
+    waited: bool = False
+
+    @property
+    def final(self) -> bool:
+        return len(self.results) == self.wanted
+
+    def outcome(self, study: int) -> Outcome:
+        """Names the outcome from who paid for the results, so that it does not depend on who was faster.
+
+        One failed replicate fails the class: a mean over the lucky ones would flatter it.
+        """
+        results = list(self.results.values())
+        paid = [result for result in results if result.study == study and result.trial == self.number]
+        error = next((result.error for result in results if result.metrics is None), "")
+        if any(result.metrics is None for result in results):
+            name = "failed"
+        elif paid:
+            name = "miss" if len(paid) == len(results) else "partial"
+        elif self.waited or any(
+            result.study == study and (result.trial or 0) >= self.told_before for result in results
+        ):
+            name = "joined"
+        else:
+            name = "hit"
+        return Outcome(
+            name,
+            {} if name == "failed" else _mean(results),
+            error,
+            sum(result.seconds for result in paid),
+            0.0 if paid else sum(result.seconds for result in results) / len(results),
+        )
+
+
+def _mean(results: Sequence[Result]) -> Mapping[str, float]:
+    first = results[0].metrics or {}
+    if len(results) == 1:
+        return first
+    every = [result.metrics or {} for result in results]
+    shared = [name for name in first if all(name in metrics for metrics in every)]
+    return {name: sum(metrics[name] for metrics in every) / len(every) for name in shared}
+
+
+class Flights:
+    """The trials of one study that are under way."""
+
+    def __init__(self, rules: Rules, cache: EquivalenceCache, pool: Pool) -> None:
+        self._rules = rules
+        self._cache = cache
+        self._pool = pool
+        self._fresh: list[Trial] = []  # never resolved
+        self._queue: dict[int, Trial] = {}  # something missing that nobody evaluates, by number
+        self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)
+        self._flying: dict[Slot, Claim] = {}  # our own claims
+        self._jobs: dict[int, Claim] = {}
+        self._next_job = 0
+        self._tries: dict[Slot, int] = defaultdict(int)
+        self._final: list[Trial] = []
+        self._done: list[tuple[Claim, Mapping[str, float], float]] = []
+        self._failed: list[tuple[Claim, str, float]] = []
+        self._lost: list[tuple[Claim, str]] = []
+        self._polled = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Number of evaluations that our workers have."""
+        return len(self._jobs)
+
+    @property
+    def unsaved(self) -> bool:
+        """True while a worker's result is not yet committed."""
+        return bool(self._done or self._failed or self._lost)
+
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Takes in newly proposed trials."""
+        self._fresh.extend(trials)
+
+    # --- resolve and submit ------------------------------------------------------------------------------------------
+
+    def resolve(self) -> None:
+        """Looks up what is stored, claims what is missing and can be started now, and starts it."""
+        capacity = self._pool.capacity()
+        due = self._waiting_for_queue(capacity) + self._waiting_for_others()
+        trials = sorted({trial.number: trial for trial in due + self._fresh}.values(), key=lambda trial: trial.number)
+        if not trials:
+            return
+        fresh = {trial.number for trial in self._fresh}
+        self._fresh.clear()
+        resolutions = self._cache.resolve_many(
+            self._rules.context,
+            self._rules.study,
+            [Request(trial.number, trial.key, trial.proposal.candidate.json, trial.wanted) for trial in trials],
+            capacity,
+        )
+        jobs: list[Job] = []
+        for trial, resolution in zip(trials, resolutions, strict=True):
+            jobs += self._take(trial, resolution, trial.number in fresh)
+        if jobs:
+            self._pool.submit(jobs)
+
+    def _waiting_for_queue(self, capacity: int) -> list[Trial]:
+        return [trial for trial, _ in zip(self._queue.values(), range(capacity), strict=False)]
+
+    def _waiting_for_others(self) -> list[Trial]:
+        """Returns one trial for each slot that another process is filling, when it is time to look again."""
+        others = [waiting[0] for slot, waiting in self._awaiting.items() if slot not in self._flying]
+        if not others or time.monotonic() - self._polled < POLL_SECONDS:
+            return []
+        self._polled = time.monotonic()
+        return others
+
+    def _take(self, trial: Trial, resolution: Resolution, fresh: bool) -> list[Job]:
+        for result in resolution.results:
+            slot = (trial.key, result.replicate)
+            if slot in self._awaiting:
+                self._deliver(slot, result, waited=True)
+            elif result.replicate not in trial.results:
+                trial.results[result.replicate] = result
+        jobs = []
+        for claim in resolution.claims:
+            slot = (claim.key, claim.replicate)
+            self._flying[slot] = claim
+            self._wait(trial, slot)
+            jobs.append(self._job(claim, trial))
+        for replicate in resolution.waiting:
+            self._wait(trial, (trial.key, replicate))
+        if resolution.queued:
+            self._queue[trial.number] = trial
+        else:
+            self._queue.pop(trial.number, None)
+        if fresh and trial.final:
+            self._final.append(trial)
+        return jobs
+
+    def _wait(self, trial: Trial, slot: Slot) -> None:
+        if trial not in self._awaiting[slot]:
+            self._awaiting[slot].append(trial)
+
+    def _job(self, claim: Claim, trial: Trial) -> Job:
+        self._next_job += 1
+        self._jobs[self._next_job] = claim
+        return Job(self._next_job, trial.proposal.candidate.json, claim.seed, claim.replicate, self._rules.part)
+
+    # --- collect and save --------------------------------------------------------------------------------------------
+
+    def collect(self) -> list[Trial]:
+        """Returns the trials that have become final, waiting a moment for workers where none has."""
+        if self._jobs:
+            for completion in self._pool.completed(0.0 if self._final else POLL_SECONDS):
+                self._settle(completion)
+        elif not self._final and self._awaiting:
+            time.sleep(POLL_SECONDS)
+        final, self._final = self._final, []
+        return final
+
+    def _settle(self, completion: Completion) -> None:
+        claim = self._jobs.pop(completion.job)
+        slot = (claim.key, claim.replicate)
+        del self._flying[slot]
+        result = Result(
+            claim.replicate,
+            completion.metrics,
+            completion.error,
+            completion.seconds,
+            self._rules.study,
+            claim.number,
+        )
+        if completion.metrics is not None:
+            self._done.append((claim, completion.metrics, completion.seconds))
+        elif completion.fault == "candidate":
+            self._failed.append((claim, completion.error, completion.seconds))
+        else:
+            self._lost.append((claim, f"{completion.fault}: {completion.error}"))
+            self._tries[slot] += 1
+            if self._tries[slot] <= self._rules.retries:
+                for trial in self._awaiting.pop(slot, []):
+                    self._queue[trial.number] = trial
+                return
+        self._deliver(slot, result)
+
+    def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
+        for trial in self._awaiting.pop(slot, []):
+            trial.results[slot[1]] = result
+            trial.waited |= waited
+            if trial.final:
+                self._final.append(trial)
+                self._queue.pop(trial.number, None)
+
+    def save(self, also: Callable[[Any], None]) -> None:
+        """Commits all results that workers brought, and whatever `also` writes, in one transaction."""
+        context, done, failed, lost = self._rules.context, self._done, self._failed, self._lost
+
+        def write(connection: Any) -> None:
+            if done:
+                self._cache.complete_many(context, done, connection)
+            if failed:
+                self._cache.fail_many(context, failed, connection)
+            if lost:
+                self._cache.release_many(context, lost, connection)
+            also(connection)
+
+        self._cache.database.write(write)
+        self._done, self._failed, self._lost = [], [], []
+
+    def abandon(self) -> None:
+        """Gives back what is still claimed, so that nobody waits for it."""
+        self._lost += [(claim, "the search stopped") for claim in self._jobs.values()]
+        self._jobs.clear()
+        if self.unsaved:
+            self.save(lambda _: None)

@@ -1,0 +1,83 @@
+"""A user's plain function as an evaluator."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import xxhash
+
+from automl.errors import InvalidInput
+from automl.evaluator import Evaluation, Evaluator, Metrics, Work
+from automl.jsontext import parse
+from automl.space import Candidate
+
+
+@dataclass(frozen=True)
+class FunctionEvaluator(Evaluator):
+    """Calls `function(candidate, seed)`, or `function(candidate)`, which returns a number or a dict of metrics.
+
+    Attributes:
+        function: the user's function.
+        objective_name: what a bare number is called.
+        code_version: a name for the state of the function's code. Empty: its source text stands for it, so that changed
+            source starts a new context.
+
+    Raises:
+        InvalidInput: the function takes neither one nor two arguments.
+    """
+
+    name: ClassVar[str] = "function"
+
+    function: Callable[..., Any]
+    objective_name: str = "fitness"
+    code_version: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            inspect.signature(self.function).bind(None, *([0] * (self._arguments() - 1)))
+        except TypeError:
+            raise InvalidInput(
+                f"evaluator {self._title()} must take (candidate) or (candidate, seed) and return a number or a dict"
+            ) from None
+
+    @property
+    def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
+        """What a bare number is called; a dict of metrics has its own names."""
+        return {self.objective_name: "maximize"}
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what identifies the function: its name, and its version or a hash of its source."""
+        return {"function": self._title(), "code": self.code_version or self._source_hash()}
+
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        candidate = Candidate(parse(work.candidate), work.candidate)
+        result = self.function(candidate, how.seed) if self._arguments() == 2 else self.function(candidate)
+        if isinstance(result, Mapping):
+            return {str(name): float(value) for name, value in result.items()}
+        return {self.objective_name: float(result)}
+
+    def _arguments(self) -> int:
+        required = [
+            parameter
+            for parameter in inspect.signature(self.function).parameters.values()
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        named = [parameter for parameter in required if parameter.name == "seed"]
+        empty = [parameter for parameter in required if parameter.default is parameter.empty]
+        return 2 if named or len(empty) == 2 else 1
+
+    def _title(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
+
+    def _source_hash(self) -> str:
+        try:
+            text = inspect.getsource(self.function)
+        except (OSError, TypeError):
+            raise InvalidInput(
+                f"the source of {self._title()} cannot be read, so changes to it would go unnoticed; "
+                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
+            ) from None
+        return xxhash.xxh3_128_hexdigest(text.encode())

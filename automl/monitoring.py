@@ -1,0 +1,39 @@
+"""Who watches a search. Observers are told what happened and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.search import Rules
+    from automl.storage.studies import TrialRecord
+
+
+class Observer:
+    """Base of all observers; each method may be left out."""
+
+    def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
+        """A study starts or resumes with so many trials recorded and evaluations drawn upon."""
+
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+        """One turn of the loop ended: these trials were recorded, so many evaluations are with workers."""
+
+    def end(self, rules: Rules) -> None:
+        """The study's loop ended."""
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+
+
+class Callbacks(Observer):
+    """Calls a user's functions after each trial, with the study and the trial's record."""
+
+    def __init__(self, study: Any, functions: Sequence[Callable[[Any, TrialRecord], None]]) -> None:
+        self._study = study
+        self._functions = functions
+
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+        for trial in trials:
+            for function in self._functions:
+                function(self._study, trial)

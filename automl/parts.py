@@ -1,0 +1,235 @@
+"""From what a user wrote to the parts of a search: space, evaluator, strategy, objective. Nothing is written here."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl import registry, strategies, targets
+from automl.errors import AutoMLError, InvalidInput, InvalidSpace
+from automl.evaluator import Evaluator, Task
+from automl.function_evaluator import FunctionEvaluator
+from automl.jsontext import canonical
+from automl.settings import known, make
+from automl.space import Space
+from automl.strategies import Strategy
+from automl.targets import SpaceReference
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a search consists of.
+
+    Attributes:
+        space, reference: the space, and how workers find it.
+        evaluator: runs evaluations.
+        evaluator_given: its name and JSON settings, from which `automl resume` makes it again; None where it holds an
+            object (a user's function or arrays) that only the user's program can give.
+        strategy: proposes.
+        objective: the metric that is the fitness.
+        direction: "maximize" or "minimize".
+    """
+
+    space: Space
+    reference: SpaceReference
+    evaluator: Evaluator
+    evaluator_given: Mapping[str, Any] | None
+    strategy: Strategy
+    objective: str
+    direction: str
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what makes two studies the same, as JSON data."""
+        return {
+            "space": self.reference.identity(),
+            "evaluator": {
+                "name": self.evaluator.name,
+                "version": self.evaluator.version,
+                "settings": self.evaluator.settings(),
+            },
+            "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
+            "objective": self.objective,
+            "direction": self.direction,
+        }
+
+
+def find_space(target: str | Space, settings: Mapping[str, Any] | None = None) -> tuple[Space, SpaceReference]:
+    """Returns the space that a target or an object names."""
+    if isinstance(target, Space):
+        return target, targets.reference_to(target)
+    if isinstance(target, type) and issubclass(target, Space):
+        raise InvalidSpace(f"{target.__name__} is a class; give an instance: {target.__name__}()")
+    return targets.resolve(target, settings)
+
+
+def split_settings(
+    given: Mapping[str, Any], target: str | Space, evaluator: Any, strategy: str | Strategy
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Sorts `--set` settings to the part that knows them: space, evaluator, strategy.
+
+    A name may say its part (`strategy.population`); a bare name must be known to exactly one.
+
+    Raises:
+        InvalidInput: no part knows the name, or more than one does.
+    """
+    menus: dict[str, dict[str, Any]] = {
+        "space": {} if isinstance(target, Space) else known(_callable_of(targets.attribute(target))),
+        "evaluator": known(_callable_of(_class_of("evaluators", evaluator))) if evaluator else {},
+        "strategy": known(_callable_of(_class_of("strategies", strategy))),
+    }
+    sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
+    for name, value in given.items():
+        part, dot, bare = name.partition(".")
+        if dot and part in menus:
+            owners = [part] if bare in menus[part] else []
+        else:
+            bare = name
+            owners = [part for part, menu in menus.items() if name in menu]
+        if not owners:
+            menu = [f"{part}.{item}" for part, items in menus.items() for item in items]
+            raise InvalidInput(
+                registry.unknown("setting", name, menu if dot else [item.partition(".")[2] for item in menu])
+            )
+        if len(owners) > 1:
+            raise InvalidInput(f"setting {name!r} is known to {' and '.join(owners)}; write {owners[0]}.{name}")
+        sorted_[owners[0]][bare] = value
+    return sorted_["space"], sorted_["evaluator"], sorted_["strategy"]
+
+
+def _class_of(group: registry.Group, item: Any) -> Any:
+    if not isinstance(item, str):
+        return type(item)
+    return targets.attribute(item) if ":" in item else registry.load(group, item)
+
+
+def _callable_of(item: Any) -> Callable[..., Any]:
+    return item if callable(item) and not isinstance(item, Space) else dict
+
+
+def assemble(
+    target: str | Space,
+    *,
+    evaluator: str | Evaluator | Callable[..., Any] | None = None,
+    task: str | Task | None = None,
+    strategy: str | Strategy | None = None,
+    objective: str | None = None,
+    direction: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    space_settings: Mapping[str, Any] | None = None,
+    evaluator_settings: Mapping[str, Any] | None = None,
+    strategy_settings: Mapping[str, Any] | None = None,
+) -> Parts:
+    """Finds and checks all parts, filling what is left out from the space's defaults.
+
+    Raises:
+        InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
+    """
+    defaults = _defaults(target)
+    chosen = evaluator if evaluator is not None else defaults.evaluator
+    if chosen is None:
+        raise InvalidInput(
+            "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
+        )
+    plan = strategy if strategy is not None else defaults.strategy
+    own_evaluator = evaluator is None or evaluator == defaults.evaluator
+    own_strategy = strategy is None or strategy == defaults.strategy
+    for_space, for_evaluator, for_strategy = split_settings(settings or {}, target, chosen, plan)
+    for_evaluator = {**(evaluator_settings or {}), **for_evaluator}
+    if task is not None:
+        for_evaluator["task"] = task
+    if own_evaluator:
+        for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
+    if own_strategy:
+        for_strategy = {**defaults.strategy_settings, **(strategy_settings or {}), **for_strategy}
+    else:
+        for_strategy = {**(strategy_settings or {}), **for_strategy}
+    space, reference = find_space(target, {**(space_settings or {}), **for_space})
+    runner, given = make_evaluator(chosen, for_evaluator)
+    goal, way = objective_of(runner, objective or (defaults.objective if own_evaluator else None), direction)
+    return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way)
+
+
+def _defaults(target: str | Space) -> Any:
+    if isinstance(target, Space):
+        return target.defaults
+    found = targets.attribute(target)
+    return found.defaults if hasattr(found, "defaults") else Space.defaults
+
+
+def make_evaluator(
+    chosen: str | Evaluator | Callable[..., Any], settings: Mapping[str, Any]
+) -> tuple[Evaluator, Mapping[str, Any] | None]:
+    """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
+    if isinstance(chosen, Evaluator):
+        made = dataclasses.replace(chosen, **settings) if settings else chosen  # type: ignore[type-var]
+        return made, None
+    if isinstance(chosen, str):
+        found = _class_of("evaluators", chosen)
+        if inspect.isclass(found) and issubclass(found, Evaluator):
+            made = make(found, settings, f"evaluator {chosen}")
+            return made, _as_json({"name": chosen, "settings": dict(settings)})
+        if callable(found):
+            return make_evaluator(found, settings)[0], _as_json({"name": chosen, "settings": dict(settings)})
+        raise InvalidInput(f"evaluator {chosen!r} is {found!r}; it must be an automl.Evaluator or a function")
+    if not callable(chosen):
+        raise InvalidInput(f"evaluator {chosen!r} is neither a name, nor an automl.Evaluator, nor a function")
+    if "task" in settings:
+        raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
+    return FunctionEvaluator(chosen), None
+
+
+def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    try:
+        canonical(given)
+    except InvalidInput:
+        return None
+    return given
+
+
+def objective_of(evaluator: Evaluator, objective: str | None, direction: str | None) -> tuple[str, str]:
+    """Returns the objective and its direction, checked against what the evaluator measures.
+
+    Raises:
+        InvalidInput: a metric that the evaluator does not have, or a direction that is none.
+    """
+    metrics = evaluator.metrics
+    if direction not in (None, "maximize", "minimize"):
+        raise InvalidInput(f"direction {direction!r} is unknown; it is maximize or minimize")
+    if objective is None:
+        objective = next(iter(metrics))
+    elif objective not in metrics and isinstance(evaluator, FunctionEvaluator):
+        return objective, direction or "maximize"
+    elif objective not in metrics:
+        raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
+    return objective, direction or metrics[objective]
+
+
+def check_first_sample(space: Space, seed: int) -> None:
+    """Insists that one sampled candidate has a behaviour that can be made and JSON that reads back.
+
+    Raises:
+        InvalidSpace: it does not; the space's own error is quoted.
+    """
+    from automl.behaviour import Module
+    from automl.space import checked
+
+    candidate = None
+    try:
+        candidate = space.sample(np.random.default_rng(seed))
+        checked(space, candidate.value)
+        behaviour = space.behaviour(candidate)
+        canonical(dict(space.training(candidate)))
+        if isinstance(behaviour, Module):
+            behaviour.build()
+    except AutoMLError:
+        raise
+    except Exception as error:
+        where = f"candidate {candidate.json}" if candidate is not None else "sampling"
+        raise InvalidSpace(
+            f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
+        ) from error

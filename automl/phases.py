@@ -1,0 +1,218 @@
+"""The three studies of one search: the search itself, random search with equal evaluations, the test figures of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from automl import baseline
+from automl.cache.store import EquivalenceCache
+from automl.config import RunConfig, StudyConfig, differences, environment
+from automl.errors import InvalidInput, StudyMismatch
+from automl.evaluator import Evaluator, Part
+from automl.hashing import Hasher
+from automl.monitoring import Callbacks, Observer
+from automl.parts import Parts
+from automl.pool import Pool
+from automl.search import Budget, Rules, Search
+from automl.space import Candidate
+from automl.storage.engine import Database
+from automl.storage.sessions import Session
+from automl.storage.studies import StudyRecord, StudyStore
+from automl.strategies import Strategy
+from automl.strategies.random import Random
+from automl.study import Study
+
+
+class Phases:
+    """Runs the phases of one search over one database and one pool. Each phase is resumable on its own.
+
+    Attributes:
+        current: the loop that is running, for whoever wants to interrupt it.
+        interrupted: set by whoever wants the search to stop.
+    """
+
+    def __init__(self, parts: Parts, config: StudyConfig, run: RunConfig, database: Database, pool: Pool) -> None:
+        self.parts = parts
+        self.config = config
+        self.run_config = run
+        self.database = database
+        self.pool = pool
+        self.store = StudyStore(database)
+        self.evaluator = parts.evaluator.for_device(pool.device)
+        self.hasher = Hasher(self.evaluator.probe())
+        self.current: Search | None = None
+        own = pool.observer()
+        self.observers: list[Observer] = [*run.observers, *([own] if own else [])]
+
+    # --- the study in the database -------------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what is stored of the study."""
+        return {
+            **self.parts.identity(),
+            **self.config.settings(),
+            "evaluator_given": self.parts.evaluator_given,
+            "environment": environment(),
+            "hasher": dict(self.hasher.description()),
+        }
+
+    def create_or_find(self, name: str | None) -> tuple[StudyRecord, bool]:
+        """Returns the study to run and whether it existed before.
+
+        Raises:
+            StudyMismatch: a study of this name has other settings; each difference is named.
+        """
+        settings = self.settings()
+        if name is None:
+            name = self._free_name()
+        record = self.store.find(name)
+        if record is None:
+            return self.store.create(name, "search", settings), False
+        never = ("environment", "evaluator_given")
+        differing = differences(
+            {key: value for key, value in record.settings.items() if key not in never},
+            {key: value for key, value in settings.items() if key not in never},
+        )
+        if differing:
+            raise StudyMismatch(
+                f"study {name!r} exists with other settings ({'; '.join(differing)}); "
+                "take another name, or the same settings to go on with it"
+            )
+        return record, True
+
+    def _free_name(self) -> str:
+        target = self.parts.reference.target
+        stem = target.rpartition("/")[2].removesuffix(".py").replace(":", "-") if target else self.parts.space.kind
+        number = 1
+        while self.store.find(f"{stem}-{number}") is not None:
+            number += 1
+        return f"{stem}-{number}"
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def run(self, record: StudyRecord) -> Study:
+        """Runs whatever phases of the study are not finished, as its only coordinator.
+
+        Raises:
+            Interrupted: somebody asked to stop.
+            StudyBusy: another living process coordinates it.
+        """
+        study = Study(self.database, record, self.parts.space)
+        observers = list(self.observers)
+        if self.run_config.callbacks:
+            observers.append(Callbacks(study, self.run_config.callbacks))
+        session = Session(self.database)
+        try:
+            self.store.coordinate(record.id, session.id)
+            cache = EquivalenceCache(self.database, namespace=self.config.namespace, session=session)
+            try:
+                self._search(record, cache, observers)
+            finally:
+                self.store.release(record.id, session.id)
+        finally:
+            session.close()
+        return study
+
+    def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
+        config, maximize = self.config, self.parts.direction == "maximize"
+        enqueued = [(self.parts.space.decode(value), "enqueued") for value in config.enqueue]
+        drawn = self._loop(
+            record, cache, observers, "search", self.parts.strategy, config.seed, config.budget(), enqueued
+        )
+        random: StudyRecord | None = None
+        if config.baseline:
+            seed = baseline.derived_seed(config.seed, "random search")
+            random = self._child(record, "baseline", {"seed": seed, "evaluations": drawn})
+            self._loop(random, cache, self.observers, "baseline", Random(), seed, Budget(evaluations=drawn))
+        chosen = baseline.finalists(
+            self.parts.space,
+            self.store,
+            record.id,
+            random.id if random else None,
+            config.finalists,
+            config.sample,
+            maximize,
+        )
+        if chosen:
+            seeds = 1 if self.evaluator.test_is_population_mean else config.test_seeds
+            test = self._child(record, "test", {"seeds": seeds, "part": "test"})
+            self._loop(
+                test, cache, self.observers, "test", Random(), 0, Budget(trials=len(chosen)), chosen, "test", seeds
+            )
+        self.store.finish(record.id)
+
+    def _loop(
+        self,
+        record_of: StudyRecord,
+        cache: EquivalenceCache,
+        observers: Sequence[Observer],
+        phase: str,
+        strategy: Strategy,
+        seed: int,
+        budget: Budget,
+        enqueued: Sequence[tuple[Candidate, str]] = (),
+        part: Part = "validation",
+        seeds: int | None = None,
+    ) -> int:
+        """Runs one loop to its end and returns how many evaluations it drew upon."""
+        most = self.config.replicates
+        rules = Rules(
+            study=record_of.id,
+            name=record_of.name,
+            context=cache.context(context_of(self.hasher, self.evaluator, part)),
+            objective=self.parts.objective,
+            maximize=self.parts.direction == "maximize",
+            seed=seed,
+            window=self.config.window,
+            budget=budget,
+            replicates=constant(seeds) if seeds else growing(most),
+            part=part,
+            enqueued=enqueued,
+            asynchronous=self.config.asynchronous,
+        )
+        self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
+        self.current.run(phase)
+        if record_of.kind != "search":
+            self.store.finish(record_of.id)
+        return self.current.drawn
+
+    def _child(self, parent: StudyRecord, kind: str, settings: Mapping[str, Any]) -> StudyRecord:
+        for child in self.store.children(parent.id):
+            if child.kind == kind:
+                return child
+        word = {"baseline": "random", "test": "test"}[kind]
+        return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **settings}, parent.id)
+
+
+def context_of(hasher: Hasher, evaluator: Evaluator, part: Part) -> dict[str, Any]:
+    """Returns the description of a context: whatever changes a result and is not the candidate's own."""
+    return {
+        "hasher": dict(hasher.description()),
+        "evaluator": {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()},
+        "fidelity": {},
+        "part": part,
+    }
+
+
+def growing(most: int) -> Callable[[int], int]:
+    """The m-th occurrence of a class sees min(m, most) replicates."""
+    return lambda occurrence: min(occurrence, most)
+
+
+def constant(replicates: int) -> Callable[[int], int]:
+    """Every occurrence sees all replicates."""
+    return lambda _: replicates
+
+
+def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
+    """Insists that all candidates that are to be proposed first belong to the space.
+
+    Raises:
+        InvalidInput: one does not; its number is named.
+    """
+    for number, value in enumerate(values, 1):
+        try:
+            parts.space.decode(value)
+        except InvalidInput as error:
+            raise InvalidInput(f"enqueued candidate {number}: {error}") from error

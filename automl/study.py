@@ -1,0 +1,193 @@
+"""Study: what a search returns, and how a stored one is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl import report, targets
+from automl.baseline import best_classes
+from automl.errors import AutoMLError, InvalidInput
+from automl.jsontext import parse
+from automl.registry import unknown
+from automl.space import Candidate, Space
+from automl.storage.engine import Database
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best class of a study by validation.
+
+    Attributes:
+        candidate: the spelling that was tried last.
+        fitness: the mean over its replicates, as the objective reads.
+        metrics: all metrics, means too.
+        trial: its number.
+    """
+
+    candidate: Candidate
+    fitness: float
+    metrics: dict[str, float]
+    trial: int
+
+
+class Report:
+    """The evidence of a study: as text, as one self-contained HTML file, as JSON data."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=110, no_color=True, highlight=False)
+        with console.capture() as captured:
+            report.render_terminal(self.data, console)
+        return captured.get()
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the HTML file and returns its path."""
+        report.write_html(self.data, Path(path))
+        return Path(path)
+
+    def json(self) -> dict[str, Any]:
+        """Returns the evidence as JSON data."""
+        return report.to_json(self.data)
+
+
+class Study:
+    """One named search in a database. Its rows are read when asked for, in pages.
+
+    Attributes:
+        name: of the study.
+        settings: as stored: parts, seeds, budgets, versions.
+        record_id: its number in the database.
+    """
+
+    def __init__(self, database: Database, record: StudyRecord, space: Space | None = None) -> None:
+        self.database = database
+        self.store = StudyStore(database)
+        self.name = record.name
+        self.settings = record.settings
+        self.record_id = record.id
+        self._space = space
+
+    @classmethod
+    def open(cls, name: str, storage: str = "sqlite:///automl.db") -> Study:
+        """Opens a stored study for reading.
+
+        Raises:
+            InvalidInput: no study of this name (the nearest are offered).
+            StorageRefused: the database cannot be used.
+        """
+        database = Database(storage, create=False)
+        return cls(database, find(StudyStore(database), name))
+
+    @property
+    def finished(self) -> bool:
+        """True when the whole budget was used, the baseline and the test figures included."""
+        record = self.store.find(self.name)
+        return record is not None and record.state == "finished"
+
+    @property
+    def space(self) -> Space:
+        """The space, loaded from its target where the study was opened by name.
+
+        Raises:
+            InvalidInput: the space was an object in somebody's program, or its file is gone or changed.
+        """
+        if self._space is None:
+            self._space = stored_space(self.settings)
+        return self._space
+
+    @property
+    def best(self) -> Best:
+        """The best class by validation.
+
+        Raises:
+            InvalidInput: no trial has succeeded yet.
+        """
+        ranked = best_classes(self.store, self.record_id, 1, self.settings["direction"] == "maximize")
+        if not ranked:
+            raise InvalidInput(
+                f"study {self.name} has no successful trial yet; search on, or see its failures in the report"
+            )
+        record = ranked[0].record
+        return Best(self.space.decode(parse(record.candidate)), ranked[0].fitness, dict(record.metrics), record.number)
+
+    def trials(self) -> Iterator[TrialRecord]:
+        """Yields the recorded trials in the order in which they were told."""
+        return self.store.trials(self.record_id)
+
+    def trials_dataframe(self) -> pandas.DataFrame:
+        """Returns one row per trial: number, outcome, fitness, candidate (JSON), key (hex), seconds, and each metric."""
+        import pandas
+
+        rows = [
+            {
+                "number": trial.number,
+                "outcome": trial.outcome,
+                "fitness": trial.fitness,
+                "candidate": trial.candidate,
+                "key": trial.key.hex(),
+                "replicates": trial.replicates,
+                "origin": trial.origin,
+                "parents": trial.parents,
+                "paid_seconds": trial.paid_seconds,
+                "saved_seconds": trial.saved_seconds,
+                "hash_seconds": trial.hash_seconds,
+                "told_at": trial.told_at,
+                "error": trial.error,
+                **{f"metrics.{name}": value for name, value in trial.metrics.items()},
+                **{f"costs.{name}": value for name, value in trial.costs.items()},
+            }
+            for trial in self.trials()
+        ]
+        return pandas.DataFrame(rows)
+
+    def report(self) -> Report:
+        """Returns the evidence: best candidates, both comparisons with random candidates, what the cache saved."""
+        try:
+            space: Space | None = self.space
+        except AutoMLError:
+            space = None  # the figures stand without the pictures
+        return Report(report.collect(self.database, self.name, space))
+
+    def close(self) -> None:
+        """Closes the database."""
+        self.database.close()
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, {self.database.url_shown})"
+
+
+def find(store: StudyStore, name: str) -> StudyRecord:
+    """Returns a study by name; raises InvalidInput with the nearest names where there is none."""
+    record = store.find(name)
+    if record is None:
+        raise InvalidInput(unknown("study", name, [item.name for item in store.all() if item.kind == "search"]))
+    return record
+
+
+def stored_space(settings: dict[str, Any]) -> Space:
+    """Loads the space of a stored study, and insists that it is the same one.
+
+    Raises:
+        InvalidInput: it cannot be loaded from its target, or its source has changed.
+    """
+    identity = settings["space"]
+    if identity["target"].startswith("object "):
+        raise InvalidInput(
+            f"the space of this study is an {identity['target']} in somebody's program; "
+            "run that program again with the same study name to go on"
+        )
+    space, reference = targets.resolve(identity["target"], identity["settings"])
+    if reference.source != identity["source"]:
+        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
+    return space
