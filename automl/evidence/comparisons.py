@@ -1,0 +1,216 @@
+"""The two comparisons of every report, and the verdict.
+
+Relative improvement is measured against the *average* random architecture (Yang, Esperança and Carlucci, ICLR 2020,
+section 3). The best of many beats an average by luck alone, so the verdict rests on the gain over the *best* of random
+search with equal evaluations, selected in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, Nested, difference, ratio, units
+
+BEATS = "beats random search"
+DOES_NOT = "does not"
+NOT_SUPPORTED = "not supported"
+ENOUGH_RANDOM = 8
+"""Random architectures that an average should rest on (Yang et al. use eight)."""
+LUCK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the figures support.
+
+    Attributes:
+        text: "beats random search", "does not", or "not supported: " and why.
+        reason: one or two sentences for readers: what it rests on.
+    """
+
+    text: str
+    reason: str
+
+    @property
+    def beats(self) -> bool:
+        return self.text == BEATS
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What one study spent and found on validation, for the comparison with its random search.
+
+    Attributes:
+        evaluations: distinct class replicates drawn upon, whether paid or found in the cache.
+        classes: distinct classes with a fitness.
+    """
+
+    evaluations: int
+    classes: int
+
+
+def relative_improvement(method: Nested, random: Nested, *, minimize: bool = False) -> Estimate:
+    """Returns RI = 100 · (mean method − mean random) / mean random, in percent; larger is better in either direction.
+
+    Args:
+        method: test values of the method, nested as runs ⊃ architectures ⊃ seeds.
+        random: test values of uniformly sampled architectures, nested in the same way.
+        minimize: True for metrics such as losses; the sign is turned.
+
+    Returns:
+        The estimate with Fieller's interval (a bootstrap from ten runs on).
+    """
+    found = ratio(method, random)
+    if found.value is None or found.low is None or found.high is None:
+        return replace(found, value=None if found.value is None else _percent(found.value, random, minimize))
+    ends = sorted(_percent(end, random, minimize) for end in (found.low, found.high))
+    return replace(found, value=_percent(found.value, random, minimize), low=ends[0], high=ends[1])
+
+
+def _percent(share: float, random: Nested, minimize: bool) -> float:
+    """Turns a ratio into percent of improvement; a negative mean (a log likelihood) must not turn the sign."""
+    sign = -1.0 if minimize else 1.0
+    if float(units(random).mean()) < 0.0:
+        sign = -sign
+    return sign * 100.0 * (share - 1.0)
+
+
+def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
+    """Returns the difference between both winners' fresh-seed test values, in the metric's unit; larger is better.
+
+    Args:
+        winner: test values of the search's best by validation, nested as runs ⊃ seeds.
+        random_winner: the same for random search with equal evaluations.
+        minimize: True for metrics such as losses.
+    """
+    return difference(random_winner, winner) if minimize else difference(winner, random_winner)
+
+
+def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
+    """Returns how often a random search would have `exceeding` classes above the best of another random search.
+
+    If both had drawn at random, every order of the pooled classes by validation fitness would be equally likely. That
+    the best `exceeding` of them all belong to the first has then the probability below: 1/2^n for equal numbers. It
+    needs no assumption about the fitness, its noise or its ties, and is exact for a single run.
+    """
+    pooled = search.classes + random.classes
+    chance = 1.0
+    for place in range(min(exceeding, search.classes)):
+        chance *= (search.classes - place) / (pooled - place)
+    return chance
+
+
+def needed_above(search: Effort, random: Effort) -> int:
+    """Returns how many classes above random search's best rule out luck (five, for equal numbers)."""
+    count = 0
+    while count < search.classes and chance_of_luck(count, search, random) > LUCK:
+        count += 1
+    return count
+
+
+def judge_run(
+    gain: Estimate, search: Effort, random: Effort, exceeding: int, *, seeds: int, deterministic: bool = False
+) -> Verdict:
+    """Judges one run: the test figures must differ beyond seed noise *and* luck of the draw must be ruled out.
+
+    Seeds alone cannot carry a verdict: two random searches end with different architectures, and fresh seeds only show
+    more clearly which of the two had the luck.
+
+    Args:
+        gain: over random search.
+        search: what the search spent and found.
+        random: the same of random search.
+        exceeding: distinct classes of the search whose validation fitness is above random search's best.
+        seeds: fresh-seed test values of each winner, the smaller number.
+        deterministic: True where equal figures for all seeds are a property of the evaluator, not a coincidence.
+    """
+    refused = _refused(gain, search, random, seeds, deterministic)
+    if refused is not None:
+        return refused
+    assert gain.low is not None
+    shown = f"{gain.value:+.4g} (95 % interval {gain.low:+.4g} to {gain.high:+.4g})"
+    basis = (
+        "the test figures are the same for every seed, so only the draw of candidates is left to chance"
+        if deterministic
+        else f"fresh seeds, {seeds} for each winner, of these two architectures"
+    )
+    if gain.low <= 0.0:
+        return Verdict(
+            DOES_NOT, f"The gain over random search is {shown}, which is not above zero; it rests on {basis}."
+        )
+    chance = chance_of_luck(exceeding, search, random)
+    above = f"{exceeding} of the search's {search.classes} classes lie above the best of random search on validation"
+    if chance > LUCK:
+        return Verdict(
+            f"{NOT_SUPPORTED}: luck of the draw is not ruled out",
+            f"The gain over random search is {shown}, but only {above}; a random search in its place would do as well "
+            f"with a chance of {chance:.0%}. At least {needed_above(search, random)} would rule luck out.",
+        )
+    return Verdict(
+        BEATS,
+        f"The gain over random search is {shown}, resting on {basis}; {above}, which a random search in its place "
+        f"would reach with a chance of {chance:.2g}. One run: this concerns the architectures found here, not the "
+        "method in general.",
+    )
+
+
+def _refused(gain: Estimate, search: Effort, random: Effort, seeds: int, deterministic: bool) -> Verdict | None:
+    if random.evaluations == 0 or random.classes == 0:
+        return Verdict(
+            f"{NOT_SUPPORTED}: there is no random search", "Run the baseline with equal evaluations to compare with."
+        )
+    if random.evaluations < search.evaluations:
+        return Verdict(
+            f"{NOT_SUPPORTED}: too few random evaluations",
+            f"Random search had {random.evaluations} evaluations, the search {search.evaluations}; they must be equal.",
+        )
+    if gain.value is None:
+        return Verdict(f"{NOT_SUPPORTED}: no test figures", "The winners have not been evaluated on the test part.")
+    if seeds < 2 and not deterministic:
+        return Verdict(
+            f"{NOT_SUPPORTED}: fewer than two seeds",
+            f"The gain of {gain.value:+.4g} rests on one test value a winner, which says nothing about noise.",
+        )
+    if gain.low is None:
+        return Verdict(
+            f"{NOT_SUPPORTED}: no interval", f"The gain of {gain.value:+.4g} has no interval ({gain.method})."
+        )
+    return None
+
+
+def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
+    """Judges several independent runs: here the interval covers the luck of whole searches.
+
+    Args:
+        gain: over random search, its units being runs.
+        equal_evaluations: True where every run's random search had at least as many evaluations as the search.
+    """
+    runs = min(gain.units)
+    if runs < 2 or gain.low is None:
+        return Verdict(
+            f"{NOT_SUPPORTED}: fewer than two runs", "Several runs, each with its random search, are needed."
+        )
+    if not equal_evaluations:
+        return Verdict(
+            f"{NOT_SUPPORTED}: too few random evaluations", "In at least one run random search had fewer evaluations."
+        )
+    shown = f"{gain.value:+.4g} (95 % interval {gain.low:+.4g} to {gain.high:+.4g}, {gain.method})"
+    claim = (
+        f"This concerns the method on this task, from {runs} runs."
+        if runs >= BOOTSTRAP_RUNS
+        else f"{runs} runs: a claim about the method needs {BOOTSTRAP_RUNS} or more."
+    )
+    if gain.low > 0.0:
+        return Verdict(BEATS, f"Over {runs} runs the gain over random search is {shown}. {claim}")
+    return Verdict(
+        DOES_NOT, f"Over {runs} runs the gain over random search is {shown}, which is not above zero. {claim}"
+    )
+
+
+def is_deterministic(values: list[list[float]]) -> bool:
+    """Tells whether at least one architecture has two values and all values of each architecture are equal."""
+    several = [one for one in values if len(one) > 1]
+    return bool(several) and all(np.ptp(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several)

@@ -1,0 +1,42 @@
+"""Rank agreement: how far two seeds, or two fidelities, put the same architectures into the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from automl.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well two series rank the same things.
+
+    Attributes:
+        tau: Kendall's tau-b, ties allowed; None where a series is constant or has fewer than two values.
+        rho: Spearman's rank correlation; None likewise.
+        pairs: architectures with both values.
+    """
+
+    tau: float | None
+    rho: float | None
+    pairs: int
+
+
+def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
+    """Compares two figures of the same architectures, in the same order.
+
+    Raises:
+        InvalidInput: the lengths differ, or a value is not finite.
+    """
+    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise InvalidInput(f"rank statistics need two lists of one length; these have {a.shape} and {b.shape}")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InvalidInput("rank statistics need finite numbers; leave failed evaluations out")
+    if len(a) < 2 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return Agreement(None, None, len(a))
+    return Agreement(float(stats.kendalltau(a, b).statistic), float(stats.spearmanr(a, b).statistic), len(a))
