@@ -1,0 +1,152 @@
+"""The hasher that the search line uses: many behaviours a call, grouped by kind, one key each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
+from automl.errors import Unhashable
+from automl.hashing.inputs import probe_description
+from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
+from automl.jsontext import canonical
+
+HASHER_VERSION = "1"
+"""Part of every context. It changes whenever any key may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A key and how it came about.
+
+    Attributes:
+        key: 16 bytes.
+        fallback: empty, or the one sentence why the behaviour could not be probed; the key then stands for the JSON.
+    """
+
+    key: bytes
+    fallback: str = ""
+
+
+class KindHasher(Protocol):
+    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake."""
+
+    def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
+        """Returns the digest of each function, or why it cannot be had."""
+        ...
+
+
+class Hasher:
+    """Keys for behaviours. It remembers sub-results, so keep one for a whole search.
+
+    Args:
+        probe: the inputs on which behaviours are run, shaped like the evaluator's data.
+        mantissa_bits: precision of rounded values; the default is right unless you study the hash itself.
+
+    Raises:
+        InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
+    """
+
+    def __init__(self, probe: Probe | None = None, mantissa_bits: int = MANTISSA_BITS) -> None:
+        self.probe = probe if probe is not None else Probe()
+        self.mantissa_bits = check_bits(mantissa_bits)
+        self._kinds: dict[str, KindHasher] = {}
+
+    def hash_many(
+        self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], candidates: Sequence[str] | None = None
+    ) -> list[Hashed]:
+        """Returns the key of each (behaviour, training settings), in order.
+
+        Args:
+            pairs: behaviours with what changes training and not the function; the settings are mixed in verbatim.
+            candidates: the canonical JSON of each; a behaviour that cannot be probed is keyed by it.
+
+        Raises:
+            Unhashable: a behaviour cannot be probed and no `candidates` were given.
+            InvalidInput: training settings or a graph's frame are not JSON.
+        """
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        for number, (behaviour, _) in enumerate(pairs):
+            by_kind[behaviour.kind].append(number)
+        keys: list[Hashed] = [Hashed(b"")] * len(pairs)
+        for kind, numbers in by_kind.items():
+            behaviours = [pairs[number][0] for number in numbers]
+            for number, behaviour, digest in zip(numbers, behaviours, self._digests(kind, behaviours), strict=True):
+                surroundings = mix_settings(pairs[number][1])
+                if isinstance(digest, bytes):
+                    keys[number] = Hashed(mix(kind, digest, self._verbatim(behaviour), surroundings))
+                    continue
+                if candidates is None:
+                    raise digest
+                keys[number] = Hashed(mix(kind, "json", candidates[number], surroundings), str(digest))
+        return keys
+
+    def description(self) -> dict[str, Any]:
+        """Returns what the keys depend on beside the behaviours, as JSON data for a context."""
+        return {"version": HASHER_VERSION, "mantissa_bits": self.mantissa_bits, "probe": probe_description(self.probe)}
+
+    def _digests(self, kind: str, behaviours: Sequence[Behaviour]) -> Sequence[bytes | Unhashable]:
+        if kind == Configuration.kind:
+            return [mix(canonical(item.value)) for item in behaviours if isinstance(item, Configuration)]
+        if kind not in self._kinds:
+            self._kinds[kind] = _make(kind, self.mantissa_bits)
+        return self._kinds[kind].digests(behaviours, self.probe)
+
+    def _verbatim(self, behaviour: Behaviour) -> bytes:
+        parts = b""
+        if isinstance(behaviour, Graph):
+            parts = mix_settings(behaviour.frame)
+        if isinstance(behaviour, Graph | Module) and behaviour.probe is not None:
+            parts = mix(parts, canonical(probe_description(behaviour.probe)))
+        return parts
+
+
+def _make(kind: str, mantissa_bits: int) -> KindHasher:
+    if kind == "graph":
+        from automl.hashing.graphs import GraphHasher
+
+        return GraphHasher(mantissa_bits)
+    if kind == "module":
+        from automl.hashing.modules import ModuleHasher
+
+        return ModuleHasher(mantissa_bits)
+    if kind == "program":
+        from automl.hashing.programs import ProgramHasher
+
+        return ProgramHasher(mantissa_bits)
+    if kind == "function":
+        from automl.hashing.functions import FunctionHasher
+
+        return FunctionHasher(mantissa_bits)
+    raise Unhashable(
+        f"behaviours of kind {kind!r} have no hasher; use Graph, Module, Program, Function or Configuration"
+    )
+
+
+def functional_hash(
+    thing: Any,
+    probe: Probe | None = None,
+    *,
+    training: Mapping[str, Any] | None = None,
+    mantissa_bits: int = MANTISSA_BITS,
+) -> bytes:
+    """Returns 16 bytes that are equal for things that compute the same function, and different for others.
+
+    Usable with nothing else of the engine: in front of an Optuna objective, for instance.
+
+    Args:
+        thing: a `Graph`, `Module`, `Program` or `Function`; a `torch.nn.Module` (hashed on a copy); or a callable of
+            float64 numpy arrays, one for each of its parameters.
+        probe: the inputs to run it on. Graphs and modules need one unless they bring their own.
+        training: JSON settings that change a result and not the function (learning rate, epochs).
+        mantissa_bits: precision of rounded values.
+
+    Raises:
+        Unhashable: the thing cannot be run on the probe; the message says why.
+        InvalidInput: it is nothing that can be run, or `training` is not JSON.
+    """
+    from automl.hashing.things import as_behaviour
+
+    return Hasher(probe, mantissa_bits).hash_many([(as_behaviour(thing), training or {})])[0].key

@@ -1,0 +1,41 @@
+"""Probe inputs: the fixed arrays on which behaviours are run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from automl.behaviour import Array, Probe
+from automl.hashing.mixing import mix
+from automl.hashing.weights import uniform, whole
+
+
+def probe_description(probe: Probe) -> dict[str, Any]:
+    """Returns the probe as JSON data."""
+    return {
+        "inputs": [dataclasses.asdict(item) | {"shape": list(item.shape)} for item in probe.inputs],
+        "batch": probe.batch,
+        "seed": probe.seed,
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def probe_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
+    """Returns one read-only array of shape (batch, *shape) for each input: float64, or int64 where it has bounds."""
+    arrays = []
+    for position, item in enumerate(probe.inputs):
+        array = _values(item, probe, position)
+        array.flags.writeable = False
+        arrays.append(array)
+    return tuple(arrays)
+
+
+def _values(item: Array, probe: Probe, position: int) -> np.ndarray:
+    seed = mix("probe input", str(probe.seed), str(position))
+    shape = (probe.batch, *item.shape)
+    if item.low is not None and item.high is not None:
+        return whole(seed, shape, item.low, item.high)
+    return uniform(seed, int(np.prod(shape))).reshape(shape)

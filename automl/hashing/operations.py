@@ -1,0 +1,291 @@
+"""Operations of graphs, run in numpy on many inputs at once.
+
+Four names are part of the hasher itself and need no class: `input` (setting `index`, default 0), `identity` (also spelled
+`skip_connect`), `zero` (also spelled `none`) and `add`. Everything else is an `Operation`; a graph may bring its own, or a
+plain function of arrays for one without weights.
+
+Arrays have the shape (stack, batch, ...): a stack of inputs is worked on in one call. Images are (stack, batch, channels,
+height, width).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl.errors import Unhashable
+from automl.hashing.mixing import without_noise
+
+Settings = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+BATCH_NORM_EPSILON = 1e-5
+
+
+class Operation:
+    """What a node does to its inputs. Subclass it, override `apply` and, where it has weights, `weights`.
+
+    Class attributes:
+        commutative: True where the order of the inputs does not matter.
+    """
+
+    commutative: bool = False
+
+    def identity(self, settings: Settings) -> Settings:
+        """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal operations."""
+        return settings
+
+    def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and batch)."""
+        return ()
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the outputs, shape (stack, batch, ...), for inputs of that kind and weights of shape (stack, ...)."""
+        raise TypeError(f"{type(self).__name__} does not say what it computes; override `apply`")
+
+
+@dataclass(frozen=True)
+class Elementwise(Operation):
+    """A function applied to each value of one input."""
+
+    function: Callable[[np.ndarray], np.ndarray]
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return self.function(inputs[0])
+
+
+@dataclass(frozen=True)
+class Fold(Operation):
+    """A binary function folded over any number of inputs of one shape."""
+
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    commutative: bool = True
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        result = inputs[0]
+        for item in inputs[1:]:
+            result = self.function(result, item)
+        return result
+
+
+@dataclass(frozen=True)
+class Own(Operation):
+    """A user's plain function of arrays of shape (batch, ...), one for each input."""
+
+    function: Callable[..., np.ndarray]
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(
+            [np.asarray(self.function(*items, **settings), dtype=np.float64) for items in zip(*inputs, strict=True)]
+        )
+
+
+class Concat(Operation):
+    """Inputs one behind the other along the channel axis."""
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(inputs, axis=2)
+
+
+class GlobalAverage(Operation):
+    """The mean over all axes behind the channels."""
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return inputs[0].mean(axis=tuple(range(3, inputs[0].ndim)))
+
+
+class Linear(Operation):
+    """A dense layer on the last axis; settings `width` (default: as it came) and `bias` (default True)."""
+
+    def identity(self, settings: Settings) -> Settings:
+        return {"width": settings.get("width"), "bias": bool(settings.get("bias", True))}
+
+    def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        width = int(settings.get("width", shapes[0][-1]))
+        return ((width, shapes[0][-1]), (width,)) if settings.get("bias", True) else ((width, shapes[0][-1]),)
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        x, matrix = inputs[0], weights[0]
+        flat = x.reshape(len(x), -1, x.shape[-1]) @ matrix.transpose(0, 2, 1)
+        if len(weights) > 1:
+            flat = flat + weights[1][:, None, :]
+        return flat.reshape(*x.shape[:-1], matrix.shape[1])
+
+
+class BatchNorm(Operation):
+    """Batch norm in training mode, with scale 1 and shift 0 as at the start of training, and the real epsilon."""
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return batch_norm(inputs[0], float(settings.get("epsilon", BATCH_NORM_EPSILON)))
+
+
+def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
+    """Normalises each channel over batch and space; what is constant there becomes exact zero."""
+    axes = (1, *range(3, x.ndim))
+    share = 1.0 / (x.shape[1] * math.prod(x.shape[3:]))
+    centred = x - x.sum(axis=axes, keepdims=True) * share
+    centred = without_noise(centred, np.abs(x).max(axis=axes, keepdims=True))
+    variance = (centred * centred).sum(axis=axes, keepdims=True) * share
+    return centred / np.sqrt(variance + epsilon)
+
+
+def _window(settings: Settings, kernel: int | None = None) -> tuple[int, int, int, int]:
+    kernel = int(settings.get("kernel", kernel or 3))
+    stride, dilation = int(settings.get("stride", 1)), int(settings.get("dilation", 1))
+    return kernel, stride, dilation, int(settings.get("padding", dilation * (kernel - 1) // 2))
+
+
+def _patches(x: np.ndarray, window: tuple[int, int, int, int], fill: float) -> np.ndarray:
+    """Returns all windows of the two last axes: shape (..., kernel * kernel, height out, width out)."""
+    kernel, stride, dilation, padding = window
+    if kernel == 1 and padding == 0:
+        return x[..., None, ::stride, ::stride]
+    edges = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
+    padded = np.pad(x, edges, constant_values=fill) if padding else x
+    span = dilation * (kernel - 1) + 1
+    if min(padded.shape[-2:]) < span:
+        raise Unhashable(
+            f"a window of {span} does not fit the probe's {x.shape[-2]}x{x.shape[-1]} image; give the graph a larger probe"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (span, span), axis=(-2, -1))
+    windows = windows[..., ::stride, ::stride, ::dilation, ::dilation]
+    high, wide = windows.shape[-4:-2]
+    return np.moveaxis(windows.reshape(*windows.shape[:-2], kernel * kernel), -1, -3).reshape(
+        *x.shape[:-2], kernel * kernel, high, wide
+    )
+
+
+class Convolution(Operation):
+    """A two-dimensional convolution without bias, padded to keep the size.
+
+    Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default: as they came).
+    """
+
+    def identity(self, settings: Settings) -> Settings:
+        return {"window": list(_window(settings)), "groups": settings.get("groups", 1), "width": settings.get("width")}
+
+    def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels = shapes[0][0]
+        groups = self._groups(settings, channels)
+        width = int(settings.get("width", channels))
+        if channels % groups or width % groups:
+            raise Unhashable(
+                f"{channels} channels to {width} cannot be split into {groups} groups; give the graph a probe whose channels can"
+            )
+        kernel = _window(settings)[0]
+        return ((width, channels // groups, kernel, kernel),)
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        x, kernels = inputs[0], weights[0]
+        stack, batch, channels = x.shape[:3]
+        groups, width = self._groups(settings, channels), kernels.shape[1]
+        patches = _patches(x, _window(settings), 0.0)
+        high, wide = patches.shape[-2:]
+        columns = patches.reshape(stack, batch, groups, -1, high * wide).transpose(0, 2, 3, 1, 4)
+        columns = columns.reshape(stack, groups, -1, batch * high * wide)
+        product = kernels.reshape(stack, groups, width // groups, -1) @ columns
+        return product.reshape(stack, width, batch, high, wide).transpose(0, 2, 1, 3, 4)
+
+    @staticmethod
+    def _groups(settings: Settings, channels: int) -> int:
+        groups = settings.get("groups", 1)
+        return channels if groups == "depthwise" else int(groups)
+
+
+class AveragePool(Operation):
+    """Average pooling that does not count its padding; settings kernel, stride, padding."""
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        window = _window(settings)
+        ones = np.ones((1, *inputs[0].shape[-2:]))
+        return _patches(inputs[0], window, 0.0).sum(axis=-3) / _patches(ones, window, 0.0).sum(axis=-3)
+
+
+class MaxPool(Operation):
+    """Maximum pooling; settings kernel, stride, padding."""
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(_patches(inputs[0], _window(settings), -np.inf).max(axis=-3))
+
+
+@dataclass(frozen=True)
+class Steps(Operation):
+    """Operations of one input, one after the other. Each takes the node's settings, except where it has fixed ones of its own.
+
+    The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one function.
+    """
+
+    steps: tuple[tuple[Operation, Mapping[str, Any]], ...]
+
+
+def _relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    from scipy.special import erf
+
+    return np.asarray(0.5 * x * (1.0 + erf(x / math.sqrt(2.0))))
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+_RELU, _CONVOLUTION, _NORM = Elementwise(_relu), Convolution(), BatchNorm()
+
+
+def _steps(*steps: Operation | tuple[Operation, Mapping[str, Any]]) -> Steps:
+    return Steps(tuple(item if isinstance(item, tuple) else (item, {}) for item in steps))
+
+
+def _relu_conv_norm(kernel: int) -> Steps:
+    return _steps(_RELU, (_CONVOLUTION, {"kernel": kernel}), _NORM)
+
+
+def _conv_norm_relu(kernel: int) -> Steps:
+    return _steps((_CONVOLUTION, {"kernel": kernel}), _NORM, _RELU)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "relu": _RELU,
+    "tanh": Elementwise(np.tanh),
+    "sigmoid": Elementwise(_sigmoid),
+    "silu": Elementwise(lambda x: x * _sigmoid(x)),
+    "gelu": Elementwise(_gelu),
+    "leaky_relu": Elementwise(lambda x: np.where(x > 0, x, 0.01 * x)),
+    "elu": Elementwise(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))),
+    "abs": Elementwise(np.abs),
+    "square": Elementwise(np.square),
+    "negate": Elementwise(np.negative),
+    "softmax": Elementwise(_softmax),
+    "multiply": Fold(np.multiply),
+    "maximum": Fold(np.maximum),
+    "minimum": Fold(np.minimum),
+    "subtract": Fold(np.subtract, commutative=False),
+    "concat": Concat(),
+    "global_average": GlobalAverage(),
+    "linear": Linear(),
+    "convolution": _CONVOLUTION,
+    "batch_norm": _NORM,
+    "average_pool": AveragePool(),
+    "max_pool": MaxPool(),
+    # NAS-Bench-201 (Dong and Yang 2020): ReLU, convolution, batch norm; pooling does not count its padding
+    "nor_conv_1x1": _relu_conv_norm(1),
+    "nor_conv_3x3": _relu_conv_norm(3),
+    "avg_pool_3x3": AveragePool(),
+    # NAS-Bench-101 (Ying et al. 2019): convolution, batch norm, ReLU
+    "conv1x1-bn-relu": _conv_norm_relu(1),
+    "conv3x3-bn-relu": _conv_norm_relu(3),
+    "maxpool3x3": MaxPool(),
+}
+"""The built-in operations by name."""

@@ -1,0 +1,32 @@
+"""Content-addressed numbers: what a digest stands for decides the values, on every platform and in every process.
+
+Raw bits come from Philox 4x64 (Salmon et al. 2011), whose stream numpy promises to keep; the transform to real numbers is our
+own and uses exact arithmetic only, because distributions such as numpy's normal may change between releases.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_WIDTH = 2.0 * math.sqrt(3.0)
+
+
+def uniform(seed: bytes, count: int) -> np.ndarray:
+    """Returns `count` float64 values, uniform with mean 0 and variance 1, that `seed` (16 bytes) alone determines."""
+    raw = np.random.Philox(key=int.from_bytes(seed, "little")).random_raw(count)
+    return ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5) * _WIDTH
+
+
+def weight(seed: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a weight tensor scaled to keep variance: the first axis counts outputs, all others are summed over."""
+    count = math.prod(shape)
+    fan_in = max(1, count // shape[0]) if len(shape) > 1 and shape[0] else 1
+    return (uniform(seed, count) / math.sqrt(fan_in)).reshape(shape)
+
+
+def whole(seed: bytes, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
+    """Returns int64 values from `low` to `high`, both included, that `seed` determines."""
+    raw = np.random.Philox(key=int.from_bytes(seed, "little")).random_raw(math.prod(shape))
+    return (low + (raw >> np.uint64(11)) % np.uint64(high - low + 1)).astype(np.int64).reshape(shape)

@@ -1,0 +1,119 @@
+"""NAS-Bench-201 (Dong and Yang, ICLR 2020): cells of four nodes whose six edges each carry one of five operations.
+
+A candidate's JSON is the benchmark's own string, such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|`: one group for each
+of the nodes 1, 2, 3; in a group, for each earlier node, the operation on the edge from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import networkx
+import numpy as np
+
+from automl.behaviour import Array, Graph, Node, Probe
+from automl.cells import CellSpace
+from automl.errors import InvalidCandidate
+from automl.space import Candidate, Defaults
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""In the order of the benchmark's own tables."""
+
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+"""(node, earlier node) in the order of the string."""
+
+PROBE = Probe(inputs=(Array((3, 4, 4)),))
+"""What the cell is run on to be hashed: three channels of 4x4, a batch of two."""
+
+_TEXT = re.compile(
+    r"\|([a-z_0-9]+)~0\|\+\|([a-z_0-9]+)~0\|([a-z_0-9]+)~1\|\+\|([a-z_0-9]+)~0\|([a-z_0-9]+)~1\|([a-z_0-9]+)~2\|"
+)
+
+
+def to_text(operations: tuple[str, ...]) -> str:
+    """Returns the benchmark's string for six operations in the order of `EDGES`."""
+    a, b, c, d, e, f = operations
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+def from_text(text: Any) -> tuple[str, ...]:
+    """Returns the six operations of a string, in the order of `EDGES`.
+
+    Raises:
+        InvalidCandidate: it is not a string of this benchmark.
+    """
+    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise InvalidCandidate(
+            f"{text!r} is no cell of NAS-Bench-201; write it like {to_text(('skip_connect',) * 6)!r}"
+        )
+    for name in match.groups():
+        if name not in OPERATIONS:
+            raise InvalidCandidate(f"{text!r}: {name!r} is no operation of NAS-Bench-201; they are {list(OPERATIONS)}")
+    return match.groups()
+
+
+# Step 0 is the cell's input; the sum of node n stands behind the operations of its edges.
+_SUMS = (0, 2, 5, 9)
+_EDGE_NODES = tuple({name: Node(name, (_SUMS[source],)) for name in OPERATIONS} for _, source in EDGES)
+_INPUT = Node("input")
+_ADDS = (Node("add", (1,)), Node("add", (3, 4)), Node("add", (6, 7, 8)))
+
+
+def cell_graph(operations: tuple[str, ...], **settings: Any) -> Graph:
+    """Returns the graph of a cell; `settings` are those of `Graph` (frame, module)."""
+    a, b, c, d, e, f = (nodes[name] for nodes, name in zip(_EDGE_NODES, operations, strict=True))
+    return Graph((_INPUT, a, _ADDS[0], b, c, _ADDS[1], d, e, f, _ADDS[2]), (9,), probe=PROBE, **settings)
+
+
+class NASBench201(CellSpace):
+    """The 15,625 cells of the benchmark; 5,044 functions."""
+
+    defaults = Defaults(evaluator="nasbench201", evaluator_settings={"dataset": "cifar100"})
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return Candidate(
+            to_text(tuple(OPERATIONS[number] for number in rng.integers(len(OPERATIONS), size=len(EDGES))))
+        )
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        """Returns a cell with the operation of one edge changed."""
+        operations = list(from_text(candidate.value))
+        edge = int(rng.integers(len(EDGES)))
+        shift = 1 + int(rng.integers(len(OPERATIONS) - 1))
+        operations[edge] = OPERATIONS[(OPERATIONS.index(operations[edge]) + shift) % len(OPERATIONS)]
+        return Candidate(to_text(tuple(operations)))
+
+    def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
+        """Returns a cell that takes the operation of each edge from one parent or the other."""
+        pairs = zip(from_text(one.value), from_text(other.value), strict=True)
+        return Candidate(
+            to_text(tuple(pair[int(side)] for pair, side in zip(pairs, rng.integers(2, size=len(EDGES)), strict=True)))
+        )
+
+    def decode(self, value: Any) -> Candidate:
+        return Candidate(to_text(from_text(value)))
+
+    def size(self) -> int:
+        return len(OPERATIONS) ** len(EDGES)
+
+    def graph(self, candidate: Candidate) -> Graph:
+        return cell_graph(from_text(candidate.value))
+
+    def picture(self, candidate: Candidate) -> networkx.DiGraph:
+        return cell_picture(from_text(candidate.value))
+
+    def describe(self, candidate: Candidate) -> str:
+        return str(candidate.value)
+
+
+def cell_picture(operations: tuple[str, ...]) -> networkx.DiGraph:
+    """Returns a cell to draw: four nodes, operations on the edges, without the edges that carry nothing."""
+    picture = networkx.DiGraph()
+    for node, label in enumerate(("in", "1", "2", "out")):
+        picture.add_node(node, label=label)
+    for (node, source), name in zip(EDGES, operations, strict=True):
+        if name != "none":
+            picture.add_edge(source, node, label=name)
+    return picture
