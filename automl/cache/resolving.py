@@ -1,0 +1,165 @@
+"""One call of `resolve_many`: which of the wanted replicates are there, which become ours, which have to be waited for.
+
+Everything is decided in memory between one batch of reading statements and one batch of writing ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from automl.cache.keys import audit_replicate
+from automl.cache.records import Claim, Request, Resolution, Result
+from automl.storage import evaluations
+from automl.storage.candidates import digest, store_candidates
+
+Place = tuple[bytes, int]
+"""(key, replicate)"""
+
+
+@dataclass(slots=True)
+class Call:
+    """What a call of `resolve_many` works with.
+
+    Attributes:
+        connection: in a writing transaction.
+        context, session, study: on whose behalf.
+        seed: of a place.
+        dead: which of the given sessions are dead.
+        limit: at most this many claims, None for all.
+    """
+
+    connection: Connection
+    context: int
+    session: int
+    study: int | None
+    seed: Callable[[bytes, int], int]
+    dead: Callable[[set[int]], set[int]]
+    limit: int | None
+    rows: dict[Place, Row[Any]] = field(default_factory=dict)
+    results: dict[Place, Result] = field(default_factory=dict)
+    held: set[Place] = field(default_factory=set)
+    claims: dict[Place, Claim] = field(default_factory=dict)
+
+
+def resolve(call: Call, requests: Sequence[Request]) -> list[Resolution]:
+    """Answers the requests in order."""
+    _read(call, requests)
+    asked = _grant(call, requests)
+    _write(call, asked)
+    return [_answer(call, request) for request in requests]
+
+
+def wanted(request: Request) -> Iterable[int]:
+    """Returns the replicates that a request wants, its audit last."""
+    yield from range(request.first, request.replicates)
+    if request.audit:
+        yield audit_replicate(request.candidate)
+
+
+def to_result(row: Row[Any]) -> Result:
+    """Returns the stored result of a finished evaluation."""
+    metrics = None if row.metrics is None else json.loads(row.metrics)
+    return Result(row.replicate, metrics, row.error, row.seconds, row.study, row.trial)
+
+
+def _read(call: Call, requests: Sequence[Request]) -> None:
+    keys = sorted({request.key for request in requests})
+    first = min((request.first for request in requests), default=0)
+    last = max((request.replicates for request in requests), default=0) - 1
+    found = evaluations.read_evaluations(call.connection, call.context, keys, first, last)
+    audited = sorted({request.key for request in requests if request.audit})
+    if audited:
+        found += evaluations.read_evaluations(call.connection, call.context, audited, evaluations.LOWEST * 2, -1)
+    claimed = []
+    for row in found:
+        place = (row.key, row.replicate)
+        if row.state in (evaluations.DONE, evaluations.FAILED):
+            call.results[place] = to_result(row)
+        elif row.state == evaluations.CLAIMED:
+            claimed.append((place, row))
+        else:
+            call.rows[place] = row
+    others = {row.session for _, row in claimed if row.session != call.session}
+    dead = call.dead(others) if others else set()
+    for place, row in claimed:
+        if row.session in dead:
+            call.rows[place] = row
+        else:
+            call.held.add(place)
+
+
+def _grant(call: Call, requests: Sequence[Request]) -> dict[Place, Request]:
+    """Chooses what to claim, in the order of the requests."""
+    granted: dict[Place, Request] = {}
+    left = len(requests) * 1_000_000 if call.limit is None else call.limit
+    for request in requests:
+        for replicate in wanted(request):
+            place = (request.key, replicate)
+            if left <= 0:
+                return granted
+            if place not in call.results and place not in call.held and place not in granted:
+                granted[place] = request
+                left -= 1
+    return granted
+
+
+def _write(call: Call, granted: dict[Place, Request]) -> None:
+    """Makes the claims, in the order of the keys; what somebody else won in the meantime is waited for."""
+    if not granted:
+        return
+    candidates = {}
+    fresh = []
+    for place in sorted(granted):
+        request = granted[place]
+        one = digest(request.candidate)
+        candidates[one] = request.candidate
+        claim: dict[str, Any] = {
+            "context": call.context,
+            "key": place[0],
+            "replicate": place[1],
+            "seed": call.seed(*place),
+            "candidate": one,
+            "session": call.session,
+            "study": call.study,
+            "trial": request.number,
+        }
+        row = call.rows.get(place)
+        if row is None:
+            fresh.append(claim)
+        elif evaluations.take_over(call.connection, claim, row.session, row.attempt):
+            call.claims[place] = Claim(request.number, *place, claim["seed"], row.attempt + 1)
+        else:
+            call.held.add(place)
+    store_candidates(call.connection, candidates.items())
+    won = evaluations.insert_claims(call.connection, fresh)
+    for claim in fresh:
+        place = (claim["key"], claim["replicate"])
+        if place in won:
+            call.claims[place] = Claim(claim["trial"], *place, claim["seed"], 1)
+        else:
+            call.held.add(place)
+
+
+def _answer(call: Call, request: Request) -> Resolution:
+    results, claims, waiting, queued, audit = [], [], [], False, None
+    for replicate in wanted(request):
+        place = (request.key, replicate)
+        result = call.results.get(place)
+        claim = call.claims.get(place)
+        if result is not None:
+            if replicate < 0:
+                audit = result
+            else:
+                results.append(result)
+        elif claim is not None and claim.number == request.number:
+            claims.append(claim)
+        elif claim is not None or place in call.held:
+            waiting.append(replicate)
+        else:
+            queued = True
+    return Resolution(request.number, tuple(results), tuple(claims), tuple(waiting), queued, audit)

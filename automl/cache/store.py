@@ -1,0 +1,249 @@
+"""The equivalence cache: of all processes on all machines exactly one evaluates a replicate of a class.
+
+Idea: Gillard et al. 2023, Unified Functional Hashing in Automatic Machine Learning (arXiv 2302.05433), the functional
+equivalence cache; here it is shared through a database, survives its processes, and counts replicates.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from automl.cache import keys as keying
+from automl.cache import resolving
+from automl.cache.alone import get_or_evaluate
+from automl.cache.records import Claim, Request, Resolution, Result
+from automl.errors import InvalidInput
+from automl.jsontext import canonical
+from automl.storage import evaluations
+from automl.storage.candidates import digest, store_candidates
+from automl.storage.engine import Database
+from automl.storage.sessions import Session, dead_among
+
+log = logging.getLogger(__name__)
+
+_JUDGE_EVERY_SECONDS = 0.5
+"""A session found alive is not asked about again for this long: waiting is polling, and polls should cost one query."""
+
+
+class EquivalenceCache:
+    """Results of evaluations by (context, key, replicate), in a database that any number of processes may share.
+
+    Pickles as its URL and namespace, and goes on working in a forked process, so it can be made once and used in
+    workers.
+
+    Args:
+        database_or_url: an open `Database`, or the URL of one.
+        namespace: results are shared inside one only; another name gives a cold cache in the same database.
+        session: on whose behalf claims are made; its own, made when first needed, without one.
+
+    Raises:
+        StorageRefused: the database cannot be used.
+    """
+
+    def __init__(self, database_or_url: Database | str, namespace: str = "default", session: Session | None = None):
+        self._owns_database = isinstance(database_or_url, str)
+        self.database = Database(database_or_url) if isinstance(database_or_url, str) else database_or_url
+        self.namespace = namespace
+        self._session = session
+        self._owns_session = session is None
+        self._process = os.getpid()
+        self._fingerprints: dict[int, bytes] = {}
+        self._contexts: dict[bytes, int] = {}
+        self._alive: dict[int, float] = {}
+
+    @property
+    def session(self) -> Session:
+        """The session that claims are made for."""
+        if self._session is None or (self._owns_session and os.getpid() != self._process):
+            self._session = Session(self.database)
+            self._owns_session = True
+            self._process = os.getpid()
+        return self._session
+
+    def context(self, description: Mapping[str, Any]) -> int:
+        """Returns the id of the context described, the same for equal descriptions in one namespace.
+
+        Raises:
+            InvalidInput: the description is not JSON.
+        """
+        mark = keying.fingerprint(self.namespace, description)
+        if mark not in self._contexts:
+            text = canonical(description)
+            found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
+            self._contexts[mark] = found
+            self._fingerprints[found] = mark
+        return self._contexts[mark]
+
+    def seed(self, context: int, key: bytes, replicate: int) -> int:
+        """Returns the 63-bit seed of one replicate; `context` must come from this cache's own `context()`."""
+        if context not in self._fingerprints:
+            raise InvalidInput(f"context {context} was not opened by this cache; get its id from context(description)")
+        return keying.seed(self.namespace, self._fingerprints[context], key, replicate)
+
+    def resolve_many(
+        self,
+        context: int,
+        study: int | None,
+        requests: Sequence[Request],
+        limit: int | None = None,
+        *,
+        count: bool = False,
+        connection: Connection | None = None,
+    ) -> list[Resolution]:
+        """Looks up all requests in one transaction and claims what is missing, for at most `limit` evaluations.
+
+        Claims are granted in the order of the requests and made in the order of the keys. Of two requests for one key
+        the first claims and the second waits. Claims that were lost, or whose session is dead, are taken over.
+
+        Args:
+            context: from `context()`.
+            study: who pays, None outside of studies.
+            requests: one for each trial.
+            limit: how many evaluations could be started now.
+            count: True the first time that a trial is resolved: its class has been seen once more.
+            connection: a writing transaction to take part in.
+
+        Raises:
+            InvalidInput: a key is not 16 bytes.
+            StorageError: the database failed; no claim was made.
+        """
+        if not requests:
+            return []
+        for request in requests:
+            keying.check_key(request.key)
+        session = self.session.id
+
+        def work(given: Connection) -> list[Resolution]:
+            if count:
+                self._count(given, context, requests)
+            call = resolving.Call(
+                connection=given,
+                context=context,
+                session=session,
+                study=study,
+                seed=lambda key, replicate: self.seed(context, key, replicate),
+                dead=lambda sessions: self._dead(given, sessions),
+                limit=limit,
+            )
+            return resolving.resolve(call, requests)
+
+        return self.database.within(connection, work)
+
+    def _count(self, connection: Connection, context: int, requests: Sequence[Request]) -> None:
+        times = Counter(request.key for request in requests)
+        first = {request.key: request.candidate for request in reversed(requests)}
+        seen = [(key, digest(first[key]), times[key]) for key in sorted(times)]
+        store_candidates(connection, ((digest(text), text) for text in first.values()))
+        evaluations.see_classes(connection, context, seen)
+
+    def _dead(self, connection: Connection, sessions: set[int]) -> set[int]:
+        now = time.monotonic()
+        unknown = {one for one in sessions if now - self._alive.get(one, float("-inf")) > _JUDGE_EVERY_SECONDS}
+        dead = dead_among(self.database, connection, unknown) if unknown else set()
+        self._alive.update(dict.fromkeys(unknown - dead, now))
+        return dead
+
+    def complete_many(
+        self,
+        context: int,
+        finished: Sequence[tuple[Claim, Mapping[str, Any], float]],
+        connection: Connection | None = None,
+    ) -> None:
+        """Stores (claim, metrics, seconds). A claim that was lost to somebody else is logged and dropped.
+
+        Raises:
+            InvalidInput: metrics are not JSON, or hold NaN or an infinity; nothing was stored.
+        """
+        ends = [
+            self._end(context, claim, evaluations.DONE, canonical(metrics), "", seconds)
+            for claim, metrics, seconds in finished
+        ]
+        self._finish(ends, connection)
+
+    def fail_many(
+        self, context: int, failed: Sequence[tuple[Claim, str, float]], connection: Connection | None = None
+    ) -> None:
+        """Stores (claim, error, seconds) of candidates that failed by their own fault: a fact, and shared."""
+        ends = [
+            self._end(context, claim, evaluations.FAILED, None, error or "failed", seconds)
+            for claim, error, seconds in failed
+        ]
+        self._finish(ends, connection)
+
+    def release_many(
+        self, context: int, lost: Sequence[tuple[Claim, str]], connection: Connection | None = None
+    ) -> None:
+        """Gives (claim, why) back: nobody is to blame, and anybody may claim it again."""
+        ends = [self._end(context, claim, evaluations.LOST, None, why, 0.0) for claim, why in lost]
+        self._finish(ends, connection)
+
+    def _end(
+        self, context: int, claim: Claim, state: str, metrics: str | None, error: str, seconds: float
+    ) -> dict[str, Any]:
+        return {
+            "of_context": context,
+            "of_key": claim.key,
+            "of_replicate": claim.replicate,
+            "of_session": self.session.id,
+            "of_attempt": claim.attempt,
+            "to_state": state,
+            "to_metrics": metrics,
+            "to_error": error,
+            "to_seconds": float(seconds),
+        }
+
+    def _finish(self, ends: list[dict[str, Any]], connection: Connection | None) -> None:
+        if not ends:
+            return
+        ours = self.database.within(connection, lambda given: evaluations.end_claims(given, ends))
+        if ours < len(ends):
+            log.warning(
+                "%d of %d results came too late: their claims had been taken over by others; they are dropped",
+                len(ends) - ours,
+                len(ends),
+            )
+
+    def replicates(self, context: int, keys: Sequence[bytes]) -> dict[bytes, list[Result]]:
+        """Returns the finished replicates of each class in order, audits excluded; a class without one is left out."""
+        found: dict[bytes, list[Result]] = {}
+        with self.database.read() as connection:
+            rows = evaluations.read_evaluations(connection, context, sorted(set(keys)), 0, 1 << 62)
+        for row in rows:
+            if row.state in (evaluations.DONE, evaluations.FAILED):
+                found.setdefault(row.key, []).append(resolving.to_result(row))
+        return found
+
+    def get_or_evaluate(
+        self,
+        key: Any,
+        function: Callable[..., Any],
+        *,
+        replicates: int = 1,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Returns the stored result for `key`, or what `function` returns, and stores it: see `automl.cache.alone`."""
+        return get_or_evaluate(self, key, function, replicates=replicates, context=context or {})
+
+    def close(self) -> None:
+        """Ends the session and closes the database, where they are the cache's own."""
+        if self._owns_session and self._session is not None:
+            self._session.close()
+            self._session = None
+        if self._owns_database:
+            self.database.close()
+
+    def __enter__(self) -> EquivalenceCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (EquivalenceCache, (self.database.url, self.namespace))

@@ -1,0 +1,289 @@
+"""One database for one process: a single writing connection, any number of reading ones.
+
+SQLite: write-ahead log, `BEGIN IMMEDIATE` for every writing transaction (a transaction that reads first and writes
+later fails at once with "database is locked", whatever the timeout), synchronous=FULL: what is committed survives a
+power cut. PostgreSQL: each writing transaction first writes its number into the `writer` table, so that after a
+connection was lost in the middle of a commit the repetition finds out whether the first try went through.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from automl.storage import opening
+from automl.storage.faults import Remedy, remedy, storage_error
+from automl.storage.schema import database_time, writer
+from automl.storage.urls import parse_url, shown, sqlite_path
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 60.0
+"""How long SQLite waits for another process's transaction."""
+
+
+class Database:
+    """A database of ours, opened; a new one is created and brought to the current schema without asking.
+
+    Usable from several threads; writing transactions follow one another. After a fork the child opens its own
+    connections. Pickles as its URL.
+
+    Args:
+        url: `sqlite:///file.db` or `postgresql+psycopg://user:password@host/database`.
+        create: False for commands that only read: a missing database is refused, not created.
+        patience: seconds to wait for a PostgreSQL server that went away while we worked, or for a lock.
+
+    Raises:
+        StorageRefused: it cannot be used; the message says why, without passwords; nothing was written.
+    """
+
+    def __init__(self, url: str, *, create: bool = True, patience: float = 600.0):
+        self._url = parse_url(url)
+        if self._url.get_backend_name() == "sqlite":
+            self._url = self._url.set(database=str(sqlite_path(self._url)))
+        self.url_shown = shown(self._url)
+        self.patience = patience
+        self._disturbed = float("-inf")
+        opening.prepare(self._url, self.url_shown, create=create)
+        self._open()
+
+    @property
+    def sqlite(self) -> bool:
+        """True for SQLite, False for PostgreSQL."""
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def url(self) -> str:
+        """The whole URL, password included: for opening it elsewhere, never for printing."""
+        return self._url.render_as_string(hide_password=False)
+
+    def _open(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
+        self._writing = False
+        self._writer_id = secrets.randbits(62)
+        self._transaction = 0
+        self._write_engine = make_engine(self._url, writing=True)
+        self._read_engine = make_engine(self._url, writing=False)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in one writing transaction and returns its value once that is committed.
+
+        `work` may be run more than once (after a deadlock, a lost race, a lost connection), so it must have no effect
+        except through its connection. It is applied exactly once. Inside `work`, pass the connection on; calling
+        `write` there raises RuntimeError.
+
+        Raises:
+            StorageError: the database failed, or stayed away for longer than our patience; nothing of `work` was kept.
+        """
+        self._after_fork()
+        with self._lock:
+            if self._writing:
+                raise RuntimeError("write() was called inside a writing transaction; pass the connection on instead")
+            self._writing = True
+            try:
+                self._transaction += 1
+                return self._write_with_patience(work)
+            finally:
+                self._writing = False
+
+    def within(self, connection: Connection | None, work: Callable[[Connection], T]) -> T:
+        """Runs `work` on the transaction given, or else in one of its own."""
+        return self.write(work) if connection is None else work(connection)
+
+    def _write_with_patience(self, work: Callable[[Connection], T]) -> T:
+        attempt = _Attempt()
+        began = time.monotonic()
+        pause = 0.01
+        while True:
+            try:
+                value = self._try_to_write(work, attempt)
+                if attempt.outage:
+                    self.disturbed()
+                    log.warning("the database %s is back after %.1f s", self.url_shown, time.monotonic() - began)
+                return value
+            except DBAPIError as error:
+                cure = remedy(error)
+                if cure is not Remedy.AGAIN:
+                    self._drop_connection()
+                if cure is Remedy.NONE or time.monotonic() - began > self.patience:
+                    raise storage_error(error, self.url_shown) from error
+                if cure is Remedy.RECONNECT and not attempt.outage:
+                    attempt.outage = True
+                    log.warning("the database %s went away; waiting for it up to %.0f s", self.url_shown, self.patience)
+            # Jitter keeps two processes that deadlocked from meeting again; it decides nothing else.
+            time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+            pause = min(pause * 2, 1.0)
+
+    def _try_to_write(self, work: Callable[[Connection], T], attempt: _Attempt) -> T:
+        if self._connection is None:
+            self._connection = self._write_engine.connect()
+        connection = self._connection
+        with connection.begin() as transaction:
+            if not self.sqlite and not self._number(connection) and attempt.has_value:
+                transaction.rollback()  # the commit whose answer we never heard went through
+                return attempt.value  # type: ignore[no-any-return]
+            value = work(connection)
+            attempt.value, attempt.has_value = value, True
+        return value
+
+    def _number(self, connection: Connection) -> bool:
+        """Writes this transaction's number; False: it stands there already, so this very transaction was committed."""
+        statement = postgresql_insert(writer).values(id=self._writer_id, last=self._transaction, seen=database_time())
+        statement = statement.on_conflict_do_update(
+            index_elements=[writer.c.id],
+            set_={"last": statement.excluded.last, "seen": statement.excluded.seen},
+            where=writer.c.last < statement.excluded.last,
+        )
+        return connection.execute(statement).rowcount == 1
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading, on one consistent state of the database; it never blocks a writer.
+
+        Keep it short on SQLite, where the log cannot be folded back into the file while somebody reads.
+
+        Raises:
+            StorageError: the database failed.
+        """
+        self._after_fork()
+        began = time.monotonic()
+        while True:
+            try:
+                connection = self._read_engine.connect()
+                break
+            except DBAPIError as error:
+                if remedy(error) is Remedy.NONE or time.monotonic() - began > self.patience:
+                    raise storage_error(error, self.url_shown) from error
+                time.sleep(0.2)
+        try:
+            with connection:
+                yield connection
+        except DBAPIError as error:
+            raise storage_error(error, self.url_shown) from error
+
+    def disturbed(self) -> None:
+        """Notes that the database, or our way to it, has just been out of order."""
+        self._disturbed = time.monotonic()
+
+    def undisturbed_seconds(self) -> float:
+        """Returns for how long nothing has been seen to be out of order; infinite where nothing ever was."""
+        return time.monotonic() - self._disturbed
+
+    def separate(self) -> Engine:
+        """Returns an engine of one writing connection of its own (heartbeats must not wait for a long transaction)."""
+        return make_engine(self._url, writing=True)
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(Exception):
+                connection.invalidate()
+            with suppress(Exception):
+                connection.close()
+
+    def _after_fork(self) -> None:
+        if os.getpid() != self._process:
+            # The parent's connections are left untouched: closing them here would break them there.
+            self._abandoned = (self._connection, self._write_engine, self._read_engine)
+            self._open()
+
+    def close(self) -> None:
+        """Closes the connections of this process; calling it twice does no harm."""
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if self._connection is not None and not self.sqlite:
+                with suppress(DBAPIError), self._connection.begin():
+                    self._connection.execute(writer.delete().where(writer.c.id == self._writer_id))
+            if self._connection is not None:
+                with suppress(DBAPIError):
+                    self._connection.close()
+                self._connection = None
+            self._write_engine.dispose()
+            self._read_engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Database, (self.url,))
+
+
+class _Attempt:
+    """What is known about the earlier tries of one transaction."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.has_value = False
+        self.outage = False
+
+
+def make_engine(url: URL, *, writing: bool) -> Engine:
+    """Returns an engine whose connections are set up for writing or for reading."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, writing=writing)
+    engine = sqlalchemy.create_engine(
+        url,
+        poolclass=NullPool if writing else None,
+        pool_pre_ping=not writing,
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "automl",
+            # A dead peer is noticed within a minute even when it says nothing.
+            "keepalives_idle": 20,
+            "keepalives_interval": 5,
+            "keepalives_count": 4,
+        },
+    )
+    if not writing:
+        engine = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+    return engine
+
+
+def _sqlite_engine(url: URL, *, writing: bool) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url,
+        poolclass=NullPool if writing else None,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None  # transactions are begun by us, below
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        if not writing:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

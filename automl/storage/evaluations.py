@@ -1,0 +1,184 @@
+"""Evaluations as rows: inserting one is the claim to it. Nothing but SQL; what the rows are for is in `automl.cache`.
+
+Every statement finds its rows by the primary key (context, key, replicate) and is executed for many rows at a time, in
+the order of the keys, so that two processes on PostgreSQL wait for each other instead of deadlocking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from automl.storage.candidates import insert_ignoring
+from automl.storage.schema import context, database_time, equivalence_class, evaluation
+
+T = TypeVar("T")
+CLAIMED: Final = "claimed"
+DONE: Final = "done"
+FAILED: Final = "failed"
+LOST: Final = "lost"
+
+CHUNK: Final = 1000
+"""Keys in one statement."""
+
+LOWEST: Final = -(1 << 62)
+
+
+def _chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def context_id(connection: Connection, fingerprint: bytes, namespace: str, description: str) -> int:
+    """Returns the id of the context with this fingerprint, adding its row if there is none."""
+    values = {"fingerprint": fingerprint, "namespace": namespace, "description": description}
+    insert = sqlite.insert(context) if connection.dialect.name == "sqlite" else postgresql.insert(context)
+    connection.execute(
+        insert.values(**values, created=database_time()).on_conflict_do_nothing(index_elements=[context.c.fingerprint])
+    )
+    return int(connection.execute(select(context.c.id).where(context.c.fingerprint == fingerprint)).scalar_one())
+
+
+def find_context(connection: Connection, fingerprint: bytes) -> int | None:
+    """Returns the id of the context with this fingerprint."""
+    found: int | None = connection.execute(select(context.c.id).where(context.c.fingerprint == fingerprint)).scalar()
+    return found
+
+
+def see_classes(connection: Connection, context_id: int, seen: Sequence[tuple[bytes, bytes, int]]) -> None:
+    """Adds (key, digest of the candidate, how often) to the classes, in the order of the keys."""
+    if not seen:
+        return
+    insert = (
+        sqlite.insert(equivalence_class)
+        if connection.dialect.name == "sqlite"
+        else postgresql.insert(equivalence_class)
+    )
+    statement = insert.on_conflict_do_update(
+        index_elements=list(equivalence_class.primary_key.columns),
+        set_={"times_seen": equivalence_class.c.times_seen + insert.excluded.times_seen},
+    )
+    rows = [{"context": context_id, "key": key, "candidate": one, "times_seen": count} for key, one, count in seen]
+    connection.execute(statement, rows)
+
+
+_stored = (
+    select(
+        evaluation.c.key,
+        evaluation.c.replicate,
+        evaluation.c.state,
+        evaluation.c.seed,
+        evaluation.c.candidate,
+        evaluation.c.metrics,
+        evaluation.c.error,
+        evaluation.c.seconds,
+        evaluation.c.session,
+        evaluation.c.attempt,
+        evaluation.c.study,
+        evaluation.c.trial,
+    )
+    .where(
+        evaluation.c.context == bindparam("context_id"),
+        evaluation.c.key.in_(bindparam("keys", expanding=True)),
+        evaluation.c.replicate.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(evaluation.c.key, evaluation.c.replicate)
+)
+
+
+def read_evaluations(
+    connection: Connection, context_id: int, keys: Sequence[bytes], first: int, last: int
+) -> list[Row[Any]]:
+    """Returns the rows of these classes with replicates from `first` to `last`, both included."""
+    rows: list[Row[Any]] = []
+    for chunk in _chunks(keys):
+        values = {"context_id": context_id, "keys": chunk, "first": first, "last": last}
+        rows.extend(connection.execute(_stored, values))
+    return rows
+
+
+def insert_claims(connection: Connection, claims: Sequence[dict[str, Any]]) -> set[tuple[bytes, int]]:
+    """Inserts claims and returns the (key, replicate) of those that are ours: somebody may have been faster.
+
+    Each claim holds the columns context, key, replicate, seed, candidate, session, study and trial.
+    """
+    if not claims:
+        return set()
+    statement = insert_ignoring(connection.dialect.name, evaluation).values(
+        state=CLAIMED, error="", seconds=0.0, attempt=1, changed=database_time()
+    )
+    if connection.dialect.name == "sqlite":
+        # The transaction has had the only write lock since before it looked: nobody can have been faster.
+        connection.execute(statement, claims)
+        return {(one["key"], one["replicate"]) for one in claims}
+    won = connection.execute(statement.returning(evaluation.c.key, evaluation.c.replicate), claims)
+    return {(bytes(row.key), row.replicate) for row in won}
+
+
+def take_over(connection: Connection, claim: dict[str, Any], session: int | None, attempt: int) -> bool:
+    """Makes a lost claim, or a dead session's, ours; False when somebody else has just done so.
+
+    Args:
+        connection: in a writing transaction.
+        claim: as in `insert_claims`.
+        session: who had it.
+        attempt: which attempt that was.
+    """
+    had = evaluation.c.session.is_(None) if session is None else evaluation.c.session == session
+    statement = (
+        evaluation.update()
+        .where(
+            evaluation.c.context == claim["context"],
+            evaluation.c.key == claim["key"],
+            evaluation.c.replicate == claim["replicate"],
+            evaluation.c.state.in_([CLAIMED, LOST]),
+            evaluation.c.attempt == attempt,
+            had,
+        )
+        .values(
+            state=CLAIMED,
+            candidate=claim["candidate"],
+            session=claim["session"],
+            study=claim["study"],
+            trial=claim["trial"],
+            attempt=attempt + 1,
+            error="",
+            changed=database_time(),
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+_end = (
+    evaluation.update()
+    .where(
+        evaluation.c.context == bindparam("of_context"),
+        evaluation.c.key == bindparam("of_key"),
+        evaluation.c.replicate == bindparam("of_replicate"),
+        evaluation.c.state == CLAIMED,
+        evaluation.c.session == bindparam("of_session"),
+        evaluation.c.attempt == bindparam("of_attempt"),
+    )
+    .values(
+        state=bindparam("to_state"),
+        metrics=bindparam("to_metrics"),
+        error=bindparam("to_error"),
+        seconds=bindparam("to_seconds"),
+        changed=database_time(),
+    )
+)
+
+
+def end_claims(connection: Connection, ends: Sequence[dict[str, Any]]) -> int:
+    """Ends claims that are still ours and returns how many were.
+
+    Each end holds of_context, of_key, of_replicate, of_session, of_attempt, to_state, to_metrics, to_error, to_seconds.
+    """
+    if not ends:
+        return 0
+    return connection.execute(_end, sorted(ends, key=lambda end: (end["of_key"], end["of_replicate"]))).rowcount

@@ -1,0 +1,213 @@
+"""Before a database is used: whether it is there, whole, ours, and of the schema that we know."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, literal, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from automl.errors import StorageRefused
+from automl.storage import migrate
+from automl.storage.schema import APPLICATION_ID, REVISION, metadata
+from automl.storage.urls import sqlite_path
+
+_MAGIC = b"SQLite format 3\0"
+_LOCK = 0x6175746F6D6C
+"""Advisory lock under which PostgreSQL schemas are created, so that two first users do not both create one."""
+
+
+def prepare(url: URL, url_shown: str, *, create: bool) -> None:
+    """Makes sure that the database can be used, creating it where it is new and `create` allows it.
+
+    Raises:
+        StorageRefused: it cannot be used; nothing was written.
+    """
+    found = inspect_existing(url, url_shown, missing_ok=create)
+    if found is None:
+        create_or_upgrade(url, url_shown)
+    elif found != REVISION:
+        if found in migrate.known():
+            raise StorageRefused(
+                f"the database {url_shown} has the schema {found}, and this version of automl needs {REVISION}; "
+                f"copy it for safety, then run `automl db upgrade --storage {url_shown}`"
+            )
+        raise StorageRefused(newer(url_shown, found))
+    if create and url.get_backend_name() == "sqlite":
+        _refuse_unwritable(sqlite_path(url), url_shown)
+
+
+def newer(url_shown: str, found: str) -> str:
+    """Returns the sentence for a schema that this version does not know."""
+    return (
+        f"the database {url_shown} has the schema {found}, which this version of automl does not know; "
+        "it was written by a newer one: update automl"
+    )
+
+
+def inspect_existing(url: URL, url_shown: str, *, missing_ok: bool = False) -> str | None:
+    """Returns the revision of the database, or None where it is new (allowed by `missing_ok`); writes nothing.
+
+    Raises:
+        StorageRefused: it is missing, damaged, unreachable or not ours.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite and not _file_to_inspect(sqlite_path(url), url_shown, missing_ok=missing_ok):
+        return None
+    from automl.storage.engine import make_engine
+
+    engine = make_engine(url, writing=False)
+    try:
+        with engine.connect() as connection:
+            found = _revision_if_ours(connection, url_shown)
+            if found is not None and sqlite:
+                _touch_every_table(connection)
+    except DBAPIError as error:
+        raise StorageRefused(_cannot_open(error, url, url_shown)) from error
+    finally:
+        engine.dispose()
+    if found is None and not missing_ok:
+        raise StorageRefused(f"the database {url_shown} is empty: no search has used it yet; check the storage URL")
+    return found
+
+
+def _revision_if_ours(connection: Connection, url_shown: str) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        return None
+    ours = {"alembic_version", "context", "evaluation", "study"} <= tables
+    if connection.dialect.name == "sqlite":
+        ours = ours and connection.exec_driver_sql("PRAGMA application_id").scalar() == APPLICATION_ID
+    found = migrate.revision_of(connection) if ours else None
+    if found is None:
+        some = ", ".join(sorted(tables)[:3])
+        raise StorageRefused(
+            f"the database {url_shown} is not one of automl's (it holds other tables: {some}); "
+            "name a new file or an empty database"
+        )
+    return found
+
+
+def _touch_every_table(connection: Connection) -> None:
+    """Reads the first page of each table, so that a file that lost its end is noticed before work begins."""
+    for table in metadata.sorted_tables:
+        if inspect(connection).has_table(table.name):
+            connection.execute(select(literal(1)).select_from(table).limit(1)).first()
+
+
+def _file_to_inspect(path: Path, url_shown: str, *, missing_ok: bool) -> bool:
+    """Looks at an SQLite file without opening it as a database; False: there is nothing in it yet."""
+    if path.is_dir():
+        raise StorageRefused(f"the storage {url_shown} is a folder; name a file in it, such as {path.name}/automl.db")
+    if not path.exists():
+        if not missing_ok:
+            raise StorageRefused(f"there is no database at {url_shown}; check the storage URL, or run a search first")
+        _refuse_unwritable(path, url_shown)
+        return False
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise StorageRefused(f"the database {url_shown} cannot be read: {error.strerror}") from error
+    if size == 0:
+        return True
+    if not header.startswith(_MAGIC):
+        raise StorageRefused(f"the file {path} is not an SQLite database; name a new file, it will be created")
+    if len(header) == 100 and not _has_log(path):
+        page, pages = _pages(header)
+        if size < page * pages:
+            raise StorageRefused(
+                f"the database {url_shown} is damaged: it has been cut short "
+                f"({size:,} of {page * pages:,} bytes are there); restore it from a copy"
+            )
+    return True
+
+
+def _pages(header: bytes) -> tuple[int, int]:
+    """Returns (bytes of a page, number of pages) from the first 100 bytes of an SQLite file."""
+    page: int = struct.unpack(">H", header[16:18])[0]
+    pages: int = struct.unpack(">I", header[28:32])[0]
+    current = header[24:28] == header[92:96]  # else the count was left by a version of SQLite that did not keep it
+    return (65536 if page == 1 else page), (pages if current else 0)
+
+
+def _has_log(path: Path) -> bool:
+    """True where a log lies beside the file: then the file alone does not say how long it should be."""
+    return any(
+        log.exists() and log.stat().st_size > 0
+        for log in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-journal"))
+    )
+
+
+def _refuse_unwritable(path: Path, url_shown: str) -> None:
+    if not path.parent.is_dir():
+        raise StorageRefused(
+            f"the storage {url_shown} cannot be written: there is no folder {path.parent}; create it first"
+        )
+    # SQLite needs the folder too: its log lies beside the file.
+    for place in (path, path.parent) if path.exists() else (path.parent,):
+        if not os.access(place, os.W_OK):
+            raise StorageRefused(
+                f"the storage {url_shown} cannot be written: {place} is read-only for this user; choose another"
+            )
+
+
+def _cannot_open(error: DBAPIError, url: URL, url_shown: str) -> str:
+    text = " ".join(str(error.orig).split())
+    if url.password:
+        text = text.replace(str(url.password), "***")
+    if url.get_backend_name() == "sqlite":
+        if "malformed" in text or "not a database" in text:
+            return f"the database {url_shown} is damaged ({text}); restore it from a copy"
+        return f"the database {url_shown} cannot be opened: {text}"
+    return f"PostgreSQL at {url_shown} cannot be used: {text}; check that the server runs, and the URL"
+
+
+def create_or_upgrade(url: URL, url_shown: str) -> None:
+    """Applies all missing migrations in one transaction; of several processes at once, one does and the others wait.
+
+    Raises:
+        StorageRefused: the database cannot be written.
+    """
+    from automl.storage.engine import make_engine
+
+    engine = make_engine(url, writing=True)
+    try:
+        with engine.connect() as connection:
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                if _revision_if_ours(connection, url_shown) != REVISION:
+                    migrate.apply(connection)
+            if connection.dialect.name == "sqlite":
+                _use_write_ahead_log(connection)
+    except DBAPIError as error:
+        raise StorageRefused(_cannot_open(error, url, url_shown)) from error
+    finally:
+        engine.dispose()
+
+
+def _use_write_ahead_log(connection: Connection) -> None:
+    """Switches the file to write-ahead logging, which stays with it.
+
+    Only after the schema is in the file itself, so that our mark in its header can be seen before the log is read. The
+    switch needs the file for itself and does not wait by its own, so it is tried for a while.
+    """
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    cursor = raw.cursor()
+    for _ in range(200):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except Exception as error:  # the driver's own OperationalError
+            if "locked" not in str(error):
+                raise
+        else:
+            break
+        time.sleep(0.05)
+    cursor.close()

@@ -1,0 +1,168 @@
+"""The tables. Keys and digests are 16 bytes, JSON is canonical text, times are seconds since 1970.
+
+There are no foreign keys: every reference is written in the same transaction as what it refers to, and checking them
+again would cost a look-up for each row on the hot path. Tables whose primary key is what they are looked up by have no
+row id on SQLite, so that a look-up reads one tree and not two.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+REVISION: Final = "0001"
+"""The newest migration, named here so that opening a database need not load alembic; a test holds it to be the head."""
+
+APPLICATION_ID: Final = 0x4155_544D
+"""Stands in the header of our SQLite files ("AUTM"), which tells them from everybody else's."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+context = Table(
+    "context",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", LargeBinary(16), nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("fingerprint"),
+)
+
+candidate = Table(
+    "candidate",
+    metadata,
+    Column("digest", LargeBinary(16), primary_key=True),
+    Column("json", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+equivalence_class = Table(
+    "equivalence_class",
+    metadata,
+    Column("context", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("candidate", LargeBinary(16), nullable=False),
+    Column("times_seen", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    Column("context", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("replicate", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("candidate", LargeBinary(16), nullable=False),
+    Column("metrics", Text),
+    Column("error", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("session", Integer),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("study", Integer),
+    Column("trial", BigInteger),
+    Column("changed", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("boot", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("heartbeat", Float, nullable=False),
+    Column("ended", Float),
+    sqlite_autoincrement=True,
+)
+
+study = Table(
+    "study",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("parent", Integer),
+    Column("settings", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("coordinator", Integer),
+    UniqueConstraint("name"),
+    Index(None, "parent"),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("study", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("candidate", LargeBinary(16), nullable=False),
+    Column("key", LargeBinary(16), nullable=False),
+    Column("context", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("fitness", Float),
+    Column("metrics", Text, nullable=False),
+    Column("replicates", Integer, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("parents", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("paid_seconds", Float, nullable=False),
+    Column("saved_seconds", Float, nullable=False),
+    Column("hash_seconds", Float, nullable=False),
+    Column("costs", Text, nullable=False),
+    Column("told_at", Float, nullable=False),
+    UniqueConstraint("study", "number"),
+    sqlite_with_rowid=False,
+)
+
+writer = Table(
+    "writer",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+"""The number of the last transaction that each writing connection committed (PostgreSQL only: see `engine`)."""
+
+
+class database_time(FunctionElement[float]):  # noqa: N801 - reads as an SQL function
+    """Seconds since 1970 by the database's own clock, so that no two machines' clocks are ever compared."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(database_time, "sqlite")
+def _sqlite_time(_element: database_time, _compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_time, "postgresql")
+def _postgresql_time(_element: database_time, _compiler: Any, **_: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"

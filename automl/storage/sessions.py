@@ -1,0 +1,166 @@
+"""Sessions: who is at work on a database, and who has died.
+
+A session is one row, renewed every few seconds by a thread on a connection of its own, so that it stays alive while a
+long training blocks everything else. It is dead when it said good-bye, when its process is provably gone (same machine,
+same boot), or when its heartbeat is old by the database's clock. That last judgement needs more than the age: after an
+outage every heartbeat is old, so the database must have been up for as long as a heartbeat may take, and our own
+heartbeats must have come through all that time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from automl.storage.engine import Database
+from automl.storage.processes import Process, this_process
+from automl.storage.schema import database_time, session
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 5.0
+DEAD_AFTER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One session as stored; times in seconds by the database's clock."""
+
+    id: int
+    process: Process
+    began: float
+    heartbeat: float
+    ended: float | None
+
+    def name(self) -> str:
+        """Returns who it is, for sentences."""
+        return f"process {self.process.pid} on {self.process.host}"
+
+
+class Session:
+    """One coordinator at work. Close it, or use it in `with`; when its process dies, its claims become free anyway.
+
+    Args:
+        database: where it is at work.
+        heartbeat: seconds between two signs of life.
+        dead_after: seconds without one after which a session on another machine counts as dead.
+    """
+
+    def __init__(
+        self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS, dead_after: float = DEAD_AFTER_SECONDS
+    ):
+        self.database = database
+        self.process = this_process()
+        self._heartbeat = heartbeat
+        self._dead_after = dead_after
+        self.id = database.write(self._insert)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="automl-heartbeat", daemon=True)
+        self._thread.start()
+
+    def _insert(self, connection: Connection) -> int:
+        who = self.process
+        statement = session.insert().values(
+            host=who.host,
+            boot=who.boot,
+            pid=who.pid,
+            process=who.start,
+            began=database_time(),
+            heartbeat=database_time(),
+        )
+        key = connection.execute(statement).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    def _beat(self) -> None:
+        engine = self.database.separate()
+        last = time.monotonic()
+        try:
+            while not self._stop.wait(self._heartbeat):
+                came_through = self._renew(engine)
+                now = time.monotonic()
+                if not came_through or now - last > 3 * self._heartbeat:
+                    self.database.disturbed()
+                if came_through:
+                    last = now
+        finally:
+            engine.dispose()
+
+    def _renew(self, engine: Engine) -> bool:
+        try:
+            with engine.begin() as connection:
+                renewed = session.update().where(session.c.id == self.id, session.c.ended.is_(None))
+                connection.execute(renewed.values(heartbeat=database_time()))
+        except SQLAlchemyError as error:
+            log.debug("heartbeat of session %d did not come through: %s", self.id, type(error).__name__)
+            return False
+        return True
+
+    def dead(self, session_id: int) -> bool:
+        """Returns True when the session has ended or died. Our own session lives."""
+        if session_id == self.id:
+            return False
+        with self.database.read() as connection:
+            return bool(dead_among(self.database, connection, {session_id}, self._dead_after))
+
+    def close(self) -> None:
+        """Says good-bye: what this session had claimed may be taken over at once. Twice does no harm."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if this_process() != self.process:
+            return  # a fork's copy: the session is its parent's
+        self._thread.join()
+        ended = session.update().where(session.c.id == self.id).values(ended=database_time())
+        self.database.write(lambda connection: connection.execute(ended).rowcount)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def dead_among(
+    database: Database, connection: Connection, asked: set[int], dead_after: float = DEAD_AFTER_SECONDS
+) -> set[int]:
+    """Returns those of the sessions `asked` about that are dead; a session without a row is."""
+    found = {record.id: record for record in read_sessions(connection, asked)}
+    dead = asked - found.keys()
+    unseen = []
+    for record in found.values():
+        gone = record.process.gone()
+        if record.ended is not None or gone:
+            dead.add(record.id)
+        elif gone is None:
+            unseen.append(record)
+    if unseen and database.undisturbed_seconds() > dead_after:
+        now, up_since = _clock(connection)
+        if now - up_since > dead_after:
+            dead.update(record.id for record in unseen if now - record.heartbeat > dead_after)
+    return dead
+
+
+def read_sessions(connection: Connection, ids: Iterable[int]) -> list[SessionRecord]:
+    """Returns the sessions with these ids."""
+    columns = session.c
+    rows = connection.execute(select(session).where(columns.id.in_(list(ids))))
+    return [
+        SessionRecord(row.id, Process(row.host, row.boot, row.pid, row.process), row.began, row.heartbeat, row.ended)
+        for row in rows
+    ]
+
+
+def _clock(connection: Connection) -> tuple[float, float]:
+    """Returns (now, when the database came up), both by its own clock; an SQLite file is always up."""
+    now = float(connection.execute(select(database_time())).scalar_one())
+    if connection.dialect.name == "sqlite":
+        return now, float("-inf")
+    up = connection.execute(text("SELECT CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) AS DOUBLE PRECISION)"))
+    return now, float(up.scalar_one())

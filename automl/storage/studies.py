@@ -1,0 +1,259 @@
+"""Studies and their trials as rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy.exc import IntegrityError
+
+from automl.errors import InvalidInput, StorageError, StudyBusy
+from automl.jsontext import canonical
+from automl.storage.candidates import digest, store_candidates
+from automl.storage.engine import Database
+from automl.storage.schema import candidate, database_time, study, trial
+from automl.storage.sessions import dead_among, read_sessions
+
+Kind = Literal["search", "baseline", "test"]
+Outcome = Literal["miss", "hit", "partial", "joined", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study as stored.
+
+    Attributes:
+        id, name: unique in the database.
+        kind: what it is for.
+        parent: the search that a baseline or test study belongs to.
+        settings: JSON; what resuming must find unchanged.
+        state: "open" or "finished".
+        created: seconds since 1970, by the database's clock.
+        trials: number of trials told.
+    """
+
+    id: int
+    name: str
+    kind: Kind
+    parent: int | None
+    settings: dict[str, Any]
+    state: Literal["open", "finished"]
+    created: float
+    trials: int
+
+
+@dataclass(slots=True)
+class TrialRecord:
+    """One proposal of one study and what came of it; written once, when it has been told.
+
+    Attributes:
+        number: in the order of proposals, from 0.
+        candidate: canonical JSON.
+        key: 16 bytes.
+        context: id of the context that the key means something in.
+        outcome: what it took.
+        fitness: as the objective reads, None for a failed trial.
+        metrics: the means that the fitness was taken from.
+        replicates: number of results in those means.
+        origin: which part of the strategy proposed it.
+        parents: numbers of the trials it was bred from.
+        error: why it failed, else empty.
+        paid_seconds: evaluation seconds that this trial caused.
+        saved_seconds: what the results served from the cache would have cost.
+        hash_seconds: what finding the key took.
+        costs: figures of this spelling (parameters, FLOPs), never served by key.
+        told_at: seconds since the study began, on the coordinator's running clock.
+        position: in the order of telling, from 0.
+    """
+
+    number: int
+    candidate: str
+    key: bytes
+    context: int
+    outcome: Outcome
+    fitness: float | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    replicates: int = 0
+    origin: str = ""
+    parents: tuple[int, ...] = ()
+    error: str = ""
+    paid_seconds: float = 0.0
+    saved_seconds: float = 0.0
+    hash_seconds: float = 0.0
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    told_at: float = 0.0
+    position: int = 0
+
+
+class StudyStore:
+    """Creates, finds, claims and continues studies."""
+
+    def __init__(self, database: Database):
+        self.database = database
+
+    def create(self, name: str, kind: Kind, settings: Mapping[str, Any], parent: int | None = None) -> StudyRecord:
+        """Adds a study.
+
+        Raises:
+            InvalidInput: the name is taken, or the settings are not JSON.
+        """
+        values = {"name": name, "kind": kind, "parent": parent, "settings": canonical(settings), "state": "open"}
+
+        def insert(connection: Connection) -> StudyRecord:
+            connection.execute(study.insert().values(**values, created=database_time(), trials=0))
+            return _study(connection.execute(select(study).where(study.c.name == name)).one())
+
+        try:
+            return self.database.write(insert)
+        except StorageError as error:
+            if isinstance(error.__cause__, IntegrityError):
+                raise InvalidInput(
+                    f"a study named {name!r} exists already; choose another name, or resume it"
+                ) from error
+            raise
+
+    def find(self, name: str) -> StudyRecord | None:
+        """Returns the study of this name."""
+        found = self._read(select(study).where(study.c.name == name))
+        return found[0] if found else None
+
+    def all(self) -> list[StudyRecord]:
+        """Returns all studies, oldest first."""
+        return self._read(select(study).order_by(study.c.id))
+
+    def children(self, study_id: int) -> list[StudyRecord]:
+        """Returns the baselines and tests that belong to a study, oldest first."""
+        return self._read(select(study).where(study.c.parent == study_id).order_by(study.c.id))
+
+    def _read(self, query: Select[Any]) -> list[StudyRecord]:
+        with self.database.read() as connection:
+            return [_study(row) for row in connection.execute(query)]
+
+    def coordinate(self, study_id: int, session_id: int) -> None:
+        """Makes the session the study's one coordinator, taking over from a dead one.
+
+        Raises:
+            StudyBusy: another living session coordinates it.
+        """
+
+        def claim(connection: Connection) -> None:
+            query = select(study.c.coordinator, study.c.name).where(study.c.id == study_id).with_for_update()
+            holder, name = connection.execute(query).one()
+            if holder not in (None, session_id) and holder not in dead_among(self.database, connection, {holder}):
+                who = read_sessions(connection, [holder])[0].name()
+                raise StudyBusy(
+                    f"the study {name!r} is being run by {who}; wait for it, or end that process and try again"
+                )
+            connection.execute(study.update().where(study.c.id == study_id).values(coordinator=session_id))
+
+        self.database.write(claim)
+
+    def release(self, study_id: int, session_id: int) -> None:
+        """Gives the study up, if the session still coordinates it."""
+        mine = study.update().where(study.c.id == study_id, study.c.coordinator == session_id)
+        self.database.write(lambda connection: connection.execute(mine.values(coordinator=None)).rowcount)
+
+    def append_trials(self, study_id: int, trials: Sequence[TrialRecord], connection: Connection | None = None) -> None:
+        """Writes trials that have been told, each exactly once, in the order of their positions.
+
+        Raises:
+            StorageError: one of these positions or numbers stands there already: the study has two coordinators, or the
+                caller counted wrongly.
+        """
+        if trials:
+            self.database.within(connection, lambda given: _append(given, study_id, trials))
+
+    def trials(self, study_id: int, after_position: int = -1, page: int = 5000) -> Iterator[TrialRecord]:
+        """Yields the trials in the order in which they were told, reading them page by page.
+
+        No page holds a transaction open while its trials are being used, so it never disturbs a running study.
+        """
+        query = (
+            select(trial, candidate.c.json)
+            .join_from(trial, candidate, trial.c.candidate == candidate.c.digest)
+            .where(trial.c.study == study_id)
+            .order_by(trial.c.position)
+            .limit(page)
+        )
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(query.where(trial.c.position > after_position)).all()
+            for row in rows:
+                yield _trial(row)
+            if len(rows) < page:
+                return
+            after_position = rows[-1].position
+
+    def finish(self, study_id: int) -> None:
+        """Marks the study as finished."""
+        self.database.write(
+            lambda connection: (
+                connection.execute(study.update().where(study.c.id == study_id).values(state="finished")).rowcount
+            )
+        )
+
+    def reopen(self, study_id: int, settings: Mapping[str, Any]) -> None:
+        """Opens a finished study again, with settings in which a bound was raised."""
+        changed = study.update().where(study.c.id == study_id).values(state="open", settings=canonical(settings))
+        self.database.write(lambda connection: connection.execute(changed).rowcount)
+
+
+def _append(connection: Connection, study_id: int, trials: Iterable[TrialRecord]) -> None:
+    rows = [_row(study_id, one) for one in trials]
+    store_candidates(connection, [(row["candidate"], row.pop("json")) for row in rows])
+    connection.execute(trial.insert(), rows)
+    connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
+
+
+def _row(study_id: int, one: TrialRecord) -> dict[str, Any]:
+    return {
+        "study": study_id,
+        "position": one.position,
+        "number": one.number,
+        "candidate": digest(one.candidate),
+        "json": one.candidate,
+        "key": one.key,
+        "context": one.context,
+        "outcome": one.outcome,
+        "fitness": one.fitness,
+        "metrics": canonical(one.metrics),
+        "replicates": one.replicates,
+        "origin": one.origin,
+        "parents": canonical(list(one.parents)) if one.parents else "[]",
+        "error": one.error,
+        "paid_seconds": one.paid_seconds,
+        "saved_seconds": one.saved_seconds,
+        "hash_seconds": one.hash_seconds,
+        "costs": canonical(one.costs) if one.costs else "{}",
+        "told_at": one.told_at,
+    }
+
+
+def _trial(row: Row[Any]) -> TrialRecord:
+    return TrialRecord(
+        number=row.number,
+        candidate=row.json,
+        key=row.key,
+        context=row.context,
+        outcome=row.outcome,
+        fitness=row.fitness,
+        metrics=json.loads(row.metrics),
+        replicates=row.replicates,
+        origin=row.origin,
+        parents=tuple(json.loads(row.parents)),
+        error=row.error,
+        paid_seconds=row.paid_seconds,
+        saved_seconds=row.saved_seconds,
+        hash_seconds=row.hash_seconds,
+        costs=json.loads(row.costs),
+        told_at=row.told_at,
+        position=row.position,
+    )
+
+
+def _study(row: Row[Any]) -> StudyRecord:
+    settings = json.loads(row.settings)
+    return StudyRecord(row.id, row.name, row.kind, row.parent, settings, row.state, row.created, row.trials)
