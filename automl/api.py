@@ -16,8 +16,9 @@ from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
 from automl.parts import Parts, assemble, check_first_sample
 from automl.phases import Phases, check_enqueued
+from automl.monitoring import Observer
 from automl.pool import Plan, Pool
-from automl.search import Interrupted
+from automl.loop import Interrupted
 from automl.space import Space
 from automl.storage.engine import Database
 from automl.study import Study, find
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
     from automl.strategies import Strategy
 
 WINDOW_PER_WORKER = 4
+
+
+class Stopped(KeyboardInterrupt):
+    """The search was interrupted; what had finished is recorded.
+
+    Attributes:
+        study: its name, for going on.
+    """
+
+    def __init__(self, study: str) -> None:
+        super().__init__(study)
+        self.study = study
 
 
 def search(
@@ -61,6 +74,7 @@ def search(
     timeout: float | None = None,
     dashboard: bool = False,
     callbacks: Sequence[Callable[..., None]] = (),
+    observers: Sequence[Observer] = (),
 ) -> Study:
     """Searches a space, compares the result with random search, and returns the study.
 
@@ -79,12 +93,12 @@ def search(
         seed, window, replicates, namespace, asynchronous, enqueue, baseline, finalists, test_seeds, sample:
             see `automl.config.StudyConfig`; `enqueue` takes JSON data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
-            dashboard, callbacks: see `automl.config.RunConfig`.
+            dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
     Raises:
         InvalidInput: something given is wrong; nothing was written.
         StorageError: the database failed; what had finished is intact, and calling again goes on.
-        KeyboardInterrupt: the search was interrupted; calling again with the same study name goes on.
+        Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name goes on.
     """
     parts = assemble(
         space,
@@ -106,6 +120,7 @@ def search(
         timeout=timeout,
         dashboard=dashboard,
         callbacks=tuple(callbacks),
+        observers=tuple(observers),
     )
     if trials is None and evaluations is None and hours is None:
         trials = parts.space.defaults.trials
@@ -137,7 +152,9 @@ def execute(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None)
         try:
             phases = Phases(parts, config, run, database, pool)
             record, _ = phases.create_or_find(name)
-            with _interruptible(phases):
+            for observer in run.observers:
+                observer.note(pool.notice)
+            with _interruptible(phases, record.name):
                 return phases.run(record)
         except BaseException:
             database.close()
@@ -181,7 +198,7 @@ def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig |
         )
         assert space.kind == parts.space.kind
         fields = {name: settings[name] for name in StudyConfig.__dataclass_fields__}
-        config = replace(StudyConfig(**{**fields, "enqueue": tuple(fields["enqueue"])}))
+        config = StudyConfig(**{**fields, "enqueue": tuple(fields["enqueue"])})
         wider = {name: value for name, value in extended.items() if value is not None}
         if wider:
             config = _extend(stored, config, wider)
@@ -251,13 +268,13 @@ def _pool(name: str) -> Callable[..., Pool]:
 
 
 @contextlib.contextmanager
-def _interruptible(phases: Phases) -> Iterator[None]:
+def _interruptible(phases: Phases, study: str) -> Iterator[None]:
     """Turns the first Ctrl-C into a clean stop after this turn of the loop, and the second into an immediate one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
         if phases.current is not None:
             phases.current.interrupted = True
@@ -266,6 +283,6 @@ def _interruptible(phases: Phases) -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        raise KeyboardInterrupt from None
+        raise Stopped(study) from None
     finally:
         signal.signal(signal.SIGINT, before)

@@ -11,7 +11,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.monitoring import Observer
-from automl.search import Budget
+from automl.loop import Budget
 
 
 @dataclass(frozen=True)

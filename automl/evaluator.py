@@ -111,6 +111,9 @@ class Evaluator(ABC):
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
         return Probe()
 
+    def prepare(self) -> None:
+        """Loads what evaluations need (libraries, data). Workers call it once, before the first evaluation's clock starts."""
+
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
         return self

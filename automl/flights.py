@@ -13,7 +13,7 @@ from automl.pool import Completion, Job, Pool
 from automl.strategies.base import Proposal
 
 if TYPE_CHECKING:
-    from automl.search import Rules
+    from automl.loop import Rules
 
 POLL_SECONDS = 0.25
 """How often claims of other processes are looked at."""

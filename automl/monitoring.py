@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.search import Rules
+    from automl.loop import Rules
     from automl.storage.studies import TrialRecord
 
 
 class Observer:
     """Base of all observers; each method may be left out."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know, in a sentence; empty where there is nothing."""
 
     def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
         """A study starts or resumes with so many trials recorded and evaluations drawn upon."""

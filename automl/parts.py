@@ -129,7 +129,7 @@ def assemble(
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
     """
-    defaults = _defaults(target)
+    defaults = defaults_of(target)
     chosen = evaluator if evaluator is not None else defaults.evaluator
     if chosen is None:
         raise InvalidInput(
@@ -154,7 +154,7 @@ def assemble(
     return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way)
 
 
-def _defaults(target: str | Space) -> Any:
+def defaults_of(target: str | Space) -> Any:
     if isinstance(target, Space):
         return target.defaults
     found = targets.attribute(target)

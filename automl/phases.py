@@ -1,4 +1,4 @@
-"""The three studies of one search: the search itself, random search with equal evaluations, the test figures of both."""
+"""The three studies of one search: the search, random search with equal evaluations, the test figures of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from automl.hashing import Hasher
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts
 from automl.pool import Pool
-from automl.search import Budget, Rules, Search
+from automl.loop import Budget, Rules, Search
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -125,6 +125,8 @@ class Phases:
             seed = baseline.derived_seed(config.seed, "random search")
             random = self._child(record, "baseline", {"seed": seed, "evaluations": drawn})
             self._loop(random, cache, self.observers, "baseline", Random(), seed, Budget(evaluations=drawn))
+        elif self.parts.strategy.name == Random.name:
+            random = record  # uniform samples already: it is its own average random architecture
         chosen = baseline.finalists(
             self.parts.space,
             self.store,

@@ -116,6 +116,11 @@ class Pool(ABC):
     def close(self) -> None:
         """Stops the workers; jobs in flight are abandoned. May be called twice."""
 
+    @property
+    def notice(self) -> str:
+        """Returns what the user should know of this pool (where its dashboard is), or an empty text."""
+        return ""
+
     def observer(self) -> Observer | None:
         """Returns who exports the search's metrics where this pool has such a thing (Ray has)."""
         return None

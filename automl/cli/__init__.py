@@ -1,0 +1,66 @@
+"""The `automl` command. Exit codes: 0 success, 2 for a user's mistake (one sentence, no traceback), 1 for our fault."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from automl.cli.database import cache, db
+from automl.cli.reports import report, studies
+from automl.cli.search import baseline, resume, search
+from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
+from automl.errors import AutoMLError, InvalidInput
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(context_settings=HELP)
+@click.version_option(package_name="automl-functional-hashing", prog_name="automl")
+def automl() -> None:
+    """Search for neural architectures and algorithms; candidates that compute the same function are evaluated once.
+
+    \b
+    automl search digits-cells            a real search, with evidence, in minutes
+    automl report digits-cells-1 --html report.html
+    automl check my_space.py              a space's own faults
+    """
+
+
+for command in (
+    search,
+    resume,
+    baseline,
+    report,
+    studies,
+    check,
+    hash_command,
+    explain,
+    spaces,
+    strategies,
+    evaluators,
+    cache,
+    db,
+):
+    automl.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line and turns every error into an exit code."""
+    try:
+        automl(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except InvalidInput as error:
+        click.echo(f"automl: {error}", err=True)
+        sys.exit(2)
+    except AutoMLError as error:
+        click.echo(f"automl: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,85 @@
+"""What several commands share: options, reading of settings, tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from automl.errors import InvalidInput
+from automl.jsontext import parse
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+storage_option = click.option(
+    "--storage",
+    default="sqlite:///automl.db",
+    show_default=True,
+    envvar="AUTOML_STORAGE",
+    metavar="URL",
+    help="Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the space, evaluator or strategy, such as population=50 or evaluator.epochs=3.",
+)
+
+
+def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """Reads KEY=VALUE pairs; values are JSON where they can be read as such, else text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f"--set {pair!r} is not KEY=VALUE; write, for example, --set population=50")
+        try:
+            settings[name] = parse(text)
+        except InvalidInput:
+            settings[name] = text
+    return settings
+
+
+def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
+    """Yields (line number, JSON data) for each line of a file of candidates, or of standard input where `path` is None.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a line is not JSON; the line's number is named.
+    """
+    try:
+        stream = click.open_file(str(path) if path else "-", encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be read: {error.strerror}; give a file with one JSON candidate a line"
+        ) from error
+    with stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                try:
+                    yield number, parse(line)
+                except InvalidInput as error:
+                    raise InvalidInput(f"line {number}: {error}") from error
+
+
+def print_json(value: Any) -> None:
+    """Prints one JSON object on one line."""
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """Prints rows as a table, or the sentence `empty` where there are none."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(str(item) for item in row))
+    if table.row_count:
+        Console(highlight=False, soft_wrap=True).print(table)
+    else:
+        click.echo(empty)

@@ -1,0 +1,83 @@
+"""automl report, studies: reading what is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from automl import evidence, report as reports
+from automl.cli.common import json_option, print_json, print_table, storage_option
+from automl.errors import InvalidInput
+from automl.storage.engine import Database
+from automl.storage.studies import StudyStore
+from automl.study import Study
+
+
+@click.command(epilog="Example: automl report digits-cells-1 --html report.html")
+@click.argument("study", nargs=-1)
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write one self-contained HTML file."
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Results from elsewhere: dataset,method,kind,run,acc.",
+)
+@storage_option
+@json_option
+def report(study: tuple[str, ...], html: Path | None, results: Path | None, storage: str, as_json: bool) -> None:
+    """Show the evidence of a study, compare several, or judge results from elsewhere."""
+    if results is not None:
+        if study:
+            raise InvalidInput("give either studies or --results FILE.csv, not both")
+        found: Any = evidence.results_table(results)
+        _show(found, found.to_json(), html, as_json)
+        return
+    if not study:
+        raise InvalidInput("name a study (`automl studies` lists them), or give --results FILE.csv")
+    opened = [Study.open(name, storage) for name in study]
+    data = [item.report().data for item in opened]
+    whole = data[0] if len(data) == 1 else reports.compare(data)
+    _show(whole, reports.to_json(whole), html, as_json)
+
+
+def _show(data: Any, as_data: Any, html: Path | None, as_json: bool) -> None:
+    if html is not None:
+        reports.write_html(data, html)
+    if as_json:
+        print_json(as_data)
+    else:
+        reports.render_terminal(data, Console(highlight=False))
+        if html is not None:
+            click.echo(f"Report: {html.resolve()}")
+
+
+@click.command(epilog="Example: automl studies --storage sqlite:///automl.db")
+@storage_option
+@json_option
+def studies(storage: str, as_json: bool) -> None:
+    """List the stored studies."""
+    found = StudyStore(Database(storage, create=False)).all()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": item.name,
+                    "kind": item.kind,
+                    "state": item.state,
+                    "trials": item.trials,
+                    "created": item.created,
+                }
+                for item in found
+            ]
+        )
+        return
+    rows = [
+        (item.name, item.kind, item.state, item.trials, item.settings["strategy"]["name"], item.settings["objective"])
+        for item in found
+    ]
+    print_table(["study", "kind", "state", "trials", "strategy", "objective"], rows, "no study is stored there")

@@ -1,0 +1,160 @@
+"""automl search, resume, baseline."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from automl import api
+from automl.cli.common import json_option, print_json, read_candidates, read_settings, set_option, storage_option
+from automl.config import RunConfig
+from automl.errors import InvalidInput
+from automl.monitoring import Observer
+from automl.progress import progress
+from automl.study import Study
+
+
+def _apply(options: list[Any]) -> Any:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_WHERE = [
+    storage_option,
+    click.option(
+        "--workers", type=int, metavar="N", help="Evaluations at one time; default one per core; 0: this process."
+    ),
+    click.option(
+        "--cpus-per-worker", type=float, default=1.0, show_default=True, metavar="F", help="Cores of each worker."
+    ),
+    click.option("--gpus-per-worker", type=float, default=0.0, metavar="F", help="GPUs of each worker, fractions too."),
+    click.option("--memory-per-worker", type=int, metavar="BYTES", help="What each worker may allocate."),
+    click.option("--ray-address", metavar="A", help="A running Ray cluster; default: Ray is started on this machine."),
+    click.option(
+        "--simulated-workers", type=int, metavar="N", help="Evaluate here, on a simulated clock with N workers."
+    ),
+    click.option("--timeout", type=float, metavar="SECONDS", help="Allowed for one evaluation."),
+    click.option("--dashboard/--no-dashboard", default=True, help="Ray's dashboard during the search."),
+    click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report here at the end."),
+    json_option,
+]
+
+_WHAT = [
+    click.argument("target"),
+    set_option,
+    click.option(
+        "--evaluator", metavar="NAME", help="A registered evaluator or file.py:Name; default: the space's own."
+    ),
+    click.option("--task", metavar="NAME", help="The data; a registered task."),
+    click.option("--objective", metavar="METRIC", help="What to optimise; default: the evaluator's first metric."),
+    click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="Default: as the metric says."),
+    click.option("--study", metavar="NAME", help="Name of the study; one of this name and settings is gone on with."),
+    click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything random."),
+    click.option("--window", type=int, metavar="W", help="Trials under way; default four per worker."),
+    click.option(
+        "--replicates", type=int, default=1, show_default=True, metavar="K", help="Evaluations of a class, at most."
+    ),
+    click.option("--namespace", default="default", show_default=True, help="A part of the cache of its own."),
+    click.option(
+        "--finalists", type=int, default=3, show_default=True, help="Best classes evaluated on the test part."
+    ),
+    click.option("--test-seeds", type=int, default=3, show_default=True, help="Fresh seeds of each test figure."),
+    click.option(
+        "--sample", type=int, default=24, show_default=True, help="Random candidates for the average architecture."
+    ),
+]
+
+
+@click.command(
+    epilog="Example: automl search digits-cells --trials 200 --set population=50 --storage sqlite:///mine.db",
+)
+@_apply(_WHAT + _WHERE)
+@click.option("--strategy", metavar="S", help="A registered strategy or file.py:Name; default: the space's own.")
+@click.option("--trials", type=int, metavar="N", help="Budget: proposals.")
+@click.option(
+    "--evaluations", type=int, metavar="N", help="Budget: evaluations drawn upon, paid or found in the cache."
+)
+@click.option("--hours", type=float, metavar="H", help="Budget: time.")
+@click.option(
+    "--asynchronous/--deterministic", default=False, help="Tell each result as it comes; default: in trial order."
+)
+@click.option("--baseline/--no-baseline", default=True, help="Random search with equal evaluations afterwards.")
+@click.option("--enqueue", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="Candidates proposed first.")
+def search(target: str, **options: Any) -> None:
+    """Search a space, compare the result with random search, and report the evidence.
+
+    TARGET is a registered space, file.py, file.py:attribute or module:attribute.
+    """
+    enqueue = options.pop("enqueue")
+    options["enqueue"] = [value for _, value in read_candidates(enqueue)] if enqueue else []
+    _run(target, options)
+
+
+@click.command(epilog="Example: automl baseline digits-cells -n 24")
+@_apply(_WHAT + _WHERE)
+@click.option(
+    "-n", "evaluations", type=int, default=24, show_default=True, metavar="N", help="Distinct random candidates."
+)
+def baseline(target: str, **options: Any) -> None:
+    """Evaluate uniformly sampled candidates: the average random architecture."""
+    if options["evaluations"] < 8:
+        raise InvalidInput(
+            f"-n {options['evaluations']}: an average of fewer than 8 random candidates says little; give 8 or more"
+        )
+    _run(target, {**options, "strategy": "random", "baseline": False, "sample": options["evaluations"]})
+
+
+@click.command(epilog="Example: automl resume digits-cells-1 --trials 500")
+@click.argument("study")
+@_apply(_WHERE)
+@click.option("--trials", type=int, metavar="N", help="A larger budget.")
+@click.option("--evaluations", type=int, metavar="N", help="A larger budget.")
+@click.option("--hours", type=float, metavar="H", help="A larger budget.")
+def resume(study: str, **options: Any) -> None:
+    """Go on with a study where it stopped; nothing finished is lost or done again."""
+    html, as_json, storage = options.pop("html"), options.pop("as_json"), options.pop("storage")
+    wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours")}
+    run = RunConfig(storage=storage, observers=_observers(as_json), **options)
+    _finish(_stoppable(lambda: api.resume(study, storage=storage, run=run, **wider), storage), html, as_json)
+
+
+def _run(target: str, options: dict[str, Any]) -> None:
+    html, as_json = options.pop("html"), options.pop("as_json")
+    options["settings"] = read_settings(options.pop("settings"))
+    observers = _observers(as_json)
+    _finish(_stoppable(lambda: api.search(target, observers=observers, **options), options["storage"]), html, as_json)
+
+
+def _observers(as_json: bool) -> list[Observer]:
+    return [progress(Console(stderr=as_json, highlight=False))]
+
+
+def _stoppable(work: Any, storage: str) -> Study:
+    try:
+        found: Study = work()
+    except api.Stopped as stopped:
+        where = "" if storage == "sqlite:///automl.db" else f" --storage {storage}"
+        click.echo(
+            f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
+        )
+        sys.exit(130)
+    return found
+
+
+def _finish(study: Study, html: Path | None, as_json: bool) -> None:
+    report = study.report()
+    path = report.save(html or Path(f"automl-report-{study.name.replace('/', '-')}.html"))
+    if as_json:
+        print_json({**report.json(), "html": str(path)})
+    else:
+        click.echo(str(report))
+        click.echo(f"Report: {path.resolve()}")
+    study.close()

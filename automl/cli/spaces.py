@@ -1,0 +1,204 @@
+"""automl check, hash, explain, spaces, strategies, evaluators: everything that runs no search."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from automl import registry
+from automl.check import check_space
+from automl.cli.common import json_option, print_json, print_table, read_candidates, read_settings, set_option
+from automl.errors import AutoMLError, InvalidInput
+from automl.hashing import Hasher, explain_pair
+from automl.parts import Parts, assemble
+from automl.settings import known
+from automl.space import Candidate
+
+BATCH = 512
+"""Candidates hashed at one time by `automl hash`."""
+
+_evaluator_option = click.option(
+    "--evaluator", metavar="NAME", help="Whose data shapes the probe; default: the space's own."
+)
+_task_option = click.option("--task", metavar="NAME", help="The data that shapes the probe.")
+
+
+@click.command(epilog="Example: automl check my_space.py")
+@click.argument("target")
+@click.option("--samples", type=click.IntRange(min=2), default=50, show_default=True, help="Candidates to try.")
+@_evaluator_option
+@_task_option
+@set_option
+@json_option
+def check(target: str, samples: int, evaluator: str | None, task: str | None, settings: Any, as_json: bool) -> None:
+    """Find a space's own faults: fields that no key ever sees, probes that fail, parts that cannot be hashed.
+
+    Exit code 0 when it is sound, 2 when it is not.
+    """
+    found = check_space(_parts(target, evaluator, task, settings), samples)
+    if as_json:
+        print_json(dataclasses.asdict(found) | {"sound": found.sound})
+    else:
+        size = "no end of" if found.size is None else f"{found.size:,}"
+        click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
+        click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
+        for fault in found.faults:
+            click.echo(f"fault: {fault}")
+        for name in found.unseen:
+            click.echo(
+                f"unseen: field {name!r} never reaches the key, so all its values would share one result; "
+                "use it in build(), or return it from training()"
+            )
+        for reason, count in found.unhashable.items():
+            click.echo(f"keyed by JSON ({count} candidates): {reason}")
+        click.echo("sound" if found.sound else "not sound")
+    if not found.sound:
+        sys.exit(2)
+
+
+@click.command(
+    "hash",
+    epilog="""Example: echo '"|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|"' | automl hash nasbench201""",
+)
+@click.argument("target")
+@click.option(
+    "--input",
+    "path",
+    type=click.Path(path_type=Path),
+    help="One candidate's JSON a line; default or -: standard input.",
+)
+@_evaluator_option
+@_task_option
+@set_option
+def hash_command(target: str, path: Path | None, evaluator: str | None, task: str | None, settings: Any) -> None:
+    """Read one candidate's JSON a line, write one 32-digit hexadecimal key a line, in order."""
+    parts = _parts(target, evaluator, task, settings)
+    hasher = Hasher(parts.evaluator.probe())
+    lines = read_candidates(None if path is None or str(path) == "-" else path)
+    while batch := list(islice(lines, BATCH)):
+        candidates = [_decode(parts, value, number) for number, value in batch]
+        pairs = [(parts.space.behaviour(c), parts.space.training(c)) for c in candidates]
+        for hashed in hasher.hash_many(pairs, [c.json for c in candidates]):
+            click.echo(hashed.key.hex())
+
+
+@click.command(epilog="Example: automl explain nasbench201 a.json b.json --html difference.html")
+@click.argument("target")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), help="Also write pictures of both pruned forms.")
+@_evaluator_option
+@_task_option
+@set_option
+def explain(
+    target: str, a: Path, b: Path, html: Path | None, evaluator: str | None, task: str | None, settings: Any
+) -> None:
+    """Say whether two candidates compute the same function, and if not, the first value that differs."""
+    parts = _parts(target, evaluator, task, settings)
+    one, other = (_read_one(parts, path) for path in (a, b))
+    explanation = explain_pair(parts.space, one, other, parts.evaluator.probe())
+    click.echo(explanation.text())
+    if html is not None:
+        html.write_text(explanation.html(), encoding="utf-8")
+        click.echo(f"Pictures: {html.resolve()}")
+
+
+@click.command(epilog="Example: automl spaces")
+@json_option
+def spaces(as_json: bool) -> None:
+    """List the registered spaces."""
+    rows = []
+    for name in registry.names("spaces"):
+        found = registry.load("spaces", name)
+        rows.append({"name": name, "about": _about(found), "settings": _settings_of(found)})
+    _list(rows, as_json)
+
+
+@click.command(epilog="Example: automl strategies")
+@json_option
+def strategies(as_json: bool) -> None:
+    """List the registered strategies and their settings."""
+    _list([_row("strategies", name) for name in registry.names("strategies")], as_json)
+
+
+@click.command(epilog="Example: automl evaluators")
+@json_option
+def evaluators(as_json: bool) -> None:
+    """List the registered evaluators, their metrics and settings."""
+    _list([_row("evaluators", name) for name in registry.names("evaluators")], as_json)
+
+
+def _row(group: registry.Group, name: str) -> dict[str, Any]:
+    found = registry.load(group, name)
+    row = {"name": name, "about": _about(found), "settings": _settings_of(found)}
+    if group == "evaluators":
+        row["metrics"] = dict(found.metrics)
+    return row
+
+
+def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "about", *(["metrics"] if rows and "metrics" in rows[0] else []), "settings"]
+    shown = [
+        [
+            row["name"],
+            row["about"],
+            *([", ".join(row["metrics"])] if "metrics" in row else []),
+            ", ".join(f"{name}={value}" for name, value in row["settings"].items()),
+        ]
+        for row in rows
+    ]
+    print_table(columns, shown, "none is registered")
+
+
+def _about(found: Any) -> str:
+    return (inspect.getdoc(found) or "").partition("\n")[0]
+
+
+def _settings_of(found: Any) -> dict[str, Any]:
+    return {name: None if value is inspect.Parameter.empty else value for name, value in known(found).items()}
+
+
+def _parts(target: str, evaluator: str | None, task: str | None, settings: Any) -> Parts:
+    return assemble(
+        target, evaluator=evaluator or _fallback_evaluator(target), task=task, settings=read_settings(settings)
+    )
+
+
+def _fallback_evaluator(target: str) -> Any:
+    """A space without an evaluator of its own can still be checked and hashed."""
+    from automl.parts import defaults_of
+
+    return None if defaults_of(target).evaluator else _no_data
+
+
+def _no_data(candidate: Candidate) -> float:
+    return 0.0
+
+
+def _decode(parts: Parts, value: Any, number: int) -> Candidate:
+    try:
+        return parts.space.decode(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"line {number}: {error}") from error
+
+
+def _read_one(parts: Parts, path: Path) -> Candidate:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}; give a file with a candidate's JSON") from error
+    from automl.jsontext import parse
+
+    try:
+        return parts.space.decode(parse(text))
+    except AutoMLError as error:
+        raise InvalidInput(f"{path}: {error}") from error

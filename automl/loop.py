@@ -1,0 +1,314 @@
+"""THE loop: ask → hash → resolve → submit → record → tell, every verb in the plural. One trial walks the line once.
+
+The order in which things count does not depend on who finishes first. Trials are proposed in blocks; a block that
+starts at trial n is proposed when the strategy has been told exactly the trials before n + block − window, in order. So the
+same seed and window give the same trials. Asynchronous studies tell each result as it comes and record that order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.cache.store import EquivalenceCache
+from automl.evaluator import Part
+from automl.flights import Flights, Outcome, Trial
+from automl.hashing import Hasher
+from automl.jsontext import parse
+from automl.monitoring import Observer
+from automl.pool import Pool
+from automl.space import Candidate, Space
+from automl.storage.studies import StudyStore, TrialRecord
+from automl.strategies.base import Proposal, Strategy, Told
+
+ASK = 0
+"""The stream of a study's random numbers that proposals are drawn from."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a study ends: at the first limit that is reached.
+
+    Attributes:
+        trials: number of proposals.
+        evaluations: number of evaluations drawn upon, whether paid for now or found in the cache, so that a warm cache
+            does not change what a study proposes.
+        seconds: on the pool's clock.
+    """
+
+    trials: int | None = None
+    evaluations: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one study's loop runs.
+
+    Attributes:
+        study: its number in the database.
+        name: its name.
+        context: number of the context in which its keys mean something.
+        objective: the metric that is the fitness.
+        maximize: its direction.
+        seed: of everything random in the study.
+        window: how many trials may be under way.
+        budget: when it ends.
+        replicates: how many replicates the m-th occurrence of a class sees, given m (counted from 1).
+        part: of the data that evaluations report on.
+        enqueued: candidates that are proposed first, with the origin shown for each.
+        asynchronous: tell every result as it comes.
+        retries: how often an evaluation that was lost (not the candidate's fault) is tried again.
+    """
+
+    study: int
+    name: str
+    context: int
+    objective: str
+    maximize: bool
+    seed: int
+    window: int
+    budget: Budget
+    replicates: Callable[[int], int]
+    part: Part = "validation"
+    enqueued: Sequence[tuple[Candidate, str]] = ()
+    asynchronous: bool = False
+    retries: int = 2
+
+    @property
+    def block(self) -> int:
+        return 1 if self.asynchronous else max(1, self.window // 4)
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """The study was asked to stop; what had finished is recorded, and it can be resumed."""
+
+
+class Search:
+    """One study's loop over parts that know nothing of each other.
+
+    Attributes:
+        interrupted: set to True (from a signal handler) to stop after this turn; `run` then raises Interrupted.
+        exhausted: True when the loop ended because no new function was found for a long time.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        space: Space,
+        strategy: Strategy,
+        hasher: Hasher,
+        cache: EquivalenceCache,
+        store: StudyStore,
+        pool: Pool,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.rules = rules
+        self.space = space
+        self.strategy = strategy
+        self.hasher = hasher
+        self.cache = cache
+        self.store = store
+        self.pool = pool
+        self.observers = observers
+        self.interrupted = False
+        self.exhausted = False
+        self.fallbacks: dict[str, int] = {}  # why candidates were keyed by their JSON, and how many
+        self._asked = 0  # trials proposed
+        self._done = 0  # trials recorded
+        self._told = 0  # trials that the strategy knows
+        self._untold: deque[Told] = deque()
+        self._gaps: deque[int] = deque()  # numbers that an asynchronous study lost when it was killed
+        self._seen: dict[bytes, int] = {}  # occurrences of each class
+        self._drawn = 0  # evaluations drawn upon
+        self._last_new = 0  # the trial that last drew upon one
+        self.self._finished: dict[int, Trial] = {}  # final, waiting for their turn
+        self._elapsed_before = 0.0
+        self._opened = pool.now()
+
+    @property
+    def drawn(self) -> int:
+        """Number of evaluations that the study has drawn upon, whether it paid for them or found them in the cache."""
+        return self._drawn
+
+    def run(self, phase: str = "search") -> None:
+        """Runs the study from wherever it stands to the end of its budget.
+
+        Raises:
+            Interrupted: it was asked to stop.
+            StorageError: the database failed; what was committed stands.
+        """
+        self.strategy.bind(self.space)
+        self._replay()
+        for observer in self.observers:
+            observer.begin(self.rules, phase, self._done, self._drawn)
+        flights = Flights(self.rules, self.cache, self.pool)
+        try:
+            while True:
+                flights.add(self._propose())
+                if self._asked == self._done:
+                    break
+                flights.resolve()
+                self._record(flights, flights.collect())
+                if self.interrupted:
+                    raise Interrupted
+        finally:
+            flights.abandon()
+        for observer in self.observers:
+            observer.end(self.rules)
+
+    # --- propose -----------------------------------------------------------------------------------------------------
+
+    def _propose(self) -> list[Trial]:
+        proposed: list[Trial] = []
+        while not self._ended() and (n := self._room()):
+            if not self.rules.asynchronous:
+                self._tell_up_to(self._asked + self.rules.block - self.rules.window)
+            proposals = self._ask(n)
+            proposed += self._hash(proposals)
+            if len(proposals) < n:
+                self.exhausted = True
+        return proposed
+
+    def _room(self) -> int:
+        """Returns the size of the next block, 0 while the window has no room for it."""
+        rules = self.rules
+        room = rules.block if self._asked + rules.block - rules.window <= self._done else 0
+        if rules.budget.trials is not None:
+            room = min(room, rules.budget.trials - self._asked)
+        return room
+
+    def _ended(self) -> bool:
+        budget = self.rules.budget
+        if budget.evaluations is not None and self._asked - self._last_new > max(2000, 20 * self._drawn):
+            self.exhausted = True
+        return (
+            self.exhausted
+            or (budget.evaluations is not None and self._drawn >= budget.evaluations)
+            or (budget.seconds is not None and self._elapsed() >= budget.seconds)
+        )
+
+    def _ask(self, n: int) -> list[Proposal]:
+        number = self._gaps[0] if self._gaps else self._asked
+        given = [Proposal(candidate, origin) for candidate, origin in self.rules.enqueued[number : number + n]]
+        if len(given) == n:
+            return given
+        rng = np.random.Generator(np.random.Philox(key=[self.rules.seed, ASK], counter=[0, 0, 0, number]))
+        return given + self.strategy.ask(n - len(given), rng)
+
+    def _hash(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        began = time.perf_counter()
+        pairs = [(self.space.behaviour(p.candidate), self.space.training(p.candidate)) for p in proposals]
+        hashed = self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
+        seconds = (time.perf_counter() - began) / max(1, len(proposals))
+        trials = []
+        limit = self.rules.budget.evaluations
+        for proposal, item in zip(proposals, hashed, strict=True):
+            if limit is not None and self._drawn >= limit:
+                break
+            if item.fallback:
+                self.fallbacks[item.fallback] = self.fallbacks.get(item.fallback, 0) + 1
+            number = self._gaps.popleft() if self._gaps else self._asked
+            trials.append(Trial(number, proposal, item.key, self._count(item.key), seconds, self._told))
+            self._asked += 1
+        return trials
+
+    def _count(self, key: bytes) -> int:
+        """Counts one more occurrence of a class and returns how many replicates it sees."""
+        before = self._seen.get(key, 0)
+        self._seen[key] = before + 1
+        wanted = self.rules.replicates(before + 1)
+        drawn = wanted - (self.rules.replicates(before) if before else 0)
+        if drawn > 0:
+            self._drawn += drawn
+            self._last_new = self._asked
+        return wanted
+
+    # --- record and tell ---------------------------------------------------------------------------------------------
+
+    def _record(self, flights: Flights, final: Sequence[Trial]) -> None:
+        """Commits what has finished, in one transaction, before anything is told."""
+        for trial in final:
+            self._finished[trial.number] = trial
+        ready = self._ready()
+        records = [self._record_of(trial, self._done + place) for place, trial in enumerate(ready)]
+        if records or flights.unsaved:
+            flights.save(lambda connection: self.store.append_trials(self.rules.study, records, connection))
+        for trial, record in zip(ready, records, strict=True):
+            self._untold.append(self._told_of(record, trial.proposal.candidate))
+        self._done += len(ready)
+        if self.rules.asynchronous:
+            self._tell_up_to(self._done)
+        for observer in self.observers:
+            observer.turn(self.rules, records, flights.in_flight, self._drawn)
+
+    def _ready(self) -> list[Trial]:
+        if self.rules.asynchronous:
+            ready = list(self._finished.values())
+            self._finished.clear()
+            return ready
+        ready = []
+        while (number := self._done + len(ready)) in self._finished:
+            ready.append(self._finished.pop(number))
+        return ready
+
+    def _record_of(self, trial: Trial, position: int) -> TrialRecord:
+        outcome: Outcome = trial.outcome(self.rules.study)
+        fitness = outcome.metrics.get(self.rules.objective)
+        return TrialRecord(
+            number=trial.number,
+            candidate=trial.proposal.candidate.json,
+            key=trial.key,
+            context=self.rules.context,
+            outcome=outcome.name,
+            fitness=fitness,
+            metrics=dict(outcome.metrics),
+            replicates=len(trial.results),
+            origin=trial.proposal.origin,
+            parents=trial.proposal.parents,
+            error=outcome.error,
+            paid_seconds=outcome.paid_seconds,
+            saved_seconds=outcome.saved_seconds,
+            hash_seconds=trial.hash_seconds,
+            costs=dict(self.space.costs(trial.proposal.candidate)),
+            told_at=self._elapsed(),
+            position=position,
+        )
+
+    def _told_of(self, record: TrialRecord, candidate: Candidate) -> Told:
+        fitness = record.fitness
+        if fitness is not None and not self.rules.maximize:
+            fitness = -fitness
+        return Told(record.number, candidate, fitness, record.metrics, record.outcome in ("hit", "joined"))
+
+    def _tell_up_to(self, count: int) -> None:
+        if count > self._told:
+            self.strategy.tell([self._untold.popleft() for _ in range(count - self._told)])
+            self._told = count
+
+    # --- resume ------------------------------------------------------------------------------------------------------
+
+    def _replay(self) -> None:
+        """Rebuilds the strategy and the counts from the recorded trials; nothing of it was kept anywhere else."""
+        hold_back = 0 if self.rules.asynchronous else self.rules.window
+        numbers: set[int] = set()
+        for record in self.store.trials(self.rules.study):
+            self._untold.append(self._told_of(record, self.space.decode(parse(record.candidate))))
+            self._done += 1
+            self._asked = max(self._asked, record.number + 1)
+            numbers.add(record.number)
+            self._count(record.key)
+            self._elapsed_before = max(self._elapsed_before, record.told_at)
+            if len(self._untold) > hold_back + 1000:
+                self._tell_up_to(self._done - hold_back)
+        if self.rules.asynchronous:
+            self._tell_up_to(self._done)
+            self._gaps.extend(number for number in range(self._asked) if number not in numbers)
+        self._asked = self._last_new = self._done
+
+    def _elapsed(self) -> float:
+        return self._elapsed_before + self.pool.now() - self._opened
