@@ -1,0 +1,1 @@
+"""Where evaluations run (the pools) and what they run (the evaluators). The engine finds all of it by entry point."""

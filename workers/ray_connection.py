@@ -1,0 +1,146 @@
+"""Ray itself: connecting to it or starting a local one, what fits on it, and how plans travel."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from automl.errors import InvalidInput, WorkersUnavailable
+from automl.pool import Plan
+from workers import actor as actor_module
+from workers.perform import one_line
+
+_OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
+
+
+def connect(address: str | None, dashboard: bool) -> bool:
+    """Connects this process to Ray, quietly; returns True when a local Ray was started, which is then ours to stop.
+
+    Raises:
+        WorkersUnavailable: nothing answers at `address`.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        return False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise WorkersUnavailable(f"no Ray cluster answers at {address!r}: {one_line(error)}") from error
+        return True
+    with loopback():
+        ray.init(
+            address="local",
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **quiet,
+        )
+    return True
+
+
+@contextmanager
+def loopback() -> Iterator[None]:
+    """Makes a Ray started in the body call its node 127.0.0.1, whereupon all its servers bind to loopback only.
+
+    Ray does so by itself on macOS and Windows only; its `_node_ip_address` argument turns 127.0.0.1 into the
+    outward address.
+    """
+    from ray._private import ray_constants
+
+    former, variable = ray_constants.ENABLE_RAY_CLUSTER, ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[variable] = "0"  # for the processes that it starts
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = former
+        os.environ.pop(variable, None)
+
+
+def pack(plan: Plan) -> bytes:
+    """Pickles a plan; classes from files that workers cannot import by name travel by value."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
+    own = [module for module in _modules_of(plan) if not _importable(module)]
+    for module in own:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
+    try:
+        return bytes(ray.cloudpickle.dumps(plan))  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InvalidInput(f"the search cannot be sent to Ray workers: {one_line(error)}") from error
+    finally:
+        for module in own:
+            ray.cloudpickle.unregister_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
+
+
+def _modules_of(plan: Plan) -> set[str]:
+    classes: Iterable[type] = (type(plan.evaluator), type(plan.space.space))
+    return {base.__module__ for item in classes for base in item.__mro__} - {"__main__", "builtins"}
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def check_numbers(workers: int | None, num_cpus: float, num_gpus: float, memory: int | None) -> None:
+    """Checks what can be checked without Ray.
+
+    Raises:
+        InvalidInput: a number makes no sense.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidInput(f"a search cannot have {workers} workers; give at least 1")
+    if num_cpus < 0 or num_gpus < 0 or num_cpus + num_gpus == 0:
+        raise InvalidInput(f"a worker needs CPUs or GPUs, not {num_cpus:g} CPUs and {num_gpus:g} GPUs")
+    if num_gpus > 1 and num_gpus != int(num_gpus):
+        raise InvalidInput(f"{num_gpus:g} GPUs per worker cannot be had: above one, Ray gives whole GPUs only")
+    if memory is not None and memory <= 0:
+        raise InvalidInput(f"a memory limit of {memory} bytes is no limit; give a positive number")
+
+
+def room(num_cpus: float, num_gpus: float) -> int:
+    """Returns how many such workers fit on Ray's nodes when nothing else runs there."""
+    import ray
+
+    def fits(have: float, need: float) -> float:
+        if need == 0:
+            return math.inf
+        return (
+            math.floor(have / need + 1e-9) if need >= 1 or have < 1 else math.floor(have) * math.floor(1 / need + 1e-9)
+        )
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return sum(int(min(fits(node.get("CPU", 0), num_cpus), fits(node.get("GPU", 0), num_gpus))) for node in nodes)
+
+
+def too_many(workers: int, num_cpus: float, num_gpus: float, most: int) -> str:
+    """Returns the sentence for workers that do not fit, with the numbers."""
+    import ray
+
+    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus = f" and {num_gpus:g} GPUs" if num_gpus else ""
+    return (
+        f"{workers} workers with {num_cpus:g} CPUs{gpus} each do not fit: Ray has {have.get('CPU', 0):g} CPUs and "
+        f"{have.get('GPU', 0):g} GPUs, enough for {most}"
+    )
+
+
+def innermost(error: BaseException) -> str:
+    """Returns the sentence of what a worker's start raised, without Ray's wrapping."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else type(cause).__name__

@@ -1,0 +1,159 @@
+"""Evaluators that look results up in published tables: real accuracies at no cost."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import xxhash
+
+from automl.behaviour import Array, Probe
+from automl.errors import CandidateFailure, InvalidInput
+from automl.evaluator import Evaluation, Evaluator, Metrics, Work
+from automl.jsontext import canonical
+from workers.tasks import data_file
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # the table's codes 0 to 4
+_PREFIX = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
+
+
+@dataclass(frozen=True)
+class NASBench201Table(Evaluator):
+    """NAS-Bench-201's 15,625 cells with their published accuracies (Dong and Yang, ICLR 2020; NATS-Bench, TPAMI 2021).
+
+    Metrics: "accuracy" in percent, "cost_seconds" of the training. Validation figures of 200 epochs exist for two or
+    three seeds: replicate r is the r-th of them, counted round. Test figures are the mean over all seeds that were
+    trained (the table holds no others), and so are the same for every replicate. Twelve epochs were trained once.
+
+    Attributes:
+        dataset: "cifar10", "cifar100" or "imagenet16-120".
+        epochs: 200 or 12; the fidelity {"epochs": 12} replaces it. The table has no training seconds for 12 epochs;
+            12/200 of those for 200 are taken.
+        randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
+        path: of nb201.npz; None looks in $AUTOML_DATA/nasbench201.
+    """
+
+    name: ClassVar[str] = "nasbench201"
+    version: ClassVar[str] = "1"
+    inline: ClassVar[bool] = True
+    metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize", "cost_seconds": "minimize"}
+    test_is_population_mean: ClassVar[bool] = True
+
+    dataset: Literal["cifar10", "cifar100", "imagenet16-120"] = "cifar10"
+    epochs: Literal[12, 200] = 200
+    randomised: bool = False
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in _PREFIX:
+            raise InvalidInput(f"nasbench201 has no data set {self.dataset!r}; it has {', '.join(_PREFIX)}")
+        _check_epochs(self.epochs)
+
+    def prepare(self) -> None:
+        self._columns(self.epochs)
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "dataset": self.dataset,
+            "epochs": self.epochs,
+            "randomised": self.randomised,
+            "table": _fingerprint(self._file()),
+        }
+
+    def probe(self) -> Probe:
+        return Probe(inputs=(Array((16, 32, 32)),) if self.dataset != "imagenet16-120" else (Array((16, 16, 16)),))
+
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        outcome = self.evaluate_many([(work, how)])[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
+        index = _index(self._file())
+        outcomes: list[Metrics | Exception] = []
+        for work, how in works:
+            row = index.get(work.candidate)
+            if row is None:
+                outcomes.append(CandidateFailure(f"NAS-Bench-201 has no cell {work.candidate}"))
+                continue
+            epochs = how.fidelity.get("epochs", self.epochs)
+            _check_epochs(epochs)
+            columns = self._columns(epochs)
+            if how.part == "test":
+                accuracy = columns.test[row]
+            else:
+                seeds = columns.validation[row]
+                accuracy = seeds[(how.seed if self.randomised else how.replicate) % len(seeds)]
+            outcomes.append({"accuracy": accuracy, "cost_seconds": columns.cost[row]})
+        return outcomes
+
+    def replicates(self, candidate: str) -> int:
+        """Returns how many validation figures the table holds for a cell, given as its canonical JSON."""
+        return len(self._columns(self.epochs).validation[_index(self._file())[candidate]])
+
+    def _file(self) -> Path:
+        if self.path is None:
+            return data_file("nasbench201/nb201.npz", "the table of NAS-Bench-201")
+        file = Path(self.path).expanduser()
+        if not file.is_file():
+            raise InvalidInput(
+                f"no file {self.path!r}; give the path of nb201.npz, or set AUTOML_DATA to its parent's parent"
+            )
+        return file
+
+    def _columns(self, epochs: int) -> _Columns:
+        return _columns(self._file(), _PREFIX[self.dataset], epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What evaluations of one data set and length need, as plain lists, one entry a cell: look-ups cost nothing."""
+
+    validation: list[list[float]]
+    test: list[float]
+    cost: list[float]
+
+
+def _check_epochs(epochs: Any) -> None:
+    if epochs not in (12, 200):
+        raise InvalidInput(f"the table of nasbench201 has no figures for {epochs!r} epochs; it has 12 and 200")
+
+
+@functools.lru_cache(maxsize=8)
+def _columns(file: Path, prefix: str, epochs: int) -> _Columns:
+    with np.load(file, allow_pickle=False) as table:
+        test = table[f"{prefix}_test_{epochs}"].astype(float).tolist()
+        seconds = (table[f"{prefix}_train_time_200_s"].astype(float) * (epochs / 200)).tolist()
+        if epochs == 12:
+            validation = [[value] for value in table[f"{prefix}_val_12"].astype(float).tolist()]
+        else:
+            per_seed = zip(
+                *(table[f"{prefix}_val_200_s{seed}"].astype(float).tolist() for seed in range(3)), strict=True
+            )
+            validation = [[value for value in row if not math.isnan(value)] for row in per_seed]
+    return _Columns(validation, test, seconds)
+
+
+@functools.lru_cache(maxsize=2)
+def _index(file: Path) -> dict[str, int]:
+    """Returns the row of each cell by its canonical JSON, the official string in quotation marks."""
+    with np.load(file, allow_pickle=False) as table:
+        rows = table["ops"].tolist()
+    return {canonical(cell_string([OPERATIONS[code] for code in row])): number for number, row in enumerate(rows)}
+
+
+@functools.lru_cache(maxsize=2)
+def _fingerprint(file: Path) -> str:
+    return xxhash.xxh3_128_hexdigest(file.read_bytes())
+
+
+def cell_string(operations: Sequence[str]) -> str:
+    """Returns a cell's official string from its six operations, in edge order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2."""
+    a, b, c, d, e, f = operations
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"

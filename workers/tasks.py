@@ -1,0 +1,98 @@
+"""Named tasks: small real data sets with fixed, stratified train, validation and test parts."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import numpy as np
+
+from automl.errors import InvalidInput
+from automl.evaluator import Task
+
+_SPLIT_SEED = 20230210  # of the paper's first version; never changed, or results would no longer compare
+
+
+def data_folder() -> Path:
+    """Returns the folder of real data: $AUTOML_DATA, else ../shared/data beside the project."""
+    named = os.environ.get("AUTOML_DATA")
+    return Path(named).expanduser() if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def data_file(name: str, what: str) -> Path:
+    """Returns the path of a data file.
+
+    Raises:
+        InvalidInput: it is not there; the sentence says where it was looked for and what to do.
+    """
+    path = data_folder() / name
+    if not path.is_file():
+        raise InvalidInput(f"{what} is not at {path}; set AUTOML_DATA to the folder that holds {name}")
+    return path
+
+
+@functools.lru_cache(maxsize=1)
+def digits() -> Task:
+    """Returns scikit-learn's digits: 1,797 images of shape (1, 8, 8) in [0, 1]; half train, a quarter each held out.
+
+    Source: UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), CC BY 4.0.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = (data.images / 16.0).astype(np.float32)[:, None]
+    labels = data.target.astype(np.int64)
+    train, validation, test = stratified(labels, (0.5, 0.25, 0.25))
+    return Task(
+        train=(images[train], labels[train]),
+        validation=(images[validation], labels[validation]),
+        test=(images[test], labels[test]),
+        name="digits",
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def fashion_mnist_6k() -> Task:
+    """Returns 8,000 images of Fashion-MNIST, shape (1, 28, 28) in [0, 1]: 5,000 train, 1,000 validation, 2,000 test.
+
+    Source: Xiao, Rasul, Vollgraf 2017 (MIT), the first 600 and 200 images of each class.
+
+    Raises:
+        InvalidInput: the file is not there.
+    """
+    with np.load(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"), allow_pickle=False) as data:
+        images, labels = _images(data["x_train"]), data["y_train"].astype(np.int64)
+        test = _images(data["x_test"]), data["y_test"].astype(np.int64)
+    train, validation = stratified(labels, (5 / 6, 1 / 6))
+    return Task(
+        train=(images[train], labels[train]),
+        validation=(images[validation], labels[validation]),
+        test=test,
+        name="fashion-mnist-6k",
+    )
+
+
+def _images(array: np.ndarray) -> np.ndarray:
+    return (array.astype(np.float32) / 255.0)[:, None]
+
+
+def stratified(labels: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
+    """Splits indices so that every part holds its share of every class.
+
+    Args:
+        labels: integers of shape (examples,).
+        shares: of each part; they sum to 1.
+
+    Returns:
+        One sorted array of indices a part; together they are all indices, each once.
+    """
+    rng = np.random.Generator(np.random.Philox(_SPLIT_SEED))
+    parts: list[list[np.ndarray]] = [[] for _ in shares]
+    ends = np.cumsum(shares)[:-1]
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        cuts = np.round(ends * len(members)).astype(int)
+        for part, chosen in zip(parts, np.split(members, cuts), strict=True):
+            part.append(chosen)
+    return [np.sort(np.concatenate(part)) for part in parts]

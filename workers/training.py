@@ -1,0 +1,179 @@
+"""One training in torch: data on the device, seeds, the loop, and the measurement afterwards."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from automl.behaviour import Behaviour, Graph, Module
+from automl.errors import CandidateFailure
+from automl.evaluator import Metrics, Task
+
+if TYPE_CHECKING:
+    from workers.classification import Classification
+
+_MEASURE_BATCH = 1024
+_MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+Part = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """A task's parts as (inputs, targets) on one device."""
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+_loaded: dict[tuple[int, str], tuple[Task, Tensors]] = {}  # the task itself is kept, so that its id stays its own
+
+
+def tensors(task: Task, device: str) -> Tensors:
+    """Returns a task's data on a device, copied there once a process."""
+    key = (id(task), device)
+    if key not in _loaded:
+        parts = [_part(getattr(task, name), device) for name in ("train", "validation", "test")]
+        _loaded[key] = (task, Tensors(*parts))
+    return _loaded[key][1]
+
+
+def _part(part: tuple[np.ndarray, np.ndarray], device: str) -> Part:
+    inputs, targets = part
+    return torch.from_numpy(prepared(inputs)).to(device), torch.from_numpy(np.asarray(targets, dtype=np.int64)).to(
+        device
+    )
+
+
+def prepared(inputs: np.ndarray) -> np.ndarray:
+    """Returns inputs as modules get them: float32, bytes scaled to [0, 1], grey images with a channel axis."""
+    if inputs.dtype == np.uint8:
+        inputs = inputs.astype(np.float32) / 255.0
+    if np.issubdtype(inputs.dtype, np.integer):
+        return inputs.astype(np.int64)
+    inputs = np.ascontiguousarray(inputs, dtype=np.float32)
+    return inputs[:, None] if inputs.ndim == 3 else inputs
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seeds every global generator that a module may draw from, and puts their states back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed & 0xFFFFFFFF)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def module_of(behaviour: Behaviour) -> nn.Module:
+    """Builds the module of a behaviour.
+
+    Raises:
+        CandidateFailure: the behaviour is no network.
+    """
+    if not isinstance(behaviour, Graph | Module):
+        raise CandidateFailure(f"a {behaviour.kind} cannot be trained as a classifier; it needs a torch module")
+    return behaviour.build()
+
+
+def fit(module: nn.Module, data: Part, settings: Classification, seed: int) -> None:
+    """Trains a module in place.
+
+    Raises:
+        CandidateFailure: the loss is not finite.
+    """
+    inputs, targets = data
+    device = inputs.device
+    size = min(settings.batch_size, len(inputs))
+    steps = len(inputs) // size
+    parameters = [item for item in module.parameters() if item.requires_grad]
+    if not parameters:
+        return
+    optimizer = _optimizer(parameters, settings)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(settings, steps * settings.epochs))
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+    order = torch.Generator().manual_seed(seed)
+    module.train()
+    for epoch in range(settings.epochs):
+        permutation = torch.randperm(len(inputs), generator=order).to(device)
+        total = torch.zeros((), device=device)
+        for batch in permutation[: steps * size].reshape(steps, size):
+            with _precision(settings.precision, device):
+                logits = module(inputs[batch])
+                loss = nn.functional.cross_entropy(logits, targets[batch], label_smoothing=settings.label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            if settings.gradient_clip is not None:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+            scaler.step(optimizer)
+            scaler.update()
+            schedule.step()
+            total += loss.detach()
+            if device.type == "cpu":
+                _check(total, epoch)
+        _check(total, epoch)  # on a GPU once an epoch only: looking at a number waits for all work before it
+
+
+def _check(total: torch.Tensor, epoch: int) -> None:
+    if not torch.isfinite(total):
+        raise CandidateFailure(f"training diverged: the loss was not finite in epoch {epoch + 1}")
+
+
+def _optimizer(parameters: list[nn.Parameter], settings: Classification) -> torch.optim.Optimizer:
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=settings.momentum > 0,
+    )
+
+
+def _schedule(settings: Classification, steps: int) -> Callable[[int], float]:
+    """Returns the share of the highest learning rate at each step."""
+    warmup = settings.warmup * steps
+
+    def share(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if settings.schedule == "constant":
+            return 1.0
+        done = (step - warmup) / max(1.0, steps - warmup)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+
+    return share
+
+
+def _precision(precision: str, device: torch.device) -> torch.autocast:
+    mixed = precision in _MIXED
+    return torch.autocast(device.type, dtype=_MIXED.get(precision, torch.bfloat16), enabled=mixed)
+
+
+@torch.no_grad()
+def measure(module: nn.Module, data: Part, settings: Classification) -> Metrics:
+    """Returns accuracy and mean cross-entropy of a trained module on held-out data."""
+    inputs, targets = data
+    module.eval()
+    correct, loss = 0, 0.0
+    for some, wanted in zip(torch.split(inputs, _MEASURE_BATCH), torch.split(targets, _MEASURE_BATCH), strict=True):
+        with _precision(settings.precision, inputs.device):
+            logits = module(some)
+        correct += int((logits.argmax(1) == wanted).sum())
+        loss += float(nn.functional.cross_entropy(logits.float(), wanted, reduction="sum"))
+    return {"accuracy": correct / len(targets), "loss": loss / len(targets)}
