@@ -32,6 +32,10 @@ from automl.storage.urls import parse_url, shown, sqlite_path
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+"""Every statement of the hot path names its rows by a primary key. On a young table the planner has no figures yet,
+takes it for small and reads all of it; without this, the cost of a proposal would grow until the first autovacuum."""
+
 BUSY_SECONDS = 60.0
 """How long SQLite waits for another process's transaction."""
 
@@ -60,6 +64,16 @@ class Database:
         self._disturbed = float("-inf")
         opening.prepare(self._url, self.url_shown, create=create)
         self._open()
+
+    @classmethod
+    def check(cls, url: str) -> None:
+        """Refuses what `Database(url)` would refuse, without creating or writing anything.
+
+        Raises:
+            StorageRefused: it could not be used; the message says why, without passwords.
+        """
+        parsed = parse_url(url)
+        opening.refuse_unusable(parsed, shown(parsed), create=True)
 
     @property
     def sqlite(self) -> bool:
@@ -253,6 +267,7 @@ def make_engine(url: URL, *, writing: bool) -> Engine:
             "keepalives_idle": 20,
             "keepalives_interval": 5,
             "keepalives_count": 4,
+            **({"options": _BY_INDEX} if writing else {}),
         },
     )
     if not writing:

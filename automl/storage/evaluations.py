@@ -6,17 +6,14 @@ the order of the keys, so that two processes on PostgreSQL wait for each other i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, and_, bindparam, select, true
 
-from automl.storage.candidates import insert_ignoring
+from automl.storage.bulk import chunks, insert_into, insert_won, unfolded, upsert_rows
 from automl.storage.schema import context, database_time, equivalence_class, evaluation
 
-T = TypeVar("T")
 CLAIMED: Final = "claimed"
 DONE: Final = "done"
 FAILED: Final = "failed"
@@ -28,18 +25,13 @@ CHUNK: Final = 1000
 LOWEST: Final = -(1 << 62)
 
 
-def _chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
 def context_id(connection: Connection, fingerprint: bytes, namespace: str, description: str) -> int:
     """Returns the id of the context with this fingerprint, adding its row if there is none."""
     values = {"fingerprint": fingerprint, "namespace": namespace, "description": description}
-    insert = sqlite.insert(context) if connection.dialect.name == "sqlite" else postgresql.insert(context)
     connection.execute(
-        insert.values(**values, created=database_time()).on_conflict_do_nothing(index_elements=[context.c.fingerprint])
+        insert_into(connection.dialect.name, context)
+        .values(**values, created=database_time())
+        .on_conflict_do_nothing(index_elements=[context.c.fingerprint])
     )
     return int(connection.execute(select(context.c.id).where(context.c.fingerprint == fingerprint)).scalar_one())
 
@@ -52,53 +44,46 @@ def find_context(connection: Connection, fingerprint: bytes) -> int | None:
 
 def see_classes(connection: Connection, context_id: int, seen: Sequence[tuple[bytes, bytes, int]]) -> None:
     """Adds (key, digest of the candidate, how often) to the classes, in the order of the keys."""
-    if not seen:
-        return
-    insert = (
-        sqlite.insert(equivalence_class)
-        if connection.dialect.name == "sqlite"
-        else postgresql.insert(equivalence_class)
-    )
-    statement = insert.on_conflict_do_update(
-        index_elements=list(equivalence_class.primary_key.columns),
-        set_={"times_seen": equivalence_class.c.times_seen + insert.excluded.times_seen},
-    )
     rows = [{"context": context_id, "key": key, "candidate": one, "times_seen": count} for key, one, count in seen]
-    connection.execute(statement, rows)
+    upsert_rows(connection, equivalence_class, rows, add="times_seen")
 
 
-_stored = (
-    select(
-        evaluation.c.key,
-        evaluation.c.replicate,
-        evaluation.c.state,
-        evaluation.c.seed,
-        evaluation.c.candidate,
-        evaluation.c.metrics,
-        evaluation.c.error,
-        evaluation.c.seconds,
-        evaluation.c.session,
-        evaluation.c.attempt,
-        evaluation.c.study,
-        evaluation.c.trial,
+_columns = [
+    evaluation.c[name]
+    for name in (
+        "key",
+        "replicate",
+        "state",
+        "seed",
+        "candidate",
+        "metrics",
+        "error",
+        "seconds",
+        "session",
+        "attempt",
+        "study",
+        "trial",
     )
-    .where(
-        evaluation.c.context == bindparam("context_id"),
-        evaluation.c.key.in_(bindparam("keys", expanding=True)),
-        evaluation.c.replicate.between(bindparam("first"), bindparam("last")),
-    )
-    .order_by(evaluation.c.key, evaluation.c.replicate)
+]
+_place = and_(
+    evaluation.c.context == bindparam("context_id"),
+    evaluation.c.replicate.between(bindparam("first"), bindparam("last")),
 )
+_stored_sqlite = select(*_columns).where(_place, evaluation.c.key.in_(bindparam("key", expanding=True)))
+_given = unfolded(evaluation, ("key",))
+# OFFSET 0 keeps the planner from joining in another way than by one index look-up for each key.
+_of_one_key = select(*_columns).where(_place, evaluation.c.key == _given.c.key).offset(0).lateral("found")
+_stored_postgresql = select(_of_one_key).join_from(_given, _of_one_key, true())
 
 
 def read_evaluations(
     connection: Connection, context_id: int, keys: Sequence[bytes], first: int, last: int
 ) -> list[Row[Any]]:
     """Returns the rows of these classes with replicates from `first` to `last`, both included."""
+    query = _stored_sqlite if connection.dialect.name == "sqlite" else _stored_postgresql
     rows: list[Row[Any]] = []
-    for chunk in _chunks(keys):
-        values = {"context_id": context_id, "keys": chunk, "first": first, "last": last}
-        rows.extend(connection.execute(_stored, values))
+    for chunk in chunks(keys, CHUNK):
+        rows.extend(connection.execute(query, {"context_id": context_id, "key": chunk, "first": first, "last": last}))
     return rows
 
 
@@ -109,15 +94,10 @@ def insert_claims(connection: Connection, claims: Sequence[dict[str, Any]]) -> s
     """
     if not claims:
         return set()
-    statement = insert_ignoring(connection.dialect.name, evaluation).values(
-        state=CLAIMED, error="", seconds=0.0, attempt=1, changed=database_time()
-    )
-    if connection.dialect.name == "sqlite":
-        # The transaction has had the only write lock since before it looked: nobody can have been faster.
-        connection.execute(statement, claims)
-        return {(one["key"], one["replicate"]) for one in claims}
-    won = connection.execute(statement.returning(evaluation.c.key, evaluation.c.replicate), claims)
-    return {(bytes(row.key), row.replicate) for row in won}
+    now = connection.execute(select(database_time())).scalar_one()
+    fixed = {"state": CLAIMED, "error": "", "seconds": 0.0, "attempt": 1, "changed": now}
+    won = insert_won(connection, evaluation, [{**claim, **fixed} for claim in claims])
+    return {(bytes(key), replicate) for _, key, replicate in won}
 
 
 def take_over(connection: Connection, claim: dict[str, Any], session: int | None, attempt: int) -> bool:

@@ -27,10 +27,18 @@ def prepare(url: URL, url_shown: str, *, create: bool) -> None:
     Raises:
         StorageRefused: it cannot be used; nothing was written.
     """
-    found = inspect_existing(url, url_shown, missing_ok=create)
-    if found is None:
+    if refuse_unusable(url, url_shown, create=create) is None:
         create_or_upgrade(url, url_shown)
-    elif found != REVISION:
+
+
+def refuse_unusable(url: URL, url_shown: str, *, create: bool) -> str | None:
+    """Returns the revision of a usable database, None where it is new and `create` allows that; writes nothing.
+
+    Raises:
+        StorageRefused: it cannot be used.
+    """
+    found = inspect_existing(url, url_shown, missing_ok=create)
+    if found is not None and found != REVISION:
         if found in migrate.known():
             raise StorageRefused(
                 f"the database {url_shown} has the schema {found}, and this version of automl needs {REVISION}; "
@@ -39,6 +47,7 @@ def prepare(url: URL, url_shown: str, *, create: bool) -> None:
         raise StorageRefused(newer(url_shown, found))
     if create and url.get_backend_name() == "sqlite":
         _refuse_unwritable(sqlite_path(url), url_shown)
+    return found
 
 
 def newer(url_shown: str, found: str) -> str:

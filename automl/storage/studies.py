@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from automl.errors import InvalidInput, StorageError, StudyBusy
 from automl.jsontext import canonical
+from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.schema import candidate, database_time, study, trial
@@ -204,7 +205,7 @@ class StudyStore:
 def _append(connection: Connection, study_id: int, trials: Iterable[TrialRecord]) -> None:
     rows = [_row(study_id, one) for one in trials]
     store_candidates(connection, [(row["candidate"], row.pop("json")) for row in rows])
-    connection.execute(trial.insert(), rows)
+    insert_rows(connection, trial, rows, ignoring=False)
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
 
 
