@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from automl.behaviour import Module as Module
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
-    from automl.cache import EquivalenceCache as EquivalenceCache
+    from automl.cache.store import EquivalenceCache as EquivalenceCache
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluator import Evaluator as Evaluator
@@ -37,7 +37,7 @@ _HOMES = {
     "Module": "automl.behaviour",
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
-    "EquivalenceCache": "automl.cache",
+    "EquivalenceCache": "automl.cache.store",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Evaluator": "automl.evaluator",

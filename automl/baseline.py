@@ -67,7 +67,7 @@ def finalists(
 
 def derived_seed(seed: int, purpose: str) -> int:
     """Returns a seed for another purpose than the search itself, so that a baseline shares no draws with it."""
-    return xxhash.xxh3_64_intdigest(f"{purpose}:{seed}") >> 1
+    return xxhash.xxh3_64_intdigest(f"{purpose}:{seed}".encode()) >> 1
 
 
 def _decode(space: Space, record: TrialRecord) -> Candidate:

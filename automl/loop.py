@@ -126,7 +126,7 @@ class Search:
         self._seen: dict[bytes, int] = {}  # occurrences of each class
         self._drawn = 0  # evaluations drawn upon
         self._last_new = 0  # the trial that last drew upon one
-        self.self._finished: dict[int, Trial] = {}  # final, waiting for their turn
+        self._finished: dict[int, Trial] = {}  # final, waiting for their turn
         self._elapsed_before = 0.0
         self._opened = pool.now()
 
