@@ -1,0 +1,180 @@
+"""The functional hash of plain functions: activations, losses, update rules, expression trees.
+
+A function is called on several small sets of points: generic ones with 0, ±1 and other round numbers, large ones, tiny ones, and
+infinities with NaN. Each set is a call of its own and each value is rounded on its own, so that a large one cannot drown a
+small one. Tiny and large points have few significant bits, so that sums written in another order agree.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from automl.behaviour import Function, Probe
+from automl.errors import Unhashable
+from automl.hashing.mixing import digest_array, mix
+from automl.hashing.noise import Tracked, UntrackedError
+from automl.hashing.weights import uniform, whole
+
+_ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0)
+_LARGE = (40.5, -40.5, 1000.25, -1000.25, 1310720.0, -1310720.0)
+_TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
+_SPECIAL = (math.inf, -math.inf, math.nan)
+_GENERIC = 16
+_DUST = 2.0**-44
+
+
+@functools.lru_cache(maxsize=64)
+def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
+    """Returns the sets of points: for each, one float64 array for each argument."""
+    generic = [2.0 * uniform(mix("points", str(seed), str(place)), _GENERIC) for place in range(arity)]
+    sets = [
+        tuple(np.concatenate([generic[place], column]) for place, column in enumerate(_columns(_ROUND, arity, seed)))
+    ]
+    sets += [_columns(base, arity, seed) for base in (_LARGE, _TINY)]
+    sets += [  # one argument special, the others generic: of two infinities nobody expects x*y + x to be x*(y + 1)
+        tuple(np.array(base) if other == place else np.array(generic[other][: len(base)]) for other in range(arity))
+        for place in range(arity)
+        for base in (_SPECIAL, _LARGE + _TINY)
+    ]
+    for one in itertools.chain.from_iterable(sets):
+        one.flags.writeable = False
+    return tuple(sets)
+
+
+def _columns(base: Sequence[float], arity: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Returns the base points for one argument, all their pairs for two, and 48 drawn combinations for more."""
+    if arity == 1:
+        return (np.array(base),)
+    if arity == 2:
+        return tuple(np.array(column) for column in zip(*itertools.product(base, repeat=2), strict=True))
+    drawn = [
+        whole(mix("columns", str(seed), str(place), repr(base)), (48,), 0, len(base) - 1) for place in range(arity)
+    ]
+    return tuple(np.array(base)[numbers] for numbers in drawn)
+
+
+class FunctionHasher:
+    """Hashes functions, one at a time.
+
+    Args:
+        mantissa_bits: precision of rounded values.
+    """
+
+    def __init__(self, mantissa_bits: int) -> None:
+        self._bits = mantissa_bits
+
+    def digests(self, functions: Sequence[Function], probe: Probe) -> list[bytes | Unhashable]:
+        """Returns the digest of each function, or why it cannot be had. Of the probe, only the seed matters."""
+        return [self._digest(function, probe.seed) for function in functions]
+
+    def _digest(self, function: Function, seed: int) -> bytes | Unhashable:
+        try:
+            run = _torch_values if function.torch else _numpy_values
+            found = [run(function, arrays) for arrays in points(function.arity, seed)]
+            again = run(function, points(function.arity, seed)[0])
+        except Unhashable as error:
+            return error
+        except Exception as error:  # whatever a user's function raises
+            return Unhashable(f"the function cannot be run on the probe points: {type(error).__name__}: {error}")
+        if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(found[0], again, strict=True)):
+            return Unhashable(
+                "the function returns something else each time; seed its randomness, or give it as an argument"
+            )
+        return mix(
+            str(function.arity), *(mix(*(digest_array(array, self._bits) for array in arrays)) for arrays in found)
+        )
+
+
+def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the outputs as arrays, noise as zeros: tracked where that works, else plain, else point by point."""
+    with np.errstate(all="ignore"):
+        try:
+            return _outputs(function, function.call(*(Tracked(array) for array in arrays)), arrays[0].shape)
+        except (UntrackedError, TypeError, ValueError, AttributeError):
+            pass
+        try:
+            return _dusted(
+                _outputs(function, function.call(*(array.copy() for array in arrays)), arrays[0].shape), arrays
+            )
+        except (TypeError, ValueError, AttributeError):
+            if not function.pointwise:
+                raise
+        return _dusted(_by_point(function, arrays), arrays)
+
+
+def _by_point(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Calls a function of plain numbers at each point. Where it raises, the last output says so and the others hold NaN."""
+    rows: list[list[float]] = []
+    raised = []
+    problem: Exception | None = None
+    for point in zip(*(array.tolist() for array in arrays), strict=True):
+        try:
+            result = function.call(*point)
+        except (ArithmeticError, ValueError) as error:
+            problem = error
+            rows.append([])
+            raised.append(1.0)
+            continue
+        rows.append([float(item) for item in (result if isinstance(result, tuple | list) else (result,))])
+        raised.append(0.0)
+    width = max(map(len, rows))
+    if not width and problem is not None and arrays[0].size and all(raised) and np.isfinite(arrays[0]).all():
+        raise problem
+    filled = [row or [math.nan] * width for row in rows]
+    outputs = [np.array(column) for column in zip(*filled, strict=True)]
+    return [*outputs, np.array(raised)] if any(raised) else outputs
+
+
+def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the outputs, and with `derivative` also the derivative of their sum with respect to each argument."""
+    import torch
+
+    from automl.hashing.slots import quiet_torch
+
+    with quiet_torch(0):
+        leaves = [torch.tensor(array, requires_grad=function.derivative) for array in arrays]
+        result = function.call(*(leaf.clone() for leaf in leaves))
+        tensors = list(result) if isinstance(result, tuple | list) else [result]
+        tensors = [item if isinstance(item, torch.Tensor) else torch.tensor(float(item)) for item in tensors]
+        values = _outputs(function, tuple(item.detach().to(torch.float64).numpy() for item in tensors), arrays[0].shape)
+        if function.derivative:
+            for item in tensors:
+                found = (
+                    torch.autograd.grad(item.sum(), leaves, allow_unused=True, retain_graph=True)
+                    if item.requires_grad
+                    else [None] * len(leaves)
+                )
+                values += [
+                    np.zeros(leaf.shape) if one is None else one.numpy()
+                    for one, leaf in zip(found, leaves, strict=True)
+                ]
+    return _dusted(values, arrays)
+
+
+def _outputs(function: Function, result: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
+    outputs = result if isinstance(result, tuple | list) else (result,)
+    arrays = []
+    for item in outputs:
+        array = item.settled() if isinstance(item, Tracked) else np.asarray(item)
+        if array.dtype.kind not in "fiub":
+            raise Unhashable(f"the function returns {array.dtype} values; return real numbers")
+        array = array.astype(np.float64)
+        arrays.append(np.broadcast_to(array, shape) if function.pointwise and array.ndim == 0 else array)
+    return arrays
+
+
+def _dusted(values: list[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns values of untracked functions with what is tiny beside their point, or beside one, as exact zeros."""
+    scale = functools.reduce(np.fmax, (np.abs(np.where(np.isfinite(array), array, 0.0)) for array in arrays))
+    scale = np.maximum(scale, 1.0)
+    found = []
+    for value in values:
+        floor = _DUST * (scale if value.shape == scale.shape else scale.max())
+        found.append(np.where(np.abs(value) < floor, 0.0, value))
+    return found

@@ -1,0 +1,147 @@
+"""The functional hash of eager torch modules: any module with an example input, no tracing, no rewriting.
+
+A module is a function of its inputs and of its parameters (its slots). Two modules are equal when their slots can be paired so that
+they compute the same whatever the weights. So the slots are put into an order that depends on nothing but that function:
+
+1. All slots of one shape get the same weights; the gradients of the outputs with respect to each slot colour it. Slots of one
+   colour get the same weights again, until no colour splits.
+2. Slots that nothing flows back to are changed instead, to see whether they are live.
+3. Live slots that are still tied (twins) are told apart one at a time, every member of a tie being tried while there are few.
+4. Each slot gets the weights that its colour stands for, and the module runs: in training mode with gradients, then in
+   evaluation mode. The key covers the outputs, the gradients with respect to the inputs, and which live slots are not trained.
+
+Parameters are matched by shape, axes of size one left out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+
+from automl.behaviour import Module, Probe
+from automl.errors import Unhashable
+from automl.hashing.mixing import mix, mix_sorted
+from automl.hashing.slots import Slots, quiet_torch
+
+LEAVES = 24
+"""How many ways of telling twins apart are tried; beyond it the first of each tie is taken, as if all were alike."""
+
+_BUILD_SEED = 0
+
+
+class ModuleHasher:
+    """Hashes torch modules, one at a time.
+
+    Args:
+        mantissa_bits: precision of rounded values.
+    """
+
+    def __init__(self, mantissa_bits: int) -> None:
+        self._bits = mantissa_bits
+
+    def digests(self, modules: Sequence[Module], probe: Probe) -> list[bytes | Unhashable]:
+        """Returns the digest of each module's function, or why it cannot be had."""
+        return [self._digest(module, module.probe or probe) for module in modules]
+
+    def _digest(self, module: Module, probe: Probe) -> bytes | Unhashable:
+        try:
+            with quiet_torch(_BUILD_SEED), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                slots = Slots(module.reduced or module.build, probe, self._bits)
+                return _Search(slots).smallest()
+        except Unhashable as error:
+            return error
+        except Exception as error:  # whatever a user's module raises on a probe that may not suit it
+            text = str(error).strip().splitlines()
+            return Unhashable(
+                f"the module cannot be run on the probe: {type(error).__name__}: {text[0] if text else 'no message'}"
+            )
+
+
+class _Search:
+    """The order of one module's slots."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._live: set[int] | None = None
+
+    def smallest(self) -> bytes:
+        """Returns the smallest digest over the ways of telling twins apart."""
+        colours = [mix("slot", repr(shape)) for shape in self._slots.shapes]
+        return self._descend(colours, LEAVES)
+
+    def _descend(self, colours: list[bytes], leaves: int) -> bytes:
+        colours = self._refined(colours)
+        ties = self._ties(colours)
+        if not ties:
+            return self._final(colours)
+        tied = min(ties, key=lambda members: (len(members), colours[members[0]]))
+        tried = tied if len(tied) <= leaves else tied[:1]
+        found = []
+        for member in tried:
+            branch = list(colours)
+            branch[member] = mix(colours[member], "first")
+            found.append(self._descend(branch, leaves // len(tried)))
+        return min(found)
+
+    def _refined(self, colours: list[bytes]) -> list[bytes]:
+        """Splits colours by gradients until none splits any more; slots without a gradient by their gradient in evaluation.
+
+        How often colours are mixed depends on live slots alone, so that dead ones leave no trace in any key.
+        """
+        while True:
+            self._slots.fill(colours)
+            seen = self._slots.look().slots
+            if None in seen:
+                seen = [one or other for one, other in zip(seen, self._slots.evaluation_slots(), strict=True)]
+            if None in seen:
+                seen = [one or self._by_change(number, colours) for number, one in enumerate(seen)]
+            elif self._live is None:
+                self._live = set(range(len(colours)))
+            before = len({colours[number] for number in self._live_slots()})
+            colours = [mix(colour, one or b"") for colour, one in zip(colours, seen, strict=True)]
+            after = len({colours[number] for number in self._live_slots()})
+            if after == before or after == len(self._live_slots()):
+                return colours
+
+    def _by_change(self, number: int, colours: list[bytes]) -> bytes:
+        """Returns a colour for a live slot that nothing flows back to: what comes out when it alone is changed."""
+        if number not in self._live_slots():
+            return b""
+        changed = list(colours)
+        changed[number] = mix(colours[number], "changed")
+        self._slots.fill(changed)
+        return self._slots.look(gradients=False, evaluation=True).outputs
+
+    def _live_slots(self) -> set[int]:
+        """Returns the slots that the outputs depend on, found with weights of no symmetry at all."""
+        if self._live is None:
+            seeds = [mix("generic", str(number)) for number in range(len(self._slots.shapes))]
+            self._slots.fill(seeds)
+            look = self._slots.look(evaluation=True)
+            live = {number for number, one in enumerate(look.slots) if one is not None}
+            silent = [number for number in range(len(seeds)) if number not in live]
+            if silent and self._changes(seeds, silent, look.outputs):
+                live |= {number for number in silent if self._changes(seeds, [number], look.outputs)}
+            self._live = live
+        return self._live
+
+    def _changes(self, seeds: Sequence[bytes], numbers: Sequence[int], outputs: bytes) -> bool:
+        changed = [mix(seed, "changed") if number in numbers else seed for number, seed in enumerate(seeds)]
+        self._slots.fill(changed)
+        return self._slots.look(gradients=False, evaluation=True).outputs != outputs
+
+    def _ties(self, colours: Sequence[bytes]) -> list[list[int]]:
+        groups: dict[bytes, list[int]] = defaultdict(list)
+        for number, colour in enumerate(colours):
+            groups[colour].append(number)
+        tied = [members for members in groups.values() if len(members) > 1]
+        return [kept for members in tied if len(kept := [one for one in members if one in self._live_slots()]) > 1]
+
+    def _final(self, colours: Sequence[bytes]) -> bytes:
+        self._slots.fill(colours)
+        look = self._slots.look(evaluation=True)
+        silent = [number for number, one in enumerate(look.slots) if one is None]
+        untrained = [colours[number] for number in silent if number in self._live_slots()]
+        return mix(look.outputs, look.inputs, mix_sorted(untrained))

@@ -1,0 +1,163 @@
+"""Arrays that know their own rounding error, so that noise left over by cancellation can be told from small values.
+
+A running error analysis (Wilkinson 1963) with the derivative of each function taken by moving its inputs by their errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+ROUNDING = 2.0**-53
+MARGIN = 2.0**10
+"""A value within this many times its error is noise, hence zero."""
+
+
+class UntrackedError(Exception):
+    """A function was used whose error is not tracked; plain arrays serve then."""
+
+
+class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
+    """A float64 array with a bound on the rounding error of each value.
+
+    Attributes:
+        value: the numbers.
+        error: how far rounding may have moved each, at least 0.
+    """
+
+    __array_priority__ = 100
+
+    def __init__(self, value: np.ndarray, error: np.ndarray | float = 0.0) -> None:
+        self.value = np.asarray(value, dtype=np.float64)
+        self.error = np.broadcast_to(np.asarray(error, dtype=np.float64), self.value.shape)
+
+    def settled(self) -> np.ndarray:
+        """Returns the values, those that are mere noise as exact zeros."""
+        with np.errstate(all="ignore"):
+            return np.where(np.abs(self.value) < MARGIN * self.error, 0.0, self.value)
+
+    # --- what numpy functions look for --------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.pop("out", None) is not None or kwargs.pop("where", True) is not True:
+            raise UntrackedError(ufunc.__name__)
+        if method == "reduce":
+            return _reduced(ufunc, inputs[0], kwargs)
+        if method != "__call__" or ufunc.signature is not None:
+            raise UntrackedError(f"{ufunc.__name__}.{method}")
+        values = [item.value if isinstance(item, Tracked) else item for item in inputs]
+        errors = [item.error if isinstance(item, Tracked) else None for item in inputs]
+        result = ufunc(*values, **kwargs)
+        if isinstance(result, tuple):
+            shifted = _shifted(lambda *moved: ufunc(*moved, **kwargs), values, errors)
+            return tuple(_wrap(one, [moved[place] for moved in shifted]) for place, one in enumerate(result))
+        return _wrap(result, _shifted(lambda *moved: ufunc(*moved, **kwargs), values, errors))
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        name = func.__name__
+        if name == "where" and len(args) == 3 and not isinstance(args[0], Tracked):
+            one, other = (item if isinstance(item, Tracked) else Tracked(item) for item in args[1:])
+            return Tracked(np.where(args[0], one.value, other.value), np.where(args[0], one.error, other.error))
+        if name == "clip" and len(args) == 3 and not kwargs:
+            low, high = args[1:]
+            result = self if low is None else np.maximum(args[0], low)
+            return result if high is None else np.minimum(result, high)
+        if name in ("sum", "mean", "max", "min", "amax", "amin", "prod") and isinstance(args[0], Tracked):
+            return getattr(args[0], name.removeprefix("a"))(*args[1:], **kwargs)
+        if name in ("zeros_like", "ones_like", "full_like"):
+            return func(args[0].value if isinstance(args[0], Tracked) else args[0], *args[1:], **kwargs)
+        raise UntrackedError(name)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise UntrackedError("conversion to a plain array")
+
+    # --- what functions of arrays use of an array ----------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> np.dtype[np.float64]:
+        return self.value.dtype
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __getitem__(self, index: Any) -> Tracked:
+        return Tracked(self.value[index], self.error[index])
+
+    def copy(self) -> Tracked:
+        return Tracked(self.value.copy(), self.error)
+
+    def clip(self, low: Any = None, high: Any = None) -> Any:
+        return np.clip(self, low, high)
+
+    def sum(self, axis: Any = None) -> Any:
+        return np.add.reduce(self, axis=axis)
+
+    def prod(self, axis: Any = None) -> Any:
+        return np.multiply.reduce(self, axis=axis)
+
+    def max(self, axis: Any = None) -> Any:
+        return np.maximum.reduce(self, axis=axis)
+
+    def min(self, axis: Any = None) -> Any:
+        return np.minimum.reduce(self, axis=axis)
+
+    def mean(self, axis: Any = None) -> Any:
+        total = self.sum(axis)
+        return total * (total.size / self.size)
+
+
+def _shifted(function: Callable[..., Any], values: list[Any], errors: list[Any]) -> list[Any]:
+    """Returns what a function gives when each input in turn is moved by its error, up and down."""
+    found = []
+    for place, error in enumerate(errors):
+        if error is not None and error.any():
+            for moved in (values[place] + error, values[place] - error):
+                found.append(function(*values[:place], moved, *values[place + 1 :]))
+    return found
+
+
+def _wrap(result: Any, shifted: list[Any]) -> Any:
+    array = np.asarray(result)
+    if array.dtype.kind != "f":
+        return result
+    error = ROUNDING * np.abs(array)
+    for place in range(0, len(shifted), 2):
+        moves = [np.abs(moved - array) for moved in shifted[place : place + 2]]
+        error = error + np.nan_to_num(np.fmax(*moves), nan=0.0, posinf=0.0)
+    return Tracked(array, np.where(np.isfinite(error), error, 0.0))
+
+
+def _reduced(ufunc: np.ufunc, item: Any, kwargs: Mapping[str, Any]) -> Any:
+    axis = kwargs.get("axis", 0)
+    if not isinstance(item, Tracked) or set(kwargs) - {"axis", "keepdims", "dtype"} or kwargs.get("dtype") is not None:
+        raise UntrackedError(f"{ufunc.__name__}.reduce")
+    keep = bool(kwargs.get("keepdims", False))
+    value = ufunc.reduce(item.value, axis=axis, keepdims=keep)
+    if ufunc is np.add:
+        size = np.add.reduce(np.abs(item.value), axis=axis, keepdims=keep)
+        return Tracked(value, np.add.reduce(item.error, axis=axis, keepdims=keep) + ROUNDING * size * 4)
+    if ufunc in (np.maximum, np.minimum):
+        return Tracked(value, np.maximum.reduce(item.error, axis=axis, keepdims=keep))
+    if ufunc is np.multiply:
+        with np.errstate(all="ignore"):
+            relative = np.where(item.value == 0, 0.0, item.error / np.abs(item.value))
+        return Tracked(
+            value, np.abs(value) * (np.add.reduce(relative, axis=axis, keepdims=keep) + ROUNDING * item.size)
+        )
+    raise UntrackedError(f"{ufunc.__name__}.reduce")

@@ -1,0 +1,51 @@
+"""Short signatures of large tensors: a few random sums, rounded coarsely.
+
+Every rounded number can straddle an edge of the grid, so the fewer there are the better; and two tensors that differ at all
+differ in a random sum.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+from automl.hashing.mixing import digest_array, mix
+from automl.hashing.weights import uniform
+
+BITS = 12
+"""Mantissa bits of signatures."""
+
+SUMS = 3
+"""Random sums in a signature."""
+
+FLOOR = 2.0**-44
+"""What a network computes below this is rounding noise, hence zero; its probe inputs and weights have variance one."""
+
+
+@functools.lru_cache(maxsize=512)
+def directions(purpose: str, count: int, sums: int) -> torch.Tensor:
+    """Returns `sums` fixed random directions among `count` values, shape (sums, count), scaled to keep variance."""
+    values = uniform(mix("directions", purpose, str(count)), sums * count)
+    return torch.from_numpy(values).reshape(sums, count) / max(1, count) ** 0.5
+
+
+def as_real(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns the tensor's values in one dimension as float64; complex ones as pairs, others (whole, boolean) converted."""
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    return tensor.to(torch.float64).reshape(-1)
+
+
+def signature(tensor: torch.Tensor) -> bytes:
+    """Returns 16 bytes for a tensor's values and shape."""
+    flat = as_real(tensor.detach())
+    sums = directions("signature", flat.numel(), SUMS) @ flat
+    return mix(repr(tuple(tensor.shape)), digest_array(without_dust(sums), BITS))
+
+
+def without_dust(values: torch.Tensor) -> "numpy.ndarray":  # type: ignore[name-defined]  # noqa: F821, UP037
+    """Returns the values as a numpy array, those below `FLOOR` as exact zeros."""
+    return torch.where(values.abs() < FLOOR, 0.0, values).numpy()

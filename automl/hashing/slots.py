@@ -1,0 +1,207 @@
+"""A torch module as a function of its parameters: filled by colour, run on the probe, looked at through its gradients."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from automl.behaviour import Probe
+from automl.errors import Unhashable
+from automl.hashing.inputs import probe_arrays
+from automl.hashing.mixing import NOISE, digest_array, mix
+from automl.hashing.signature import BITS, SUMS, as_real, directions, without_dust
+from automl.hashing.torch_mode import Deterministic
+from automl.hashing.weights import weight
+
+LONGEST = 64
+"""Outputs with more values than this are reduced to as many random sums before they are rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One run of a module.
+
+    Attributes:
+        outputs: digest of what it returned.
+        inputs: digest of the gradients with respect to its inputs.
+        slots: signature of the gradient of each slot; None where nothing flows back.
+    """
+
+    outputs: bytes
+    inputs: bytes
+    slots: list[bytes | None]
+
+
+class Slots:
+    """A module's distinct parameters, each of which can be given weights.
+
+    Args:
+        build: returns the module; called with torch's random state set to a fixed seed.
+        probe: inputs of the module.
+        mantissa_bits: precision of rounded outputs.
+
+    Raises:
+        Unhashable: the probe has no inputs.
+    """
+
+    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int) -> None:
+        if not probe.inputs:
+            raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
+        self._bits = mantissa_bits
+        self.module = build().to("cpu").double()
+        self._inputs = [torch.from_numpy(np.array(array)) for array in probe_arrays(probe)]
+        self._initialise_lazy()
+        parameters = dict.fromkeys(self.module.parameters())
+        self.parameters = list(parameters)
+        self.trainable = [item.requires_grad for item in self.parameters]
+        self.shapes = [tuple(size for size in item.shape if size != 1) for item in self.parameters]
+        self._buffers = [
+            (owner, name, buffer.clone())
+            for owner in self.module.modules()
+            for name, buffer in owner._buffers.items()
+            if buffer is not None
+        ]
+
+    def _initialise_lazy(self) -> None:
+        if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in self.module.parameters()):
+            with torch.no_grad():
+                self.module(*self._inputs)
+
+    def fill(self, seeds: Sequence[bytes]) -> None:
+        """Gives each slot the weights that its seed stands for."""
+        with torch.no_grad():
+            for parameter, seed, shape in zip(self.parameters, seeds, self.shapes, strict=True):
+                parameter.copy_(_weights(seed, shape or (1,)).view(parameter.shape))
+
+    def _restore(self) -> None:
+        for owner, name, buffer in self._buffers:
+            owner._buffers[name] = buffer.clone()
+
+    def look(self, *, gradients: bool = True, evaluation: bool = False) -> Look:
+        """Runs the module in training mode, and with `evaluation` in evaluation mode after it.
+
+        Args:
+            gradients: also look at the gradients of the training outputs.
+            evaluation: mix the outputs in evaluation mode, running statistics moved by the training run, into `outputs`.
+        """
+        self._restore()
+        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
+        outputs, scalars = self._run(leaves, training=True)
+        digests = [*(self._digest(item) for item in outputs), *sorted(scalars)]
+        slots: list[bytes | None] = [None] * len(self.parameters)
+        inputs = b""
+        if gradients:
+            slots, inputs = self._gradients(outputs, leaves)
+        if evaluation:
+            with torch.no_grad():
+                again, scalars = self._run(leaves, training=False)
+            digests += [b"evaluation", *(self._digest(item) for item in again), *sorted(scalars)]
+        return Look(mix(*digests), inputs, slots)
+
+    def evaluation_slots(self) -> list[bytes | None]:
+        """Returns the signature of each slot's gradient in evaluation mode, after a run in training mode."""
+        self._restore()
+        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
+        with torch.no_grad():
+            self._run(leaves, training=True)
+        outputs, _ = self._run(leaves, training=False)
+        return self._gradients(outputs, leaves)[0]
+
+    def _run(self, leaves: Sequence[torch.Tensor], *, training: bool) -> tuple[list[torch.Tensor], list[bytes]]:
+        self.module.train(training)
+        with Deterministic(training) as mode:
+            # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
+            returned = self.module(*(item.clone() for item in leaves))
+        return list(_tensors(returned)), mode.scalars
+
+    def _digest(self, tensor: torch.Tensor) -> bytes:
+        flat = as_real(tensor.detach())
+        if flat.numel() > LONGEST:
+            flat = directions("outputs", flat.numel(), LONGEST) @ flat
+        return mix(repr(tuple(tensor.shape)), digest_array(without_dust(flat), self._bits))
+
+    def _gradients(
+        self, outputs: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor]
+    ) -> tuple[list[bytes | None], bytes]:
+        total: Any = 0.0
+        for place, item in enumerate(outputs):
+            if item.requires_grad:
+                flat = as_real(item)
+                total = total + directions(f"gradient {place}", flat.numel(), 1)[0] @ flat
+        wanted = [item for item in (*self.parameters, *leaves) if item.requires_grad]
+        if not isinstance(total, torch.Tensor) or not wanted:
+            return [None] * len(self.parameters), b""
+        found = dict(zip(map(id, wanted), torch.autograd.grad(total, wanted, allow_unused=True), strict=True))
+        gradients = [found.get(id(item)) for item in self.parameters]
+        sums = [None if item is None else _sums(item) for item in gradients]
+        floor = NOISE * max(
+            (float(item.abs().max()) for item in sums if item is not None and bool(torch.isfinite(item).all())),
+            default=0.0,
+        )
+        slots = [
+            None
+            if item is None or bool((item.abs() < floor).all()) or not bool(item.any())
+            else digest_array(item.numpy(), BITS)
+            for item in sums
+        ]
+        back = [found.get(id(item)) for item in leaves]
+        return slots, mix(*(b"" if item is None else self._digest(item) for item in back))
+
+
+def _sums(gradient: torch.Tensor) -> torch.Tensor:
+    flat = as_real(gradient)
+    return directions("slot", flat.numel(), SUMS) @ flat
+
+
+@functools.lru_cache(maxsize=256)
+def _weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.from_numpy(weight(seed, shape))
+
+
+def _tensors(returned: Any) -> Iterator[torch.Tensor]:
+    """Yields the tensors of a module's return value: of tuples and lists in order, of dicts by sorted key."""
+    if isinstance(returned, torch.Tensor):
+        yield returned
+    elif isinstance(returned, dict):
+        for name in sorted(returned, key=str):
+            yield from _tensors(returned[name])
+    elif isinstance(returned, list | tuple):
+        for item in returned:
+            yield from _tensors(item)
+    elif isinstance(returned, bool | int | float):
+        yield torch.tensor(float(returned), dtype=torch.float64)
+    elif hasattr(returned, "__dataclass_fields__"):
+        for name in returned.__dataclass_fields__:
+            yield from _tensors(getattr(returned, name))
+    elif returned is not None:
+        raise Unhashable(
+            f"the module returns {type(returned).__name__}; return tensors, or tuples, lists or dicts of them"
+        )
+
+
+@contextlib.contextmanager
+def quiet_torch(seed: int) -> Iterator[None]:
+    """Runs torch on one thread, in float64, from a fixed seed, without fused attention; leaves everything as it was."""
+    threads, default = torch.get_num_threads(), torch.get_default_dtype()
+    fast = torch.backends.mha.get_fastpath_enabled()
+    state = torch.get_rng_state()
+    try:
+        if threads != 1:
+            torch.set_num_threads(1)
+        torch.set_default_dtype(torch.float64)
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.manual_seed(seed)
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_rng_state(state)
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.set_default_dtype(default)
+        if threads != 1:
+            torch.set_num_threads(threads)
