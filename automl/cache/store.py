@@ -107,7 +107,8 @@ class EquivalenceCache:
             study: who pays, None outside of studies.
             requests: one for each trial.
             limit: how many evaluations could be started now.
-            count: True the first time that a trial is resolved: its class has been seen once more.
+            count: True to count that these classes have been seen once more. Trials of a study are counted when they
+                are recorded.
             connection: a writing transaction to take part in.
 
         Raises:
@@ -139,9 +140,9 @@ class EquivalenceCache:
     def _count(self, connection: Connection, context: int, requests: Sequence[Request]) -> None:
         times = Counter(request.key for request in requests)
         first = {request.key: request.candidate for request in reversed(requests)}
-        seen = [(key, digest(first[key]), times[key]) for key in sorted(times)]
+        seen = [(context, key, digest(first[key]), times[key]) for key in sorted(times)]
         store_candidates(connection, ((digest(text), text) for text in first.values()))
-        evaluations.see_classes(connection, context, seen)
+        evaluations.see_classes(connection, seen)
 
     def _dead(self, connection: Connection, sessions: set[int]) -> set[int]:
         now = time.monotonic()

@@ -42,9 +42,9 @@ def find_context(connection: Connection, fingerprint: bytes) -> int | None:
     return found
 
 
-def see_classes(connection: Connection, context_id: int, seen: Sequence[tuple[bytes, bytes, int]]) -> None:
-    """Adds (key, digest of the candidate, how often) to the classes, in the order of the keys."""
-    rows = [{"context": context_id, "key": key, "candidate": one, "times_seen": count} for key, one, count in seen]
+def see_classes(connection: Connection, seen: Sequence[tuple[int, bytes, bytes, int]]) -> None:
+    """Adds (context, key, digest of the candidate, how often) to the classes; give them in the order of the keys."""
+    rows = [{"context": of, "key": key, "candidate": one, "times_seen": count} for of, key, one, count in seen]
     upsert_rows(connection, equivalence_class, rows, add="times_seen")
 
 

@@ -15,6 +15,7 @@ from automl.jsontext import canonical
 from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
+from automl.storage.evaluations import see_classes
 from automl.storage.schema import candidate, database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
@@ -206,7 +207,18 @@ def _append(connection: Connection, study_id: int, trials: Iterable[TrialRecord]
     rows = [_row(study_id, one) for one in trials]
     store_candidates(connection, [(row["candidate"], row.pop("json")) for row in rows])
     insert_rows(connection, trial, rows, ignoring=False)
+    see_classes(connection, _seen(rows))
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
+
+
+def _seen(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, bytes, bytes, int]]:
+    times: dict[tuple[int, bytes], int] = {}
+    first: dict[tuple[int, bytes], bytes] = {}
+    for row in rows:
+        place = (row["context"], row["key"])
+        times[place] = times.get(place, 0) + 1
+        first.setdefault(place, row["candidate"])
+    return [(*place, first[place], times[place]) for place in sorted(times)]
 
 
 def _row(study_id: int, one: TrialRecord) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""Looking after a cache: what is in it, what it has saved, and thinning it out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automl.errors import InvalidInput
+from automl.storage import keeping
+from automl.storage.engine import Database
+
+DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ContextStats:
+    """What one context holds.
+
+    Attributes:
+        id, namespace, description: which it is.
+        classes: keys with an evaluation.
+        replicates: successful evaluations.
+        failed: facts about candidates that failed by their own fault.
+        claimed, lost: evaluations under way, and such that anybody may claim again.
+        audits: evaluations of a hit's own spelling.
+        seconds: what all of them took.
+    """
+
+    id: int
+    namespace: str
+    description: dict[str, Any]
+    classes: int
+    replicates: int
+    failed: int
+    claimed: int
+    lost: int
+    audits: int
+    seconds: float
+
+    @property
+    def evaluator(self) -> str:
+        """The evaluator's name, as far as the description holds one."""
+        return _name(self.description.get("evaluator"))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStats:
+    """What one study's trials came to.
+
+    Attributes:
+        id, name, kind: which it is.
+        space, evaluator: names from its settings, empty where there are none.
+        outcomes: number of trials by outcome.
+        paid_seconds: evaluation seconds that its trials caused.
+        saved_seconds: what the results served from the cache would have cost.
+        hash_seconds: what finding the keys took.
+    """
+
+    id: int
+    name: str
+    kind: str
+    space: str
+    evaluator: str
+    outcomes: dict[str, int]
+    paid_seconds: float
+    saved_seconds: float
+    hash_seconds: float
+
+    @property
+    def hits(self) -> int:
+        """Trials that cost no evaluation."""
+        return self.outcomes.get("hit", 0) + self.outcomes.get("joined", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """The whole cache in figures."""
+
+    contexts: list[ContextStats]
+    studies: list[StudyStats]
+    size_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the figures as JSON data."""
+        return dataclasses.asdict(self)
+
+
+def stats(database: Database) -> CacheStats:
+    """Returns what is in the cache and what it has saved; a running study is not held up."""
+    contexts = [
+        ContextStats(
+            row.id,
+            row.namespace,
+            json.loads(row.description),
+            row.classes,
+            row.replicates,
+            row.failed,
+            row.claimed,
+            row.lost,
+            row.audits,
+            row.seconds,
+        )
+        for row in keeping.context_rows(database)
+    ]
+    return CacheStats(contexts, _studies(database), keeping.size_bytes(database))
+
+
+def _studies(database: Database) -> list[StudyStats]:
+    found: dict[int, StudyStats] = {}
+    for row in keeping.study_rows(database):
+        settings = json.loads(row.settings)
+        before = found.get(row.id)
+        found[row.id] = StudyStats(
+            row.id,
+            row.name,
+            row.kind,
+            _name(settings.get("space")),
+            _name(settings.get("evaluator")),
+            {**(before.outcomes if before else {}), row.outcome: row.trials},
+            row.paid_seconds + (before.paid_seconds if before else 0.0),
+            row.saved_seconds + (before.saved_seconds if before else 0.0),
+            row.hash_seconds + (before.hash_seconds if before else 0.0),
+        )
+    return list(found.values())
+
+
+def _name(part: Any) -> str:
+    if isinstance(part, dict):
+        part = part.get("name", part.get("target", ""))
+    return part if isinstance(part, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, or would be.
+
+    Attributes:
+        evaluations: with their results.
+        classes: that had no other evaluation and no trial.
+        candidates: whose JSON nothing refers to any more.
+        dry_run: True where nothing was removed; classes and candidates are then not counted.
+    """
+
+    evaluations: int
+    classes: int
+    candidates: int
+    dry_run: bool
+
+    def sentence(self) -> str:
+        """Returns it in words."""
+        if self.dry_run:
+            return f"{self.evaluations:,} evaluations would be removed; nothing was"
+        return (
+            f"removed {self.evaluations:,} evaluations, {self.classes:,} classes and {self.candidates:,} candidates; "
+            "the trials of all studies stand"
+        )
+
+
+def prune(
+    database: Database,
+    *,
+    older_than_days: float | None = None,
+    contexts: Sequence[int] = (),
+    failed: bool = False,
+    lost: bool = False,
+    dry_run: bool = False,
+) -> Pruned:
+    """Removes the evaluations that all given conditions hold for; claims and the trials of studies always stay.
+
+    Args:
+        database: to prune; running studies go on, and evaluate again what they miss.
+        older_than_days: only evaluations that ended longer ago.
+        contexts: only those of these contexts.
+        failed: only evaluations that failed by their candidate's own fault.
+        lost: only evaluations that nobody finished.
+        dry_run: count, and remove nothing.
+
+    Raises:
+        InvalidInput: no condition was given, or a context does not exist.
+    """
+    if older_than_days is None and not contexts and not failed and not lost:
+        raise InvalidInput("prune needs to know what: give an age, a context, failed or lost")
+    if older_than_days is not None and older_than_days < 0:
+        raise InvalidInput(f"older_than_days={older_than_days}: it must be 0 or more")
+    known = {row.id for row in keeping.context_rows(database)} if contexts else set()
+    missing = sorted(set(contexts) - known)
+    if missing:
+        raise InvalidInput(f"there is no context {missing[0]}; `automl cache stats` lists them")
+    older = None if older_than_days is None else older_than_days * DAY_SECONDS
+    places = keeping.prunable(database, older_than=older, contexts=contexts, failed=failed, lost=lost)
+    if dry_run:
+        return Pruned(len(places), 0, 0, dry_run=True)
+    removed = keeping.remove_evaluations(database, places)
+    classes, candidates = keeping.remove_unused(database)
+    return Pruned(removed, classes, candidates, dry_run=False)

@@ -1,0 +1,147 @@
+"""How many evaluations a class gets, when one is asked for again, and when a hit is put to the test.
+
+Gillard et al. 2023 (arXiv 2302.05433) introduce replicates and forgetting against noise; audits are ours: they
+measure how often two functions share a key.
+
+All of it follows from the study's seed, the number of the trial and how often the study has met the class, never from
+time or from what happens to be stored: so a study proposes the same trials from a cold cache and from a warm one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import xxhash
+
+from automl.cache.records import Result
+from automl.errors import InvalidInput
+
+FORGET = 1
+AUDIT = 2
+"""Streams of random numbers, one for each choice, so that switching one on does not move the other."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is done when a class is met again.
+
+    Attributes:
+        replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean is served.
+        forget_probability: of hiding what is stored from one look-up and adding one more evaluation, against lucky
+            outliers. Nothing is deleted.
+        audit_probability: of evaluating the very spelling of a hit, to compare it with what was served.
+        on_duplicate: "serve" the stored fitness, or let the strategy "vary" the candidate until its function is new.
+        vary_at_most: how often it may, before the stored fitness is served after all.
+
+    Raises:
+        InvalidInput: a value out of range.
+    """
+
+    replicates: int = 1
+    forget_probability: float = 0.0
+    audit_probability: float = 0.0
+    on_duplicate: Literal["serve", "vary"] = "serve"
+    vary_at_most: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("replicates", "vary_at_most"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name}={getattr(self, name)}: it must be 1 or more")
+        for name in ("forget_probability", "audit_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidInput(f"{name}={getattr(self, name)}: a probability lies between 0 and 1")
+        if self.on_duplicate not in ("serve", "vary"):
+            raise InvalidInput(f"on_duplicate={self.on_duplicate!r}: it must be 'serve' or 'vary'")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one trial wants of its class.
+
+    Attributes:
+        first, replicates: it sees the replicates `first` … `replicates` - 1.
+        adds: how many of them no earlier trial of the study has asked for.
+        audit: its own spelling is evaluated too.
+    """
+
+    first: int
+    replicates: int
+    adds: int
+    audit: bool
+
+
+class Occurrences:
+    """How often one study has met each class: what its plans follow from. Rebuilt by planning its trials again.
+
+    Args:
+        policy: of the study.
+        seed: of the study.
+    """
+
+    def __init__(self, policy: Policy, seed: int):
+        self.policy = policy
+        self.seed = seed
+        self._met: dict[bytes, tuple[int, int]] = {}
+
+    def plan(self, key: bytes, trial: int) -> Plan:
+        """Counts one more occurrence of the class and returns what this trial wants of it.
+
+        The m-th occurrence sees the replicates 0 … min(m, K) - 1, and one more for every time that the class was
+        forgotten; the occurrence that forgets sees the new one alone. Occurrences that add nothing may be audited.
+        """
+        policy = self.policy
+        met, forgotten = self._met.get(key, (0, 0))
+        before = min(met, policy.replicates) + forgotten
+        if met and draw(self.seed, trial, FORGET) < policy.forget_probability:
+            self._met[key] = (met, forgotten + 1)
+            return Plan(before, before + 1, 1, audit=False)
+        self._met[key] = (met + 1, forgotten)
+        now = min(met + 1, policy.replicates) + forgotten
+        audit = now == before and draw(self.seed, trial, AUDIT) < policy.audit_probability
+        return Plan(0, now, now - before, audit)
+
+    def __len__(self) -> int:
+        return len(self._met)
+
+
+def draw(seed: int, trial: int, stream: int) -> float:
+    """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials."""
+    numbers = b"".join(value.to_bytes(16, "little", signed=True) for value in (seed, trial, stream))
+    return (xxhash.xxh3_64_intdigest(numbers) >> 11) * 2.0**-53
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Several results of one class in one metric.
+
+    Attributes:
+        count: of finite values.
+        mean: of them; None without one.
+        variance: unbiased; None below two values.
+        failures: results without metrics.
+    """
+
+    count: int
+    mean: float | None
+    variance: float | None
+    failures: int
+
+
+def summarise(results: Iterable[Result], metric: str) -> Summary:
+    """Returns count, mean and variance of one metric, by Welford's running update (Technometrics 4, 1962)."""
+    count, mean, squares, failures = 0, 0.0, 0.0, 0
+    for result in results:
+        if result.metrics is None:
+            failures += 1
+            continue
+        value = result.metrics.get(metric)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            continue
+        count += 1
+        step = value - mean
+        mean += step / count
+        squares += step * (value - mean)
+    return Summary(count, mean if count else None, squares / (count - 1) if count > 1 else None, failures)

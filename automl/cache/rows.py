@@ -1,0 +1,178 @@
+"""The rows of an exported cache, checked one by one: an import trusts nothing that the file says."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from automl.cache import keys
+from automl.errors import InvalidInput
+from automl.hashing import HASHER_VERSION
+from automl.jsontext import canonical, parse
+
+FORMAT = {"format": "automl-cache", "version": 1}
+MAX_BYTES = 16 << 30
+"""Default limit on a file's decompressed size."""
+MAX_ROW = 1 << 20
+"""Default limit on the length of one row."""
+_MAX_INT = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRow:
+    """A context; the evaluations that follow belong to it. `description` is canonical JSON."""
+
+    fingerprint: bytes
+    namespace: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """A finished evaluation; `candidate` and `metrics` are canonical JSON, no metrics for a failed one."""
+
+    key: bytes
+    replicate: int
+    seed: int
+    candidate: str
+    metrics: str | None
+    error: str
+    seconds: float
+    times_seen: int
+
+
+def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow | EvaluationRow]:
+    """Yields the rows of a file, each checked.
+
+    Raises:
+        InvalidInput: it is not such a file, or a row is not valid; the line is named.
+    """
+    context: ContextRow | None = None
+    count, ended = 0, False
+    for number, line in enumerate(_lines(path, max_bytes, max_row), 1):
+        try:
+            data = parse(line.decode())
+            if number == 1:
+                _check_format(data)
+                continue
+            if ended:
+                raise InvalidInput("a row after the last one")
+            if not isinstance(data, dict):
+                raise InvalidInput("not a JSON object")
+            if "end" in data:
+                ended = True
+                if data != {"end": count}:
+                    raise InvalidInput(f"it says that {data['end']!r} evaluations came before it, and {count} did")
+            elif "context" in data:
+                context = _context(data)
+                yield context
+            elif context is None:
+                raise InvalidInput("an evaluation before any context")
+            else:
+                row = _evaluation(data, context)
+                count += 1
+                yield row
+        except (InvalidInput, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{path}, line {number}: {error}; nothing from here on is taken over") from error
+    if not ended:
+        raise InvalidInput(f"{path} is cut short: its last line is missing; export it again")
+
+
+def _lines(path: Path, max_bytes: int, max_row: int) -> Iterator[bytes]:
+    total = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            while line := file.readline(max_row + 1):
+                total += len(line)
+                if len(line) > max_row:
+                    raise InvalidInput(f"{path} has a row of more than {max_row:,} bytes; no cache writes such rows")
+                if total > max_bytes:
+                    raise InvalidInput(f"{path} holds more than {max_bytes:,} bytes when decompressed; raise the limit")
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidInput(f"{path} cannot be read as an exported cache: {error}") from error
+
+
+def _check_format(data: Any) -> None:
+    if data != FORMAT:
+        raise InvalidInput("this is not an exported cache of a version that is known here")
+
+
+def _context(data: dict[str, Any]) -> ContextRow:
+    _check_names(data, {"context", "namespace", "fingerprint"})
+    description, namespace = data["context"], data["namespace"]
+    if not isinstance(description, dict) or not isinstance(namespace, str):
+        raise InvalidInput("a context is described by a JSON object, and its namespace is text")
+    hasher = description.get("hasher")
+    version = hasher.get("version") if isinstance(hasher, dict) else None
+    if version is not None and version != HASHER_VERSION:
+        raise InvalidInput(
+            f"its keys come from version {version!r} of the hasher, and here it is {HASHER_VERSION!r}: "
+            "they would not be found, or stand for something else"
+        )
+    fingerprint = keys.fingerprint(namespace, description)
+    if fingerprint.hex() != data["fingerprint"]:
+        raise InvalidInput("the fingerprint is not that of the context's description")
+    return ContextRow(fingerprint, namespace, canonical(description))
+
+
+def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
+    _check_names(data, {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"})
+    key = _key(data["key"])
+    replicate = _integer(data, "replicate", -_MAX_INT)
+    seed = _integer(data, "seed", 0)
+    candidate = data["candidate"]
+    if not isinstance(candidate, str) or canonical(parse(candidate)) != candidate:
+        raise InvalidInput("the candidate is not canonical JSON text")
+    seconds = data["seconds"]
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+        raise InvalidInput(f"seconds is {seconds!r}: it must be a number from 0")
+    metrics, error = data["metrics"], data["error"]
+    if not isinstance(error, str) or (metrics is None) != bool(error):
+        raise InvalidInput("an evaluation has either metrics or an error")
+    if metrics is not None and not isinstance(metrics, dict):
+        raise InvalidInput("metrics are a JSON object")
+    text = None if metrics is None else canonical(metrics)
+    if replicate < 0 and replicate != keys.audit_replicate(candidate):
+        raise InvalidInput("the number of an audit does not belong to its candidate")
+    seen = _integer(data, "times_seen", 0)
+    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen)
+    if not _seed_fits(row, context):
+        raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")
+    return row
+
+
+def _seed_fits(row: EvaluationRow, context: ContextRow) -> bool:
+    """A replicate that came from a merge kept the seed of the lower number that it was evaluated under."""
+    if row.replicate < 0:
+        return row.seed == keys.seed(context.namespace, context.fingerprint, row.key, row.replicate)
+    numbers = range(row.replicate, max(-1, row.replicate - 10_000), -1)
+    return any(row.seed == keys.seed(context.namespace, context.fingerprint, row.key, one) for one in numbers)
+
+
+def _check_names(data: dict[str, Any], expected: set[str]) -> None:
+    if data.keys() != expected:
+        wrong = sorted(data.keys() ^ expected)[0]
+        raise InvalidInput(f"the field {wrong!r} is {'missing' if wrong in expected else 'unknown'}")
+
+
+def _integer(data: dict[str, Any], name: str, least: int) -> int:
+    value = data[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_INT:
+        raise InvalidInput(f"{name} is {value!r}: it must be a whole number from {least}")
+    return value
+
+
+def _key(value: Any) -> bytes:
+    try:
+        key = bytes.fromhex(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"the key {value!r} is not 32 hexadecimal digits") from error
+    if len(key) != 16:
+        raise InvalidInput(f"the key {value!r} is not 32 hexadecimal digits")
+    return key

@@ -1,0 +1,172 @@
+"""A cache as one portable file: JSON lines, compressed with gzip.
+
+The first line names the format, then each context stands on a line, followed by its evaluations, and the last line
+counts them, so that a file cut short is noticed. An import checks every row before it writes the first: sizes, types,
+that fingerprints and seeds are what they must be, and that keys come from the hasher that is installed here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
+from automl.errors import InvalidInput
+from automl.storage import evaluations, transfers
+from automl.storage.engine import Database
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written to the file."""
+
+    contexts: int
+    evaluations: int
+
+    def sentence(self) -> str:
+        """Returns it in words."""
+        return f"exported {self.evaluations:,} evaluations of {self.contexts:,} contexts"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the rows of a file.
+
+    Attributes:
+        contexts: in the file.
+        added: evaluations that were not here.
+        known: evaluations that were here already, with the same result.
+        extra: those of `added` whose replicate was here with another result; they became further replicates.
+    """
+
+    contexts: int
+    added: int
+    known: int
+    extra: int
+
+    def sentence(self) -> str:
+        """Returns it in words."""
+        more = f", {self.extra:,} of them as further replicates" if self.extra else ""
+        return f"imported {self.added:,} evaluations{more}; {self.known:,} were here already"
+
+
+def export_cache(
+    database: Database, path: str | Path, *, contexts: Sequence[int] = (), namespace: str | None = None
+) -> Exported:
+    """Writes the finished evaluations to `path`, replacing it only once the file is whole.
+
+    Args:
+        database: to read; running studies are not held up.
+        path: such as cache.jsonl.gz.
+        contexts: only these; all without any.
+        namespace: only this one; all without one.
+
+    Raises:
+        InvalidInput: a context does not exist, or the file cannot be written.
+    """
+    known = transfers.contexts(database)
+    missing = sorted(set(contexts) - {row.id for row in known})
+    if missing:
+        raise InvalidInput(f"there is no context {missing[0]}; `automl cache stats` lists them")
+    chosen = [
+        row
+        for row in known
+        if (not contexts or row.id in contexts) and (namespace is None or row.namespace == namespace)
+    ]
+    path = Path(path)
+    try:
+        handle, partial = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}; name a file in a folder of yours") from error
+    count = 0
+    try:
+        with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as out:
+            for line in _lines(database, chosen):
+                out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+                count += "key" in line
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return Exported(len(chosen), count)
+
+
+def _lines(database: Database, chosen: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    yield FORMAT
+    count = 0
+    for row in chosen:
+        yield {
+            "context": json.loads(row.description),
+            "namespace": row.namespace,
+            "fingerprint": row.fingerprint.hex(),
+        }
+        for fact in transfers.facts(database, row.id):
+            count += 1
+            yield {
+                "key": fact.key.hex(),
+                "replicate": fact.replicate,
+                "seed": fact.seed,
+                "candidate": fact.json,
+                "metrics": None if fact.metrics is None else json.loads(fact.metrics),
+                "error": fact.error,
+                "seconds": fact.seconds,
+                "times_seen": fact.times_seen or 0,
+            }
+    yield {"end": count}
+
+
+def import_cache(
+    database: Database, path: str | Path, *, max_bytes: int = MAX_BYTES, max_row: int = MAX_ROW
+) -> Imported:
+    """Merges the evaluations of a file into the database: every replicate of either side is there afterwards.
+
+    The file is read twice: every row is checked before the first is written.
+
+    Args:
+        database: to write to, in short transactions; running studies go on.
+        path: a file that `export_cache` wrote.
+        max_bytes: refuse a file that is larger than this when decompressed.
+        max_row: refuse a row that is longer than this, in bytes.
+
+    Raises:
+        InvalidInput: the file is not such a file, is damaged or too large, a row is not valid (its line is named), or
+            its keys come from another version of the hasher. Nothing was written.
+    """
+    path = Path(path)
+    contexts = sum(isinstance(row, ContextRow) for row in read_rows(path, max_bytes, max_row))
+    added = known = extra = 0
+    for context, batch in _batches(read_rows(path, max_bytes, max_row)):
+        merged = database.write(lambda given, context=context, batch=batch: _merge(given, context, batch))  # type: ignore[misc]
+        added, known, extra = added + merged[0], known + merged[1], extra + merged[2]
+    return Imported(contexts, added, known, extra)
+
+
+def _merge(connection: Connection, context: ContextRow, batch: Sequence[EvaluationRow]) -> tuple[int, int, int]:
+    found = evaluations.context_id(connection, context.fingerprint, context.namespace, context.description)
+    return transfers.merge(connection, found, [dataclasses.asdict(row) for row in batch])
+
+
+def _batches(rows: Iterator[ContextRow | EvaluationRow]) -> Iterator[tuple[ContextRow, list[EvaluationRow]]]:
+    """Yields the evaluations in batches of one context each, a context without any once."""
+    context: ContextRow | None = None
+    batch: list[EvaluationRow] = []
+    for row in rows:
+        if context is not None and (isinstance(row, ContextRow) or len(batch) == _BATCH):
+            yield context, batch
+            batch = []
+        if isinstance(row, ContextRow):
+            context = row
+        else:
+            batch.append(row)
+    if context is not None:
+        yield context, batch

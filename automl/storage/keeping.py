@@ -1,0 +1,212 @@
+"""Reading and thinning out the whole cache: figures, audits, pruning. Reading never holds up a writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, text
+
+from automl.storage.bulk import chunks
+from automl.storage.engine import Database
+from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST
+from automl.storage.schema import (
+    candidate,
+    context,
+    database_time,
+    equivalence_class,
+    evaluation,
+    study,
+    trial,
+)
+
+
+def _counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((and_(*conditions), 1), else_=0)), 0)
+
+
+def context_rows(database: Database) -> list[Row[Any]]:
+    """Returns one row for each context: what it is, and how many evaluations of each state it holds."""
+    ordinary = evaluation.c.replicate >= 0
+    query = (
+        select(
+            context.c.id,
+            context.c.namespace,
+            context.c.description,
+            func.count(evaluation.c.key.distinct()).label("classes"),
+            _counted(ordinary, evaluation.c.state == DONE).label("replicates"),
+            _counted(ordinary, evaluation.c.state == FAILED).label("failed"),
+            _counted(evaluation.c.state == CLAIMED).label("claimed"),
+            _counted(evaluation.c.state == LOST).label("lost"),
+            _counted(evaluation.c.replicate < 0, evaluation.c.state.in_([DONE, FAILED])).label("audits"),
+            func.coalesce(func.sum(evaluation.c.seconds), 0.0).label("seconds"),
+        )
+        .join_from(context, evaluation, context.c.id == evaluation.c.context, isouter=True)
+        .group_by(context.c.id, context.c.namespace, context.c.description)
+        .order_by(context.c.id)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def study_rows(database: Database) -> list[Row[Any]]:
+    """Returns one row for each study and outcome: how many trials, and the seconds they paid, saved and hashed."""
+    query = (
+        select(
+            study.c.id,
+            study.c.name,
+            study.c.kind,
+            study.c.settings,
+            trial.c.outcome,
+            func.count().label("trials"),
+            func.sum(trial.c.paid_seconds).label("paid_seconds"),
+            func.sum(trial.c.saved_seconds).label("saved_seconds"),
+            func.sum(trial.c.hash_seconds).label("hash_seconds"),
+        )
+        .join_from(study, trial, study.c.id == trial.c.study)
+        .group_by(study.c.id, study.c.name, study.c.kind, study.c.settings, trial.c.outcome)
+        .order_by(study.c.id, trial.c.outcome)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def size_bytes(database: Database) -> int:
+    """Returns the size of the database."""
+    with database.read() as connection:
+        if database.sqlite:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
+def audited_rows(database: Database, context_id: int | None, study_id: int | None) -> list[Row[Any]]:
+    """Returns all finished evaluations of the classes that hold an audit, ordered by class.
+
+    With a study, only of those audits that it paid for.
+    """
+    audits = select(evaluation.c.context, evaluation.c.key).where(
+        evaluation.c.replicate < 0, evaluation.c.state.in_([DONE, FAILED])
+    )
+    if context_id is not None:
+        audits = audits.where(evaluation.c.context == context_id)
+    if study_id is not None:
+        audits = audits.where(evaluation.c.study == study_id)
+    chosen = audits.distinct().subquery()
+    columns = (evaluation.c[name] for name in ("context", "key", "replicate", "state", "candidate", "metrics", "study"))
+    query = (
+        select(*columns)
+        .join_from(chosen, evaluation, and_(evaluation.c.context == chosen.c.context, evaluation.c.key == chosen.c.key))
+        .where(evaluation.c.state.in_([DONE, FAILED]))
+        .order_by(evaluation.c.context, evaluation.c.key, evaluation.c.replicate)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def repeated_rows(database: Database, contexts: Sequence[int]) -> list[Row[Any]]:
+    """Returns the finished replicates of the classes of these contexts that have two or more, ordered by class."""
+    repeated = (
+        select(evaluation.c.context, evaluation.c.key)
+        .where(evaluation.c.context.in_(contexts), evaluation.c.replicate == 1, evaluation.c.state == DONE)
+        .subquery()
+    )
+    query = (
+        select(evaluation.c.context, evaluation.c.key, evaluation.c.metrics)
+        .join_from(
+            repeated, evaluation, and_(evaluation.c.context == repeated.c.context, evaluation.c.key == repeated.c.key)
+        )
+        .where(evaluation.c.replicate >= 0, evaluation.c.state == DONE)
+        .order_by(evaluation.c.context, evaluation.c.key, evaluation.c.replicate)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def prunable(
+    database: Database, *, older_than: float | None, contexts: Sequence[int], failed: bool, lost: bool
+) -> list[tuple[int, bytes, int]]:
+    """Returns the (context, key, replicate) of evaluations that all of the given conditions hold for.
+
+    Claims are never among them: a living session's is at work, a dead one's will be taken over.
+
+    Args:
+        database: to read.
+        older_than: seconds since the evaluation ended.
+        contexts: ids; empty for all.
+        failed: only these; with `lost`, both; neither for all.
+        lost: only these.
+    """
+    states = [state for state, chosen in ((FAILED, failed), (LOST, lost)) if chosen]
+    conditions: list[ColumnElement[bool]] = [
+        evaluation.c.state.in_(states) if states else evaluation.c.state != CLAIMED
+    ]
+    if contexts:
+        conditions.append(evaluation.c.context.in_(contexts))
+    if older_than is not None:
+        conditions.append(evaluation.c.changed < database_time() - older_than)
+    query = select(evaluation.c.context, evaluation.c.key, evaluation.c.replicate).where(*conditions)
+    with database.read() as connection:
+        return [(row.context, row.key, row.replicate) for row in connection.execute(query)]
+
+
+def remove_evaluations(database: Database, places: Sequence[tuple[int, bytes, int]]) -> int:
+    """Deletes evaluations in short transactions and returns how many there were.
+
+    A claim that somebody took in the meantime is left alone.
+    """
+    removed = 0
+    for chunk in chunks(places, 500):
+        removed += database.write(lambda connection, chunk=chunk: _remove(connection, chunk))  # type: ignore[misc]
+    return removed
+
+
+def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) -> int:
+    removed = 0
+    for context_id, key, replicate in places:
+        statement = evaluation.delete().where(
+            evaluation.c.context == context_id,
+            evaluation.c.key == key,
+            evaluation.c.replicate == replicate,
+            evaluation.c.state != CLAIMED,
+        )
+        removed += connection.execute(statement).rowcount
+    return removed
+
+
+def remove_unused(database: Database) -> tuple[int, int]:
+    """Deletes classes without an evaluation or trial, and candidates that nothing names; returns how many of each."""
+
+    def work(connection: Connection) -> tuple[int, int]:
+        if not database.sqlite:
+            # A trial that is just being written names its candidate before we could see it: wait for its transaction.
+            connection.exec_driver_sql("LOCK TABLE candidate, equivalence_class IN EXCLUSIVE MODE")
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
+            connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
+        kept = select(evaluation.c.context, evaluation.c.key).union(select(trial.c.context, trial.c.key)).subquery()
+        unused = (
+            select(equivalence_class.c.context, equivalence_class.c.key)
+            .join_from(
+                equivalence_class,
+                kept,
+                and_(equivalence_class.c.context == kept.c.context, equivalence_class.c.key == kept.c.key),
+                isouter=True,
+            )
+            .where(kept.c.key.is_(None))
+        )
+        classes = [(row.context, row.key) for row in connection.execute(unused)]
+        for context_id, key in classes:
+            connection.execute(
+                equivalence_class.delete().where(
+                    equivalence_class.c.context == context_id, equivalence_class.c.key == key
+                )
+            )
+        named = (
+            select(trial.c.candidate)
+            .union(select(evaluation.c.candidate), select(equivalence_class.c.candidate))
+            .subquery()
+        )
+        orphans = candidate.delete().where(candidate.c.digest.not_in(select(named.c.candidate)))
+        return len(classes), connection.execute(orphans).rowcount
+
+    return database.write(work)

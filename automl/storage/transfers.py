@@ -1,0 +1,146 @@
+"""Rows of the cache on their way out of one database and into another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, select, tuple_
+
+from automl.storage.bulk import insert_rows
+from automl.storage.candidates import digest, store_candidates
+from automl.storage.engine import Database
+from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST, read_evaluations
+from automl.storage.schema import candidate, context, database_time, equivalence_class, evaluation
+
+
+def contexts(database: Database) -> list[Row[Any]]:
+    """Returns id, fingerprint, namespace and description of all contexts."""
+    query = select(context.c.id, context.c.fingerprint, context.c.namespace, context.c.description)
+    with database.read() as connection:
+        return list(connection.execute(query.order_by(context.c.id)))
+
+
+def facts(database: Database, context_id: int, page: int = 5000) -> Iterator[Row[Any]]:
+    """Yields the finished evaluations of one context with their candidates' JSON, by key, read in pages."""
+    place = tuple_(evaluation.c.key, evaluation.c.replicate)
+    query = (
+        select(
+            evaluation.c.key,
+            evaluation.c.replicate,
+            evaluation.c.seed,
+            evaluation.c.metrics,
+            evaluation.c.error,
+            evaluation.c.seconds,
+            candidate.c.json,
+            equivalence_class.c.times_seen,
+        )
+        .join_from(evaluation, candidate, evaluation.c.candidate == candidate.c.digest)
+        .outerjoin(
+            equivalence_class,
+            and_(
+                equivalence_class.c.context == evaluation.c.context,
+                equivalence_class.c.key == evaluation.c.key,
+            ),
+        )
+        .where(evaluation.c.context == context_id, evaluation.c.state.in_([DONE, FAILED]))
+        .order_by(evaluation.c.key, evaluation.c.replicate)
+        .limit(page)
+    )
+    last: tuple[bytes, int] | None = None
+    while True:
+        with database.read() as connection:
+            rows: list[Row[Any]] = list(connection.execute(query if last is None else query.where(place > last)))
+        yield from rows
+        if len(rows) < page:
+            return
+        last = (rows[-1].key, rows[-1].replicate)
+
+
+def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any]]) -> tuple[int, int, int]:
+    """Merges finished evaluations into one context and returns how many were (added, known, added as extra replicates).
+
+    A replicate that is there with the same result is known. One that is there with another result (the same seed on
+    another machine) is kept as a further replicate: nothing that somebody paid for is thrown away. What is only claimed
+    here is filled.
+
+    Args:
+        connection: in a writing transaction.
+        context_id: of the context.
+        given: key, replicate, seed, metrics, error, seconds, candidate (JSON text), times_seen.
+    """
+    keys = sorted({row["key"] for row in given})
+    here: dict[bytes, dict[int, Row[Any]]] = {key: {} for key in keys}
+    for one in read_evaluations(connection, context_id, keys, -(1 << 63), (1 << 63) - 1):
+        here[one.key][one.replicate] = one
+    store_candidates(connection, [(digest(row["candidate"]), row["candidate"]) for row in given])
+    classes = {
+        row["key"]: {
+            "context": context_id,
+            "key": row["key"],
+            "candidate": digest(row["candidate"]),
+            "times_seen": row["times_seen"],
+        }
+        for row in reversed(given)
+    }
+    insert_rows(connection, equivalence_class, [classes[key] for key in keys], ignoring=True)
+    taken = {key: set(rows) for key, rows in here.items()}
+    added = known = extra = 0
+    fresh = []
+    for row in given:
+        key, replicate = row["key"], row["replicate"]
+        stored = here[key].get(replicate)
+        if stored is not None and stored.state in (CLAIMED, LOST):
+            added += _fill(connection, context_id, row)
+            continue
+        if any(_same(one, row) for one in here[key].values()):
+            known += 1
+            continue
+        if replicate in taken[key]:
+            if replicate < 0:
+                known += 1  # an audit compares one spelling once
+                continue
+            replicate = next(number for number in range(len(taken[key]) + 1) if number not in taken[key])
+            extra += 1
+        added += 1
+        taken[key].add(replicate)
+        fresh.append(_row(context_id, row, replicate))
+    now = connection.execute(select(database_time())).scalar_one()
+    fresh.sort(key=lambda row: (row["key"], row["replicate"]))
+    insert_rows(connection, evaluation, [{**row, "changed": now} for row in fresh], ignoring=True)
+    return added, known, extra
+
+
+def _same(stored: Row[Any], row: dict[str, Any]) -> bool:
+    return bool(stored.seed == row["seed"] and stored.metrics == row["metrics"] and stored.error == row["error"])
+
+
+def _row(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]:
+    return {
+        "context": context_id,
+        "key": row["key"],
+        "replicate": replicate,
+        "state": FAILED if row["metrics"] is None else DONE,
+        "seed": row["seed"],
+        "candidate": digest(row["candidate"]),
+        "metrics": row["metrics"],
+        "error": row["error"],
+        "seconds": row["seconds"],
+        "session": None,
+        "attempt": 1,
+        "study": None,
+        "trial": None,
+    }
+
+
+def _fill(connection: Connection, context_id: int, row: dict[str, Any]) -> int:
+    values = _row(context_id, row, row["replicate"])
+    for name in ("context", "key", "replicate", "attempt"):
+        del values[name]
+    statement = evaluation.update().where(
+        evaluation.c.context == context_id,
+        evaluation.c.key == row["key"],
+        evaluation.c.replicate == row["replicate"],
+        evaluation.c.state.in_([CLAIMED, LOST]),
+    )
+    return connection.execute(statement.values(**values, changed=database_time())).rowcount
