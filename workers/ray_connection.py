@@ -19,13 +19,24 @@ from workers.perform import one_line
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
 
 
-def connect(address: str | None, dashboard: bool) -> bool:
-    """Connects this process to Ray, quietly; returns True when a local Ray was started, which is then ours to stop.
+def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None, num_gpus: int | None = None) -> bool:
+    """Connects this process to Ray, quietly; returns True when that is ours to end.
+
+    Args:
+        address: of a running cluster; None starts a local Ray, all of whose servers listen on loopback only.
+        dashboard: whether a local Ray starts its dashboard.
+        num_cpus: of a local Ray; None counts the machine's.
+        num_gpus: of a local Ray; None counts the machine's.
+
+    Returns:
+        False where this process was connected already, whatever `address` says.
 
     Raises:
         WorkersUnavailable: nothing answers at `address`.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray tells of dead workers on standard output, amid our JSON; completions tell of them
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed")
     import ray
 
     if ray.is_initialized():
@@ -40,6 +51,8 @@ def connect(address: str | None, dashboard: bool) -> bool:
     with loopback():
         ray.init(
             address="local",
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
             object_store_memory=_OBJECT_STORE_BYTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -230,7 +231,7 @@ class RayPool(Pool):
         except ray.exceptions.OutOfMemoryError:
             return self._replace(slot, "memory", "Ray killed its worker because the machine ran out of memory")
         except ray.exceptions.RayError as error:
-            return self._replace(slot, "lost", f"its worker process died: {one_line(error)}"[:500])
+            return self._replace(slot, "lost", f"its worker process died ({_exit_type(error)})")
         slot.calls.popleft()
         slot.since = time.monotonic()
         self._batch.observe(seconds, len(call.jobs))
@@ -295,3 +296,9 @@ class RayPool(Pool):
         for slot in self._slots:
             slot.starting = None
         return "cuda" if devices == {"cuda"} else "cpu"
+
+
+def _exit_type(error: Exception) -> str:
+    """Returns Ray's word for how a worker ended, out of a message of twenty lines."""
+    found = re.search(r"exit type: (\w+)", str(error))
+    return found.group(1) if found else type(error).__name__

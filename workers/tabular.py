@@ -52,10 +52,11 @@ class NASBench201Table(Evaluator):
     def __post_init__(self) -> None:
         if self.dataset not in _PREFIX:
             raise InvalidInput(f"nasbench201 has no data set {self.dataset!r}; it has {', '.join(_PREFIX)}")
-        _check_epochs(self.epochs)
+        _checked({}, self.epochs)
 
     def prepare(self) -> None:
-        self._columns(self.epochs)
+        _columns(self._file(), _PREFIX[self.dataset], self.epochs)
+        _index(self._file())
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -75,16 +76,15 @@ class NASBench201Table(Evaluator):
         return outcome
 
     def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
-        index = _index(self._file())
+        file, prefix = self._file(), _PREFIX[self.dataset]
+        index, own = _index(file), _columns(file, prefix, self.epochs)
         outcomes: list[Metrics | Exception] = []
         for work, how in works:
             row = index.get(work.candidate)
             if row is None:
                 outcomes.append(CandidateFailure(f"NAS-Bench-201 has no cell {work.candidate}"))
                 continue
-            epochs = how.fidelity.get("epochs", self.epochs)
-            _check_epochs(epochs)
-            columns = self._columns(epochs)
+            columns = _columns(file, prefix, _checked(how.fidelity, self.epochs)) if how.fidelity else own
             if how.part == "test":
                 accuracy = columns.test[row]
             else:
@@ -92,10 +92,6 @@ class NASBench201Table(Evaluator):
                 accuracy = seeds[(how.seed if self.randomised else how.replicate) % len(seeds)]
             outcomes.append({"accuracy": accuracy, "cost_seconds": columns.cost[row]})
         return outcomes
-
-    def replicates(self, candidate: str) -> int:
-        """Returns how many validation figures the table holds for a cell, given as its canonical JSON."""
-        return len(self._columns(self.epochs).validation[_index(self._file())[candidate]])
 
     def _file(self) -> Path:
         if self.path is None:
@@ -107,9 +103,6 @@ class NASBench201Table(Evaluator):
             )
         return file
 
-    def _columns(self, epochs: int) -> _Columns:
-        return _columns(self._file(), _PREFIX[self.dataset], epochs)
-
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
@@ -120,21 +113,27 @@ class _Columns:
     cost: list[float]
 
 
-def _check_epochs(epochs: Any) -> None:
+def _checked(fidelity: Mapping[str, Any], epochs: int) -> int:
+    """Returns the epochs of a fidelity, those of the evaluator where it names none."""
+    unknown = sorted(set(fidelity) - {"epochs"})
+    if unknown:
+        raise InvalidInput(f"nasbench201 has no fidelity {unknown[0]!r}; it has epochs")
+    epochs = fidelity.get("epochs", epochs)
     if epochs not in (12, 200):
         raise InvalidInput(f"the table of nasbench201 has no figures for {epochs!r} epochs; it has 12 and 200")
+    return epochs
 
 
 @functools.lru_cache(maxsize=8)
 def _columns(file: Path, prefix: str, epochs: int) -> _Columns:
     with np.load(file, allow_pickle=False) as table:
-        test = table[f"{prefix}_test_{epochs}"].astype(float).tolist()
-        seconds = (table[f"{prefix}_train_time_200_s"].astype(float) * (epochs / 200)).tolist()
+        test = table[f"{prefix}_test_{epochs}"].astype(float).round(4).tolist()
+        seconds = (table[f"{prefix}_train_time_200_s"].astype(float) * (epochs / 200)).round(3).tolist()
         if epochs == 12:
-            validation = [[value] for value in table[f"{prefix}_val_12"].astype(float).tolist()]
+            validation = [[value] for value in table[f"{prefix}_val_12"].astype(float).round(4).tolist()]
         else:
             per_seed = zip(
-                *(table[f"{prefix}_val_200_s{seed}"].astype(float).tolist() for seed in range(3)), strict=True
+                *(table[f"{prefix}_val_200_s{seed}"].astype(float).round(4).tolist() for seed in range(3)), strict=True
             )
             validation = [[value for value in row if not math.isnan(value)] for row in per_seed]
     return _Columns(validation, test, seconds)

@@ -1,0 +1,78 @@
+"""NAS-Bench-201's cell in a small network for scikit-learn's digits: a real architecture search for two cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.behaviour import Graph
+from automl.errors import InvalidInput
+from automl.space import Candidate, Defaults
+from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text
+
+if TYPE_CHECKING:
+    import torch
+
+INPUT_CHANNELS, CLASSES = 1, 10
+
+
+class DigitsCells(NASBench201):
+    """The 15,625 cells of NAS-Bench-201 between a stem and a head, to be trained on grey 8x8 images of ten classes.
+
+    The network: a 3x3 convolution with batch norm to `channels`; `cells` cells; average pooling to half the size and a
+    1x1 convolution with batch norm to twice the channels; `cells` more cells; batch norm, ReLU, mean over the image, a
+    linear layer. The candidate decides all that happens between a stem that sees 3x3 pixels and a head that sees one.
+
+    Args:
+        channels: behind the stem.
+        cells: before and after the halving, all with the same operations.
+    """
+
+    defaults = Defaults(
+        evaluator="classification",
+        evaluator_settings={"task": "digits", "epochs": 12},
+        strategy="regularized_evolution",
+        strategy_settings={"population": 30, "tournament": 8},
+        objective="accuracy",
+        trials=160,
+    )
+
+    def __init__(self, channels: int = 8, cells: int = 1) -> None:
+        for name, value in (("channels", channels), ("cells", cells)):
+            if value < 1:
+                raise InvalidInput(f"digits-cells: {name} is {value!r}; it must be at least 1")
+        self._channels, self._cells = channels, cells
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"channels": self._channels, "cells": self._cells}
+
+    def graph(self, candidate: Candidate) -> Graph:
+        operations = from_text(candidate.value)
+        return cell_graph(
+            operations,
+            frame={"network": "digits-cells", **self.settings()},
+            module=lambda: network(operations, self._channels, self._cells),
+        )
+
+
+def network(operations: tuple[str, ...], channels: int, cells: int) -> torch.nn.Module:
+    """Returns the freshly initialised network around a cell: (batch, 1, 8, 8) images to (batch, 10) logits."""
+    from torch import nn
+
+    from search_spaces.nas.cells import cell_module
+
+    wide = 2 * channels
+    return nn.Sequential(
+        nn.Conv2d(INPUT_CHANNELS, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        *(cell_module(operations, channels) for _ in range(cells)),
+        nn.AvgPool2d(2),
+        nn.Conv2d(channels, wide, 1, bias=False),
+        nn.BatchNorm2d(wide),
+        *(cell_module(operations, wide) for _ in range(cells)),
+        nn.BatchNorm2d(wide),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(wide, CLASSES),
+    )

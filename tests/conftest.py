@@ -1,0 +1,32 @@
+"""What all tests share: one local Ray, the real data, and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from postgres import *  # noqa: F403 - fixtures
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One Ray on the loopback interface for the session: 2 CPUs and 2 logical GPUs, which no device stands behind."""
+    from workers.ray_connection import connect
+
+    assert connect(None, dashboard=True, num_cpus=2, num_gpus=2)
+    yield
+    import ray
+
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data: $AUTOML_DATA, else ../shared/data beside the project; skips where neither is there."""
+    named = os.environ.get("AUTOML_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "nasbench201" / "nb201.npz").is_file():
+        pytest.skip(f"no real data at {folder}; set AUTOML_DATA to the folder that holds it")
+    return folder
