@@ -41,7 +41,7 @@ class Estimate:
     method: str = "no interval"
     units: tuple[int, int] = (0, 0)
 
-    def as_json(self) -> dict[str, float | str | list[int] | None]:
+    def to_json(self) -> dict[str, float | str | list[int] | None]:
         """Returns the estimate as JSON data."""
         return {
             "value": self.value,

@@ -49,7 +49,7 @@ class ResultsTable:
     source: str
     rows: tuple[ResultRow, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Returns `{"relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", "left_out"}]}`."""
         return {
             "relative_improvement": [

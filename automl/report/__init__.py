@@ -1,0 +1,48 @@
+"""Reports: gathered once from the rows, written for a terminal, a browser or a program.
+
+`collect` reads one study, `compare` puts several side by side; what either returns goes to `render_terminal`,
+`write_html` and `to_json`, as does the table of `automl.evidence.results_table`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from automl.evidence import ResultsTable
+from automl.report.collect import collect
+from automl.report.compare import Comparison, compare, comparison_json
+from automl.report.data import ReportData
+from automl.report.summary import study_json
+from automl.report.terminal import render
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Reportable: TypeAlias = ReportData | Comparison | ResultsTable
+
+
+def to_json(data: Reportable) -> dict[str, Any]:
+    """Returns a report as JSON data."""
+    if isinstance(data, ResultsTable):
+        return data.to_json()
+    return comparison_json(data) if isinstance(data, Comparison) else study_json(data)
+
+
+def render_terminal(data: Reportable, console: Console) -> None:
+    """Prints a report, about one screen of it."""
+    render(data, console)
+
+
+def write_html(data: Reportable, path: str | Path) -> None:
+    """Writes a report as one self-contained HTML file.
+
+    Raises:
+        InvalidInput: the file cannot be written.
+    """
+    from automl.report.html import write  # matplotlib takes a second to load
+
+    write(data, Path(path))
+
+
+__all__ = ["Comparison", "ReportData", "Reportable", "collect", "compare", "render_terminal", "to_json", "write_html"]

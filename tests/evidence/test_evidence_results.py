@@ -22,7 +22,7 @@ def test_ri_per_method_and_data_set_with_blanks_counted(tmp_path: Path) -> None:
         + "CIFAR10,DARTS,random,1,96.8\nCIFAR10,DARTS,random,2,97.0\nCIFAR10,DARTS,random,3,nan\n\n"
         + "MIT67,DARTS,method,1,60\nMIT67,DARTS,random,1,50\n",
     )
-    answer = results_table(path).as_json()
+    answer = results_table(path).to_json()
     assert list(answer) == ["relative_improvement"]
     first, second = answer["relative_improvement"]
     assert list(first) == ["dataset", "method", "ri", "low", "high", "runs", "left_out"]
@@ -60,7 +60,7 @@ def test_random_rows_without_a_method_serve_their_data_set(tmp_path: Path) -> No
 
 
 def test_a_method_of_blanks_is_shown_without_a_figure(tmp_path: Path) -> None:
-    row = results_table(written(tmp_path, HEADER + "D,A,method,1,\nD,A,random,1,70\n")).as_json()[
+    row = results_table(written(tmp_path, HEADER + "D,A,method,1,\nD,A,random,1,70\n")).to_json()[
         "relative_improvement"
     ][0]
     assert (row["ri"], row["runs"], row["left_out"]) == (None, 0, 1)

@@ -1,0 +1,85 @@
+"""The best practices of Yang et al. (ICLR 2020, section 5), filled in from what the study did."""
+
+from __future__ import annotations
+
+from automl.evidence import BOOTSTRAP_RUNS, ENOUGH_RANDOM
+from automl.report.data import Check, ReportData
+from automl.report.words import count_of, duration
+
+
+def checklist(data: ReportData, runs: int = 1, tasks: int = 1, protocols: int = 1) -> list[Check]:
+    """Returns each practice with whether it was kept.
+
+    Args:
+        data: of one study; of several, the first.
+        runs: independent runs of the search at hand.
+        tasks: different tasks among them.
+        protocols: different evaluator settings among them, as an ablation of training tricks needs.
+    """
+    random = data.random
+    own = random is not None and random is not data.search
+    averaged = sum(1 for item in data.random_samples if item.test_values)
+    lost = len(data.random_samples) - averaged
+    left_out = f", {lost} that failed left out" if lost else ""
+    equal = own and random is not None and random.drawn >= data.search.drawn
+    return [
+        Check(
+            "Compared with the average random architecture",
+            averaged >= ENOUGH_RANDOM,
+            f"{count_of(averaged, 'random architecture')} re-evaluated{left_out}"
+            if averaged >= ENOUGH_RANDOM
+            else f"{averaged} of at least {ENOUGH_RANDOM} random architectures re-evaluated{left_out}",
+        ),
+        Check(
+            "Compared with random search of equal effort",
+            equal,
+            f"{random.drawn:,} random evaluations, {data.search.drawn:,} of the search"
+            if own and random is not None
+            else "there is no random search beside this study; leave the baseline on",
+        ),
+        Check(
+            "Same training protocol for both",
+            own,
+            "one evaluator, one set of settings, one way to select"
+            if own
+            else "there is nothing to compare the protocol with",
+        ),
+        Check(
+            "Test part read only after the winner was fixed",
+            bool(data.winners),
+            "ranked by validation first, then tested once, with fresh seeds"
+            if data.winners
+            else "the winners have not been tested",
+        ),
+        Check(
+            "Several seeds for each final figure",
+            data.seeds >= 2 or data.deterministic,
+            "the evaluator gives the same test figure for every seed"
+            if data.deterministic
+            else f"{count_of(data.seeds, 'seed')} for each winner",
+        ),
+        Check(
+            "Several runs of the whole search",
+            runs > 1,
+            f"{runs} runs"
+            + ("" if runs >= BOOTSTRAP_RUNS else f"; a claim about the method needs {BOOTSTRAP_RUNS} or more")
+            + ("" if runs > 1 else f" (--repeats {BOOTSTRAP_RUNS})"),
+        ),
+        Check(
+            "Several data sets",
+            tasks > 1,
+            f"{tasks} tasks" if tasks > 1 else "one task; search on others and report the studies together",
+        ),
+        Check(
+            "Ablation of training tricks",
+            protocols > 1,
+            f"{protocols} training protocols compared"
+            if protocols > 1
+            else "one training protocol; search under another one and report the studies together",
+        ),
+        Check(
+            "Cost reported, hashing and baseline included",
+            True,
+            f"{duration(data.paid_seconds)} of evaluation, {duration(data.hash_seconds)} of hashing",
+        ),
+    ]

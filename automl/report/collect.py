@@ -1,0 +1,268 @@
+"""Gathers everything that a report says about one study from its rows."""
+
+from __future__ import annotations
+
+from automl.cache.store import EquivalenceCache
+from automl.errors import InvalidInput
+from automl.evidence import (
+    Effort,
+    Estimate,
+    Verdict,
+    gain_over_random_search,
+    is_deterministic,
+    judge_run,
+    rank_agreement,
+    relative_improvement,
+)
+from automl.registry import unknown
+from automl.report.checklist import checklist
+from automl.report.data import Architecture, Ranks, ReportData, TrialNote
+from automl.report.facts import facts
+from automl.report.illustrator import Illustrator
+from automl.report.reading import Reading, note, read_study, spellings, trial_at
+from automl.space import Space
+from automl.storage.engine import Database
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
+ANCESTORS = 400
+RANKED = 2000
+"""Classes that rank agreement is computed from, at most."""
+
+
+def collect(database: Database, study_name: str, space: Space | None = None) -> ReportData:
+    """Reads a study, its random search and its test figures.
+
+    Args:
+        database: open, for reading at least.
+        study_name: of a search, or of a baseline that stands alone.
+        space: for pictures and descriptions; without it candidates are shown as their JSON.
+
+    Raises:
+        InvalidInput: no study of this name; the nearest are offered.
+    """
+    store = StudyStore(database)
+    record = store.find(study_name)
+    if record is None:
+        raise InvalidInput(unknown("study", study_name, [item.name for item in store.all()]))
+    return _Collector(database, store, record, Illustrator(space)).collect()
+
+
+class _Collector:
+    def __init__(self, database: Database, store: StudyStore, record: StudyRecord, illustrator: Illustrator) -> None:
+        self.store = store
+        self.record = record
+        self.settings = record.settings
+        self.illustrator = illustrator
+        self.objective = str(self.settings.get("objective", "fitness"))
+        self.minimize = self.settings.get("direction") == "minimize"
+        self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
+        self.notes: list[str] = []
+        children = {child.kind: child for child in store.children(record.id)}
+        self.random_record = children.get("baseline")
+        self.test_record = children.get("test")
+
+    def collect(self) -> ReportData:
+        search = read_study(self.store, self.record, self.minimize)
+        random = self._random(search)
+        tested = self._tested()
+        winners = self._architectures(tested, SEARCH_WINNER, self.record, search)
+        random_record = self.random_record or self.record
+        random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
+        samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
+        values = [item.test_values for item in (*winners, *random_winners, *samples)]
+        deterministic = is_deterministic(values) or self._population_mean()
+        gain = self._gain(winners, random_winners, deterministic)
+        best = winners[0].key if winners else search.part.best.key if search.part.best else None
+        cheapest, spelling_count = self._spellings(search, best)
+        tests = read_study(self.store, self.test_record, self.minimize).part if self.test_record else None
+        self._remark(search, random)
+        data = ReportData(
+            name=self.record.name,
+            settings=self.settings,
+            objective=self.objective,
+            minimize=self.minimize,
+            search=search.part,
+            random=random.part if random else None,
+            tests=tests,
+            winners=winners,
+            random_winners=random_winners,
+            random_samples=samples,
+            deterministic=deterministic,
+            ri=self._ri(winners, samples, deterministic),
+            gain=gain,
+            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
+            ranks=self._ranks(search, tested),
+            genealogy=self._genealogy(search, best),
+            spellings=cheapest,
+            spelling_count=spelling_count,
+            audits={},
+            checklist=[],
+            facts=[],
+            notes=self.notes,
+        )
+        data.facts.extend(facts(data, self.store))
+        data.checklist.extend(checklist(data))
+        return data
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _random(self, search: Reading) -> Reading | None:
+        """Returns random search's rows; a search that samples uniformly is its own."""
+        if self.random_record is not None:
+            return read_study(self.store, self.random_record, self.minimize)
+        return search if self._samples_uniformly() else None
+
+    def _samples_uniformly(self) -> bool:
+        return self.record.kind == "baseline" or self.settings.get("strategy", {}).get("name") == "random"
+
+    def _tested(self) -> list[TrialRecord]:
+        """Returns the re-evaluations, in the order in which they were chosen."""
+        if self.test_record is None:
+            return []
+        return sorted(self.store.trials(self.test_record.id), key=lambda trial: trial.number)
+
+    def _population_mean(self) -> bool:
+        """Tells whether the evaluator looks its test figures up and they are means over all seeds there are."""
+        stored = self.settings.get("test_is_population_mean")
+        if stored is not None or self.test_record is None or self.test_record.settings.get("seeds") != 1:
+            return bool(stored)
+        from automl import registry
+
+        try:
+            found = registry.load("evaluators", self.settings.get("evaluator", {}).get("name", ""))
+        except InvalidInput:
+            return False
+        return bool(getattr(found, "test_is_population_mean", False))
+
+    def _architectures(
+        self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None
+    ) -> list[Architecture]:
+        """Returns the re-evaluated candidates of one origin by rank, each with its values seed by seed."""
+        chosen = [trial for trial in tested if trial.origin == origin]
+        found = []
+        for rank, trial in enumerate(chosen, start=1):
+            results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
+            values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
+            places = reading.columns.places(trial.key) if reading is not None else []
+            before = trial_at(self.store, study.id, places[-1]) if places else None
+            found.append(
+                Architecture(
+                    origin=origin,
+                    rank=rank,
+                    candidate=trial.candidate,
+                    key=trial.key,
+                    validation=before.fitness if before else None,
+                    validation_values=self._values(before),
+                    test_values=values,
+                    failed=sum(item.metrics is None for item in results) or int(not values),
+                    costs={name: float(value) for name, value in trial.costs.items()},
+                    description=self.illustrator.describe(trial.candidate),
+                    picture=self.illustrator.picture(trial.candidate) if origin == SEARCH_WINNER else None,
+                )
+            )
+        return found
+
+    def _values(self, trial: TrialRecord | None) -> list[float]:
+        if trial is None:
+            return []
+        results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates]
+        return [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
+
+    # --- evidence ----------------------------------------------------------------------------------------------------
+
+    def _ri(self, winners: list[Architecture], samples: list[Architecture], certain: bool) -> Estimate:
+        """Returns the winner's relative improvement over the average random architecture.
+
+        The winner's units are its seeds, so that the interval concerns this architecture only.
+        """
+        if not winners or not winners[0].test_values:
+            return Estimate(None, method="no interval: no test figures")
+        valid = [item.test_values for item in samples if item.test_values]
+        return relative_improvement([_sure(winners[0].test_values, certain)], [valid], minimize=self.minimize)
+
+    def _gain(self, winners: list[Architecture], random: list[Architecture], certain: bool) -> Estimate:
+        if not winners or not random:
+            return Estimate(None, method="no interval: no test figures")
+        one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
+        return gain_over_random_search(one, other, minimize=self.minimize)
+
+    def _verdict(
+        self,
+        search: Reading,
+        random: Reading | None,
+        gain: Estimate,
+        winners: list[Architecture],
+        random_winners: list[Architecture],
+        deterministic: bool,
+    ) -> Verdict:
+        if random is search:
+            return Verdict(
+                "not supported: this is random search",
+                "The study samples uniformly, so there is nothing to compare it with.",
+            )
+        if self.record.state != "finished":
+            self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
+        effort = Effort(search.part.drawn, search.part.classes)
+        baseline = Effort(random.part.drawn, random.part.classes) if random else Effort(0, 0)
+        bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
+        above = int((search.counts.classes > bound).sum())
+        seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
+        return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
+
+    def _ranks(self, search: Reading, tested: list[TrialRecord]) -> list[Ranks]:
+        """Compares the first two seeds wherever classes have two: on the validation part, and on the test part."""
+        found = []
+        best = search.part.best
+        if best is not None and max(search.columns.replicates, default=0) > 1:
+            trial = next(self.store.trials(self.record.id, page=1))
+            wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
+            wanted = wanted[:: len(wanted) // RANKED + 1]
+            keys = [trial_at(self.store, self.record.id, place).key for place in wanted[:RANKED]]
+            found.append(self._agreement("two seeds, validation part", trial.context, keys))
+        if tested:
+            found.append(self._agreement("two seeds, test part", tested[0].context, [item.key for item in tested]))
+        return [item for item in found if item.agreement.pairs >= 3]
+
+    def _agreement(self, what: str, context: int, keys: list[bytes]) -> Ranks:
+        pairs = []
+        for results in self.cache.replicates(context, keys).values():
+            values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
+            if len(values) > 1:
+                pairs.append(values[:2])
+        return Ranks(what, rank_agreement([one for one, _ in pairs], [other for _, other in pairs]))
+
+    # --- where the best comes from -----------------------------------------------------------------------------------
+
+    def _genealogy(self, search: Reading, key: bytes | None) -> list[TrialNote]:
+        """Returns the best's line of parents, from the class's first occurrence backwards, oldest first."""
+        places = search.columns.places(key) if key is not None else []
+        if not places:
+            return []
+        first = trial_at(self.store, self.record.id, places[0])
+        line = search.columns.ancestors(first.number, ANCESTORS)
+        if len(line) > 40:  # the ends and an even choice between
+            line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
+        where = [search.columns.position(number) for number in line]
+        found = [note(trial_at(self.store, self.record.id, place)) for place in where if place is not None]
+        return [self.illustrator.illustrate(item) for item in found]
+
+    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[TrialNote], int]:
+        if key is None:
+            return [], 0
+        cost = search.part.cost
+        found, count = spellings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
+        return [self.illustrator.illustrate(item) for item in found], count
+
+    def _remark(self, search: Reading, random: Reading | None) -> None:
+        if random is not None and (failed := random.part.outcomes["failed"].trials):
+            self.notes.append(f"{failed} random candidates failed; they count as tried and are left out of averages.")
+        if self.illustrator.missing:
+            self.notes.append(f"Candidates are shown without pictures: {self.illustrator.missing}.")
+        if search.part.trials == 0:
+            self.notes.append("No trial has been recorded yet.")
+
+
+def _sure(values: list[float], certain: bool) -> list[float]:
+    """Returns a figure that has no noise as two equal values, which is what another seed would have given."""
+    return values * 2 if certain and len(values) == 1 else values

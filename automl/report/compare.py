@@ -1,0 +1,179 @@
+"""Several studies together: a table of all, and the runs of one method pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from automl.errors import InvalidInput
+from automl.evidence import (
+    Estimate,
+    Verdict,
+    gain_over_random_search,
+    judge_runs,
+    relative_improvement,
+)
+from automl.jsontext import canonical
+from automl.report.checklist import checklist
+from automl.report.data import Check, ReportData
+from automl.report.summary import rows_of, study_json, task_of
+
+_OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
+"""Settings in which the runs of one method may differ."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Best so far of several runs on one axis of evaluations: the mean, and the range of the middle half."""
+
+    evaluations: list[float]
+    middle: list[float]
+    low: list[float]
+    high: list[float]
+
+
+@dataclass(frozen=True)
+class Method:
+    """All runs of one method: studies that differ in seed and namespace only.
+
+    Attributes:
+        name: strategy and task.
+        studies: one for each run.
+        shared_cache: True where two runs drew upon one cache, so that they are not independent.
+    """
+
+    name: str
+    task: str
+    studies: list[ReportData]
+    ri: Estimate
+    gain: Estimate
+    verdict: Verdict
+    shared_cache: bool
+    search: Band | None
+    random: Band | None
+
+    @property
+    def runs(self) -> int:
+        return len(self.studies)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A report over several studies."""
+
+    studies: list[ReportData]
+    methods: list[Method]
+    checklist: list[Check]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{len(self.studies)} studies compared"
+
+
+def compare(studies: Sequence[ReportData]) -> Comparison:
+    """Puts several studies side by side and pools those that are runs of one method.
+
+    Raises:
+        InvalidInput: no study was given, or one was given twice.
+    """
+    if not studies:
+        raise InvalidInput("there is nothing to compare: name at least one study")
+    names = [data.name for data in studies]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"study {twice!r} was named twice; name each once")
+    groups: dict[str, list[ReportData]] = {}
+    for data in studies:
+        groups.setdefault(_identity(data), []).append(data)
+    methods = [_method(runs) for runs in groups.values()]
+    notes = [
+        f"The runs of {method.name} share a cache, so they are not independent; their interval is too short."
+        for method in methods
+        if method.shared_cache
+    ]
+    if len({data.minimize for data in studies} | {data.objective for data in studies}) > 2:
+        notes.append("The studies have different objectives; their figures are not on one scale.")
+    tasks = len({task_of(data) for data in studies})
+    protocols = len({canonical(_protocol(data)) for data in studies})
+    checks = checklist(studies[0], max(method.runs for method in methods), tasks, protocols)
+    return Comparison(list(studies), methods, checks, notes)
+
+
+def _identity(data: ReportData) -> str:
+    return canonical({name: value for name, value in data.settings.items() if name not in _OF_A_RUN})
+
+
+def _protocol(data: ReportData) -> dict[str, Any]:
+    """Returns the evaluator's settings without the task: what an ablation of training tricks varies."""
+    evaluator = data.settings.get("evaluator") or {}
+    settings = {
+        key: value for key, value in (evaluator.get("settings") or {}).items() if key not in ("task", "dataset")
+    }
+    return {"name": evaluator.get("name"), "settings": settings}
+
+
+def _method(runs: list[ReportData]) -> Method:
+    first = runs[0]
+    strategy = str(first.settings.get("strategy", {}).get("name", "study"))
+    name = f"{strategy} on {task_of(first)}"
+    shared = len({canonical(data.settings.get("namespace")) for data in runs}) < len(runs)
+    search = _band([(data.search.curve.evaluations, data.search.curve.best) for data in runs])
+    random = _band(
+        [(data.random.curve.evaluations, data.random.curve.best) for data in runs if data.random is not None]
+    )
+    if len(runs) == 1:
+        return Method(name, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
+    tested = [data for data in runs if data.winners and data.winners[0].test_values]
+    winners = [data.winners[0].test_values for data in tested]
+    samples = [[item.test_values for item in data.random_samples if item.test_values] for data in tested]
+    ri = relative_improvement(winners, [sample for sample in samples if sample], minimize=first.minimize)
+    both = [data for data in tested if data.random_winners and data.random_winners[0].test_values]
+    gain = gain_over_random_search(
+        [data.winners[0].test_values for data in both],
+        [data.random_winners[0].test_values for data in both],
+        minimize=first.minimize,
+    )
+    equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
+    return Method(name, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
+
+
+def _band(curves: list[tuple[list[int], list[float]]]) -> Band | None:
+    """Interpolates step curves onto one axis, as far as all of them reach."""
+    curves = [curve for curve in curves if curve[0]]
+    if not curves:
+        return None
+    start, end = max(curve[0][0] for curve in curves), min(curve[0][-1] for curve in curves)
+    if end <= start:
+        return None
+    axis = np.unique(np.linspace(start, end, 200).astype(int))
+    table = np.array([np.array(best)[np.searchsorted(steps, axis, side="right") - 1] for steps, best in curves])
+    low, high = np.quantile(table, [0.25, 0.75], axis=0)
+    return Band(axis.tolist(), table.mean(axis=0).tolist(), low.tolist(), high.tolist())
+
+
+def comparison_json(data: Comparison) -> dict[str, Any]:
+    """Returns the comparison as JSON data, every study's own report included."""
+    return {
+        "methods": [
+            {
+                "method": method.name,
+                "task": method.task,
+                "runs": method.runs,
+                "studies": [item.name for item in method.studies],
+                "ri": method.ri.to_json(),
+                "gain_over_random_search": method.gain.to_json(),
+                "verdict": method.verdict.text,
+                "verdict_reason": method.verdict.reason,
+                "shared_cache": method.shared_cache,
+            }
+            for method in data.methods
+        ],
+        "table": rows_of(data.studies),
+        "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
+        "notes": data.notes,
+        "studies": [study_json(item) for item in data.studies],
+    }

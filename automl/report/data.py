@@ -1,0 +1,249 @@
+"""What a report holds: plain data, gathered once, from which terminal, HTML and JSON are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl.evidence import Agreement, Estimate, Verdict
+
+if TYPE_CHECKING:
+    import networkx
+
+OUTCOMES = ("miss", "partial", "hit", "joined", "failed")
+MEANING = {
+    "miss": "evaluated",
+    "partial": "one more replicate",
+    "hit": "found in the cache",
+    "joined": "waited for an equal one in flight",
+    "failed": "gave no fitness",
+}
+
+
+@dataclass(slots=True)
+class OutcomeLine:
+    """All trials of one outcome: how many, what evaluating them took, and what not evaluating them saved."""
+
+    trials: int = 0
+    paid_seconds: float = 0.0
+    saved_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The best fitness so far, one point for every improvement and one for the end.
+
+    Attributes:
+        trials: told until then.
+        evaluations: drawn upon until then, whether paid or found in the cache.
+        seconds: since the study began.
+        best: fitness.
+    """
+
+    trials: list[int]
+    evaluations: list[int]
+    seconds: list[float]
+    best: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Trials by outcome as the study went on, thinned to a few hundred points; every list has one value a point."""
+
+    trials: list[int]
+    seconds: list[float]
+    outcomes: dict[str, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing."""
+
+    values: list[float]
+    count: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One kind of failure: the exception's name, how often it was met, and one message in full."""
+
+    kind: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialNote:
+    """One trial worth showing: an ancestor, a spelling, the best."""
+
+    number: int
+    candidate: str
+    key: bytes
+    fitness: float | None
+    origin: str
+    outcome: str
+    costs: Mapping[str, float]
+    description: str = ""
+    picture: networkx.DiGraph | None = None
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """One study (the search, or its random search) after all its trials were read once.
+
+    Attributes:
+        evaluations: paid for by this study.
+        drawn: distinct class replicates drawn upon, whether paid or found in the cache: the measure of equal effort.
+        classes: distinct classes with a fitness.
+        seconds: from the study's begin to its last trial, on the coordinator's clock.
+        front: (cost, fitness) of trials that no other beats in both, cheapest first, and the name of the cost.
+    """
+
+    name: str
+    kind: str
+    state: str
+    created: float
+    trials: int
+    evaluations: int
+    drawn: int
+    classes: int
+    seconds: float
+    hash_seconds: float
+    outcomes: dict[str, OutcomeLine]
+    curve: Curve
+    timeline: Timeline
+    sample: Sample | None
+    best: TrialNote | None
+    failures: list[Failure]
+    cost: str = ""
+    front: list[TrialNote] = field(default_factory=list)
+    cloud: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def paid_seconds(self) -> float:
+        return sum(line.paid_seconds for line in self.outcomes.values())
+
+    @property
+    def saved_seconds(self) -> float:
+        return sum(line.saved_seconds for line in self.outcomes.values())
+
+    @property
+    def saved_trials(self) -> int:
+        return self.outcomes["hit"].trials + self.outcomes["joined"].trials
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One candidate that was re-evaluated with fresh seeds on the test part.
+
+    Attributes:
+        origin: "search winner", "random winner" or "random sample".
+        rank: 1 for the best by validation of its origin.
+        validation: the fitness that selected it; None where it was not selected.
+        validation_values: the same for each replicate.
+        test_values: one for each fresh seed that succeeded.
+        failed: seeds that failed.
+    """
+
+    origin: str
+    rank: int
+    candidate: str
+    key: bytes
+    validation: float | None
+    validation_values: list[float]
+    test_values: list[float]
+    failed: int
+    costs: Mapping[str, float]
+    description: str = ""
+    picture: networkx.DiGraph | None = None
+
+    @property
+    def test(self) -> float | None:
+        return sum(self.test_values) / len(self.test_values) if self.test_values else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Rank agreement between two seeds or fidelities, and what was compared."""
+
+    what: str
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One best practice of Yang et al. (2020, section 5): kept or not, and what shows it or is missing."""
+
+    practice: str
+    kept: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that one study's report says.
+
+    Attributes:
+        settings: of the study, as stored.
+        minimize: True where a smaller objective is better.
+        deterministic: True where test figures are equal for every seed.
+        winners, random_winners, random_samples: re-evaluated on the test part, by rank.
+        genealogy: from the first ancestor to the best.
+        spellings: of the best's class, cheapest first.
+        audits: what re-evaluations of hits found, where there were any.
+        facts: name and value of what it takes to reproduce the study.
+        notes: what the reader should know about gaps in this report.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    objective: str
+    minimize: bool
+    search: StudyPart
+    random: StudyPart | None
+    tests: StudyPart | None
+    winners: list[Architecture]
+    random_winners: list[Architecture]
+    random_samples: list[Architecture]
+    deterministic: bool
+    ri: Estimate
+    gain: Estimate
+    verdict: Verdict
+    ranks: list[Ranks]
+    genealogy: list[TrialNote]
+    spellings: list[TrialNote]
+    spelling_count: int
+    audits: dict[str, Any]
+    checklist: list[Check]
+    facts: list[tuple[str, str]]
+    notes: list[str]
+
+    @property
+    def best(self) -> Architecture | None:
+        return self.winners[0] if self.winners else None
+
+    @property
+    def seeds(self) -> int:
+        """Fresh seeds that the verdict rests on: of both winners, the one with fewer."""
+        counts = [len(group[0].test_values) for group in (self.winners, self.random_winners) if group]
+        return min(counts, default=0)
+
+    @property
+    def parts(self) -> list[StudyPart]:
+        """The search, its random search and the final tests, as far as they are studies of their own."""
+        random = None if self.random is self.search else self.random
+        return [part for part in (self.search, random, self.tests) if part is not None]
+
+    @property
+    def paid_seconds(self) -> float:
+        """Evaluation seconds of the search, its random search and the final tests together."""
+        return sum(part.paid_seconds for part in self.parts)
+
+    @property
+    def hash_seconds(self) -> float:
+        return sum(part.hash_seconds for part in self.parts)

@@ -1,0 +1,154 @@
+"""How plots are made: matplotlib to inline SVG whose colours are the page's, with the data behind each to download."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, QUIET, GRID, PAPER = "#000101", "#000202", "#000303", "#000404"
+SEARCH, RANDOM, THIRD, FOURTH, FIFTH = "#000505", "#000606", "#000707", "#000808", "#000909"
+_VARIABLES = {
+    INK: "--ink",
+    QUIET: "--quiet",
+    GRID: "--grid",
+    PAPER: "--card",
+    SEARCH: "--search",
+    RANDOM: "--random",
+    THIRD: "--third",
+    FOURTH: "--fourth",
+    FIFTH: "--fifth",
+}
+"""Colours that stand for the page's own, so that one drawing serves light, dark and print."""
+
+SERIES = (SEARCH, RANDOM, THIRD, FOURTH, FIFTH)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v")
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "figure.facecolor": "none",
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "hatch.linewidth": 0.7,
+    "lines.linewidth": 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One figure of the page.
+
+    Attributes:
+        name: of the file that its data is downloaded as, without an ending.
+        title: above it.
+        caption: what it shows, in a sentence.
+        svg: the drawing.
+        csv: the data as a `data:` address.
+        wide: True to span the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+    csv: str
+    wide: bool = False
+
+
+def draw(
+    name: str,
+    title: str,
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    paint: Callable[[Axes], None],
+    *,
+    size: tuple[float, float] = (5.2, 3.2),
+    wide: bool = False,
+) -> Plot:
+    """Draws one figure; equal data gives equal bytes.
+
+    Args:
+        name: as in `Plot`.
+        title: as in `Plot`.
+        caption: as in `Plot`.
+        columns: of the data to download.
+        rows: of the data to download.
+        paint: draws into the axes.
+        size: in inches of 72 points.
+        wide: as in `Plot`.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style: Any = {**_STYLE, "svg.hashsalt": name}
+    with mpl.rc_context(style):
+        plot = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(plot)
+        paint(plot.add_subplot())
+        written = io.StringIO()
+        plot.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return Plot(name, title, caption, _inline(written.getvalue(), name, title), as_csv(columns, rows), wide)
+
+
+def _inline(svg: str, name: str, title: str) -> Markup:
+    """Makes a stand-alone SVG fit for a page: no header, ids of its own, the page's fonts and colours."""
+    text = svg[svg.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
+    text = text.replace("'DejaVu Sans'", "inherit")
+    text = re.sub(r"(font: [^;\"]*?)inherit", r"\1var(--font)", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    head = Markup('<svg class="plot" role="img" aria-label="{}" ').format(title)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]+"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]+"', r"\1", text, count=1)
+    text = re.sub(r' version="1.1"', "", text, count=1)
+    return Markup(text.replace("<svg ", str(head), 1).strip())  # noqa: S704 - matplotlib escapes what it writes
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a table as a `data:` address that any browser saves as a file."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(written.getvalue().encode()).decode()
+
+
+def direct_label(axes: Axes, x: float, y: float, text: str, colour: str, **changes: Any) -> None:
+    """Writes a series' name beside it, which needs no legend to be looked up."""
+    placed = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 9.5, "color": colour}
+    axes.annotate(text, (x, y), **{**placed, **changes})

@@ -1,0 +1,87 @@
+"""What it takes to run a study again: parts, settings, seeds, versions, hardware, cost."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from automl.jsontext import canonical
+from automl.report.data import ReportData
+from automl.report.words import count_of, duration
+from automl.storage.studies import StudyStore
+
+_SHOWN = {
+    "space",
+    "evaluator",
+    "strategy",
+    "objective",
+    "direction",
+    "environment",
+    "hasher",
+    "evaluator_given",
+    "enqueue",
+}
+
+
+def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, str]]:
+    """Returns names and values, most important first."""
+    settings = data.settings
+    found = [("study", data.name), ("began", _date(data.search.created))]
+    found += _part("space", settings.get("space"), "target")
+    found += _part("evaluator", settings.get("evaluator"), "name")
+    found += _part("strategy", settings.get("strategy"), "name")
+    found.append(("objective", f"{data.objective} ({settings.get('direction', 'maximize')})"))
+    found += [(name.replace("_", " "), _text(settings[name])) for name in sorted(set(settings) - _SHOWN)]
+    if settings.get("enqueue"):
+        found.append(("proposed first", count_of(len(settings["enqueue"]), "candidate")))
+    found.append(("total cost", _cost(data)))
+    if store is not None:
+        found.append(("settings tried here", _tried(data, store)))
+    for title in ("hasher", "environment"):
+        found += [(name.replace("_", " "), _text(value)) for name, value in sorted((settings.get(title) or {}).items())]
+    return found
+
+
+def _part(title: str, stored: Any, name: str) -> list[tuple[str, str]]:
+    if not isinstance(stored, Mapping):
+        return [] if stored is None else [(title, _text(stored))]
+    version = f" (version {stored['version']})" if stored.get("version") else ""
+    rows = [(title, f"{stored.get(name)}{version}")]
+    for key, value in sorted((stored.get("settings") or {}).items()):
+        rows.append((f"{title}: {key.replace('_', ' ')}", _text(value)))
+    return rows
+
+
+def _cost(data: ReportData) -> str:
+    parts = [("search", data.search), ("random search", data.random), ("test", data.tests)]
+    own = [(name, part) for name, part in parts if part is not None and (name == "search" or part is not data.search)]
+    each = ", ".join(f"{name} {duration(part.paid_seconds)}" for name, part in own)
+    total = data.paid_seconds + data.hash_seconds
+    return f"{duration(total)}: {each}, hashing {duration(data.hash_seconds)}"
+
+
+def _tried(data: ReportData, store: StudyStore) -> str:
+    """Says how many settings of this space's searches the database holds: what was tried is part of the result."""
+    same = [
+        item
+        for item in store.all()
+        if item.kind == "search" and item.settings.get("space") == data.settings.get("space")
+    ]
+    kinds = {canonical([item.settings.get("strategy"), item.settings.get("evaluator")]) for item in same}
+    return f"{count_of(len(same), 'search')} of this space in this database, under {count_of(len(kinds), 'setting')}"
+
+
+def _date(created: float) -> str:
+    return datetime.datetime.fromtimestamp(created, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and "name" in value and "fingerprint" in value:
+        return f"{value['name']} ({str(value['fingerprint'])[:12]}…)"
+    if value is None:
+        return "–"
+    text = canonical(value)
+    return text if len(text) <= 200 else text[:199] + "…"

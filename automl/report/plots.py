@@ -1,0 +1,331 @@
+"""The plots of one study's report. Each says one thing, and says it without colour too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.report.data import MEANING, OUTCOMES, Curve, ReportData, StudyPart
+from automl.report.drawing import (
+    FIFTH,
+    FOURTH,
+    INK,
+    PAPER,
+    QUIET,
+    RANDOM,
+    SEARCH,
+    THIRD,
+    Plot,
+    draw,
+)
+from automl.report.words import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_OUTCOME_COLOURS = {"miss": SEARCH, "partial": THIRD, "hit": RANDOM, "joined": FOURTH, "failed": FIFTH}
+_OUTCOME_HATCHES = {"miss": "", "partial": "....", "hit": "////", "joined": "\\\\\\\\", "failed": "xxxx"}
+
+
+def study_plots(data: ReportData) -> dict[str, Plot]:
+    """Returns the plots that this study has data for, by name."""
+    found = [
+        distribution(data),
+        tests(data),
+        search_curve(data, "evaluations"),
+        search_curve(data, "hours"),
+        outcomes(data.search),
+        pareto(data),
+        genealogy(data),
+    ]
+    return {plot.name: plot for plot in found if plot is not None}
+
+
+def distribution(data: ReportData) -> Plot | None:
+    """Draws validation fitness of uniformly sampled candidates, with the winners marked."""
+    sample = data.random.sample if data.random is not None else None
+    if sample is None or sample.count < 2:
+        return None
+    values = np.array(sample.values)
+    marks = [("found", item.validation, item.rank) for item in data.winners if item.validation is not None]
+    marks += [
+        ("random best", item.validation, item.rank) for item in data.random_winners if item.validation is not None
+    ]
+    if not data.winners and data.search.best is not None and data.search.best.fitness is not None:
+        marks.append(("found", data.search.best.fitness, 1))
+    ends = [value for _, value, _ in marks]
+    low, high = _view(values, ends, data.minimize)
+    shown = values[(values >= low) & (values <= high)]
+    hidden = len(values) - len(shown)
+
+    def paint(axes: Axes) -> None:
+        bins = np.linspace(low, high, min(41, max(9, int(2 * len(values) ** 0.5))))
+        counts = np.histogram(shown, bins)[0]
+        axes.hist(shown, bins=bins.tolist(), color=RANDOM, alpha=0.45, edgecolor=RANDOM, hatch="///")
+        top = float(max(counts.max(), 1.0))
+        for word, value, rank in reversed(marks):
+            found = word == "found"
+            colour, height = (SEARCH, 1.28) if found else (RANDOM, 1.12)
+            axes.plot([value, value], [0, height * top], color=colour, linestyle="-" if found else "--", linewidth=1.4)
+            axes.plot(value, height * top, marker="o" if found else "s", color=colour, markersize=7 if rank == 1 else 4)
+        mean = sample.mean
+        if low <= mean <= high:
+            axes.axvline(mean, color=INK, linestyle=":", linewidth=1.4)
+            axes.annotate("mean", (mean, 1.33 * top), ha="center", fontsize=9, color=INK)
+        axes.plot([], [], "o-", color=SEARCH, linewidth=1.4, label="found by the search")
+        axes.plot([], [], "s--", color=RANDOM, linewidth=1.4, label="best of random search")
+        axes.legend(loc="upper left" if not data.minimize else "upper right", bbox_to_anchor=(0, 0.93))
+        axes.set_ylim(0, 1.42 * top)
+        axes.set_xlim(low, high)
+        axes.set_xlabel(f"{data.objective} (validation)")
+        axes.set_ylabel("random candidates")
+        axes.grid(axis="x", visible=False)
+
+    left_out = f" {hidden} of {len(values)} lie outside the range shown." if hidden else ""
+    return draw(
+        "random-distribution",
+        "Random candidates, and what was found",
+        f"Validation {data.objective} of {sample.count:,} uniformly drawn candidates; winners are pins.{left_out}",
+        ("kind", data.objective, "rank"),
+        [*(("random", value, "") for value in sample.values), *marks],
+        paint,
+    )
+
+
+def _view(values: np.ndarray, ends: list[float], minimize: bool) -> tuple[float, float]:
+    """Cuts off the long bad tail that most spaces have, and says so elsewhere."""
+    low, high = float(values.min()), float(values.max())
+    q1, q3 = np.quantile(values, [0.25, 0.75])
+    reach = 3.0 * max(float(q3 - q1), 1e-12)
+    if minimize and high > q3 + reach:
+        high = float(values[values <= q3 + reach].max())
+    if not minimize and low < q1 - reach:
+        low = float(values[values >= q1 - reach].min())
+    low, high = min([low, *ends]), max([high, *ends])
+    pad = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return low - pad, high + pad
+
+
+def tests(data: ReportData) -> Plot | None:
+    """Draws test figures seed by seed: winners, random winners, and the random sample that the average rests on."""
+    rows = [
+        (label, item)
+        for group, word in ((data.winners, "found"), (data.random_winners, "random best"))
+        for label, item in ((f"{word} {item.rank}", item) for item in group[:3])
+        if item.test_values
+    ]
+    sample = [item.test for item in data.random_samples if item.test is not None]
+    if not rows:
+        return None
+
+    def paint(axes: Axes) -> None:
+        labels = []
+        for place, (label, item) in enumerate(rows):
+            found = item.origin == "search winner"
+            colour, marker = (SEARCH, "o") if found else (RANDOM, "s")
+            axes.plot(item.test_values, [place] * len(item.test_values), marker, color=colour, alpha=0.75, markersize=7)
+            mean = float(np.mean(item.test_values))
+            axes.plot([mean] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=1.6)
+            labels.append(label)
+        if sample:
+            spread = np.linspace(-0.22, 0.22, len(sample)) if len(sample) > 1 else np.zeros(1)
+            axes.plot(sample, len(rows) + spread, "D", color=QUIET, markersize=4, alpha=0.8)
+            mean = float(np.mean(sample))
+            axes.plot([mean] * 2, [len(rows) - 0.38, len(rows) + 0.38], color=INK, linewidth=1.6)
+            labels.append(f"{len(sample)} at random")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.invert_yaxis()
+        axes.set_xlabel(f"{data.objective} (test)")
+        axes.grid(axis="y", visible=False)
+
+    what = "population means from a table" if data.deterministic else "one mark for each fresh seed"
+    return draw(
+        "test-figures",
+        "Test figures",
+        f"{what[0].upper()}{what[1:]}, a bar for each mean; the last row has one mark for each random architecture.",
+        ("candidate", data.objective, "seed"),
+        [
+            *((label, value, seed) for label, item in rows for seed, value in enumerate(item.test_values)),
+            *(
+                (f"random sample {item.rank}", item.test, "mean")
+                for item in data.random_samples
+                if item.test is not None
+            ),
+        ],
+        paint,
+        size=(5.2, 1.1 + 0.38 * (len(rows) + bool(sample))) if rows else (5.2, 3.2),
+    )
+
+
+def search_curve(data: ReportData, axis: str) -> Plot | None:
+    """Draws the best so far of the search beside random search's, by evaluations or by hours."""
+    series = [("search", data.search.curve, SEARCH, "-")]
+    if data.random is not None and data.random is not data.search:
+        series.append(("random search", data.random.curve, RANDOM, "--"))
+    series = [item for item in series if item[1].best]
+    longest = max((item[1].seconds[-1] for item in series), default=0.0)
+    if not series or (axis == "hours" and longest <= 0):
+        return None
+    scale, unit = (3600.0, "hours") if longest >= 3600 else (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+
+    def across(curve: Curve) -> list[float]:
+        if axis == "evaluations":
+            return [float(count) for count in curve.evaluations]
+        return [seconds / scale for seconds in curve.seconds]
+
+    def paint(axes: Axes) -> None:
+        for word, curve, colour, dash in series:
+            axes.step(across(curve), curve.best, where="post", color=colour, linestyle=dash, label=word)
+            marker = "o" if colour == SEARCH else "s"
+            axes.plot(across(curve)[-1], curve.best[-1], marker, color=colour)
+        axes.set_ylim(*_curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
+        axes.set_xlim(left=0)
+        axes.set_xlabel("evaluations drawn upon" if axis == "evaluations" else f"{unit} since the start")
+        axes.set_ylabel(f"best {data.objective} (validation)")
+        axes.legend(loc="upper right" if data.minimize else "lower right")
+
+    by = "evaluations" if axis == "evaluations" else "time"
+    return draw(
+        f"curve-{axis}",
+        f"Best so far, by {by}",
+        "Equal evaluations for both; results found in the cache count as evaluations."
+        if axis == "evaluations"
+        else "Random search runs second and shares the cache, so it takes less time than alone.",
+        ("study", "trials", "evaluations", "seconds", f"best {data.objective}"),
+        [
+            (word, *row)
+            for word, curve, _, _ in series
+            for row in zip(curve.trials, curve.evaluations, curve.seconds, curve.best, strict=True)
+        ],
+        paint,
+    )
+
+
+def _curve_view(best: list[float], minimize: bool) -> tuple[float, float]:
+    """Shows where curves end; the first few random values would flatten everything else."""
+    values = np.array(best)
+    low, high = float(values.min()), float(values.max())
+    middle = float(np.median(values))
+    if minimize:
+        high = min(high, middle + 2.0 * (middle - low))
+    else:
+        low = max(low, middle - 2.0 * (high - middle))
+    pad = 0.06 * (high - low) or 0.02 * abs(high) or 1.0
+    return low - pad, high + pad
+
+
+def outcomes(part: StudyPart) -> Plot | None:
+    """Draws trials by outcome as the study went on: what share of each stretch was evaluated, found, joined."""
+    line = part.timeline
+    if len(line.trials) < 3:
+        return None
+    edges = np.unique(np.linspace(0, len(line.trials) - 1, min(40, len(line.trials))).astype(int))
+    ends = np.array([0, *[line.trials[place] for place in edges]])
+    ends = np.unique(ends)
+    shares = {}
+    for name in OUTCOMES:
+        total = np.interp(ends, [0, *line.trials], [0, *line.outcomes[name]])
+        shares[name] = 100.0 * np.diff(total) / np.diff(ends)
+    shown = [name for name in OUTCOMES if part.outcomes[name].trials]
+
+    def paint(axes: Axes) -> None:
+        below = np.zeros(len(ends) - 1)
+        for name in shown:
+            axes.stairs(
+                below + shares[name],
+                ends,
+                baseline=below,
+                fill=True,
+                facecolor=_OUTCOME_COLOURS[name],
+                edgecolor=PAPER,
+                hatch=_OUTCOME_HATCHES[name],
+                label=f"{name}: {MEANING[name]}",
+                linewidth=0.4,
+            )
+            below = below + shares[name]
+        axes.set_xlim(0, ends[-1])
+        axes.set_ylim(0, 100)
+        axes.set_xlabel("trials")
+        axes.set_ylabel("share of trials, %")
+        axes.grid(visible=False)
+        axes.figure.legend(loc="outside lower center", ncols=2 if len(shown) > 1 else 1, fontsize=8.5)
+
+    return draw(
+        "outcomes",
+        "Trials by outcome",
+        "What share of the proposals had to be evaluated, from the first trial to the last.",
+        ("trials", "seconds", *OUTCOMES),
+        zip(line.trials, line.seconds, *(line.outcomes[name] for name in OUTCOMES), strict=True),
+        paint,
+        size=(5.2, 3.6),
+    )
+
+
+def pareto(data: ReportData) -> Plot | None:
+    """Draws validation fitness against what a candidate costs, with the front that no candidate beats in both."""
+    front = [item for item in data.search.front if item.fitness is not None]
+    cost = data.search.cost
+    if len(front) < 2 or len({item.costs[cost] for item in front}) < 2:
+        return None
+    shown_front = [(item.costs[cost], float(item.fitness or 0.0)) for item in front]
+    fitness = np.array([value for _, value in data.search.cloud])
+    low, high = _view(fitness, [value for _, value in shown_front[-3:]], data.minimize)
+
+    def paint(axes: Axes) -> None:
+        axes.plot(*zip(*data.search.cloud, strict=True), ".", color=QUIET, alpha=0.5, markersize=4, label="trials")
+        costs, values = zip(*shown_front, strict=True)
+        axes.step(costs, values, where="post", color=SEARCH, linewidth=1.4)
+        axes.plot(costs, values, "o", color=SEARCH, markersize=5, label="not beaten in both")
+        for item in data.winners[:1]:
+            if cost in item.costs and item.validation is not None:
+                axes.plot(item.costs[cost], item.validation, "*", color=INK, markersize=12, label="winner")
+        axes.set_ylim(low, high)
+        if min(costs) > 0 and max(costs) > 30 * min(costs):
+            axes.set_xscale("log")
+        axes.set_xlabel(cost)
+        axes.set_ylabel(f"{data.objective} (validation)")
+        axes.legend(loc="upper right" if data.minimize else "lower right")
+
+    return draw(
+        "pareto",
+        f"Quality against {cost}",
+        f"{len(shown_front)} candidates that no other beats in both; {cost} belong to the spelling, not to its class.",
+        ("kind", cost, data.objective),
+        [*(("front", *row) for row in shown_front), *(("trial", *row) for row in data.search.cloud)],
+        paint,
+    )
+
+
+def genealogy(data: ReportData) -> Plot | None:
+    """Draws how the best came about: its line of parents by trial number and fitness."""
+    line = [item for item in data.genealogy if item.fitness is not None]
+    if len(line) < 2:
+        return None
+
+    def paint(axes: Axes) -> None:
+        numbers, values = [item.number for item in line], [float(item.fitness or 0.0) for item in line]
+        axes.plot(numbers, values, color=SEARCH, linewidth=1.4, marker="o", markersize=5)
+        axes.plot(numbers[-1], values[-1], "*", color=INK, markersize=13)
+        for place in {0, len(line) - 1}:
+            axes.annotate(
+                f"trial {numbers[place]}: {figure(values[place])}",
+                (numbers[place], values[place]),
+                xytext=(0, -14 if place else 10),
+                textcoords="offset points",
+                ha="left" if not place else "right",
+                fontsize=9,
+                color=INK,
+            )
+        axes.margins(x=0.04, y=0.22)
+        axes.set_xlabel("trial")
+        axes.set_ylabel(f"{data.objective} (validation)")
+
+    return draw(
+        "genealogy",
+        "How the best came about",
+        f"{len(line)} generations from the first ancestor to the best, each the parent of the next.",
+        ("trial", data.objective, "origin", "candidate"),
+        [(item.number, item.fitness, item.origin, item.candidate) for item in line],
+        paint,
+    )

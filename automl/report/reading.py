@@ -1,0 +1,172 @@
+"""Reads one study's trials once, page by page, and aggregates them while they pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.report.columns import Columns, Counts
+from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
+from automl.report.thinning import Failures, Front, Thinned, Values
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+CLOUD = 400
+"""Points drawn behind a Pareto front."""
+
+SPELLINGS = 5
+"""Cheapest spellings of the best class that are kept."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One study, read.
+
+    Attributes:
+        part: what the report shows of it.
+        columns, counts: for questions that come up later (ancestors, ranks).
+    """
+
+    part: StudyPart
+    columns: Columns
+    counts: Counts
+
+
+def note(trial: TrialRecord) -> TrialNote:
+    """Returns what a report keeps of one trial."""
+    costs = {name: float(value) for name, value in trial.costs.items()}
+    return TrialNote(trial.number, trial.candidate, trial.key, trial.fitness, trial.origin, trial.outcome, costs)
+
+
+class _Reader:
+    def __init__(self, sign: float, cost: str) -> None:
+        self.sign = sign
+        self.cost = cost
+        self.columns = Columns()
+        self.outcomes = {name: OutcomeLine() for name in OUTCOMES}
+        self.failures = Failures()
+        self.values = Values()
+        self.points: Thinned[tuple[int, float, tuple[int, ...]]] = Thinned()
+        self.steps: list[tuple[int, float, float]] = []  # place, seconds, fitness
+        self.front: Front[TrialNote] = Front()
+        self.cloud: list[tuple[float, float]] = []
+        self.cloud_every = 1
+        self.hash_seconds = 0.0
+        self.seconds = 0.0
+
+    def add(self, trial: TrialRecord) -> None:
+        place = len(self.columns.keys)
+        line = self.outcomes[trial.outcome]
+        line.trials += 1
+        line.paid_seconds += trial.paid_seconds
+        line.saved_seconds += trial.saved_seconds
+        self.hash_seconds += trial.hash_seconds
+        self.seconds = max(self.seconds, trial.told_at)
+        worth = None if trial.fitness is None else self.sign * trial.fitness
+        self.columns.add(trial, worth)
+        if worth is None:
+            self.failures.add(trial.error)
+        else:
+            assert trial.fitness is not None
+            self.values.add(trial.fitness)
+            if not self.steps or worth > self.sign * self.steps[-1][2]:
+                self.steps.append((place, trial.told_at, trial.fitness))
+            self._price(trial, worth)
+        self.points.add((place, trial.told_at, tuple(line.trials for line in self.outcomes.values())))
+
+    def _price(self, trial: TrialRecord, worth: float) -> None:
+        if not self.cost and trial.costs:
+            self.cost = "parameters" if "parameters" in trial.costs else min(trial.costs)
+        cost = trial.costs.get(self.cost)
+        if cost is None:
+            return
+        if self.front.wants(float(cost), worth):
+            self.front.add(float(cost), worth, note(trial))
+        if self.values.count % self.cloud_every == 0:
+            self.cloud.append((float(cost), self.sign * worth))
+            if len(self.cloud) >= 2 * CLOUD:
+                del self.cloud[1::2]
+                self.cloud_every *= 2
+
+    def curve(self, drawn: np.ndarray) -> Curve:
+        steps = list(self.steps)
+        if steps and steps[-1][0] < len(drawn) - 1:
+            steps.append((len(drawn) - 1, self.seconds, steps[-1][2]))
+        if len(steps) > 2000:
+            steps = [*steps[:: len(steps) // 1000 + 1], steps[-1]]
+        return Curve(
+            trials=[place + 1 for place, _, _ in steps],
+            evaluations=[int(drawn[place]) for place, _, _ in steps],
+            seconds=[seconds for _, seconds, _ in steps],
+            best=[fitness for _, _, fitness in steps],
+        )
+
+    def timeline(self) -> Timeline:
+        points = self.points.items()
+        return Timeline(
+            trials=[place + 1 for place, _, _ in points],
+            seconds=[seconds for _, seconds, _ in points],
+            outcomes={name: [counts[i] for _, _, counts in points] for i, name in enumerate(OUTCOMES)},
+        )
+
+
+def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Reading:
+    """Reads all trials of a study in pages; memory grows by 31 bytes a trial and by nothing else.
+
+    Args:
+        store: of the study.
+        record: the study.
+        minimize: True where a smaller fitness is better.
+    """
+    reader = _Reader(-1.0 if minimize else 1.0, "")
+    for trial in store.trials(record.id):
+        reader.add(trial)
+    counts = reader.columns.counts()
+    sample: Sample | None = reader.values.sample()
+    part = StudyPart(
+        name=record.name,
+        kind=record.kind,
+        state=record.state,
+        created=record.created,
+        trials=len(reader.columns.keys),
+        evaluations=counts.evaluations,
+        drawn=int(counts.drawn[-1]) if len(counts.drawn) else 0,
+        classes=len(counts.classes),
+        seconds=reader.seconds,
+        hash_seconds=reader.hash_seconds,
+        outcomes=reader.outcomes,
+        curve=reader.curve(counts.drawn),
+        timeline=reader.timeline(),
+        sample=sample,
+        best=None if counts.best is None else note(trial_at(store, record.id, counts.best)),
+        failures=reader.failures.items(),
+        cost=reader.cost,
+        front=reader.front.items(),
+        cloud=reader.cloud,
+    )
+    return Reading(part, reader.columns, counts)
+
+
+def trial_at(store: StudyStore, study: int, place: int) -> TrialRecord:
+    """Returns the trial that was told as number `place`, by one look-up."""
+    return next(store.trials(study, after_position=place - 1, page=1))
+
+
+def spellings(
+    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[TrialNote], float | None]
+) -> tuple[list[TrialNote], int]:
+    """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
+
+    At most 1,000 of the class's trials are looked at.
+    """
+    found: dict[str, TrialNote] = {}
+    for place in reading.columns.places(key)[:1000]:
+        trial = note(trial_at(store, study, place))
+        found.setdefault(trial.candidate, trial)
+
+    def rank(item: TrialNote) -> tuple[float, int]:
+        cost = cost_of(item)
+        return (float("inf") if cost is None else cost, len(item.candidate))
+
+    return sorted(found.values(), key=rank)[:SPELLINGS], len(found)

@@ -1,0 +1,164 @@
+"""One study's report as JSON data, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from automl.jsontext import parse
+from automl.report.data import OUTCOMES, Architecture, ReportData, StudyPart, TrialNote
+
+
+def study_json(data: ReportData) -> dict[str, Any]:
+    """Returns the whole report as JSON data; what there is none of is null."""
+    search = data.search
+    return {
+        "study": data.name,
+        "state": search.state,
+        "trials": search.trials,
+        "evaluations": search.evaluations,
+        "drawn": search.drawn,
+        "classes": search.classes,
+        "outcomes": {name: search.outcomes[name].trials for name in OUTCOMES},
+        "seconds": search.seconds,
+        "objective": data.objective,
+        "direction": "minimize" if data.minimize else "maximize",
+        "best": _best(data),
+        "ri": data.ri.to_json(),
+        "gain_over_random_search": data.gain.to_json(),
+        "verdict": data.verdict.text,
+        "verdict_reason": data.verdict.reason,
+        "cache": _cache(data),
+        "random_search": None if data.random is None else _part(data.random),
+        "winners": [_architecture(item) for item in data.winners],
+        "random_winners": [_architecture(item) for item in data.random_winners],
+        "random_sample": [_architecture(item) for item in data.random_samples],
+        "test_figures": "population means" if data.deterministic else "fresh seeds",
+        "rank_agreement": [
+            {
+                "what": item.what,
+                "kendall": item.agreement.tau,
+                "spearman": item.agreement.rho,
+                "pairs": item.agreement.pairs,
+            }
+            for item in data.ranks
+        ],
+        "pareto": {"cost": search.cost or None, "front": [_trial(item) for item in search.front]},
+        "genealogy": [_trial(item) for item in data.genealogy],
+        "spellings": [_trial(item) for item in data.spellings],
+        "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
+        "audits": data.audits or None,
+        "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
+        "settings": data.settings,
+        "notes": data.notes,
+    }
+
+
+def _best(data: ReportData) -> dict[str, Any] | None:
+    if data.best is not None:
+        best = data.best
+        return {
+            "candidate": parse(best.candidate),
+            "key": best.key.hex(),
+            "fitness": best.validation,
+            "test": best.test,
+            "test_values": best.test_values,
+            "costs": dict(best.costs),
+        }
+    if data.search.best is None:
+        return None
+    trial = data.search.best
+    return {
+        "candidate": parse(trial.candidate),
+        "key": trial.key.hex(),
+        "fitness": trial.fitness,
+        "test": None,
+        "test_values": [],
+        "costs": dict(trial.costs),
+    }
+
+
+def _cache(data: ReportData) -> dict[str, Any]:
+    return {
+        "saved_trials": data.search.saved_trials,
+        "saved_seconds": data.search.saved_seconds,
+        "paid_seconds": data.search.paid_seconds,
+        "hash_seconds": data.search.hash_seconds,
+        "by_outcome": {
+            name: {"trials": line.trials, "paid_seconds": line.paid_seconds, "saved_seconds": line.saved_seconds}
+            for name, line in data.search.outcomes.items()
+        },
+        "total_paid_seconds": data.paid_seconds,
+        "total_hash_seconds": data.hash_seconds,
+    }
+
+
+def _part(part: StudyPart) -> dict[str, Any]:
+    sample = part.sample
+    return {
+        "study": part.name,
+        "trials": part.trials,
+        "evaluations": part.evaluations,
+        "drawn": part.drawn,
+        "classes": part.classes,
+        "outcomes": {name: part.outcomes[name].trials for name in OUTCOMES},
+        "seconds": part.seconds,
+        "best": None if part.best is None else part.best.fitness,
+        "mean": None if sample is None else sample.mean,
+        "deviation": None if sample is None else sample.deviation,
+    }
+
+
+def _architecture(item: Architecture) -> dict[str, Any]:
+    return {
+        "rank": item.rank,
+        "candidate": parse(item.candidate),
+        "key": item.key.hex(),
+        "validation": item.validation,
+        "test": item.test,
+        "test_values": item.test_values,
+        "failed": item.failed,
+        "costs": dict(item.costs),
+    }
+
+
+def _trial(item: TrialNote) -> dict[str, Any]:
+    return {
+        "trial": item.number,
+        "candidate": parse(item.candidate),
+        "fitness": item.fitness,
+        "origin": item.origin,
+        "costs": dict(item.costs),
+    }
+
+
+def rows_of(items: Iterable[ReportData]) -> list[dict[str, Any]]:
+    """Returns one row a study, as comparison tables show them."""
+    return [
+        {
+            "study": data.name,
+            "strategy": str(data.settings.get("strategy", {}).get("name", "–")),
+            "task": task_of(data),
+            "trials": data.search.trials,
+            "evaluations": data.search.evaluations,
+            "best_test": data.best.test if data.best else None,
+            "ri": data.ri.to_json(),
+            "gain_over_random_search": data.gain.to_json(),
+            "verdict": data.verdict.text,
+            "seconds": data.search.seconds,
+            "saved_trials": data.search.saved_trials,
+            "saved_seconds": data.search.saved_seconds,
+        }
+        for data in items
+    ]
+
+
+def task_of(data: ReportData) -> str:
+    """Names what a study's figures are on: the evaluator, and its task or data set."""
+    evaluator = data.settings.get("evaluator") or {}
+    settings = evaluator.get("settings") or {}
+    for name in ("task", "dataset", "data"):
+        task = settings.get(name)
+        if task is not None:
+            return f"{task.get('name', task) if isinstance(task, dict) else task}"
+    return str(evaluator.get("name", "–"))

@@ -1,0 +1,61 @@
+"""How figures are written: the same in terminal, HTML and plots."""
+
+from __future__ import annotations
+
+import math
+
+from automl.evidence import Estimate
+
+
+def figure(value: float | None, sign: bool = False) -> str:
+    """Writes a figure with four significant digits; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:+.4g}" if sign else f"{value:.4g}"
+    return text.replace("-", "−") if "e" not in text else text
+
+
+def interval(estimate: Estimate, unit: str = "", sign: bool = True) -> str:
+    """Writes a figure with its interval, as in `+1.23 % (0.87 to 1.59)`."""
+    if estimate.value is None:
+        return "–"
+    text = figure(estimate.value, sign) + unit
+    if estimate.low is None or estimate.high is None:
+        return f"{text} (no interval)"
+    if estimate.low == estimate.high:
+        return f"{text} (exact)"
+    return f"{text} ({figure(estimate.low, sign)} to {figure(estimate.high, sign)})"
+
+
+def duration(seconds: float) -> str:
+    """Writes seconds in the unit that people would use."""
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms" if seconds > 0 else "0 s"
+    if seconds < 99.5:
+        return f"{seconds:.3g} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.3g} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.3g} h"
+    return f"{seconds / 86400:,.3g} days" if seconds < 864000000 else f"{seconds / 86400:,.0f} days"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Writes `1 seed`, `3 seeds`."""
+    if number != 1:
+        noun = f"{noun}es" if noun.endswith(("s", "x")) else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun}"
+
+
+def share(part: float, whole: float) -> str:
+    """Writes a share in percent; a dash for nothing of nothing."""
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def headline(text: str) -> str:
+    """Turns a verdict into a sentence for people."""
+    if text == "beats random search":
+        return "Beats random search"
+    if text == "does not":
+        return "Does not beat random search"
+    return text[:1].upper() + text[1:]
