@@ -1,0 +1,203 @@
+"""The compiled interpreter's outer part: whole batches of programs, learning and predicting; no Python per instruction or example."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from automl.programs.analysis import RECORD, mark_live, prepare
+from automl.programs.kernels import run
+
+
+@njit(cache=True, error_model="numpy")
+def _sigmoid(x):  # type: ignore[no-untyped-def]
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@njit(cache=True)
+def _give(given, features, label):  # type: ignore[no-untyped-def]
+    """Puts an example before the programs: its features, and no label."""
+    for f in range(given.size):
+        given[f] = features[f]
+    for t in range(label.size):
+        label[t] = 0.0
+
+
+@njit(cache=True)
+def _longest(offsets):  # type: ignore[no-untyped-def]
+    longest = 1
+    for p in range(offsets.size - 1):
+        longest = max(longest, (offsets[p + 1] - offsets[p]) // RECORD)
+    return longest
+
+
+@njit(cache=True)
+def count_live(codes, offsets, table, sizes):  # type: ignore[no-untyped-def]
+    """Returns the number of live instructions of each program."""
+    out = np.zeros(offsets.size - 1, np.int64)
+    marks = np.zeros(_longest(offsets), np.uint8)
+    for p in range(out.size):
+        marks[:] = 0
+        mark_live(codes[offsets[p] : offsets[p + 1]], table, marks, sizes[0], sizes[1])
+        out[p] = marks.sum()
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def evaluate_many(  # type: ignore[no-untyped-def]
+    codes, reals, offsets, table, sizes, squash, limit, seeds, first_task, train_x, train_y, valid_x, valid_y, accuracy, own
+):
+    """Trains and validates programs on tasks that run in step.
+
+    Args:
+        codes: uint8, the programs one behind the other.
+        reals: the same bytes as float64.
+        offsets: int64 of length programs + 1.
+        table: int64 of shape (operations, 7).
+        sizes: int64: number of scalars, vectors, matrices, features.
+        squash: True where s1 becomes 1 / (1 + exp(-s1)) after predict.
+        limit: an absolute error above it ends the program on that task.
+        seeds: uint64, one per program.
+        first_task: number of the first task, for random draws.
+        train_x, valid_x: float64 of shape (examples, features * tasks), tasks side by side within a feature.
+        train_y, valid_y: float64 of shape (examples, tasks).
+        accuracy: True to rate by the share of predictions on the label's side of 0.5, else by the squashed error.
+        own: see `kernels.OWN_SIGNATURE`.
+
+    Returns:
+        fitness, float64 of shape (programs, tasks), 0 where the program ended early; and the training steps done,
+        int64 of shape (programs,).
+    """
+    programs = offsets.size - 1
+    tasks = train_y.shape[1]
+    scalars, vectors, matrices, features = sizes[0], sizes[1], sizes[2], sizes[3]
+    longest = _longest(offsets)
+    marks = np.zeros(longest, np.uint8)
+    plan = np.zeros((longest, 8), np.int64)
+    constants = np.zeros((longest, 2))
+    streams = np.zeros(longest, np.uint64)
+    bounds = np.zeros(4, np.int64)
+    rows = scalars + (vectors + matrices * features) * features
+    memory = np.zeros(rows * tasks)
+    scratch = np.zeros(features * features * tasks)
+    label = memory[:tasks]
+    prediction = memory[tasks : 2 * tasks]
+    given = memory[scalars * tasks : (scalars + features) * tasks]
+    ended = np.zeros(tasks, np.bool_)
+    loss = np.zeros(tasks)
+    fitness = np.zeros((programs, tasks))
+    steps = np.zeros(programs, np.int64)
+    for p in range(programs):
+        first, last = offsets[p], offsets[p + 1]
+        prepare(
+            codes[first:last], reals[first // 8 : last // 8], table, scalars, vectors, features, tasks,
+            marks, plan, constants, streams, bounds,
+        )  # fmt: skip
+        memory[:] = 0.0
+        ended[:] = False
+        seed = seeds[p]
+        alive = tasks
+        run(plan, constants, streams, 0, bounds[1], memory, scratch, features, tasks, seed, 0, first_task, own)
+        step = 1
+        for n in range(train_y.shape[0]):
+            steps[p] += alive
+            _give(given, train_x[n], label)
+            run(plan, constants, streams, bounds[1], bounds[2], memory, scratch, features, tasks, seed, step, first_task, own)
+            if squash:
+                for t in range(tasks):
+                    prediction[t] = _sigmoid(prediction[t])
+            wanted = train_y[n]
+            wrong = 0
+            for t in range(tasks):
+                wrong += 0 if abs(wanted[t] - prediction[t]) <= limit else 1
+            if wrong:
+                for t in range(tasks):
+                    if not ended[t] and not abs(wanted[t] - prediction[t]) <= limit:
+                        ended[t] = True
+                        alive -= 1
+                if alive == 0:
+                    break
+            for t in range(tasks):
+                label[t] = wanted[t]
+            run(plan, constants, streams, bounds[2], bounds[3], memory, scratch, features, tasks, seed, step, first_task, own)
+            step += 1
+        if alive == 0:
+            continue
+        loss[:] = 0.0
+        for n in range(valid_y.shape[0]):
+            _give(given, valid_x[n], label)
+            run(plan, constants, streams, bounds[1], bounds[2], memory, scratch, features, tasks, seed, step, first_task, own)
+            if squash:
+                for t in range(tasks):
+                    prediction[t] = _sigmoid(prediction[t])
+            wanted = valid_y[n]
+            for t in range(tasks):
+                error = wanted[t] - prediction[t]
+                if not abs(error) <= limit:
+                    loss[t] = math.inf
+                elif not accuracy:
+                    loss[t] += error * error
+                elif (prediction[t] > 0.5) != (wanted[t] > 0.5):
+                    loss[t] += 1.0
+            step += 1
+        for t in range(tasks):
+            if ended[t] or math.isinf(loss[t]):
+                fitness[p, t] = 0.0
+            elif accuracy:
+                fitness[p, t] = 1.0 - loss[t] / valid_y.shape[0]
+            else:
+                fitness[p, t] = 1.0 - 2.0 / math.pi * math.atan(math.sqrt(loss[t] / valid_y.shape[0]))
+    return fitness, steps
+
+
+@njit(cache=True, error_model="numpy")
+def predict_many(  # type: ignore[no-untyped-def]
+    codes, reals, offsets, table, sizes, squash, limit, seed, train_x, train_y, valid_x, own
+):
+    """Trains programs on one task and returns everything that they predict on the way and afterwards.
+
+    Args:
+        train_x, valid_x: float64 of shape (examples, features).
+        train_y: float64 of shape (training examples,).
+        The others are those of `evaluate_many`, but one seed serves all programs.
+
+    Returns:
+        float64 of shape (programs, training + validation examples). A training prediction that ends a program stands there
+        itself; what would come after it is NaN.
+    """
+    programs = offsets.size - 1
+    learning = train_y.size
+    scalars, vectors, matrices, features = sizes[0], sizes[1], sizes[2], sizes[3]
+    longest = _longest(offsets)
+    marks = np.zeros(longest, np.uint8)
+    plan = np.zeros((longest, 8), np.int64)
+    constants = np.zeros((longest, 2))
+    streams = np.zeros(longest, np.uint64)
+    bounds = np.zeros(4, np.int64)
+    memory = np.zeros(scalars + (vectors + matrices * features) * features)
+    scratch = np.zeros(features * features)
+    out = np.full((programs, learning + valid_x.shape[0]), np.nan)
+    for p in range(programs):
+        first, last = offsets[p], offsets[p + 1]
+        prepare(
+            codes[first:last], reals[first // 8 : last // 8], table, scalars, vectors, features, 1,
+            marks, plan, constants, streams, bounds,
+        )  # fmt: skip
+        memory[:] = 0.0
+        run(plan, constants, streams, 0, bounds[1], memory, scratch, features, 1, seed, 0, 0, own)
+        for n in range(out.shape[1]):
+            for f in range(features):
+                memory[scalars + f] = train_x[n, f] if n < learning else valid_x[n - learning, f]
+            memory[0] = 0.0
+            run(plan, constants, streams, bounds[1], bounds[2], memory, scratch, features, 1, seed, n + 1, 0, own)
+            if squash:
+                memory[1] = _sigmoid(memory[1])
+            out[p, n] = memory[1]
+            if n < learning:
+                if not abs(train_y[n] - memory[1]) <= limit:
+                    break
+                memory[0] = train_y[n]
+                run(plan, constants, streams, bounds[2], bounds[3], memory, scratch, features, 1, seed, n + 1, 0, own)
+    return out

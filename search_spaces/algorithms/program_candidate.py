@@ -1,0 +1,37 @@
+"""Candidates that are encoded programs; their JSON is only made when somebody asks for it."""
+
+from __future__ import annotations
+
+from automl.programs.code import decode
+from automl.space import Candidate
+from search_spaces.algorithms.program_text import ProgramText
+
+_set = object.__setattr__
+
+
+class ProgramCandidate(Candidate):
+    """One program.
+
+    Attributes:
+        code: the encoded program.
+    """
+
+    __slots__ = ("_text", "code")
+
+    code: bytes
+    _text: ProgramText
+
+    def __init__(self, code: bytes, text: ProgramText) -> None:
+        _set(self, "code", code)
+        _set(self, "_text", text)
+        _set(self, "_json", None)
+
+    @property
+    def value(self) -> dict[str, list[str]]:  # type: ignore[override]
+        return self._text.write_program(decode(self.code))
+
+    @property
+    def json(self) -> str:
+        if self._json is None:
+            _set(self, "_json", self._text.json(self.code))
+        return self._json  # type: ignore[return-value]

@@ -1,0 +1,84 @@
+"""The searches of AutoML-Zero by name: linear regression, two-layer-network regression, pairs of digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from automl.space import Defaults
+from search_spaces.algorithms.program import Operations, ProgramSpace, Size
+
+_EVOLUTION = {"population": 1000, "tournament": 10}
+
+SIX = (
+    "scalar_const_set",
+    "vector_inner_product",
+    "scalar_diff",
+    "scalar_product",
+    "scalar_vector_product",
+    "vector_sum",
+)
+"""The operations of the published demo: enough to write linear regression by gradient descent."""
+
+
+@dataclass(eq=False)
+class AutoMLZeroLinear(ProgramSpace):
+    """The published demo: rediscover linear regression by gradient descent from six operations, on ten tasks of four features."""
+
+    defaults: ClassVar[Defaults] = Defaults(
+        evaluator="programs",
+        evaluator_settings={"task": "linear-regression"},
+        strategy_settings=_EVOLUTION,
+        trials=1_000_000,
+    )
+
+    setup: Size = 10
+    predict: Size = 2
+    learn: Size = 8
+    operations: Operations = SIX
+
+
+@dataclass(eq=False)
+class AutoMLZeroTwoLayer(ProgramSpace):
+    """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper."""
+
+    defaults: ClassVar[Defaults] = Defaults(
+        evaluator="programs",
+        evaluator_settings={"task": "two-layer-regression", "train_examples": 1000, "unseen_train_examples": 1000},
+        strategy_settings=_EVOLUTION,
+        trials=200_000,
+    )
+
+    scalars: int = 5
+    vectors: int = 9
+    matrices: int = 2
+    setup: Size = (1, 7)
+    predict: Size = (1, 11)
+    learn: Size = (1, 23)
+
+
+@dataclass(eq=False)
+class AutoMLZeroDigits(ProgramSpace):
+    """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2)."""
+
+    defaults: ClassVar[Defaults] = Defaults(
+        evaluator="programs",
+        evaluator_settings={
+            "task": "digit-pairs",
+            "train_examples": 240,
+            "held_examples": 100,
+            "unseen_problems": 45,
+            "unseen_train_examples": 240,
+        },
+        strategy_settings=_EVOLUTION,
+        trials=200_000,
+    )
+
+    features: int = 16
+    scalars: int = 5
+    vectors: int = 6
+    matrices: int = 2
+    setup: Size = (1, 7)
+    predict: Size = (1, 11)
+    learn: Size = (1, 15)
+    probabilities: bool = True

@@ -1,0 +1,221 @@
+"""Programs as text, one instruction a line (`s3 = dot(v0, v1)`), and back. Texts are parsed, never evaluated."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automl.errors import InvalidCandidate
+from automl.jsontext import canonical
+from automl.programs.analysis import HEADER, RECORD
+from automl.programs.code import FUNCTIONS, LONGEST, Instruction, decode_record, encode_record, header
+from automl.programs.language import ProgramLanguage
+from automl.programs.operations import Operation
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan|infinity)"
+_LINE = re.compile(
+    r"(?P<type>[a-z]+?)(?P<address>\d+)\s*(?:\[\s*(?P<i>\d+)\s*(?:,\s*(?P<j>\d+)\s*)?\])?\s*=\s*(?P<right>.+)", re.DOTALL
+)
+_ADDRESS = re.compile(r"\b([svm])(\d+)\b")
+_DRAW = re.compile(rf"(\w+)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)", re.IGNORECASE)
+_FUNCTION_NAMES = frozenset(FUNCTIONS)
+_KEPT = 1 << 17
+_TYPE_NAMES = {"s": "scalar", "v": "vector", "m": "matrix"}
+
+
+class ProgramText:
+    """Writes and reads the programs of one language.
+
+    It remembers instructions that it has written and read, since children share nearly all of theirs with a parent.
+    """
+
+    def __init__(self, language: ProgramLanguage) -> None:
+        self._language = language
+        self._written: dict[bytes, str] = {}
+        self._read: dict[str, bytes] = {}
+        self._numbers = {_form(item): number for number, item in enumerate(language.operations)}
+        self._words = sorted({word for item in language.operations if (word := item.form.partition("(")[0]).isidentifier()})
+
+    def write(self, instruction: Instruction) -> str:
+        """Returns the line of an instruction."""
+        operation = self._language.operations[instruction.operation]
+        if not operation.output:
+            return operation.form
+        left = f"{operation.output}{instruction.out}"
+        right = right_side(operation, instruction)
+        if operation.indices == 1:
+            return f"{left}[{instruction.i}] = {right}"
+        if operation.indices == 2:
+            return f"{left}[{instruction.i}, {instruction.j}] = {right}"
+        return f"{left} = {right}"
+
+    def read(self, text: Any, where: str) -> Instruction:
+        """Returns the instruction of a line.
+
+        Args:
+            text: the line.
+            where: names the line in messages, such as "learn line 3".
+
+        Raises:
+            InvalidCandidate: the line is no instruction of this language; the message names line and reason.
+        """
+        if not isinstance(text, str):
+            raise InvalidCandidate(f"{where}: {text!r} is not text; give one instruction a line, such as 's3 = dot(v0, v1)'")
+        line = text.strip()
+        where = f"{where}: {line!r}"
+        if line.replace(" ", "") == "no_op()":
+            return Instruction(0)
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise InvalidCandidate(f"{where} is no instruction; write 'address = operation', such as 's3 = dot(v0, v1)'")
+        kind, right = match["type"], match["right"].strip()
+        if kind not in _TYPE_NAMES:
+            raise InvalidCandidate(f"{where}: memory {kind!r} does not exist; s is for scalars, v for vectors, m for matrices")
+        brackets = "" if match["i"] is None else "[]" if match["j"] is None else "[,]"
+        shape, constants = _shape(right)
+        operands = [(letter, int(digits)) for letter, digits in _ADDRESS.findall(right)]
+        number = self._numbers.get(f"{kind}{brackets}={shape}")
+        if number is None:
+            raise InvalidCandidate(f"{where}: {self._reason(kind, brackets, shape)}")
+        self._check(where, kind, int(match["address"]), operands)
+        first, second = (*(address for _, address in operands), 0, 0)[:2]
+        i, j = int(match["i"] or 0), int(match["j"] or 0)
+        if max(i, j) >= self._language.features:
+            raise InvalidCandidate(
+                f"{where}: index {max(i, j)} is out of range; indices go from 0 to {self._language.features - 1}"
+            )
+        x, y = (*constants, 0.0, 0.0)[:2]
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InvalidCandidate(f"{where}: constants must be finite numbers")
+        return Instruction(number, int(match["address"]), first, second, i, j, x + 0.0, y + 0.0)
+
+    def read_program(self, value: Any) -> bytes:
+        """Encodes a program from its JSON data: {"setup": [lines], "predict": [lines], "learn": [lines]}.
+
+        Raises:
+            InvalidCandidate: it is none; the message names function and line.
+        """
+        if not isinstance(value, Mapping) or value.keys() != _FUNCTION_NAMES:
+            raise InvalidCandidate(f"{value!r} is no program; give an object with the lists 'setup', 'predict' and 'learn'")
+        records: list[bytes] = []
+        lengths = []
+        for name in FUNCTIONS:
+            lines = value[name]
+            if not isinstance(lines, list | tuple):
+                raise InvalidCandidate(f"{name}: {lines!r} is not a list of lines")
+            if len(lines) > LONGEST:
+                raise InvalidCandidate(f"{name} has {len(lines)} lines; a function has at most {LONGEST}")
+            lengths.append(len(lines))
+            for number, line in enumerate(lines, 1):
+                record = self._read.get(line) if isinstance(line, str) else None
+                if record is None:
+                    record = encode_record(self.read(line, f"{name} line {number}"))
+                    _keep(self._read, line, record)
+                records.append(record)
+        return header(lengths) + b"".join(records)
+
+    def json(self, code: bytes) -> str:
+        """Returns the canonical JSON of an encoded program."""
+        lines = []
+        for at in range(HEADER, len(code), RECORD):
+            record = code[at : at + RECORD]
+            line = self._written.get(record)
+            if line is None:
+                line = canonical(self.write(decode_record(record)))
+                _keep(self._written, record, line)
+            lines.append(line)
+        first = code[0]
+        second = first + code[1]
+        setup, predict, learn = ",".join(lines[:first]), ",".join(lines[first:second]), ",".join(lines[second:])
+        return f'{{"learn":[{learn}],"predict":[{predict}],"setup":[{setup}]}}'
+
+    def write_program(self, functions: Sequence[Sequence[Instruction]]) -> dict[str, list[str]]:
+        """Returns a program as JSON data."""
+        return {
+            name: [self.write(instruction) for instruction in function]
+            for name, function in zip(FUNCTIONS, functions, strict=True)
+        }
+
+    def _check(self, where: str, kind: str, address: int, operands: Sequence[tuple[str, int]]) -> None:
+        for letter, number in ((kind, address), *operands):
+            count = self._language.count(letter)
+            if number >= count:
+                there = f"{letter}0 to {letter}{count - 1}" if count else f"no {letter}"
+                raise InvalidCandidate(
+                    f"{where}: address {letter}{number} is out of range; this language has {there}"
+                )
+        if address == 0 and kind != "m":
+            what = "the label" if kind == "s" else "the features"
+            raise InvalidCandidate(f"{where}: {kind}0 holds {what} and cannot be written; write {kind}1 or above")
+
+    def _reason(self, kind: str, brackets: str, shape: str) -> str:
+        """Returns why no operation looks like this: an unknown name, or types that do not fit."""
+        bare = re.sub("[svm]", "?", shape)
+        alike = [form for form in self._numbers if re.sub("[svm]", "?", form.partition("=")[2]) == bare]
+        if alike:
+            forms = ", ".join(_readable(form) for form in alike)
+            return f"types do not match; it can be {forms} (s a scalar, v a vector, m a matrix)"
+        word = shape.partition("(")[0]
+        near = difflib.get_close_matches(word, self._words, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"operations are + - * / and {', '.join(self._words)}"
+        if word in self._words:
+            forms = ", ".join(_readable(f) for f in self._numbers if f.partition("=")[2].startswith(f"{word}("))
+            return f"{word!r} is not used like this; it can be {forms}"
+        return f"unknown operation {word!r}; {hint}"
+
+
+def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(memory) >= _KEPT:
+        memory.clear()
+    memory[key] = value
+
+
+def right_side(operation: Operation, instruction: Instruction) -> str:
+    """Returns what stands right of the equals sign."""
+    if not operation.constants:
+        inputs = (instruction.first, instruction.second)
+        return operation.form.format(
+            *(f"{kind}{address}" for kind, address in zip(operation.inputs, inputs, strict=False))
+        )
+    text = operation.form.rpartition("= ")[2] if operation.indices else operation.form
+    for constant in (instruction.x, instruction.y)[: operation.constants]:
+        text = text.replace("#", repr(constant + 0.0), 1)
+    return text
+
+
+def explain(language: ProgramLanguage, instruction: Instruction) -> str:
+    """Returns what an instruction does, in words: "s1 becomes the inner product of v0 and v1"."""
+    operation = language.operations[instruction.operation]
+    inputs = (instruction.first, instruction.second)
+    operands = [f"{kind}{address}" for kind, address in zip(operation.inputs, inputs, strict=False)]
+    meaning = operation.meaning.format(*operands, i=instruction.i, j=instruction.j, x=instruction.x, y=instruction.y)
+    if not operation.output:
+        return meaning
+    target = f"{operation.output}{instruction.out}"
+    return f"{meaning} in {target}" if operation.indices else f"{target}: {meaning}"
+
+
+def _form(operation: Operation) -> str:
+    """Returns an operation's form as `_shape` writes it, with its output before an equals sign."""
+    brackets = {0: "", 1: "[]", 2: "[,]"}[operation.indices]
+    right = operation.form.rpartition("= ")[2] if operation.indices else operation.form
+    return f"{operation.output}{brackets}={right.format(*operation.inputs).replace(' ', '')}"
+
+
+def _readable(form: str) -> str:
+    return form.replace("=", " = ", 1).replace("[]", "[i]").replace("[,]", "[i, j]")
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(right: str) -> tuple[str, tuple[float, ...]]:
+    """Reduces a right-hand side to its form (addresses to their types, constants to #) and returns the constants."""
+    if re.fullmatch(_NUMBER, right, re.IGNORECASE):
+        return "#", (float(right),)
+    draw = _DRAW.fullmatch(right)
+    if draw is not None:
+        return f"{draw[1]}(#,#)", (float(draw[2]), float(draw[3]))
+    return _ADDRESS.sub(r"\1", right).replace(" ", ""), ()
