@@ -21,6 +21,10 @@ from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, Plan, Planner
 from automl.hashing.values import Call, ValueTable
 
 
+CHUNK = 1024
+"""Graphs that are worked on together."""
+
+
 class Run:
     """One graph on its way through the table, with one arrangement of ranks.
 
@@ -55,11 +59,18 @@ class GraphHasher:
         self._table = ValueTable(self._bits)
         self._planner = Planner(self._table)
         self._inputs: dict[Probe, list[int]] = {}
+        self._smallest: dict[bytes, bytes] = {}
 
     def digests(self, graphs: Sequence[Graph], probe: Probe) -> list[bytes | Unhashable]:
         """Returns the digest of each graph's function, or why it cannot be had."""
-        if self._table.bytes > ValueTable.LIMIT:
-            self._begin()
+        results: list[bytes | Unhashable] = []
+        for start in range(0, len(graphs), CHUNK):
+            if self._table.bytes > ValueTable.LIMIT:
+                self._begin()
+            results += self._chunk(graphs[start : start + CHUNK], probe)
+        return results
+
+    def _chunk(self, graphs: Sequence[Graph], probe: Probe) -> list[bytes | Unhashable]:
         results: list[bytes | Unhashable] = [b""] * len(graphs)
         runs: dict[int, Run] = {}
         for number, graph in enumerate(graphs):
@@ -68,21 +79,45 @@ class GraphHasher:
             except Unhashable as error:
                 results[number] = error
         errors = self._finish(list(runs.values()))
-        settled: dict[int, list[Run]] = {}
+        twins_left: dict[int, bytes] = {}
         for number, run in runs.items():
             if id(run) in errors:
                 results[number] = errors[id(run)]
-            elif all(len(group) == 1 for group in run.groups.values()):
-                results[number] = self._output(run, graphs[number])
-            else:
-                settled[number] = [
-                    Run(run.plan, run.inputs, ranks) for ranks in self._arrangements(run, graphs[number])
-                ]
-        errors = self._finish([run for some in settled.values() for run in some])
-        for number, some in settled.items():
-            failed = [errors[id(run)] for run in some if id(run) in errors]
-            results[number] = failed[0] if failed else min(self._output(run, graphs[number]) for run in some)
+                continue
+            output = results[number] = self._output(run, graphs[number])
+            if any(len(group) > 1 for group in run.groups.values()):
+                twins_left[number] = output
+        self._settle(twins_left, runs, graphs, results)
         return results
+
+    def _settle(
+        self,
+        left: dict[int, bytes],
+        runs: dict[int, Run],
+        graphs: Sequence[Graph],
+        results: list[bytes | Unhashable],
+    ) -> None:
+        """Replaces the outputs of graphs with twins by the smallest over all arrangements of ranks.
+
+        Every output met on the way stands for the same function, hence for the same smallest one.
+        """
+        tried: dict[int, list[Run]] = {}
+        first: dict[bytes, int] = {}
+        for number, output in left.items():
+            if output not in self._smallest and first.setdefault(output, number) == number:
+                run = runs[number]
+                tried[number] = [Run(run.plan, run.inputs, ranks) for ranks in self._arrangements(run, graphs[number])]
+        errors = self._finish([run for several in tried.values() for run in several])
+        for number, several in tried.items():
+            failed = [errors[id(run)] for run in several if id(run) in errors]
+            if failed:
+                results[number] = failed[0]
+                continue
+            outputs = [self._output(run, graphs[number]) for run in several]
+            smallest = min(outputs)
+            self._smallest.update(dict.fromkeys([*outputs, left[number]], smallest))
+        for number, output in left.items():
+            results[number] = self._smallest.get(output, results[number])
 
     def _probe_values(self, probe: Probe) -> list[int]:
         found = self._inputs.get(probe)
@@ -138,7 +173,7 @@ class GraphHasher:
                     values.append(terms[0] if terms else table.zeros_like(values[sources[0]]))
                     continue
                 call = (operation, terms, 0)
-            elif kind == INPUT or kind == ZERO:
+            elif kind in (INPUT, ZERO):
                 values.append(self._constant(run, steps[position]))
                 continue
             else:
@@ -148,7 +183,7 @@ class GraphHasher:
                 rank = 0
                 if kind == WEIGHTED:
                     if ranks is None:
-                        group = run.groups.setdefault((operation, inputs), [])
+                        group = run.groups.setdefault((table.slots[operation], inputs), [])
                         if not group or group[-1] != position:
                             group.append(position)
                         rank = len(group) - 1
@@ -162,13 +197,13 @@ class GraphHasher:
         return None
 
     def _constant(self, run: Run, step: Step) -> int:
-        if step.kind == INPUT:
-            if not 0 <= step.operation < len(run.inputs):
+        if step[0] == INPUT:
+            if not 0 <= step[1] < len(run.inputs):
                 raise Unhashable(
-                    f"the graph reads input {step.operation} and the probe has {len(run.inputs)}; give it a probe with more"
+                    f"the graph reads input {step[1]} and the probe has {len(run.inputs)}; give it a probe with more"
                 )
-            return run.inputs[step.operation]
-        return self._table.zeros_like(run.values[step.sources[0]], step.operation)
+            return run.inputs[step[1]]
+        return self._table.zeros_like(run.values[step[2][0]], step[1])
 
     # --- twins ------------------------------------------------------------------------------------------------------
 
@@ -193,14 +228,14 @@ class GraphHasher:
         """Returns the weighted steps that the outputs depend on, by function: where one value has several makers, the
         one with the fewest weights behind it counts; zeros and inputs have none."""  # noqa: D205, D209
         values, steps = run.values, run.plan.steps
-        behind: dict[int, int] = {number: 0 for number in run.inputs}
+        behind: dict[int, int] = dict.fromkeys(run.inputs, 0)
         while True:
             changed = False
             for position, step in enumerate(steps):
                 value = values[position]
-                weights = 1 << position if step.kind == WEIGHTED else 0
-                if step.kind != ZERO and not self._table.zero[value]:
-                    for source in step.sources:
+                weights = 1 << position if step[0] == WEIGHTED else 0
+                if step[0] != ZERO and not self._table.zero[value]:
+                    for source in step[2]:
                         if not self._table.zero[values[source]]:
                             weights |= behind[values[source]]
                 else:
@@ -221,10 +256,10 @@ class GraphHasher:
         users: dict[int, list[int]] = defaultdict(list)
         fixed = set() if graph.unordered_outputs else {run.values[output] for output in run.plan.outputs}
         for position, step in enumerate(run.plan.steps):
-            if step.kind != SAME:
-                for source in step.sources:
+            if step[0] != SAME:
+                for source in step[2]:
                     users[run.values[source]].append(position)
-                    if not step.commutative:
+                    if not step[3]:
                         fixed.add(run.values[source])
         marks: dict[int, object] = {}
         for position in live:

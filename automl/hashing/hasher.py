@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,9 +75,10 @@ class Hasher:
         for kind, numbers in by_kind.items():
             behaviours = [pairs[number][0] for number in numbers]
             for number, behaviour, digest in zip(numbers, behaviours, self._digests(kind, behaviours), strict=True):
-                surroundings = mix_settings(pairs[number][1])
+                settings = pairs[number][1]
+                surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
-                    keys[number] = Hashed(mix(kind, digest, self._verbatim(behaviour), surroundings))
+                    keys[number] = Hashed(mix(kind, digest, _verbatim(behaviour), surroundings))
                     continue
                 if candidates is None:
                     raise digest
@@ -94,13 +96,20 @@ class Hasher:
             self._kinds[kind] = _make(kind, self.mantissa_bits)
         return self._kinds[kind].digests(behaviours, self.probe)
 
-    def _verbatim(self, behaviour: Behaviour) -> bytes:
-        parts = b""
-        if isinstance(behaviour, Graph):
-            parts = mix_settings(behaviour.frame)
-        if isinstance(behaviour, Graph | Module) and behaviour.probe is not None:
-            parts = mix(parts, canonical(probe_description(behaviour.probe)))
-        return parts
+
+def _verbatim(behaviour: Behaviour) -> bytes:
+    """Returns what the key covers as it is written: a graph's frame, and a probe that the behaviour brings itself."""
+    parts = b""
+    if isinstance(behaviour, Graph) and behaviour.frame:
+        parts = mix_settings(behaviour.frame)
+    if isinstance(behaviour, Graph | Module) and behaviour.probe is not None:
+        parts += _mixed_probe(behaviour.probe)
+    return parts
+
+
+@functools.lru_cache(maxsize=64)
+def _mixed_probe(probe: Probe) -> bytes:
+    return mix(canonical(probe_description(probe)))
 
 
 def _make(kind: str, mantissa_bits: int) -> KindHasher:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from automl.errors import Unhashable
-from automl.hashing.mixing import without_noise
+from automl.hashing.mixing import mix, without_noise
+from automl.jsontext import canonical
 
 Settings = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -42,6 +43,14 @@ class Operation:
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and batch)."""
         return ()
+
+    def seed(self, settings: Settings) -> bytes:
+        """Returns what its weights are drawn from, beside the values that reach it."""
+        return mix(type(self).__qualname__, canonical(dict(self.identity(settings))))
+
+    def has_weights(self) -> bool:
+        """Returns True where it may have weights."""
+        return type(self).weights is not Operation.weights
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the outputs, shape (stack, batch, ...), for inputs of that kind and weights of shape (stack, ...)."""
@@ -222,6 +231,37 @@ class Steps(Operation):
     steps: tuple[tuple[Operation, Mapping[str, Any]], ...]
 
 
+@dataclass(frozen=True)
+class WithTail(Operation):
+    """An operation with weights and operations without that follow it: one step instead of several, for speed alone."""
+
+    first: Operation
+    fixed: Mapping[str, Any]
+    rest: tuple[tuple[Operation, Mapping[str, Any]], ...]
+
+    def seed(self, settings: Settings) -> bytes:
+        return self.first.seed({**settings, **self.fixed})
+
+    def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        return self.first.weights({**settings, **self.fixed}, shapes)
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        result = self.first.apply({**settings, **self.fixed}, inputs, weights)
+        for operation, fixed in self.rest:
+            result = operation.apply({**settings, **fixed}, [cleaned(result, inputs)], ())
+        return result
+
+
+def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the stack."""
+    stack = len(output)
+    scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
+    for item in inputs:
+        scale = np.maximum(scale, np.abs(item.reshape(stack, -1)).max(axis=1, initial=0.0))
+    scale = np.where(np.isfinite(scale), scale, 0.0)
+    return without_noise(output, scale.reshape(stack, *(1,) * (output.ndim - 1)))
+
+
 def _relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0)
 
@@ -245,7 +285,15 @@ _RELU, _CONVOLUTION, _NORM = Elementwise(_relu), Convolution(), BatchNorm()
 
 
 def _steps(*steps: Operation | tuple[Operation, Mapping[str, Any]]) -> Steps:
-    return Steps(tuple(item if isinstance(item, tuple) else (item, {}) for item in steps))
+    """Returns the steps, those without weights joined to the one with weights before them."""
+    joined: list[tuple[Operation, Mapping[str, Any]]] = []
+    for operation, fixed in (item if isinstance(item, tuple) else (item, {}) for item in steps):
+        last = joined[-1] if joined else None
+        if operation.has_weights() or last is None or not isinstance(last[0], WithTail):
+            joined.append((WithTail(operation, fixed, ()), {}) if operation.has_weights() else (operation, fixed))
+        else:
+            joined[-1] = (WithTail(last[0].first, last[0].fixed, (*last[0].rest, (operation, fixed))), {})
+    return Steps(tuple(joined))
 
 
 def _relu_conv_norm(kernel: int) -> Steps:

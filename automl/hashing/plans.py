@@ -6,32 +6,27 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from automl.behaviour import Graph
+from automl.behaviour import Graph, Node
 from automl.errors import Unhashable
-from automl.hashing.mixing import mix
 from automl.hashing.operations import OPERATIONS, Operation, Own, Steps
 from automl.hashing.values import ADD, ValueTable
 from automl.jsontext import canonical
 
 INPUT, SAME, ZERO, PLAIN, WEIGHTED, SUM = range(6)
 
+_NODES_KEPT = 100_000
+
 _OWN_WORDS = {"input": INPUT, "identity": SAME, "skip_connect": SAME, "zero": ZERO, "none": ZERO, "add": SUM}
 
 
-class Step(NamedTuple):
-    """One step: what kind, which operation, which earlier steps it reads, and whether their order matters.
+Step = tuple[int, int, tuple[int, ...], bool]
+"""One step: what kind (see above), which operation, which earlier steps it reads, and whether their order is irrelevant.
 
-    Attributes:
-        kind: INPUT, SAME (passes its input on), ZERO, PLAIN (no weights), WEIGHTED or SUM.
-        operation: its number in the table; for INPUT the index of the probe's input, for ZERO the stride.
-        sources: indices of earlier steps.
-        commutative: True where the order of the sources does not matter.
-    """
+The operation is its number in the table; for INPUT the index of the probe's input, for ZERO the stride.
+"""
 
-    kind: int
-    operation: int
-    sources: tuple[int, ...]
-    commutative: bool
+Chain = list[tuple[int, int, bool]]
+"""The steps of one node, each reading the one before: kind, operation, commutative."""
 
 
 class Plan(NamedTuple):
@@ -40,12 +35,10 @@ class Plan(NamedTuple):
     Attributes:
         steps: in topological order.
         outputs: indices of steps.
-        nodes: for each step, the node of the graph that it belongs to.
     """
 
     steps: list[Step]
-    outputs: tuple[int, ...]
-    nodes: list[int]
+    outputs: list[int]
 
 
 class Planner:
@@ -53,7 +46,8 @@ class Planner:
 
     def __init__(self, table: ValueTable) -> None:
         self._table = table
-        self._chains: dict[Any, list[tuple[int, int, bool]]] = {}
+        self._nodes: dict[int, tuple[Node, Chain]] = {}
+        self._chains: dict[Any, Chain] = {}
         self._numbers: dict[Any, tuple[int, int, bool]] = {}
         self._kept: list[Any] = []  # own operations are known by id(), so they must stay alive
 
@@ -64,38 +58,35 @@ class Planner:
             Unhashable: an operation is unknown, or a node reads a node that does not come before it.
         """
         nodes = graph.nodes
-        live = [False] * len(nodes)
-        for output in graph.outputs:
-            if not 0 <= output < len(nodes):
-                raise Unhashable(f"output {output} is no node; the graph has {len(nodes)}")
-            live[output] = True
-        for number in range(len(nodes) - 1, -1, -1):
-            if live[number]:
-                for source in nodes[number].inputs:
-                    if not 0 <= source < number:
-                        raise Unhashable(f"node {number} reads node {source}; nodes must come in topological order")
-                    live[source] = True
-        own = graph.operations
+        live = _live_nodes(graph)
+        known = self._nodes if not graph.operations else {}
         steps: list[Step] = []
-        origin: list[int] = []
         place = [0] * len(nodes)
         for number, node in enumerate(nodes):
             if not live[number]:
                 continue
+            found = known.get(id(node))
+            if found is None or found[0] is not node:
+                found = known[id(node)] = (node, self._chain_of(node, graph.operations))
             sources = tuple([place[source] for source in node.inputs])
-            chain = self._chains.get((node.operation, node.settings)) if not own else None
-            if chain is None:
-                chain = self._chain(node.operation, dict(node.settings), own)
-                if not own:
-                    self._chains[node.operation, node.settings] = chain
-            for kind, operation, commutative in chain:
-                steps.append(Step(kind, operation, sources, commutative))
-                origin.append(number)
+            for kind, operation, commutative in found[1]:
+                steps.append((kind, operation, sources, commutative))
                 sources = (len(steps) - 1,)
             place[number] = len(steps) - 1
-        return Plan(steps, tuple([place[output] for output in graph.outputs]), origin)
+        if len(self._nodes) > _NODES_KEPT:
+            self._nodes.clear()
+        return Plan(steps, [place[output] for output in graph.outputs])
 
-    def _chain(self, name: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[int, int, bool]]:
+    def _chain_of(self, node: Node, own: Mapping[str, Any]) -> Chain:
+        if own:
+            return self._chain(node.operation, dict(node.settings), own)
+        key = (node.operation, node.settings)
+        chain = self._chains.get(key)
+        if chain is None:
+            chain = self._chains[key] = self._chain(node.operation, dict(node.settings), own)
+        return chain
+
+    def _chain(self, name: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> Chain:
         if name not in own and name in _OWN_WORDS:
             kind = _OWN_WORDS[name]
             number = {INPUT: int(settings.get("index", 0)), ZERO: int(settings.get("stride", 1)), SUM: ADD}.get(kind, 0)
@@ -120,13 +111,24 @@ class Planner:
                         f"{found!r} is no operation; give an instance of Operation or a function of arrays"
                     )
                 found = Own(found)
-            seed = mix(type(found).__qualname__, canonical(dict(found.identity(settings))))
-            weighted = type(found).weights is not Operation.weights
-            same = self._numbers.get((type(found), seed)) if weighted else None
-            known = same or (
-                WEIGHTED if weighted else PLAIN,
-                self._table.register(found, settings, seed),
-                found.commutative,
-            )
-            self._numbers[key] = self._numbers[type(found), seed] = known
+            number = self._table.register(found, settings)
+            known = (WEIGHTED if found.has_weights() else PLAIN, number, found.commutative)
+            self._numbers[key] = known
         return known
+
+
+def _live_nodes(graph: Graph) -> list[bool]:
+    """Returns for each node whether the outputs read it, directly or not."""
+    nodes = graph.nodes
+    live = [False] * len(nodes)
+    for output in graph.outputs:
+        if not 0 <= output < len(nodes):
+            raise Unhashable(f"output {output} is no node; the graph has {len(nodes)}")
+        live[output] = True
+    for number in range(len(nodes) - 1, -1, -1):
+        if live[number]:
+            for source in nodes[number].inputs:
+                if not 0 <= source < number:
+                    raise Unhashable(f"node {number} reads node {source}; nodes must come in topological order")
+                live[source] = True
+    return live

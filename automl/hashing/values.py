@@ -14,8 +14,8 @@ import numpy as np
 import xxhash
 
 from automl.errors import Unhashable
-from automl.hashing.mixing import mix, rounded, without_noise
-from automl.hashing.operations import Operation
+from automl.hashing.mixing import mix, rounded
+from automl.hashing.operations import Operation, cleaned
 from automl.hashing.weights import weight
 
 Call = tuple[int, tuple[int, ...], int]
@@ -39,11 +39,15 @@ class ValueTable:
         self._by_digest: dict[bytes, int] = {}
         self.failures: dict[Call, str] = {}
         self._operations: list[tuple[Operation, Mapping[str, Any], bytes]] = []
+        self.slots: list[int] = []
+        self._slots: dict[bytes, int] = {}
         self._zeros: dict[tuple[int, ...], int] = {}
 
-    def register(self, operation: Operation, settings: Mapping[str, Any], seed: bytes) -> int:
-        """Returns a number for an operation with its settings; `seed` is what its weights are drawn from."""
+    def register(self, operation: Operation, settings: Mapping[str, Any]) -> int:
+        """Returns a number for an operation with its settings; those with one number in `slots` draw equal weights."""
+        seed = operation.seed(settings)
         self._operations.append((operation, settings, seed))
+        self.slots.append(self._slots.setdefault(seed, len(self._slots)))
         return len(self._operations) - 1
 
     def intern_many(self, stack: np.ndarray, terms: Sequence[tuple[int, ...] | None] | None = None) -> list[int]:
@@ -117,7 +121,7 @@ class ValueTable:
             terms = [call[1] for call in group]
         else:
             output = self._apply(group, inputs)
-        for number, call in zip(self.intern_many(_cleaned(output, inputs), terms), group, strict=True):
+        for number, call in zip(self.intern_many(cleaned(output, inputs), terms), group, strict=True):
             self.results[call] = number
 
     def _apply(self, group: Sequence[Call], inputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -140,13 +144,3 @@ class ValueTable:
 
 ADD = -1
 """The number of summation, which is part of the table itself."""
-
-
-def _cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the output with values below the rounding noise of the inputs replaced by exact zero."""
-    stack = len(output)
-    scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
-    for item in inputs:
-        scale = np.maximum(scale, np.abs(item.reshape(stack, -1)).max(axis=1, initial=0.0))
-    scale = np.where(np.isfinite(scale), scale, 0.0)
-    return without_noise(output, scale.reshape(stack, *(1,) * (output.ndim - 1)))
