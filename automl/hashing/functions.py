@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from automl.behaviour import Function, Probe
 from automl.errors import Unhashable
 from automl.hashing.mixing import digest_array, mix
 from automl.hashing.noise import Tracked, UntrackedError
+from automl.hashing.observed import Observed
 from automl.hashing.weights import uniform, whole
 
 _ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0)
@@ -72,6 +73,22 @@ class FunctionHasher:
     def digests(self, functions: Sequence[Function], probe: Probe) -> list[bytes | Unhashable]:
         """Returns the digest of each function, or why it cannot be had. Of the probe, only the seed matters."""
         return [self._digest(function, probe.seed) for function in functions]
+
+    def observe(self, function: Function, probe: Probe) -> Observed:
+        """Returns the values of a function at the probe points.
+
+        Raises:
+            Unhashable: the function cannot be run.
+        """
+        found = self._digest(function, probe.seed)
+        if isinstance(found, Unhashable):
+            raise found
+        run = _torch_values if function.torch else _numpy_values
+        values = []
+        for arrays in points(function.arity, probe.seed):
+            shown = " and ".join(f"{array[:3].tolist()}…" for array in arrays)
+            values += [(f"result {place} at {shown}", array) for place, array in enumerate(run(function, arrays))]
+        return Observed(values, [f"a function of {function.arity}"])
 
     def _digest(self, function: Function, seed: int) -> bytes | Unhashable:
         try:

@@ -17,9 +17,9 @@ from automl.errors import Unhashable
 from automl.hashing import twins
 from automl.hashing.inputs import probe_arrays
 from automl.hashing.mixing import mix
+from automl.hashing.observed import Observed
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, Plan, Planner, Step
 from automl.hashing.values import Call, ValueTable
-
 
 CHUNK = 1024
 """Graphs that are worked on together."""
@@ -118,6 +118,64 @@ class GraphHasher:
             self._smallest.update(dict.fromkeys([*outputs, left[number]], smallest))
         for number, output in left.items():
             results[number] = self._smallest.get(output, results[number])
+
+    def observe(self, graph: Graph, probe: Probe) -> Observed:
+        """Returns the outputs behind a graph's digest and its live steps.
+
+        Raises:
+            Unhashable: the graph cannot be run.
+        """
+        run = Run(self._planner.plan(graph), self._probe_values(graph.probe or probe))
+        runs = [run]
+        if not (errors := self._finish(runs)):
+            if any(len(group) > 1 for group in run.groups.values()):
+                runs = [Run(run.plan, run.inputs, ranks) for ranks in self._arrangements(run, graph)]
+            errors = self._finish(runs)
+        for error in errors.values():
+            raise error
+        best = min(runs, key=lambda one: self._output(one, graph))
+        values = [best.values[step] for step in best.plan.outputs]
+        if graph.unordered_outputs:
+            values.sort(key=self._table.digests.__getitem__)
+        arrays = [(f"output {place}", self._table.arrays[value]) for place, value in enumerate(values)]
+        return Observed(arrays, self._form(graph, best))
+
+    def _form(self, graph: Graph, run: Run) -> list[str]:
+        """Returns the nodes that the outputs depend on by function, by the value that each has: equal values, one line."""
+        needed, lines = set(run.plan.outputs), []
+        named = {value: f"input {place}" for place, value in enumerate(run.inputs)}
+        first: dict[int, int] = {}
+        for position, value in enumerate(run.values):
+            first.setdefault(value, position)
+        for position in range(len(run.values) - 1, -1, -1):
+            if position in needed and not self._table.zero[run.values[position]] and run.values[position] not in named:
+                if run.plan.steps[position][0] == SUM:
+                    needed |= {
+                        first[term]
+                        for term in self._table.add_key([run.values[s] for s in run.plan.steps[position][2]])
+                    }
+                else:
+                    needed |= {first[run.values[source]] for source in run.plan.steps[position][2]}
+        for position in sorted(needed):
+            value = run.values[position]
+            if first[value] != position or value in named:
+                continue
+            if self._table.zero[value]:
+                named[value] = "0"
+                continue
+            kind, operation, sources, _ = run.plan.steps[position]
+            terms = (
+                self._table.add_key([run.values[s] for s in sources])
+                if kind == SUM
+                else [run.values[s] for s in sources]
+            )
+            if kind == SUM and terms == (value,):
+                continue
+            named[value] = f"v{len(lines) + 1}"
+            what = "add" if kind == SUM else self._table.name(operation)
+            lines.append(f"{named[value]} = {what}({', '.join(named[term] for term in terms)})")
+        lines.append("output " + ", ".join(named[run.values[step]] for step in run.plan.outputs))
+        return lines
 
     def _probe_values(self, probe: Probe) -> list[int]:
         found = self._inputs.get(probe)

@@ -12,6 +12,7 @@ from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.inputs import probe_description
 from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
+from automl.hashing.observed import Observed
 from automl.jsontext import canonical
 
 HASHER_VERSION = "1"
@@ -36,6 +37,10 @@ class KindHasher(Protocol):
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
         """Returns the digest of each function, or why it cannot be had."""
+        ...
+
+    def observe(self, behaviour: Any, probe: Probe) -> Observed:
+        """Returns the values behind a digest; raises Unhashable where there is none."""
         ...
 
 
@@ -89,12 +94,25 @@ class Hasher:
         """Returns what the keys depend on beside the behaviours, as JSON data for a context."""
         return {"version": HASHER_VERSION, "mantissa_bits": self.mantissa_bits, "probe": probe_description(self.probe)}
 
+    def observe(self, behaviour: Behaviour) -> Observed | None:
+        """Returns the values behind a behaviour's digest, or None for a mere configuration, which has none.
+
+        Raises:
+            Unhashable: the behaviour cannot be probed.
+        """
+        return (
+            None if isinstance(behaviour, Configuration) else self._kind(behaviour.kind).observe(behaviour, self.probe)
+        )
+
     def _digests(self, kind: str, behaviours: Sequence[Behaviour]) -> Sequence[bytes | Unhashable]:
         if kind == Configuration.kind:
             return [mix(canonical(item.value)) for item in behaviours if isinstance(item, Configuration)]
+        return self._kind(kind).digests(behaviours, self.probe)
+
+    def _kind(self, kind: str) -> KindHasher:
         if kind not in self._kinds:
             self._kinds[kind] = _make(kind, self.mantissa_bits)
-        return self._kinds[kind].digests(behaviours, self.probe)
+        return self._kinds[kind]
 
 
 def _verbatim(behaviour: Behaviour) -> bytes:

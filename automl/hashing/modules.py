@@ -19,10 +19,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, mix_sorted
-from automl.hashing.slots import Slots, quiet_torch
+from automl.hashing.observed import Observed
+from automl.hashing.slots import Look, Slots, quiet_torch
 
 LEAVES = 24
 """How many ways of telling twins apart are tried; beyond it the first of each tie is taken, as if all were alike."""
@@ -44,46 +47,81 @@ class ModuleHasher:
         """Returns the digest of each module's function, or why it cannot be had."""
         return [self._digest(module, module.probe or probe) for module in modules]
 
+    def observe(self, module: Module, probe: Probe) -> Observed:
+        """Returns the outputs and input gradients behind a module's digest, and its live slots.
+
+        Raises:
+            Unhashable: the module cannot be run.
+        """
+        found = self._searched(module, module.probe or probe)
+        if isinstance(found, Unhashable):
+            raise found
+        return found.observed()
+
     def _digest(self, module: Module, probe: Probe) -> bytes | Unhashable:
+        found = self._searched(module, probe)
+        return found if isinstance(found, Unhashable) else found.digest
+
+    def _searched(self, module: Module, probe: Probe) -> _Search | Unhashable:
         try:
             with quiet_torch(_BUILD_SEED), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                slots = Slots(module.reduced or module.build, probe, self._bits)
-                return _Search(slots).smallest()
+                search = _Search(Slots(module.reduced or module.build, probe, self._bits))
+                search.run()
+                return search
         except Unhashable as error:
             return error
-        except Exception as error:  # whatever a user's module raises on a probe that may not suit it
+        except Exception as error:  # noqa: BLE001 - whatever a user's module raises on a probe that may not suit it
             text = str(error).strip().splitlines()
-            return Unhashable(
-                f"the module cannot be run on the probe: {type(error).__name__}: {text[0] if text else 'no message'}"
-            )
+            message = text[0] if text else "no message"
+            return Unhashable(f"the module cannot be run on the probe: {type(error).__name__}: {message}")
 
 
 class _Search:
-    """The order of one module's slots."""
+    """The order of one module's slots.
+
+    Attributes:
+        digest: the smallest digest over the ways of telling twins apart, once `run` has found it.
+    """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._live: set[int] | None = None
+        self._best: tuple[bytes, Look, list[int]] | None = None
 
-    def smallest(self) -> bytes:
-        """Returns the smallest digest over the ways of telling twins apart."""
-        colours = [mix("slot", repr(shape)) for shape in self._slots.shapes]
-        return self._descend(colours, LEAVES)
+    @property
+    def digest(self) -> bytes:
+        assert self._best is not None
+        return self._best[0]
 
-    def _descend(self, colours: list[bytes], leaves: int) -> bytes:
+    def run(self) -> None:
+        """Finds the smallest digest."""
+        self._descend([mix("slot", repr(shape)) for shape in self._slots.shapes], LEAVES)
+
+    def observed(self) -> Observed:
+        """Returns the values behind the digest, and the live slots."""
+        assert self._best is not None
+        _, look, untrained = self._best
+        live = sorted(self._live_slots())
+        form = [f"{self._slots.names[number]} {list(self._slots.parameters[number].shape)}" for number in live]
+        form = [
+            line + (" (not trained)" if number in untrained else "") for line, number in zip(form, live, strict=True)
+        ]
+        counted = ("number of live parameters that are not trained", np.array([float(len(untrained))]))
+        return Observed([*look.values, counted], form)
+
+    def _descend(self, colours: list[bytes], leaves: int) -> None:
         colours = self._refined(colours)
         ties = self._ties(colours)
         if not ties:
-            return self._final(colours)
+            self._finish(colours)
+            return
         tied = min(ties, key=lambda members: (len(members), colours[members[0]]))
         tried = tied if len(tied) <= leaves else tied[:1]
-        found = []
         for member in tried:
             branch = list(colours)
             branch[member] = mix(colours[member], "first")
-            found.append(self._descend(branch, leaves // len(tried)))
-        return min(found)
+            self._descend(branch, leaves // len(tried))
 
     def _refined(self, colours: list[bytes]) -> list[bytes]:
         """Splits colours by gradients until none splits any more; slots without a gradient by their gradient in evaluation.
@@ -139,9 +177,11 @@ class _Search:
         tied = [members for members in groups.values() if len(members) > 1]
         return [kept for members in tied if len(kept := [one for one in members if one in self._live_slots()]) > 1]
 
-    def _final(self, colours: Sequence[bytes]) -> bytes:
+    def _finish(self, colours: Sequence[bytes]) -> None:
         self._slots.fill(colours)
         look = self._slots.look(evaluation=True)
         silent = [number for number, one in enumerate(look.slots) if one is None]
-        untrained = [colours[number] for number in silent if number in self._live_slots()]
-        return mix(look.outputs, look.inputs, mix_sorted(untrained))
+        untrained = [number for number in silent if number in self._live_slots()]
+        digest = mix(look.outputs, look.gradients, mix_sorted(colours[number] for number in untrained))
+        if self._best is None or digest < self._best[0]:
+            self._best = (digest, look, untrained)

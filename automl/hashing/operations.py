@@ -48,6 +48,11 @@ class Operation:
         """Returns what its weights are drawn from, beside the values that reach it."""
         return mix(type(self).__qualname__, canonical(dict(self.identity(settings))))
 
+    def label(self, settings: Settings) -> str:
+        """Returns the operation with its settings as text for readers."""
+        inside = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+        return type(self).__name__ + (f"[{inside}]" if inside else "")
+
     def has_weights(self) -> bool:
         """Returns True where it may have weights."""
         return type(self).weights is not Operation.weights
@@ -63,6 +68,9 @@ class Elementwise(Operation):
 
     function: Callable[[np.ndarray], np.ndarray]
 
+    def label(self, settings: Settings) -> str:
+        return self.function.__name__.strip("_")
+
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return self.function(inputs[0])
 
@@ -73,6 +81,9 @@ class Fold(Operation):
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
     commutative: bool = True
+
+    def label(self, settings: Settings) -> str:
+        return self.function.__name__
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         result = inputs[0]
@@ -239,6 +250,9 @@ class WithTail(Operation):
     fixed: Mapping[str, Any]
     rest: tuple[tuple[Operation, Mapping[str, Any]], ...]
 
+    def label(self, settings: Settings) -> str:
+        return "-".join(one.label({**settings, **fixed}) for one, fixed in ((self.first, self.fixed), *self.rest))
+
     def seed(self, settings: Settings) -> bytes:
         return self.first.seed({**settings, **self.fixed})
 
@@ -268,6 +282,18 @@ def _relu(x: np.ndarray) -> np.ndarray:
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    return x * _sigmoid(x)
+
+
+def _leaky_relu(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, 0.01 * x)
+
+
+def _elu(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
@@ -308,10 +334,10 @@ OPERATIONS: dict[str, Operation] = {
     "relu": _RELU,
     "tanh": Elementwise(np.tanh),
     "sigmoid": Elementwise(_sigmoid),
-    "silu": Elementwise(lambda x: x * _sigmoid(x)),
+    "silu": Elementwise(_silu),
     "gelu": Elementwise(_gelu),
-    "leaky_relu": Elementwise(lambda x: np.where(x > 0, x, 0.01 * x)),
-    "elu": Elementwise(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))),
+    "leaky_relu": Elementwise(_leaky_relu),
+    "elu": Elementwise(_elu),
     "abs": Elementwise(np.abs),
     "square": Elementwise(np.square),
     "negate": Elementwise(np.negative),

@@ -11,6 +11,7 @@ import xxhash
 from automl.behaviour import Probe, Program
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, mix_settings, rounded
+from automl.hashing.observed import Observed
 
 
 class ProgramHasher:
@@ -35,6 +36,19 @@ class ProgramHasher:
             ):
                 results[number] = result
         return results
+
+    def observe(self, program: Program, probe: Probe) -> Observed:
+        """Returns the outputs of a program on the probe task.
+
+        Raises:
+            Unhashable: the program cannot be run.
+        """
+        found = self.digests([program], probe)[0]
+        if isinstance(found, Unhashable):
+            raise found
+        return Observed(
+            [("outputs", np.asarray(program.language.outputs([program.code], probe)[0]))], [str(program.code)]
+        )
 
     def _of_one_language(self, programs: Sequence[Program], probe: Probe) -> list[bytes | Unhashable]:
         language = programs[0].language

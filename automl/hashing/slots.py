@@ -28,13 +28,16 @@ class Look:
     """One run of a module.
 
     Attributes:
-        outputs: digest of what it returned.
-        inputs: digest of the gradients with respect to its inputs.
+        values: what it returned and, where asked for, the gradients with respect to its inputs, as named arrays; long ones as
+            random sums.
+        outputs: digest of what it returned, in training and where asked for in evaluation, and of the numbers that noise met.
+        gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
     """
 
+    values: list[tuple[str, np.ndarray]]
     outputs: bytes
-    inputs: bytes
+    gradients: bytes
     slots: list[bytes | None]
 
 
@@ -57,9 +60,9 @@ class Slots:
         self.module = build().to("cpu").double()
         self._inputs = [torch.from_numpy(np.array(array)) for array in probe_arrays(probe)]
         self._initialise_lazy()
-        parameters = dict.fromkeys(self.module.parameters())
-        self.parameters = list(parameters)
-        self.trainable = [item.requires_grad for item in self.parameters]
+        named = list(self.module.named_parameters())
+        self.names = [name for name, _ in named]
+        self.parameters = [item for _, item in named]
         self.shapes = [tuple(size for size in item.shape if size != 1) for item in self.parameters]
         self._buffers = [
             (owner, name, buffer.clone())
@@ -92,17 +95,26 @@ class Slots:
         """
         self._restore()
         leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
-        outputs, scalars = self._run(leaves, training=True)
-        digests = [*(self._digest(item) for item in outputs), *sorted(scalars)]
+        outputs, marks = self._run(leaves, training=True)
+        values = [(f"output {place} in training", item.detach()) for place, item in enumerate(outputs)]
         slots: list[bytes | None] = [None] * len(self.parameters)
-        inputs = b""
+        back: list[torch.Tensor] = []
         if gradients:
-            slots, inputs = self._gradients(outputs, leaves)
+            slots, back = self._gradients(outputs, leaves)
         if evaluation:
             with torch.no_grad():
-                again, scalars = self._run(leaves, training=False)
-            digests += [b"evaluation", *(self._digest(item) for item in again), *sorted(scalars)]
-        return Look(mix(*digests), inputs, slots)
+                again, more = self._run(leaves, training=False)
+            marks += [b"evaluation", *more]
+            values += [(f"output {place} in evaluation", item) for place, item in enumerate(again)]
+        gradient_values = [(f"gradient of input {place}", item) for place, item in enumerate(back)]
+        found, digest = self._mixed(values)
+        behind, gradient_digest = self._mixed(gradient_values)
+        return Look([*found, *behind], mix(digest, *marks), gradient_digest, slots)
+
+    def _mixed(self, values: Sequence[tuple[str, torch.Tensor]]) -> tuple[list[tuple[str, np.ndarray]], bytes]:
+        arrays = [(name, _shortened(item)) for name, item in values]
+        shapes = repr([tuple(item.shape) for _, item in values])
+        return arrays, mix(shapes, *(digest_array(array, self._bits) for _, array in arrays))
 
     def evaluation_slots(self) -> list[bytes | None]:
         """Returns the signature of each slot's gradient in evaluation mode, after a run in training mode."""
@@ -118,17 +130,11 @@ class Slots:
         with Deterministic(training) as mode:
             # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
             returned = self.module(*(item.clone() for item in leaves))
-        return list(_tensors(returned)), mode.scalars
-
-    def _digest(self, tensor: torch.Tensor) -> bytes:
-        flat = as_real(tensor.detach())
-        if flat.numel() > LONGEST:
-            flat = directions("outputs", flat.numel(), LONGEST) @ flat
-        return mix(repr(tuple(tensor.shape)), digest_array(without_dust(flat), self._bits))
+        return list(_tensors(returned)), sorted(mode.scalars)
 
     def _gradients(
         self, outputs: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor]
-    ) -> tuple[list[bytes | None], bytes]:
+    ) -> tuple[list[bytes | None], list[torch.Tensor]]:
         total: Any = 0.0
         for place, item in enumerate(outputs):
             if item.requires_grad:
@@ -136,7 +142,7 @@ class Slots:
                 total = total + directions(f"gradient {place}", flat.numel(), 1)[0] @ flat
         wanted = [item for item in (*self.parameters, *leaves) if item.requires_grad]
         if not isinstance(total, torch.Tensor) or not wanted:
-            return [None] * len(self.parameters), b""
+            return [None] * len(self.parameters), []
         found = dict(zip(map(id, wanted), torch.autograd.grad(total, wanted, allow_unused=True), strict=True))
         gradients = [found.get(id(item)) for item in self.parameters]
         sums = [None if item is None else _sums(item) for item in gradients]
@@ -151,7 +157,15 @@ class Slots:
             for item in sums
         ]
         back = [found.get(id(item)) for item in leaves]
-        return slots, mix(*(b"" if item is None else self._digest(item) for item in back))
+        return slots, [torch.zeros(0) if item is None else item for item in back]
+
+
+def _shortened(tensor: torch.Tensor) -> np.ndarray:
+    """Returns the values as float64, more than `LONGEST` of them as that many random sums, noise as zeros."""
+    flat = as_real(tensor)
+    if flat.numel() > LONGEST:
+        flat = directions("outputs", flat.numel(), LONGEST) @ flat
+    return without_dust(flat)
 
 
 def _sums(gradient: torch.Tensor) -> torch.Tensor:

@@ -13,15 +13,57 @@ from automl.hashing.mixing import mix
 from automl.hashing.signature import signature
 
 _DROPS = frozenset(
-    "dropout dropout_ dropout1d dropout2d dropout3d alpha_dropout alpha_dropout_ feature_dropout feature_dropout_ "
-    "feature_alpha_dropout feature_alpha_dropout_ rrelu rrelu_ native_dropout multi_head_attention_forward "
-    "scaled_dot_product_attention lstm gru rnn_tanh rnn_relu fractional_max_pool2d fractional_max_pool3d gumbel_softmax".split()
+    [
+        "dropout",
+        "dropout_",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "alpha_dropout_",
+        "feature_dropout",
+        "feature_dropout_",
+        "feature_alpha_dropout",
+        "feature_alpha_dropout_",
+        "rrelu",
+        "rrelu_",
+        "native_dropout",
+        "multi_head_attention_forward",
+        "scaled_dot_product_attention",
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
+        "fractional_max_pool2d",
+        "fractional_max_pool3d",
+        "gumbel_softmax",
+    ]
 )
 """Functions whose own output shows their rate."""
 
 _NOISE = frozenset(
-    "rand rand_like randn randn_like randint randint_like randperm bernoulli bernoulli_ normal normal_ uniform_ exponential_ "
-    "poisson multinomial random_ geometric_ cauchy_ log_normal_ binomial".split()
+    [
+        "rand",
+        "rand_like",
+        "randn",
+        "randn_like",
+        "randint",
+        "randint_like",
+        "randperm",
+        "bernoulli",
+        "bernoulli_",
+        "normal",
+        "normal_",
+        "uniform_",
+        "exponential_",
+        "poisson",
+        "multinomial",
+        "random_",
+        "geometric_",
+        "cauchy_",
+        "log_normal_",
+        "binomial",
+    ]
 )
 """Sources of noise whose rate may only show in a later comparison; the scalars that meet their output are recorded."""
 

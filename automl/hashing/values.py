@@ -50,6 +50,11 @@ class ValueTable:
         self.slots.append(self._slots.setdefault(seed, len(self._slots)))
         return len(self._operations) - 1
 
+    def name(self, operation: int) -> str:
+        """Returns an operation with its settings as text."""
+        found, settings, _ = self._operations[operation]
+        return found.label(settings)
+
     def intern_many(self, stack: np.ndarray, terms: Sequence[tuple[int, ...] | None] | None = None) -> list[int]:
         """Returns the numbers of the arrays along the first axis of `stack`, new ones where they are new."""
         shape = repr(stack.shape[1:]).encode()
