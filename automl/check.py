@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.errors import AutoMLError
-from automl.hashing import Hasher, unseen_fields
+from automl.hashing import Hasher
 from automl.parts import Parts, check_first_sample
 from automl.space import Candidate, Space, checked
 
@@ -70,6 +70,8 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
     if not found.faults:
+        from automl.hashing.unseen import unseen_fields
+
         found.unseen = unseen_fields(space, hasher, rng)
     return found
 

@@ -42,6 +42,7 @@ class Trial:
         told_before: number of trials that the strategy had been told when this one was proposed.
         results: the replicates that are final.
         waited: True where another process evaluated something for it.
+        landed: True once it has been handed on.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Trial:
     told_before: int
     results: dict[int, Result] = field(default_factory=dict)
     waited: bool = False
+    landed: bool = False
 
     @property
     def final(self) -> bool:
@@ -136,7 +138,6 @@ class Flights:
         trials = sorted({trial.number: trial for trial in due + self._fresh}.values(), key=lambda trial: trial.number)
         if not trials:
             return
-        fresh = {trial.number for trial in self._fresh}
         self._fresh.clear()
         resolutions = self._cache.resolve_many(
             self._rules.context,
@@ -146,7 +147,7 @@ class Flights:
         )
         jobs: list[Job] = []
         for trial, resolution in zip(trials, resolutions, strict=True):
-            jobs += self._take(trial, resolution, trial.number in fresh)
+            jobs += self._take(trial, resolution)
         if jobs:
             self._pool.submit(jobs)
 
@@ -161,7 +162,7 @@ class Flights:
         self._polled = time.monotonic()
         return others
 
-    def _take(self, trial: Trial, resolution: Resolution, fresh: bool) -> list[Job]:
+    def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
         for result in resolution.results:
             slot = (trial.key, result.replicate)
             if slot in self._awaiting:
@@ -180,8 +181,7 @@ class Flights:
             self._queue[trial.number] = trial
         else:
             self._queue.pop(trial.number, None)
-        if fresh and trial.final:
-            self._final.append(trial)
+        self._land(trial)
         return jobs
 
     def _wait(self, trial: Trial, slot: Slot) -> None:
@@ -234,9 +234,13 @@ class Flights:
         for trial in self._awaiting.pop(slot, []):
             trial.results[slot[1]] = result
             trial.waited |= waited
-            if trial.final:
-                self._final.append(trial)
-                self._queue.pop(trial.number, None)
+            self._land(trial)
+
+    def _land(self, trial: Trial) -> None:
+        if trial.final and not trial.landed:
+            trial.landed = True
+            self._final.append(trial)
+            self._queue.pop(trial.number, None)
 
     def save(self, also: Callable[[Any], None]) -> None:
         """Commits all results that workers brought, and whatever `also` writes, in one transaction."""

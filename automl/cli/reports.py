@@ -8,7 +8,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from automl import evidence, report as reports
+from automl import evidence
+from automl import report as reports
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.errors import InvalidInput
 from automl.storage.engine import Database

@@ -15,7 +15,7 @@ from automl import registry
 from automl.check import check_space
 from automl.cli.common import json_option, print_json, print_table, read_candidates, read_settings, set_option
 from automl.errors import AutoMLError, InvalidInput
-from automl.hashing import Hasher, explain_pair
+from automl.hashing import Hasher
 from automl.parts import Parts, assemble
 from automl.settings import known
 from automl.space import Candidate
@@ -102,7 +102,9 @@ def explain(
     """Say whether two candidates compute the same function, and if not, the first value that differs."""
     parts = _parts(target, evaluator, task, settings)
     one, other = (_read_one(parts, path) for path in (a, b))
-    explanation = explain_pair(parts.space, one, other, parts.evaluator.probe())
+    from automl.hashing.explain import explain as explain_candidates
+
+    explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
     click.echo(explanation.text())
     if html is not None:
         html.write_text(explanation.html(), encoding="utf-8")
