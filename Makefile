@@ -1,0 +1,53 @@
+# Two commands do everything on a fresh machine with Python 3.11+: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# The two wants of a demo: a place for its rows and for its report.
+DEMO_DB := automl-demo.db
+DEMO_REPORT := automl-report-demo.html
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format install install-dev clean
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch goes first and alone: its exact version keeps pip from taking a build of several gigabytes.
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) -e .
+	@rm -f $(VENV)/installed-dev
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed ## install into .venv what users need
+
+install-dev: $(VENV)/installed-dev ## install into .venv what developers need
+
+demo: $(VENV)/installed ## a real architecture search on scikit-learn's digits, ending with its report
+	@rm -f $(DEMO_DB) $(DEMO_DB)-wal $(DEMO_DB)-shm
+	$(BIN)/automl search digits-cells --study demo --storage sqlite:///$(DEMO_DB) --html $(DEMO_REPORT)
+
+test: $(VENV)/installed-dev ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev ## ruff, mypy --strict, the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove what the other tasks made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache $(DEMO_DB)* $(DEMO_REPORT)
