@@ -131,9 +131,11 @@ def judge_run(
     if refused is not None:
         return refused
     assert gain.low is not None
-    shown = f"{gain.value:+.4g} (95 % interval {gain.low:+.4g} to {gain.high:+.4g})"
+    shown = f"{gain.value:+.4g}"
+    if gain.low != gain.high:
+        shown += f" (95 % interval {gain.low:+.4g} to {gain.high:+.4g})"
     basis = (
-        "the test figures are the same for every seed, so only the draw of candidates is left to chance"
+        "test figures without noise, so only the draw of candidates is left to chance"
         if deterministic
         else f"fresh seeds, {seeds} for each winner, of these two architectures"
     )

@@ -91,7 +91,7 @@ def difference(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
     one_error, other_error = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     error = one_error + other_error
     if _negligible(error, a, b):
-        return Estimate(value, value, value, "exact: repeated values are equal", (len(a), len(b)))
+        return Estimate(value, value, value, "exact: seeds agree", (len(a), len(b)))
     freedom = error**2 / (one_error**2 / (len(a) - 1) + other_error**2 / (len(b) - 1))
     half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(error)
     return Estimate(value, value - half, value + half, "Welch", (len(a), len(b)))
@@ -117,7 +117,7 @@ def ratio(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
         return Estimate(value, method="no interval: a side has one value", units=size)
     top_error, bottom_error = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
     if _negligible(top_error + bottom_error, a, b):
-        return Estimate(value, value, value, "exact: repeated values are equal", size)
+        return Estimate(value, value, value, "exact: seeds agree", size)
     scaled = value**2 * bottom_error
     freedom = (top_error + scaled) ** 2 / (top_error**2 / (len(a) - 1) + scaled**2 / (len(b) - 1))
     square = float(stats.t.ppf(0.5 + level / 2, freedom)) ** 2

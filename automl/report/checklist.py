@@ -47,7 +47,7 @@ def checklist(data: ReportData, runs: int = 1, tasks: int = 1, protocols: int = 
         Check(
             "Test part read only after the winner was fixed",
             bool(data.winners),
-            "ranked by validation first, then tested once, with fresh seeds"
+            ("ranked by validation first, then " + ("looked up" if data.deterministic else "tested with fresh seeds"))
             if data.winners
             else "the winners have not been tested",
         ),
@@ -61,9 +61,8 @@ def checklist(data: ReportData, runs: int = 1, tasks: int = 1, protocols: int = 
         Check(
             "Several runs of the whole search",
             runs > 1,
-            f"{runs} runs"
-            + ("" if runs >= BOOTSTRAP_RUNS else f"; a claim about the method needs {BOOTSTRAP_RUNS} or more")
-            + ("" if runs > 1 else f" (--repeats {BOOTSTRAP_RUNS})"),
+            ("one run" if runs == 1 else f"{runs} runs")
+            + ("" if runs >= BOOTSTRAP_RUNS else f"; a claim about the method needs {BOOTSTRAP_RUNS} or more"),
         ),
         Check(
             "Several data sets",

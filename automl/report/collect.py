@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.evidence import (
@@ -179,13 +181,15 @@ class _Collector:
         if not winners or not winners[0].test_values:
             return Estimate(None, method="no interval: no test figures")
         valid = [item.test_values for item in samples if item.test_values]
-        return relative_improvement([_sure(winners[0].test_values, certain)], [valid], minimize=self.minimize)
+        found = relative_improvement([_sure(winners[0].test_values, certain)], [valid], minimize=self.minimize)
+        return replace(found, units=(len(winners[0].test_values), len(valid)))
 
     def _gain(self, winners: list[Architecture], random: list[Architecture], certain: bool) -> Estimate:
         if not winners or not random:
             return Estimate(None, method="no interval: no test figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
-        return gain_over_random_search(one, other, minimize=self.minimize)
+        found = gain_over_random_search(one, other, minimize=self.minimize)
+        return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
 
     def _verdict(
         self,

@@ -23,11 +23,23 @@ MEANING = {
 
 @dataclass(slots=True)
 class OutcomeLine:
-    """All trials of one outcome: how many, what evaluating them took, and what not evaluating them saved."""
+    """All trials of one outcome: how many, what evaluating them took, and what not evaluating them saved.
+
+    `table_paid` and `table_saved` are the same by the evaluator's own account (`cost_seconds`: a table knows what the
+    real training took); they are 0 where it gives none.
+    """
 
     trials: int = 0
     paid_seconds: float = 0.0
     saved_seconds: float = 0.0
+    table_paid: float = 0.0
+    table_saved: float = 0.0
+
+    def count_cost(self, outcome: str, seconds: float, replicates: int) -> None:
+        """Adds one trial whose evaluations would each have taken so long."""
+        bought = {"miss": replicates, "partial": 1}.get(outcome, 0)
+        self.table_paid += seconds * bought
+        self.table_saved += seconds * (replicates - bought)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,14 @@ class StudyPart:
     @property
     def saved_seconds(self) -> float:
         return sum(line.saved_seconds for line in self.outcomes.values())
+
+    @property
+    def table_paid(self) -> float:
+        return sum(line.table_paid for line in self.outcomes.values())
+
+    @property
+    def table_saved(self) -> float:
+        return sum(line.table_saved for line in self.outcomes.values())
 
     @property
     def saved_trials(self) -> int:

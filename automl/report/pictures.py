@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_NODES = 80
 """Beyond this a picture says less than a sentence."""
 
-_CHARACTER, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 6.6, 24.0, 18.0, 34.0, 12.0
+_CHARACTER, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 6.1, 24.0, 18.0, 30.0, 8.0
 _LABEL_LENGTH = 22
 
 
@@ -41,9 +41,9 @@ def graph_svg(graph: networkx.DiGraph | None, title: str) -> Markup:
             len(graph), graph.number_of_edges()
         )
     boxes = _place(graph)
-    routes = [_route(boxes, source, target, place) for place, (source, target) in enumerate(_edges(graph, boxes))]
-    labels = [str(graph.edges[source, target].get("label", "")) for source, target in _edges(graph, boxes)]
-    return _write(boxes, routes, labels, title)
+    edges = sorted(graph.edges, key=lambda edge: abs(boxes[edge[1]].y - boxes[edge[0]].y))
+    labels = [_short(str(graph.edges[edge].get("label", ""))) for edge in edges]
+    return _write(boxes, _routes(boxes, edges, labels), labels, title)
 
 
 def _place(graph: networkx.DiGraph) -> dict[Any, _Box]:
@@ -79,48 +79,81 @@ def _place(graph: networkx.DiGraph) -> dict[Any, _Box]:
     return boxes
 
 
-def _edges(graph: networkx.DiGraph, boxes: Mapping[Any, _Box]) -> list[tuple[Any, Any]]:
-    """Returns edges from short to long, so that long ones bulge further out."""
-    return sorted(graph.edges, key=lambda edge: abs(boxes[edge[1]].y - boxes[edge[0]].y))
-
-
 @dataclass(frozen=True, slots=True)
 class _Route:
     path: str
     x: float
     y: float
-    reach: float
 
 
-def _route(boxes: Mapping[Any, _Box], source: Any, target: Any, place: int) -> _Route:
-    """A straight line where nothing is between, else a bow round it, in turn to the left and to the right."""
-    start, end = boxes[source], boxes[target]
-    x0, y0, x1, y1 = start.x, start.y + _HEIGHT / 2, end.x, end.y - _HEIGHT / 2
-    between = [
-        box
-        for box in boxes.values()
-        if y0 < box.y < y1 and abs(box.x - (x0 + (x1 - x0) * (box.y - y0) / (y1 - y0))) < box.width / 2 + 6
-    ]
-    if not between or y1 <= y0:
-        bend = 0.0 if between or abs(x1 - x0) < 1 else (y1 - y0) / 2
-        path = f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1:.1f}"
-        return _Route(path, (x0 + x1) / 2, (y0 + y1) / 2, 0.0)
-    side = -1.0 if place % 2 else 1.0
-    reach = max(box.width / 2 + side * box.x for box in (start, end, *between)) + 24 + 26 * (len(between) - 1)
-    x = side * reach
-    y = (y0 + y1) / 2
-    path = (
-        f"M{x0 + side * start.width / 4:.1f} {y0:.1f}C{x:.1f} {y0 + 8:.1f} {x:.1f} {y0 + 16:.1f} {x:.1f} {y:.1f}"
-        f"S{x:.1f} {y1 - 8:.1f} {x1 + side * end.width / 4:.1f} {y1:.1f}"
-    )
-    return _Route(path, x, y, reach)
+@dataclass
+class _Taken:
+    """Rectangles (x, y, half width, half height) that labels and bows must keep clear of."""
+
+    areas: list[tuple[float, float, float, float]]
+    bows: list[tuple[float, float, float]]  # side, upper end, lower end
+
+    def beside(self, side: float, upper: float, lower: float) -> int:
+        """Returns how many bows on one side run along this stretch."""
+        return sum(one == side and top < lower and upper < bottom for one, top, bottom in self.bows)
+
+    def clear(self, side: float, y: float, half: float, inner: float) -> float:
+        """Returns how far out on one side a label of this half width fits, at least `inner`."""
+        reach, moved = inner, True
+        while moved:
+            moved = False
+            for ax, ay, width, height in self.areas:
+                x = side * reach
+                if abs(y - ay) < height + 9 and abs(x - ax) < width + half + 5:
+                    reach, moved = side * ax + width + half + 5.01, True
+        return reach
+
+
+def _routes(boxes: Mapping[Any, _Box], edges: list[Any], labels: list[str]) -> list[_Route]:
+    """A straight line where nothing is between, else a bow round it, on the side with more room."""
+    taken = _Taken([(box.x, box.y, box.width / 2, _HEIGHT / 2) for box in boxes.values()], [])
+    routes = []
+    for (source, target), label in zip(edges, labels, strict=True):
+        start, end, half = boxes[source], boxes[target], _half(label)
+        x0, y0, x1, y1 = start.x, start.y + _HEIGHT / 2, end.x, end.y - _HEIGHT / 2
+        between = [box for box in boxes.values() if y0 < box.y < y1 and _is_on_the_way(box, start, end)]
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        if not between or y1 <= y0:
+            bend = 0.0 if between or abs(x1 - x0) < 1 else (y1 - y0) / 2
+            path = f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1:.1f}"
+        else:
+            reaches = {}
+            for side in (-1.0, 1.0):
+                inner = max(box.width / 2 + side * box.x for box in (start, end, *between)) + 12 + 10 * len(between)
+                reaches[side] = taken.clear(side, y, max(half, 4.0), inner)
+            crowd = {side: 40.0 * taken.beside(side, y0, y1) for side in reaches}
+            side = min(reaches, key=lambda one: reaches[one] + crowd[one])
+            taken.bows.append((side, y0, y1))
+            x = side * reaches[side]
+            path = (
+                f"M{x0 + side * start.width / 4:.1f} {y0:.1f}"
+                f"C{x:.1f} {y0 + 8:.1f} {x:.1f} {y0 + 12:.1f} {x:.1f} {y:.1f}"
+                f"S{x:.1f} {y1 - 8:.1f} {x1 + side * end.width / 4:.1f} {y1:.1f}"
+            )
+        taken.areas.append((x, y, max(half, 4.0), 8.0 if label else 4.0))
+        routes.append(_Route(path, x, y))
+    return routes
+
+
+def _is_on_the_way(box: _Box, start: _Box, end: _Box) -> bool:
+    at = start.x + (end.x - start.x) * (box.y - start.y) / (end.y - start.y)
+    return abs(box.x - at) < box.width / 2 + 6
+
+
+def _half(label: str) -> float:
+    return _CHARACTER * len(label) / 2 + 4 if label else 0.0
 
 
 def _write(boxes: Mapping[Any, _Box], routes: list[_Route], labels: list[str], title: str) -> Markup:
     left = min(box.x - box.width / 2 for box in boxes.values())
     right = max(box.x + box.width / 2 for box in boxes.values())
     for route, label in zip(routes, labels, strict=True):
-        half = _CHARACTER * len(_short(label)) / 2 + 6
+        half = _half(label)
         left, right = min(left, route.x - half), max(right, route.x + half)
     top, bottom = -_HEIGHT / 2, max(box.y for box in boxes.values()) + _HEIGHT / 2
     width, height = right - left + 2 * _MARGIN, bottom - top + 2 * _MARGIN
@@ -131,11 +164,11 @@ def _write(boxes: Mapping[Any, _Box], routes: list[_Route], labels: list[str], t
     parts += [f'<path class="edge" d="{route.path}"/>{_arrow(route)}' for route in routes]
     for route, label in zip(routes, labels, strict=True):
         if label:
-            half = _CHARACTER * len(_short(label)) / 2 + 4
+            half = _half(label)
             parts.append(
                 f'<rect class="tag" x="{route.x - half:.1f}" y="{route.y - 8:.1f}" width="{2 * half:.1f}" height="16" '
                 'rx="3"/>'
-                f'<text class="edge-label" x="{route.x:.1f}" y="{route.y + 3.6:.1f}">{escape(_short(label))}</text>'
+                f'<text class="edge-label" x="{route.x:.1f}" y="{route.y + 3.6:.1f}">{escape(label)}</text>'
             )
     for box in boxes.values():
         parts.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -118,6 +118,8 @@ def tests(data: ReportData) -> Plot | None:
     sample = [item.test for item in data.random_samples if item.test is not None]
     if not rows:
         return None
+    low, high = _near([value for _, item in rows for value in item.test_values], sample)
+    outside = sum(not low <= value <= high for value in sample)
 
     def paint(axes: Axes) -> None:
         labels = []
@@ -133,17 +135,19 @@ def tests(data: ReportData) -> Plot | None:
             axes.plot(sample, len(rows) + spread, "D", color=QUIET, markersize=4, alpha=0.8)
             mean = float(np.mean(sample))
             axes.plot([mean] * 2, [len(rows) - 0.38, len(rows) + 0.38], color=INK, linewidth=1.6)
+            axes.set_xlim(low, high)
             labels.append(f"{len(sample)} at random")
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xlabel(f"{data.objective} (test)")
         axes.grid(axis="y", visible=False)
 
+    hidden = f" {outside} of these lie outside the range shown." if outside else ""
     what = "population means from a table" if data.deterministic else "one mark for each fresh seed"
     return draw(
         "test-figures",
         "Test figures",
-        f"{what[0].upper()}{what[1:]}, a bar for each mean; the last row has one mark for each random architecture.",
+        f"{what[0].upper()}{what[1:]}, a bar for each mean; the last row: a mark for each random architecture.{hidden}",
         ("candidate", data.objective, "seed"),
         [
             *((label, value, seed) for label, item in rows for seed, value in enumerate(item.test_values)),
@@ -156,6 +160,14 @@ def tests(data: ReportData) -> Plot | None:
         paint,
         size=(5.2, 1.1 + 0.38 * (len(rows) + bool(sample))) if rows else (5.2, 3.2),
     )
+
+
+def _near(found: list[float], sample: list[float]) -> tuple[float, float]:
+    """Returns a range that holds the winners, the sample's mean and its middle half: its tail would flatten them."""
+    values = [*found, *([float(np.mean(sample)), *np.quantile(sample, [0.25, 0.75])] if sample else [])]
+    low, high = float(min(values)), float(max(values))
+    pad = 0.12 * (high - low) or 0.02 * abs(high) or 1.0
+    return low - pad, high + pad
 
 
 def search_curve(data: ReportData, axis: str) -> Plot | None:
@@ -307,17 +319,12 @@ def genealogy(data: ReportData) -> Plot | None:
         numbers, values = [item.number for item in line], [float(item.fitness or 0.0) for item in line]
         axes.plot(numbers, values, color=SEARCH, linewidth=1.4, marker="o", markersize=5)
         axes.plot(numbers[-1], values[-1], "*", color=INK, markersize=13)
-        for place in {0, len(line) - 1}:
-            axes.annotate(
-                f"trial {numbers[place]}: {figure(values[place])}",
-                (numbers[place], values[place]),
-                xytext=(0, -14 if place else 10),
-                textcoords="offset points",
-                ha="left" if not place else "right",
-                fontsize=9,
-                color=INK,
-            )
-        axes.margins(x=0.04, y=0.22)
+        falls = (values[0] > values[1]) != data.minimize
+        _label(axes, f"trial {numbers[0]}: {figure(values[0])}", numbers[0], values[0], "left", up=falls)
+        _label(
+            axes, f"trial {numbers[-1]}: {figure(values[-1])}", numbers[-1], values[-1], "right", up=not data.minimize
+        )
+        axes.margins(x=0.04, y=0.24)
         axes.set_xlabel("trial")
         axes.set_ylabel(f"{data.objective} (validation)")
 
@@ -328,4 +335,10 @@ def genealogy(data: ReportData) -> Plot | None:
         ("trial", data.objective, "origin", "candidate"),
         [(item.number, item.fitness, item.origin, item.candidate) for item in line],
         paint,
+    )
+
+
+def _label(axes: Axes, text: str, x: float, y: float, side: Literal["left", "right"], *, up: bool) -> None:
+    axes.annotate(
+        text, (x, y), xytext=(0, 9 if up else -17), textcoords="offset points", ha=side, fontsize=9, color=INK
     )

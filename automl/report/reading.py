@@ -61,6 +61,8 @@ class _Reader:
         line.trials += 1
         line.paid_seconds += trial.paid_seconds
         line.saved_seconds += trial.saved_seconds
+        if "cost_seconds" in trial.metrics:
+            line.count_cost(trial.outcome, float(trial.metrics["cost_seconds"]), max(1, trial.replicates))
         self.hash_seconds += trial.hash_seconds
         self.seconds = max(self.seconds, trial.told_at)
         worth = None if trial.fitness is None else self.sign * trial.fitness

@@ -84,6 +84,8 @@ def _cache(data: ReportData) -> dict[str, Any]:
         "saved_seconds": data.search.saved_seconds,
         "paid_seconds": data.search.paid_seconds,
         "hash_seconds": data.search.hash_seconds,
+        "table_paid_seconds": data.search.table_paid,
+        "table_saved_seconds": data.search.table_saved,
         "by_outcome": {
             name: {"trials": line.trials, "paid_seconds": line.paid_seconds, "saved_seconds": line.saved_seconds}
             for name, line in data.search.outcomes.items()

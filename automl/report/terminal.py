@@ -102,6 +102,8 @@ def _cache(data: ReportData) -> Table:
     search = data.search
     saved = f"{duration(search.saved_seconds)}, less {duration(search.hash_seconds)} of hashing"
     spared = f"{search.trials:,}, {share(search.saved_trials, search.trials)} without evaluation"
+    if search.table_saved:
+        saved += f"; of training {duration(search.table_saved)}"
     table.add_row("all", spared, duration(search.paid_seconds), saved, style="bold")
     return table
 

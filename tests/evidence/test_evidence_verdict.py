@@ -99,7 +99,7 @@ def test_each_verdict_and_each_reason() -> None:
     assert judged([], [72.0]).text == "not supported: no test figures"
     table = judged([75.0] * 3, [72.0] * 3, deterministic=True)
     assert table.text == BEATS
-    assert "same for every seed" in table.reason
+    assert "figures without noise" in table.reason
 
 
 def test_runs_need_equal_evaluations_and_two_of_them() -> None:
