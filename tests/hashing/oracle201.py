@@ -91,7 +91,9 @@ def partition(cells):
         shared = oracle.output(cell, {edge: 0 for edge in range(6)})
         live = oracle.live(cell)
         kinds = tuple(sum(cell[edge] == kind for edge in live) for kind in (one, three))
-        buckets[kinds, np.round(float((shared * torch.arange(shared.numel()).view(shared.shape).sin()).sum()), 5)].append((number, cell, live))
+        buckets[
+            kinds, np.round(float((shared * torch.arange(shared.numel()).view(shared.shape).sin()).sum()), 5)
+        ].append((number, cell, live))
     classes = [-1] * len(cells)
     count = 0
     for bucket in buckets.values():
