@@ -216,7 +216,7 @@ class ReportData:
         genealogy: from the first ancestor to the best.
         spellings: of the best's class, cheapest first.
         audits: what re-evaluations of hits found, where there were any.
-        facts: name and value of what it takes to reproduce the study.
+        facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
     """
 
@@ -240,7 +240,7 @@ class ReportData:
     spelling_count: int
     audits: dict[str, Any]
     checklist: list[Check]
-    facts: list[tuple[str, str]]
+    facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
 
     @property

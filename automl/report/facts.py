@@ -24,33 +24,40 @@ _SHOWN = {
 }
 
 
-def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, str]]:
-    """Returns names and values, most important first."""
+def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Returns groups of names and values, most important first."""
     settings = data.settings
-    found = [("study", data.name), ("began", _date(data.search.created))]
-    found += _part("space", settings.get("space"), "target")
-    found += _part("evaluator", settings.get("evaluator"), "name")
-    found += _part("strategy", settings.get("strategy"), "name")
-    found.append(("objective", f"{data.objective} ({settings.get('direction', 'maximize')})"))
-    found += [(name.replace("_", " "), _text(settings[name])) for name in sorted(set(settings) - _SHOWN)]
-    if settings.get("enqueue"):
-        found.append(("proposed first", count_of(len(settings["enqueue"]), "candidate")))
-    found.append(("total cost", _cost(data)))
+    study = [("name", data.name), ("began", _date(data.search.created)), ("total cost", _cost(data))]
     if store is not None:
-        found.append(("settings tried here", _tried(data, store)))
-    for title in ("hasher", "environment"):
-        found += [(name.replace("_", " "), _text(value)) for name, value in sorted((settings.get(title) or {}).items())]
-    return found
+        study.append(("tried here", _tried(data, store)))
+    run = [("objective", f"{data.objective} ({settings.get('direction', 'maximize')})")]
+    run += [(_words(name), _text(settings[name])) for name in sorted(set(settings) - _SHOWN)]
+    if settings.get("enqueue"):
+        run.append(("proposed first", count_of(len(settings["enqueue"]), "candidate")))
+    hasher, environment = settings.get("hasher") or {}, settings.get("environment") or {}
+    groups = [
+        ("Study", study),
+        ("Space", _part(settings.get("space"), "target")),
+        ("Evaluator", _part(settings.get("evaluator"), "name")),
+        ("Strategy", _part(settings.get("strategy"), "name")),
+        ("Protocol", run),
+        ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
+        ("Versions and hardware", [(name, _text(value)) for name, value in sorted(environment.items())]),
+    ]
+    return [(title, rows) for title, rows in groups if rows]
 
 
-def _part(title: str, stored: Any, name: str) -> list[tuple[str, str]]:
+def _part(stored: Any, name: str) -> list[tuple[str, str]]:
     if not isinstance(stored, Mapping):
-        return [] if stored is None else [(title, _text(stored))]
+        return [] if stored is None else [("name", _text(stored))]
     version = f" (version {stored['version']})" if stored.get("version") else ""
-    rows = [(title, f"{stored.get(name)}{version}")]
-    for key, value in sorted((stored.get("settings") or {}).items()):
-        rows.append((f"{title}: {key.replace('_', ' ')}", _text(value)))
-    return rows
+    source = [("source", str(stored["source"])[:12])] if stored.get("source") else []
+    settings = [(_words(key), _text(value)) for key, value in sorted((stored.get("settings") or {}).items())]
+    return [("name", f"{stored.get(name)}{version}"), *source, *settings]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _cost(data: ReportData) -> str:
