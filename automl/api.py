@@ -8,17 +8,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
+from automl.loop import Interrupted
+from automl.monitoring import Observer
 from automl.parts import Parts, assemble, check_first_sample
 from automl.phases import Phases, check_enqueued
-from automl.monitoring import Observer
 from automl.pool import Plan, Pool
-from automl.loop import Interrupted
 from automl.space import Space
 from automl.storage.engine import Database
 from automl.study import Study, find
@@ -57,6 +57,9 @@ def search(
     seed: int = 0,
     window: int | None = None,
     replicates: int = 1,
+    forget_probability: float = 0.0,
+    audit_probability: float = 0.0,
+    on_duplicate: Literal["serve", "vary"] = "serve",
     namespace: str = "default",
     asynchronous: bool = False,
     enqueue: Sequence[Any] = (),
@@ -90,8 +93,9 @@ def search(
         settings: of space, evaluator and strategy by name, as `--set` takes them.
         trials, evaluations, hours: budget; the space's default number of trials where all are left out.
         study: its name; a free one where left out.
-        seed, window, replicates, namespace, asynchronous, enqueue, baseline, finalists, test_seeds, sample:
-            see `automl.config.StudyConfig`; `enqueue` takes JSON data of candidates.
+        seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
+            enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
+                data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
             dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
@@ -131,6 +135,9 @@ def search(
         seed=seed,
         window=window or parts.space.defaults.window or WINDOW_PER_WORKER * max(1, workers_of(parts, run)),
         replicates=replicates,
+        forget_probability=forget_probability,
+        audit_probability=audit_probability,
+        on_duplicate=on_duplicate,
         namespace=namespace,
         asynchronous=asynchronous,
         enqueue=tuple(enqueue),

@@ -98,7 +98,8 @@ class Module:
 
     Attributes:
         build: returns a freshly initialised module (initialised from torch's current random state).
-        probe: inputs to hash it on, where they should differ from the evaluator's own (a reduced size); None takes those.
+        probe: inputs to hash it on, where they should differ from the evaluator's own (a reduced size); None takes
+            those.
         reduced: builds a smaller module for hashing, equal for equal candidates and different for different ones; None
             hashes what `build` returns.
     """

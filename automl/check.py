@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
+from automl.hashing.unseen import unseen_fields
 from automl.parts import Parts, check_first_sample
 from automl.space import Candidate, Space, checked
 
@@ -61,7 +63,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
         try:
             pair = (space.behaviour(candidate), space.training(candidate))
             hashed = hasher.hash_many([pair], [candidate.json])[0]
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        except Exception as error:  # the user's code may raise anything
             found.faults.append(f"{candidate.json} raises {type(error).__name__}: {error}")
             continue
         keys.add(hashed.key)
@@ -70,8 +72,6 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
     if not found.faults:
-        from automl.hashing.unseen import unseen_fields
-
         found.unseen = unseen_fields(space, hasher, rng)
     return found
 
@@ -79,10 +79,14 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
 def _vary(space: Space, samples: int, rng: np.random.Generator, found: Findings) -> list[Candidate]:
     """Returns samples, mutants and children whose JSON reads back; what does not is a fault."""
     candidates: list[Candidate] = []
-    makers = {
+
+    def draw() -> Candidate:
+        return candidates[int(rng.integers(len(candidates)))]
+
+    makers: dict[str, Callable[[], Candidate]] = {
         "sample": lambda: space.sample(rng),
-        "mutate": lambda: space.mutate(candidates[int(rng.integers(len(candidates)))], rng),
-        "crossover": lambda: space.crossover(*(candidates[int(i)] for i in rng.integers(len(candidates), size=2)), rng),
+        "mutate": lambda: space.mutate(draw(), rng),
+        "crossover": lambda: space.crossover(draw(), draw(), rng),
     }
     for number in range(samples):
         name = "sample" if number < 2 else tuple(makers)[number % 3]
@@ -91,7 +95,7 @@ def _vary(space: Space, samples: int, rng: np.random.Generator, found: Findings)
             candidates.append(checked(space, candidate.value))
         except AutoMLError as error:
             found.faults.append(f"{name}: {error}")
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        except Exception as error:  # the user's code may raise anything
             found.faults.append(f"{name} raises {type(error).__name__}: {error}")
         if len(found.faults) >= 5:
             break

@@ -7,11 +7,12 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
+from automl.cache.policy import Policy
 from automl.errors import InvalidInput
-from automl.monitoring import Observer
 from automl.loop import Budget
+from automl.monitoring import Observer
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class StudyConfig:
         seed: of everything random.
         window: how many trials may be under way (a strategy is told a trial this much later).
         replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean counts.
+        forget_probability: of hiding what is stored from one look-up and adding one more evaluation, against lucky
+            outliers.
+        audit_probability: of evaluating a hit all the same, which measures how often two functions share a key.
+        on_duplicate: "serve" the stored fitness, or "vary" a duplicate until its function is new.
         namespace: a part of the cache of its own; another one is cold.
         asynchronous: tell each result as it comes, instead of in trial order.
         enqueue: JSON data of candidates that are proposed first.
@@ -41,6 +46,9 @@ class StudyConfig:
     seed: int = 0
     window: int = 1
     replicates: int = 1
+    forget_probability: float = 0.0
+    audit_probability: float = 0.0
+    on_duplicate: Literal["serve", "vary"] = "serve"
     namespace: str = "default"
     asynchronous: bool = False
     enqueue: Sequence[Any] = ()
@@ -54,7 +62,6 @@ class StudyConfig:
             "trials": 1,
             "evaluations": 1,
             "window": 1,
-            "replicates": 1,
             "seed": 0,
             "finalists": 1,
             "test_seeds": 1,
@@ -66,11 +73,16 @@ class StudyConfig:
                 raise InvalidInput(f"{name}={value}: it must be {bound} or more")
         if self.hours is not None and self.hours <= 0:
             raise InvalidInput(f"hours={self.hours}: it must be more than 0")
+        self.policy()
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
 
     def budget(self) -> Budget:
         return Budget(self.trials, self.evaluations, None if self.hours is None else self.hours * 3600)
+
+    def policy(self) -> Policy:
+        """Returns what is done when a class is met again."""
+        return Policy(self.replicates, self.forget_probability, self.audit_probability, self.on_duplicate)
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON form that is stored."""

@@ -1,6 +1,7 @@
 """The error tree. Every class says what happened; every message says, with the value, what to do.
 
-`automl` (the command) prints the message of an `InvalidInput` and exits with 2; anything else is our fault and exits with 1.
+`automl` (the command) prints the message of an `InvalidInput` and exits with 2; anything else is our fault and exits
+with 1.
 """
 
 

@@ -46,8 +46,8 @@ class Evaluation:
         seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
         part: which held-out part of the data the metrics describe. Search only ever asks for "validation".
         replicate: the n-th evaluation of its class; tables with a figure per seed look theirs up by it.
-        fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty for
-            full fidelity.
+        fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty
+            for full fidelity.
         device: "cpu" or "cuda".
     """
 
@@ -65,10 +65,10 @@ class Evaluator(ABC):
         name: as registered and as shown in tables.
         version: raise it whenever the code changes what the metrics are; old results are then no longer served.
         inline: True where one evaluation takes well under a millisecond and may run in the coordinator's own process.
-        metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default objective
-            first.
-        test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of it say
-            nothing.
+        metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default
+            objective first.
+        test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
+            it say nothing.
     """
 
     name: ClassVar[str]
@@ -112,7 +112,7 @@ class Evaluator(ABC):
         return Probe()
 
     def prepare(self) -> None:
-        """Loads what evaluations need (libraries, data). Workers call it once, before the first evaluation's clock starts."""
+        """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
 
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""

@@ -208,11 +208,9 @@ class Real(Field):
         return (value - self.low) / (self.high - self.low)
 
     def _from_unit(self, unit: float) -> float:
-        if self.log:
-            value = self.low * (self.high / self.low) ** unit
-        else:
-            value = self.low + unit * (self.high - self.low)
-        return min(max(value, self.low), self.high)
+        span = self.high - self.low
+        value = self.low * (self.high / self.low) ** unit if self.log else self.low + unit * span
+        return float(min(max(value, self.low), self.high))
 
 
 class Repeat(Field):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automl.cache.store import Claim, EquivalenceCache, Request, Resolution, Result
+from automl.cache.policy import Plan
+from automl.cache.records import Claim, Request, Resolution, Result
+from automl.cache.store import EquivalenceCache
 from automl.pool import Completion, Job, Pool
 from automl.strategies.base import Proposal
 
@@ -38,9 +40,9 @@ class Trial:
     """One proposal under way.
 
     Attributes:
-        wanted: it sees replicates 0 … wanted − 1 of its class.
+        plan: which replicates of its class it sees, and whether its own spelling is evaluated too (an audit).
         told_before: number of trials that the strategy had been told when this one was proposed.
-        results: the replicates that are final.
+        results: the replicates that are final; an audit stands under a negative number.
         waited: True where another process evaluated something for it.
         landed: True once it has been handed on.
     """
@@ -48,7 +50,7 @@ class Trial:
     number: int
     proposal: Proposal
     key: bytes
-    wanted: int
+    plan: Plan
     hash_seconds: float
     told_before: int
     results: dict[int, Result] = field(default_factory=dict)
@@ -57,14 +59,19 @@ class Trial:
 
     @property
     def final(self) -> bool:
-        return len(self.results) == self.wanted
+        return len(self.results) == self.plan.replicates - self.plan.first + self.plan.audit
+
+    @property
+    def seen(self) -> list[Result]:
+        """The results that its fitness is the mean of; an audit is not among them."""
+        return [result for replicate, result in self.results.items() if replicate >= 0]
 
     def outcome(self, study: int) -> Outcome:
         """Names the outcome from who paid for the results, so that it does not depend on who was faster.
 
         One failed replicate fails the class: a mean over the lucky ones would flatter it.
         """
-        results = list(self.results.values())
+        results = self.seen
         paid = [result for result in results if result.study == study and result.trial == self.number]
         error = next((result.error for result in results if result.metrics is None), "")
         if any(result.metrics is None for result in results):
@@ -81,9 +88,20 @@ class Trial:
             name,
             {} if name == "failed" else _mean(results),
             error,
-            sum(result.seconds for result in paid),
+            sum(
+                result.seconds
+                for result in self.results.values()
+                if result.study == study and result.trial == self.number
+            ),
             0.0 if paid else sum(result.seconds for result in results) / len(results),
         )
+
+
+def _request(trial: Trial) -> Request:
+    plan = trial.plan
+    return Request(
+        trial.number, trial.key, trial.proposal.candidate.json, plan.replicates, first=plan.first, audit=plan.audit
+    )
 
 
 def _mean(results: Sequence[Result]) -> Mapping[str, float]:
@@ -142,7 +160,7 @@ class Flights:
         resolutions = self._cache.resolve_many(
             self._rules.context,
             self._rules.study,
-            [Request(trial.number, trial.key, trial.proposal.candidate.json, trial.wanted) for trial in trials],
+            [_request(trial) for trial in trials],
             capacity,
         )
         jobs: list[Job] = []
@@ -163,7 +181,7 @@ class Flights:
         return others
 
     def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
-        for result in resolution.results:
+        for result in (*resolution.results, *([resolution.audit] if resolution.audit else [])):
             slot = (trial.key, result.replicate)
             if slot in self._awaiting:
                 self._deliver(slot, result, waited=True)

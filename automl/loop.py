@@ -1,23 +1,25 @@
 """THE loop: ask → hash → resolve → submit → record → tell, every verb in the plural. One trial walks the line once.
 
 The order in which things count does not depend on who finishes first. Trials are proposed in blocks; a block that
-starts at trial n is proposed when the strategy has been told exactly the trials before n + block − window, in order. So the
-same seed and window give the same trials. Asynchronous studies tell each result as it comes and record that order.
+starts at trial n is proposed when the strategy has been told exactly the trials before n + block − window, in order.
+So the same seed and window give the same trials. Asynchronous studies tell each result as it comes and record that
+order.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automl.cache.policy import Plan, Plans
 from automl.cache.store import EquivalenceCache
 from automl.evaluator import Part
 from automl.flights import Flights, Outcome, Trial
-from automl.hashing import Hasher
+from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.monitoring import Observer
 from automl.pool import Pool
@@ -25,8 +27,11 @@ from automl.space import Candidate, Space
 from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import Proposal, Strategy, Told
 
-ASK = 0
-"""The stream of a study's random numbers that proposals are drawn from."""
+ASK, VARY = 0, 1
+"""Streams of a study's random numbers: proposals, and the variation of duplicates."""
+
+ENQUEUED = "enqueued"
+"""The origin of candidates that the user gave to be tried first; they are never varied."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Rules:
         seed: of everything random in the study.
         window: how many trials may be under way.
         budget: when it ends.
-        replicates: how many replicates the m-th occurrence of a class sees, given m (counted from 1).
+        plans: what each trial wants of its class: replicates, forgetting, audits.
         part: of the data that evaluations report on.
         enqueued: candidates that are proposed first, with the origin shown for each.
         asynchronous: tell every result as it comes.
@@ -73,7 +78,7 @@ class Rules:
     seed: int
     window: int
     budget: Budget
-    replicates: Callable[[int], int]
+    plans: Plans
     part: Part = "validation"
     enqueued: Sequence[tuple[Candidate, str]] = ()
     asynchronous: bool = False
@@ -84,7 +89,7 @@ class Rules:
         return 1 if self.asynchronous else max(1, self.window // 4)
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
+class Interrupted(Exception):
     """The study was asked to stop; what had finished is recorded, and it can be resumed."""
 
 
@@ -123,7 +128,6 @@ class Search:
         self._told = 0  # trials that the strategy knows
         self._untold: deque[Told] = deque()
         self._gaps: deque[int] = deque()  # numbers that an asynchronous study lost when it was killed
-        self._seen: dict[bytes, int] = {}  # occurrences of each class
         self._drawn = 0  # evaluations drawn upon
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
@@ -197,13 +201,11 @@ class Search:
         given = [Proposal(candidate, origin) for candidate, origin in self.rules.enqueued[number : number + n]]
         if len(given) == n:
             return given
-        rng = np.random.Generator(np.random.Philox(key=[self.rules.seed, ASK], counter=[0, 0, 0, number]))
-        return given + self.strategy.ask(n - len(given), rng)
+        return given + self.strategy.ask(n - len(given), self._rng(ASK, number))
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
-        pairs = [(self.space.behaviour(p.candidate), self.space.training(p.candidate)) for p in proposals]
-        hashed = self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
+        proposals, hashed = self._vary_duplicates(list(proposals))
         seconds = (time.perf_counter() - began) / max(1, len(proposals))
         trials = []
         limit = self.rules.budget.evaluations
@@ -213,20 +215,46 @@ class Search:
             if item.fallback:
                 self.fallbacks[item.fallback] = self.fallbacks.get(item.fallback, 0) + 1
             number = self._gaps.popleft() if self._gaps else self._asked
-            trials.append(Trial(number, proposal, item.key, self._count(item.key), seconds, self._told))
+            trials.append(Trial(number, proposal, item.key, self._plan(item.key, number), seconds, self._told))
             self._asked += 1
         return trials
 
-    def _count(self, key: bytes) -> int:
-        """Counts one more occurrence of a class and returns how many replicates it sees."""
-        before = self._seen.get(key, 0)
-        self._seen[key] = before + 1
-        wanted = self.rules.replicates(before + 1)
-        drawn = wanted - (self.rules.replicates(before) if before else 0)
-        if drawn > 0:
-            self._drawn += drawn
+    def _keys(self, proposals: Sequence[Proposal]) -> list[Hashed]:
+        pairs = [(self.space.behaviour(p.candidate), self.space.training(p.candidate)) for p in proposals]
+        return self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
+
+    def _vary_duplicates(self, proposals: list[Proposal]) -> tuple[list[Proposal], list[Hashed]]:
+        """Hashes the proposals; where the policy says so, duplicates are mutated until their function is new."""
+        hashed = self._keys(proposals)
+        policy = self.rules.plans.policy
+        if policy.on_duplicate == "serve" or proposals[0].origin == ENQUEUED:
+            return proposals, hashed
+        rng = self._rng(VARY, self._asked)
+        for _ in range(policy.vary_at_most):
+            met: set[bytes] = set()
+            again = []
+            for place, item in enumerate(hashed):
+                if item.key in met or item.key in self.rules.plans:
+                    again.append(place)
+                met.add(item.key)
+            if not again:
+                break
+            children = self.space.mutate_many([proposals[place].candidate for place in again], rng)
+            for place, child in zip(again, children, strict=True):
+                proposals[place] = replace(proposals[place], candidate=child)
+            for place, item in zip(again, self._keys([proposals[place] for place in again]), strict=True):
+                hashed[place] = item
+        return proposals, hashed
+
+    def _plan(self, key: bytes, number: int) -> Plan:
+        plan = self.rules.plans.plan(key, number)
+        if plan.adds:
+            self._drawn += plan.adds
             self._last_new = self._asked
-        return wanted
+        return plan
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self.rules.seed, stream], counter=[0, 0, 0, number]))
 
     # --- record and tell ---------------------------------------------------------------------------------------------
 
@@ -267,7 +295,7 @@ class Search:
             outcome=outcome.name,
             fitness=fitness,
             metrics=dict(outcome.metrics),
-            replicates=len(trial.results),
+            replicates=len(trial.seen),
             origin=trial.proposal.origin,
             parents=trial.proposal.parents,
             error=outcome.error,
@@ -301,7 +329,7 @@ class Search:
             self._done += 1
             self._asked = max(self._asked, record.number + 1)
             numbers.add(record.number)
-            self._count(record.key)
+            self._plan(record.key, record.number)
             self._elapsed_before = max(self._elapsed_before, record.told_at)
             if len(self._untold) > hold_back + 1000:
                 self._tell_up_to(self._done - hold_back)

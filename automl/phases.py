@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from automl import baseline
+from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.config import RunConfig, StudyConfig, differences, environment
 from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Evaluator, Part
 from automl.hashing import Hasher
+from automl.loop import ENQUEUED, Budget, Rules, Search
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts
 from automl.pool import Pool
-from automl.loop import Budget, Rules, Search
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -45,7 +46,7 @@ class Phases:
         own = pool.observer()
         self.observers: list[Observer] = [*run.observers, *([own] if own else [])]
 
-    # --- the study in the database -------------------------------------------------------------------------------------
+    # --- the study in the database -----------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
         """Returns what is stored of the study."""
@@ -116,7 +117,7 @@ class Phases:
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config, maximize = self.config, self.parts.direction == "maximize"
-        enqueued = [(self.parts.space.decode(value), "enqueued") for value in config.enqueue]
+        enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
             record, cache, observers, "search", self.parts.strategy, config.seed, config.budget(), enqueued
         )
@@ -124,7 +125,16 @@ class Phases:
         if config.baseline:
             seed = baseline.derived_seed(config.seed, "random search")
             random = self._child(record, "baseline", {"seed": seed, "evaluations": drawn})
-            self._loop(random, cache, self.observers, "baseline", Random(), seed, Budget(evaluations=drawn))
+            self._loop(
+                random,
+                cache,
+                self.observers,
+                "baseline",
+                Random(),
+                seed,
+                Budget(evaluations=drawn),
+                plans=Occurrences(Policy(self.config.replicates), seed),
+            )
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         chosen = baseline.finalists(
@@ -139,9 +149,10 @@ class Phases:
         if chosen:
             seeds = 1 if self.evaluator.test_is_population_mean else config.test_seeds
             test = self._child(record, "test", {"seeds": seeds, "part": "test"})
-            self._loop(
-                test, cache, self.observers, "test", Random(), 0, Budget(trials=len(chosen)), chosen, "test", seeds
-            )
+            budget = Budget(trials=len(chosen))
+            # Of the random sample, more architectures say more than more seeds.
+            plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
+            self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
 
     def _loop(
@@ -155,10 +166,9 @@ class Phases:
         budget: Budget,
         enqueued: Sequence[tuple[Candidate, str]] = (),
         part: Part = "validation",
-        seeds: int | None = None,
+        plans: Plans | None = None,
     ) -> int:
         """Runs one loop to its end and returns how many evaluations it drew upon."""
-        most = self.config.replicates
         rules = Rules(
             study=record_of.id,
             name=record_of.name,
@@ -168,7 +178,7 @@ class Phases:
             seed=seed,
             window=self.config.window,
             budget=budget,
-            replicates=constant(seeds) if seeds else growing(most),
+            plans=plans or Occurrences(self.config.policy(), seed),
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
@@ -179,7 +189,9 @@ class Phases:
             self.store.finish(record_of.id)
         return self.current.drawn
 
-    def _child(self, parent: StudyRecord, kind: str, settings: Mapping[str, Any]) -> StudyRecord:
+    def _child(
+        self, parent: StudyRecord, kind: Literal["baseline", "test"], settings: Mapping[str, Any]
+    ) -> StudyRecord:
         for child in self.store.children(parent.id):
             if child.kind == kind:
                 return child
@@ -195,16 +207,6 @@ def context_of(hasher: Hasher, evaluator: Evaluator, part: Part) -> dict[str, An
         "fidelity": {},
         "part": part,
     }
-
-
-def growing(most: int) -> Callable[[int], int]:
-    """The m-th occurrence of a class sees min(m, most) replicates."""
-    return lambda occurrence: min(occurrence, most)
-
-
-def constant(replicates: int) -> Callable[[int], int]:
-    """Every occurrence sees all replicates."""
-    return lambda _: replicates
 
 
 def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:

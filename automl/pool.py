@@ -1,4 +1,4 @@
-"""The contract of pools: where evaluations run. A pool knows neither strategy nor cache; its clock is real or simulated."""
+"""The contract of pools: where evaluations run. A pool knows neither strategy nor cache; its clock may be simulated."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ class Space(ABC):
     """What can be proposed. A subclass's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
 
     A declarative space adds `build` (candidate to torch module) and, where something changes training and not the
-    function, `training`. A space of another shape (cells, programs) overrides `sample`, `mutate`, `crossover`, `decode` and
-    `behaviour` instead. All randomness comes from the generator that is passed in.
+    function, `training`. A space of another shape (cells, programs) overrides `sample`, `mutate`, `crossover`,
+    `decode` and `behaviour` instead. All randomness comes from the generator that is passed in.
 
     Class attributes:
         defaults: what a search of this space uses where the user names nothing else.
@@ -177,7 +177,7 @@ class Space(ABC):
     # --- what a candidate is -----------------------------------------------------------------------------------------
 
     def build(self, c: Candidate) -> Any:
-        """Returns the `torch.nn.Module` of a candidate, freshly initialised. Declarative spaces of networks override it."""
+        """Returns the candidate's `torch.nn.Module`, freshly initialised; declarative spaces of networks override it."""
         raise InvalidSpace(f"space {self.kind} has no `build`: define build(self, c), or give a function as evaluator")
 
     def behaviour(self, candidate: Candidate) -> Behaviour:
@@ -187,9 +187,10 @@ class Space(ABC):
         return Module(build=lambda: self.build(candidate))
 
     def training(self, c: Candidate) -> Mapping[str, Any]:
-        """Returns what changes training and not the function, as JSON data: learning rate, initialisation, augmentation.
+        """Returns what changes training and not the function (learning rate, initialisation), as JSON data.
 
-        The key covers it verbatim, and evaluators get it; what is in neither behaviour nor training reaches no evaluator.
+        The key covers it verbatim, and evaluators get it; what is in neither behaviour nor training reaches no
+        evaluator.
         """
         return {}
 

@@ -126,7 +126,7 @@ class Study:
         return self.store.trials(self.record_id)
 
     def trials_dataframe(self) -> pandas.DataFrame:
-        """Returns one row per trial: number, outcome, fitness, candidate (JSON), key (hex), seconds, and each metric."""
+        """Returns one row per trial: number, outcome, fitness, candidate (JSON), key (hex), seconds, metrics."""
         import pandas
 
         rows = [

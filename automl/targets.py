@@ -1,4 +1,4 @@
-"""Targets: how a space is named (a registered name, `file.py`, `file.py:attribute`, `module:attribute`) and loaded anywhere."""
+"""Targets: how a space is named (registered name, `file.py`, `file.py:attribute`, `module:attribute`) and loaded."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _attribute_of(module: ModuleType, name: str, target: str) -> Any:
 
 
 def _spaces_in(module: ModuleType) -> dict[str, Any]:
-    """Returns what a file offers: its instances of spaces, or else the space classes that no other of them uses as a part."""
+    """Returns what a file offers: its instances of spaces, or else its space classes that can be built or run."""
     instances = {name: item for name, item in vars(module).items() if isinstance(item, Space)}
     if instances:
         return instances

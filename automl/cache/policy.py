@@ -10,9 +10,9 @@ time or from what happens to be stored: so a study proposes the same trials from
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import xxhash
 
@@ -73,6 +73,42 @@ class Plan:
     audit: bool
 
 
+class Plans(Protocol):
+    """What a loop asks before each trial; asked again for the same trials in the same order, it answers the same."""
+
+    policy: Policy
+
+    def plan(self, key: bytes, trial: int) -> Plan:
+        """Counts one more occurrence of the class and returns what this trial wants of it."""
+        ...
+
+    def __contains__(self, key: bytes) -> bool:
+        """True where the study has met the class."""
+        ...
+
+
+class FreshSeeds:
+    """The plans of a test study: every trial sees as many replicates as its place in the study says.
+
+    Args:
+        replicates: one number for each trial, all of a class counting from replicate 0.
+    """
+
+    def __init__(self, replicates: Sequence[int]):
+        self.policy = Policy()
+        self._replicates = replicates
+        self._met: dict[bytes, int] = {}
+
+    def plan(self, key: bytes, trial: int) -> Plan:
+        """Returns the replicates 0 … n - 1 for the trial's n."""
+        before, now = self._met.get(key, 0), self._replicates[trial]
+        self._met[key] = max(before, now)
+        return Plan(0, now, max(0, now - before), audit=False)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._met
+
+
 class Occurrences:
     """How often one study has met each class: what its plans follow from. Rebuilt by planning its trials again.
 
@@ -102,6 +138,9 @@ class Occurrences:
         now = min(met + 1, policy.replicates) + forgotten
         audit = now == before and draw(self.seed, trial, AUDIT) < policy.audit_probability
         return Plan(0, now, now - before, audit)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._met
 
     def __len__(self) -> int:
         return len(self._met)

@@ -18,7 +18,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 @click.group(context_settings=HELP)
 @click.version_option(package_name="automl-functional-hashing", prog_name="automl")
 def automl() -> None:
-    """Search for neural architectures and algorithms; candidates that compute the same function are evaluated once.
+    r"""Search for neural architectures and algorithms; candidates that compute the same function are evaluated once.
 
     \b
     automl search digits-cells            a real search, with evidence, in minutes

@@ -33,7 +33,9 @@ def current(storage: str, as_json: bool) -> None:
     if as_json:
         print_json({"current": found, "head": needed})
     else:
-        click.echo(f"{found} (this version needs {needed})" if found != needed else f"{found}, the schema of this version")
+        click.echo(
+            f"{found} (this version needs {needed})" if found != needed else f"{found}, the schema of this version"
+        )
 
 
 @click.group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from automl.progress import progress
 from automl.study import Study
 
 
-def _apply(options: list[Any]) -> Any:
-    def decorate(function: Any) -> Any:
+def _apply(options: list[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             function = option(function)
         return function
@@ -61,6 +62,27 @@ _WHAT = [
     click.option("--window", type=int, metavar="W", help="Trials under way; default four per worker."),
     click.option(
         "--replicates", type=int, default=1, show_default=True, metavar="K", help="Evaluations of a class, at most."
+    ),
+    click.option(
+        "--forget-probability",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="Of hiding what is stored from a look-up and adding an evaluation.",
+    ),
+    click.option(
+        "--audit-probability",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="Of evaluating a hit all the same, to measure the hash.",
+    ),
+    click.option(
+        "--on-duplicate",
+        type=click.Choice(["serve", "vary"]),
+        default="serve",
+        show_default=True,
+        help="Serve the stored fitness, or vary a duplicate until its function is new.",
     ),
     click.option("--namespace", default="default", show_default=True, help="A part of the cache of its own."),
     click.option(

@@ -16,7 +16,9 @@ from automl.check import check_space
 from automl.cli.common import json_option, print_json, print_table, read_candidates, read_settings, set_option
 from automl.errors import AutoMLError, InvalidInput
 from automl.hashing import Hasher
-from automl.parts import Parts, assemble
+from automl.hashing.explain import explain as explain_candidates
+from automl.jsontext import parse
+from automl.parts import Parts, assemble, defaults_of
 from automl.settings import known
 from automl.space import Candidate
 
@@ -102,8 +104,6 @@ def explain(
     """Say whether two candidates compute the same function, and if not, the first value that differs."""
     parts = _parts(target, evaluator, task, settings)
     one, other = (_read_one(parts, path) for path in (a, b))
-    from automl.hashing.explain import explain as explain_candidates
-
     explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
     click.echo(explanation.text())
     if html is not None:
@@ -177,12 +177,10 @@ def _parts(target: str, evaluator: str | None, task: str | None, settings: Any) 
 
 def _fallback_evaluator(target: str) -> Any:
     """A space without an evaluator of its own can still be checked and hashed."""
-    from automl.parts import defaults_of
-
     return None if defaults_of(target).evaluator else _no_data
 
 
-def _no_data(candidate: Candidate) -> float:
+def _no_data(_: Candidate) -> float:
     return 0.0
 
 
@@ -198,8 +196,6 @@ def _read_one(parts: Parts, path: Path) -> Candidate:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}; give a file with a candidate's JSON") from error
-    from automl.jsontext import parse
-
     try:
         return parts.space.decode(parse(text))
     except AutoMLError as error:
