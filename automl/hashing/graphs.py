@@ -138,44 +138,32 @@ class GraphHasher:
         if graph.unordered_outputs:
             values.sort(key=self._table.digests.__getitem__)
         arrays = [(f"output {place}", self._table.arrays[value]) for place, value in enumerate(values)]
-        return Observed(arrays, self._form(graph, best))
+        return Observed(arrays, self._form(best))
 
-    def _form(self, graph: Graph, run: Run) -> list[str]:
-        """Returns the nodes that the outputs depend on by function, by the value that each has: equal values, one line."""
-        needed, lines = set(run.plan.outputs), []
-        named = {value: f"input {place}" for place, value in enumerate(run.inputs)}
+    def _form(self, run: Run) -> list[str]:
+        """Returns one line for each value that the outputs need, whatever number of nodes compute it."""
+        table, values, steps = self._table, run.values, run.plan.steps
         first: dict[int, int] = {}
-        for position, value in enumerate(run.values):
+        for position, value in enumerate(values):
             first.setdefault(value, position)
-        for position in range(len(run.values) - 1, -1, -1):
-            if position in needed and not self._table.zero[run.values[position]] and run.values[position] not in named:
-                if run.plan.steps[position][0] == SUM:
-                    needed |= {
-                        first[term]
-                        for term in self._table.add_key([run.values[s] for s in run.plan.steps[position][2]])
-                    }
-                else:
-                    needed |= {first[run.values[source]] for source in run.plan.steps[position][2]}
-        for position in sorted(needed):
-            value = run.values[position]
-            if first[value] != position or value in named:
-                continue
-            if self._table.zero[value]:
-                named[value] = "0"
-                continue
-            kind, operation, sources, _ = run.plan.steps[position]
-            terms = (
-                self._table.add_key([run.values[s] for s in sources])
-                if kind == SUM
-                else [run.values[s] for s in sources]
-            )
-            if kind == SUM and terms == (value,):
-                continue
+        named = {value: f"input {place}" for place, value in enumerate(run.inputs)}
+        named |= {value: "0" for value in values if table.zero[value]}
+        terms: dict[int, list[int]] = {}
+        needed = {values[output] for output in run.plan.outputs}
+        for value, position in sorted(first.items(), key=lambda item: -item[1]):
+            if value in needed and value not in named:
+                kind, _, sources, _ = steps[position]
+                taken = [values[source] for source in sources]
+                terms[value] = list(table.add_key(taken)) if kind == SUM else taken
+                needed.update(terms[value])
+        lines = []
+        for value in sorted(terms, key=first.__getitem__):
+            kind, operation, _, _ = steps[first[value]]
             named[value] = f"v{len(lines) + 1}"
-            what = "add" if kind == SUM else self._table.name(operation)
-            lines.append(f"{named[value]} = {what}({', '.join(named[term] for term in terms)})")
-        lines.append("output " + ", ".join(named[run.values[step]] for step in run.plan.outputs))
-        return lines
+            what = "add" if kind == SUM else table.name(operation)
+            # a term of a flattened sum may have been made in another graph only
+            lines.append(f"{named[value]} = {what}({', '.join(named.get(term, '…') for term in terms[value])})")
+        return [*lines, "output " + ", ".join(named[values[output]] for output in run.plan.outputs)]
 
     def _probe_values(self, probe: Probe) -> list[int]:
         found = self._inputs.get(probe)

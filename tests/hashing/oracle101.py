@@ -126,27 +126,43 @@ def partition(cells):
     oracle = Oracle()
     buckets = defaultdict(list)
     for number, (matrix, ops) in enumerate(cells):
-        ones, threes = oracle.slots(matrix, ops)
+        slots = oracle.slots(matrix, ops)
         shared = oracle.output(matrix, ops, defaultdict(int))
-        buckets[len(ones), len(threes), tuple(round(item, 5) for item in shared)].append((number, ones, threes))
+        # what comes out when one weight alone is another: whatever the matching, it pairs weights of equal effect
+        effects = [
+            {
+                slot: tuple(round(item, 5) for item in oracle.output(matrix, ops, defaultdict(int, {slot: 1})))
+                for slot in kind
+            }
+            for kind in slots
+        ]
+        mark = (tuple(round(item, 5) for item in shared), *(tuple(sorted(kind.values())) for kind in effects))
+        buckets[mark].append((number, effects))
     classes = [-1] * len(cells)
     count = 0
     for bucket in buckets.values():
         leaders = []
-        for number, ones, threes in bucket:
+        for number, effects in bucket:
             matrix, ops = cells[number]
             for leader, output in leaders:
-                if any(close(oracle.output(matrix, ops, weights), output) for weights in _matchings(ones, threes)):
+                if any(close(oracle.output(matrix, ops, weights), output) for weights in _matchings(effects)):
                     classes[number] = leader
                     break
             else:
                 classes[number] = count
-                leaders.append((count, oracle.output(matrix, ops, next(_matchings(ones, threes)))))
+                leaders.append((count, oracle.output(matrix, ops, next(_matchings(effects)))))
                 count += 1
     return classes
 
 
-def _matchings(ones, threes):
-    for first in itertools.permutations(range(len(ones))):
-        for second in itertools.permutations(range(len(threes))):
-            yield {**dict(zip(ones, first)), **dict(zip(threes, second))}
+def _matchings(effects):
+    """Yields every numbering of the weights that goes up with their effect; those of equal effect in every order."""
+    choices = []
+    for kind in effects:
+        ranked = sorted(kind, key=kind.get)
+        ties = [list(tie) for _, tie in itertools.groupby(ranked, key=kind.get)]
+        choices.append(
+            [list(itertools.chain(*order)) for order in itertools.product(*map(itertools.permutations, ties))]
+        )
+    for orders in itertools.product(*choices):
+        yield {slot: number for order in orders for number, slot in enumerate(order)}
