@@ -19,6 +19,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+__all__ = ["any_url", "own_cluster", "postgres_cluster", "postgres_url"]
+
 _USER = "automl_postgres"
 
 
@@ -127,3 +129,12 @@ def own_cluster() -> Iterator[Cluster]:
     cluster = start_cluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'any.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url

@@ -164,7 +164,7 @@ class Database:
             set_={"last": statement.excluded.last, "seen": statement.excluded.seen},
             where=writer.c.last < statement.excluded.last,
         )
-        return connection.execute(statement).rowcount == 1
+        return connection.execute(statement.returning(writer.c.last)).scalar() is not None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

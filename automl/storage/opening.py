@@ -45,8 +45,6 @@ def refuse_unusable(url: URL, url_shown: str, *, create: bool) -> str | None:
                 f"copy it for safety, then run `automl db upgrade --storage {url_shown}`"
             )
         raise StorageRefused(newer(url_shown, found))
-    if create and url.get_backend_name() == "sqlite":
-        _refuse_unwritable(sqlite_path(url), url_shown)
     return found
 
 
@@ -117,6 +115,7 @@ def _file_to_inspect(path: Path, url_shown: str, *, missing_ok: bool) -> bool:
             raise StorageRefused(f"there is no database at {url_shown}; check the storage URL, or run a search first")
         _refuse_unwritable(path, url_shown)
         return False
+    _refuse_unwritable(path, url_shown)
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -158,7 +157,7 @@ def _refuse_unwritable(path: Path, url_shown: str) -> None:
         raise StorageRefused(
             f"the storage {url_shown} cannot be written: there is no folder {path.parent}; create it first"
         )
-    # SQLite needs the folder too: its log lies beside the file.
+    # SQLite needs the folder too, even for reading: its log lies beside the file.
     for place in (path, path.parent) if path.exists() else (path.parent,):
         if not os.access(place, os.W_OK):
             raise StorageRefused(
