@@ -106,6 +106,8 @@ class Deterministic(TorchFunctionMode):
             self.scalars += [mix(repr(item)) for item in (*args, *kwargs.values()) if isinstance(item, int | float)]
         if name in _NOISE or (name in _DROPS and self._training):
             self._seed(name, args, kwargs)
+            if not name.endswith("_"):  # random numbers are laid out as the tensor is in memory
+                args = tuple(item.contiguous() if isinstance(item, torch.Tensor) else item for item in args)
             result = func(*args, **kwargs)
             if name in _NOISE and isinstance(result, torch.Tensor):
                 self._noise[id(result)] = result
@@ -116,7 +118,9 @@ class Deterministic(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _seed(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        parts = [signature(item) for item in (*args, *kwargs.values()) if isinstance(item, torch.Tensor)]
-        what = mix(name, *parts)
+        given = (*args, *kwargs.values())
+        tensors = [signature(item) for item in given if isinstance(item, torch.Tensor)]
+        numbers = sorted(float(item) for item in given if isinstance(item, int | float) and not isinstance(item, bool))
+        what = mix(name, repr(numbers), *tensors)
         self._calls[what] += 1
         torch.manual_seed(int.from_bytes(mix(what, str(self._calls[what]))[:8], "little") >> 1)
