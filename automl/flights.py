@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from automl.cache.policy import Plan
 from automl.cache.records import Claim, Request, Resolution, Result
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 """How often claims of other processes are looked at."""
 
+OutcomeName = Literal["miss", "hit", "partial", "joined", "failed"]
+
 Slot = tuple[bytes, int]
 """A key and the number of a replicate: what one evaluation fills."""
 
@@ -28,7 +30,7 @@ Slot = tuple[bytes, int]
 class Outcome:
     """What came of one trial, as it is recorded."""
 
-    name: str
+    name: OutcomeName
     metrics: Mapping[str, float]
     error: str
     paid_seconds: float
@@ -75,7 +77,7 @@ class Trial:
         paid = [result for result in results if result.study == study and result.trial == self.number]
         error = next((result.error for result in results if result.metrics is None), "")
         if any(result.metrics is None for result in results):
-            name = "failed"
+            name: OutcomeName = "failed"
         elif paid:
             name = "miss" if len(paid) == len(results) else "partial"
         elif self.waited or any(

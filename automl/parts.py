@@ -62,8 +62,8 @@ def find_space(target: str | Space, settings: Mapping[str, Any] | None = None) -
     """Returns the space that a target or an object names."""
     if isinstance(target, Space):
         return target, targets.reference_to(target)
-    if isinstance(target, type) and issubclass(target, Space):
-        raise InvalidSpace(f"{target.__name__} is a class; give an instance: {target.__name__}()")
+    if not isinstance(target, str):
+        raise InvalidSpace(f"{target!r} is no space; give an instance of a subclass of automl.Space, or a target")
     return targets.resolve(target, settings)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+import numpy as np
 
 from automl import baseline
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
@@ -12,6 +15,7 @@ from automl.config import RunConfig, StudyConfig, differences, environment
 from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Evaluator, Part
 from automl.hashing import Hasher
+from automl.hashing.unseen import unseen_fields
 from automl.loop import ENQUEUED, Budget, Rules, Search
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts
@@ -117,6 +121,7 @@ class Phases:
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config, maximize = self.config, self.parts.direction == "maximize"
+        self._warn_of_unseen_fields(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
             record, cache, observers, "search", self.parts.strategy, config.seed, config.budget(), enqueued
@@ -154,6 +159,22 @@ class Phases:
             plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+
+    def _warn_of_unseen_fields(self, record: StudyRecord) -> None:
+        """Says which fields no key sees, when a study begins: all values of such a field share one result."""
+        if record.trials or not self.parts.space.record.fields:
+            return
+        rng = np.random.default_rng(self.config.seed)
+        unseen = unseen_fields(self.parts.space, self.hasher, rng)
+        if unseen:
+            text = (
+                f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that differ "
+                "only there share one result; "
+                "use them in build(), or return them from training()"
+            )
+            warnings.warn(text, stacklevel=2)
+            for observer in self.observers:
+                observer.note(f"Warning: {text}")
 
     def _loop(
         self,
@@ -196,7 +217,8 @@ class Phases:
             if child.kind == kind:
                 return child
         word = {"baseline": "random", "test": "test"}[kind]
-        return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **settings}, parent.id)
+        uniform = {"strategy": {"name": Random.name, "settings": {}}}
+        return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **uniform, **settings}, parent.id)
 
 
 def context_of(hasher: Hasher, evaluator: Evaluator, part: Part) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Candidate:
     def json(self) -> str:
         if self._json is None:
             object.__setattr__(self, "_json", canonical(self.value))
-        return self._json  # type: ignore[return-value]
+        text: str = self._json
+        return text
 
     def __getattr__(self, name: str) -> Any:
         value = object.__getattribute__(self, "value")
@@ -134,7 +135,8 @@ class Space(ABC):
                     f"{self.kind}: a field cannot be called {taken[0]!r}; candidates use that name themselves"
                 )
             cached = self.__dict__["_record"] = Record(found)
-        return cached  # type: ignore[no-any-return]
+        record: Record = cached
+        return record
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         """Draws one candidate uniformly."""
@@ -177,7 +179,7 @@ class Space(ABC):
     # --- what a candidate is -----------------------------------------------------------------------------------------
 
     def build(self, c: Candidate) -> Any:
-        """Returns the candidate's `torch.nn.Module`, freshly initialised; declarative spaces of networks override it."""
+        """Returns the candidate's `torch.nn.Module`, freshly initialised; spaces of networks override it."""
         raise InvalidSpace(f"space {self.kind} has no `build`: define build(self, c), or give a function as evaluator")
 
     def behaviour(self, candidate: Candidate) -> Behaviour:

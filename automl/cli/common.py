@@ -80,6 +80,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
     for row in rows:
         table.add_row(*(str(item) for item in row))
     if table.row_count:
-        Console(highlight=False, soft_wrap=True).print(table)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 200  # a file or a pipe has no edge to wrap at
+        console.print(table)
     else:
         click.echo(empty)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import click
 
-from automl.cli.common import json_option, print_json, storage_option
+from automl.cache.audits import audit_report
+from automl.cache.maintenance import CacheStats, prune, stats
+from automl.cache.transfer import export_cache, import_cache
+from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.storage import migrate
+from automl.storage.engine import Database
+from automl.storage.studies import StudyStore
+from automl.study import find
 
 
 @click.group()
@@ -40,4 +49,126 @@ def current(storage: str, as_json: bool) -> None:
 
 @click.group()
 def cache() -> None:
-    """The equivalence cache."""
+    """The equivalence cache: what is in it, how far it can be trusted, and how it is shared."""
+
+
+@cache.command("stats", epilog="Example: automl cache stats --storage sqlite:///automl.db")
+@storage_option
+@json_option
+def stats_command(storage: str, as_json: bool) -> None:
+    """Show classes, replicates, hits, seconds saved and size, by context and by study."""
+    database = Database(storage, create=False)
+    found = stats(database)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _show(found)
+    database.close()
+
+
+def _show(found: CacheStats) -> None:
+    contexts = [
+        (
+            item.id,
+            item.namespace,
+            item.evaluator,
+            item.description.get("part", ""),
+            f"{item.classes:,}",
+            f"{item.replicates:,}",
+            item.failed,
+            item.claimed + item.lost,
+            f"{item.seconds:,.1f}",
+        )
+        for item in found.contexts
+    ]
+    columns = ["context", "namespace", "evaluator", "part", "classes", "replicates", "failed", "open", "seconds"]
+    print_table(columns, contexts, "the cache is empty")
+    studies = [
+        (
+            item.name,
+            item.space,
+            f"{sum(item.outcomes.values()):,}",
+            f"{item.hits:,}",
+            f"{item.paid_seconds:,.1f}",
+            f"{item.saved_seconds:,.1f}",
+        )
+        for item in found.studies
+    ]
+    if studies:
+        click.echo()
+        print_table(["study", "space", "trials", "hits", "seconds paid", "seconds saved"], studies, "")
+    click.echo(f"\n{found.size_bytes / 1e6:,.1f} MB in the database")
+
+
+@cache.command(epilog="Example: automl cache audit --study digits-cells-1")
+@click.option("--metric", metavar="NAME", help="Which figure to compare; default: the study's objective.")
+@click.option("--study", metavar="NAME", help="Only the audits of this study.")
+@storage_option
+@json_option
+def audit(metric: str | None, study: str | None, storage: str, as_json: bool) -> None:
+    """Show the measured false-merge rate: hits that were evaluated all the same, against the noise of replicates."""
+    database = Database(storage, create=False)
+    record = find(StudyStore(database), study) if study else None
+    if metric is None:
+        if record is None:
+            raise click.UsageError("give --metric NAME, or --study NAME for that study's objective")
+        metric = str(record.settings["objective"])
+    found = audit_report(database, metric, study=record.id if record else None)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        click.echo(found.sentence())
+    database.close()
+
+
+@cache.command(epilog="Example: automl cache export cache.jsonl.gz")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated.")
+@click.option("--namespace", metavar="NAME", help="Only this namespace.")
+@storage_option
+def export(path: Path, contexts: tuple[int, ...], namespace: str | None, storage: str) -> None:
+    """Write the finished evaluations to one portable file."""
+    database = Database(storage, create=False)
+    click.echo(export_cache(database, path, contexts=contexts, namespace=namespace).sentence())
+    database.close()
+
+
+@cache.command("import", epilog="Example: automl cache import cache.jsonl.gz --storage sqlite:///automl.db")
+@click.argument("path", type=click.Path(path_type=Path))
+@storage_option
+def import_command(path: Path, storage: str) -> None:
+    """Merge the evaluations of a file into the database; every row is checked before the first is written."""
+    database = Database(storage)
+    click.echo(import_cache(database, path).sentence())
+    database.close()
+
+
+@cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")
+@click.option("--older-than-days", type=float, metavar="D", help="Only evaluations that ended longer ago.")
+@click.option(
+    "--context", "contexts", type=int, multiple=True, metavar="N", help="Only of this context; may be repeated."
+)
+@click.option("--failed", is_flag=True, help="Only those whose candidate failed.")
+@click.option("--lost", is_flag=True, help="Only those that nobody finished.")
+@click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@storage_option
+@json_option
+def prune_command(
+    older_than_days: float | None,
+    contexts: tuple[int, ...],
+    failed: bool,
+    lost: bool,
+    dry_run: bool,
+    storage: str,
+    as_json: bool,
+) -> None:
+    """Remove evaluations for which all given conditions hold; trials of studies always stay."""
+    database = Database(storage, create=False)
+    found = prune(
+        database, older_than_days=older_than_days, contexts=contexts, failed=failed, lost=lost, dry_run=dry_run
+    )
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        click.echo(found.sentence())
+    database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,7 @@ def _observers(as_json: bool) -> list[Observer]:
 
 
 def _stoppable(work: Any, storage: str) -> Study:
+    warnings.simplefilter("ignore", UserWarning)  # the display shows them
     try:
         found: Study = work()
     except api.Stopped as stopped:

@@ -66,7 +66,7 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
 
 @click.command(
     "hash",
-    epilog="""Example: echo '"|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|"' | automl hash nasbench201""",
+    epilog="Example: automl hash nasbench201 --input candidates.jsonl",
 )
 @click.argument("target")
 @click.option(
