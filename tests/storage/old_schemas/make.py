@@ -1,0 +1,38 @@
+"""Writes a database of the present schema: run once for each released schema, and keep the file for ever.
+
+python tests/storage/old_schemas/make.py tests/storage/old_schemas/0001.sqlite
+"""
+
+import sys
+from pathlib import Path
+
+from automl.cache.store import EquivalenceCache, Request
+from automl.storage.engine import Database
+from automl.storage.sessions import Session
+from automl.storage.studies import StudyStore, TrialRecord
+
+
+def fill(path: Path) -> None:
+    """Fills a new database with something of everything."""
+    with Database(f"sqlite:///{path}") as database, Session(database) as session:
+        cache, store = EquivalenceCache(database, session=session), StudyStore(database)
+        study = store.create("kept", "search", {"trials": 4, "space": "digits-cells"})
+        store.create("kept-random", "baseline", {"trials": 4}, parent=study.id)
+        store.coordinate(study.id, session.id)
+        context = cache.context({"evaluator": {"name": "table", "version": "1"}, "hasher": {"version": "1"}})
+        requests = [Request(number, bytes([number % 3]) * 16, f'"candidate {number}"') for number in range(4)]
+        claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]
+        cache.complete_many(context, [(claims[0], {"accuracy": 0.5}, 2.0)])
+        cache.fail_many(context, [(claims[1], "ValueError: no such layer", 0.25)])
+        cache.release_many(context, [(claims[2], "the worker died")])
+        trials = [
+            TrialRecord(0, '"candidate 0"', b"\0" * 16, context, "miss", 0.5, {"accuracy": 0.5}, 1, position=0),
+            TrialRecord(1, '"candidate 1"', b"\1" * 16, context, "failed", error="ValueError", position=1),
+            TrialRecord(3, '"candidate 3"', b"\0" * 16, context, "hit", 0.5, {"accuracy": 0.5}, 1, position=2),
+        ]
+        store.append_trials(study.id, trials)
+        store.release(study.id, session.id)
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]))

@@ -1,0 +1,168 @@
+"""Migrations: every released schema is brought up to date with its data intact, from wherever they are installed."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from automl.cache.store import EquivalenceCache
+from automl.errors import StorageRefused
+from automl.storage import migrate, schema
+from automl.storage.engine import Database
+from automl.storage.sessions import Session
+from automl.storage.studies import StudyStore
+
+OLD = sorted((Path(__file__).parent / "old_schemas").glob("*.sqlite"))
+PROJECT = Path(__file__).resolve().parents[2]
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("study", sa.Column("note", sa.Text, nullable=False, server_default="none"))
+"""
+
+
+def test_the_revision_that_opening_compares_with_is_the_head() -> None:
+    assert migrate.head() == schema.REVISION
+    assert {path.stem for path in OLD} == set(migrate.known())
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_uses(any_url: str) -> None:
+    with Database(any_url) as database, database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+        for table in schema.metadata.tables.values():
+            keys = inspect(connection).get_pk_constraint(table.name)["constrained_columns"]
+            assert keys == [column.name for column in table.primary_key.columns]
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
+def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path: Path, old: Path) -> None:
+    url = f"sqlite:///{shutil.copy(old, tmp_path / 'old.db')}"
+    assert migrate.current(url) == old.stem
+    assert migrate.upgrade(url) == (old.stem, migrate.head())
+    assert migrate.current(url) == migrate.head()
+    with Database(url) as database, Session(database) as session:
+        store = StudyStore(database)
+        study, baseline = store.all()
+        assert (study.name, study.kind, study.settings) == ("kept", "search", {"trials": 4, "space": "digits-cells"})
+        assert [child.name for child in store.children(study.id)] == [baseline.name] == ["kept-random"]
+        trials = list(store.trials(study.id))
+        assert [(trial.number, trial.candidate, trial.outcome, trial.fitness) for trial in trials] == [
+            (0, '"candidate 0"', "miss", 0.5),
+            (1, '"candidate 1"', "failed", None),
+            (3, '"candidate 3"', "hit", 0.5),
+        ]
+        cache = EquivalenceCache(database, session=session)
+        context = cache.context({"evaluator": {"name": "table", "version": "1"}, "hasher": {"version": "1"}})
+        assert context == trials[0].context
+        found = cache.replicates(context, [bytes([number]) * 16 for number in range(3)])
+        assert found[b"\0" * 16][0].metrics == {"accuracy": 0.5}
+        assert found[b"\1" * 16][0].error == "ValueError: no such layer"
+        assert b"\2" * 16 not in found
+        store.coordinate(study.id, session.id)
+
+
+@pytest.fixture
+def newer_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of automl with one migration more than the present one."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "v9999_next.py").write_text(NEXT.format(head=migrate.head()))
+    monkeypatch.setattr(migrate, "folder", lambda: folder)
+    monkeypatch.setattr("automl.storage.opening.REVISION", "9999")
+
+
+def test_an_old_schema_is_refused_with_the_command_and_upgraded_by_it(
+    any_url: str, request: pytest.FixtureRequest
+) -> None:
+    with Database(any_url) as database:
+        StudyStore(database).create("kept", "search", {})
+    before = migrate.head()
+    request.getfixturevalue("newer_version")
+    with pytest.raises(StorageRefused, match=f"has the schema {before}.*automl db upgrade --storage"):
+        Database(any_url)
+    assert migrate.upgrade(any_url) == (before, "9999")
+    assert migrate.upgrade(any_url) == ("9999", "9999")
+    with Database(any_url) as database, database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT name, note FROM study").all()
+        assert [tuple(row) for row in rows] == [("kept", "none")]
+
+
+def test_a_newer_schema_is_refused_by_an_older_version(tmp_path: Path) -> None:
+    path = tmp_path / "newer.db"
+    Database(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    raw.close()
+    for opening in (Database, migrate.upgrade):
+        with pytest.raises(StorageRefused, match="written by a newer one: update automl"):
+            opening(f"sqlite:///{path}")
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(any_url: str, request: pytest.FixtureRequest) -> None:
+    with Database(any_url) as database:
+        StudyStore(database).create("kept", "search", {})
+    before = migrate.head()
+    request.getfixturevalue("newer_version")
+    file = migrate.folder() / "versions" / "v9999_next.py"
+    file.write_text(file.read_text() + "    raise RuntimeError('half-way')\n")
+    with pytest.raises(RuntimeError, match="half-way"):
+        migrate.upgrade(any_url)
+    assert migrate.current(any_url) == before
+
+
+def test_upgrade_creates_a_new_database_and_current_refuses_a_missing_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    with pytest.raises(StorageRefused, match="there is no database"):
+        migrate.current(url)
+    assert migrate.upgrade(url) == (None, migrate.head())
+    Database(url, create=False).close()
+
+
+def test_the_migrations_are_in_the_wheel_and_found_there(tmp_path: Path) -> None:
+    """The wheel is built from this checkout and put on the path of a process that sees nothing of the checkout."""
+    pytest.importorskip("hatchling")
+    build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    place = tmp_path / "site"
+    with zipfile.ZipFile(tmp_path / done.stdout.split()[-1]) as wheel:
+        names = wheel.namelist()
+        wheel.extractall(place)
+    assert not [name for name in names if name.startswith("alembic/")]
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from automl.storage import migrate; from automl.storage.engine import Database\n"
+        "Database(sys.argv[2]).close(); print(migrate.folder(), migrate.current(sys.argv[2]))"
+    )
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(place), url], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(place / "automl" / "storage" / "migrations"), migrate.head()]
+
+
+def test_the_checkout_itself_holds_them_and_does_not_shadow_the_library() -> None:
+    assert not (PROJECT / "alembic" / "__init__.py").exists()
+    script = "import alembic; from automl.storage import migrate; print(alembic.__file__, migrate.folder())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    library, folder = done.stdout.split()
+    assert Path(library).parent != PROJECT / "alembic"
+    assert Path(folder) == PROJECT / "alembic"
