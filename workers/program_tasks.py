@@ -1,4 +1,4 @@
-"""Tasks for learning algorithms: many small supervised problems to search on, and unseen ones to judge what was found."""
+"""Tasks for learning algorithms: small supervised problems to search on, and unseen ones to judge what was found."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from automl.registry import unknown
 from workers import tasks as images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problems:
     """Several problems of one shape; an algorithm starts each from clean memory.
 
@@ -89,7 +89,7 @@ class ProgramTask:
 
 
 def from_task(task: Task) -> ProgramTask:
-    """Reads an `automl.Task` as one problem (inputs of shape (examples, features)), or as several (one more axis in front).
+    """Reads an `automl.Task` as one problem (inputs of shape (examples, features)) or several (one more axis first).
 
     Candidates are rated on its validation part, and the final figures come from its test part.
     """
@@ -125,15 +125,20 @@ class Wanted:
 
 def linear_regression(wanted: Wanted) -> Problems:
     """Targets are a linear function of normal features, its weights normal too (Real et al. 2020, section 4.1)."""
-    return _regression(wanted, 1, lambda inputs, address: inputs @ normals((wanted.features,), *address, 3))
+
+    def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
+        weights = normals((wanted.features,), *address, 3)
+        return np.asarray(inputs @ weights)
+
+    return _regression(wanted, 1, teacher)
 
 
 def two_layer_regression(wanted: Wanted) -> Problems:
-    """Targets are a network of one hidden layer (F units, ReLU) of normal features, all weights normal (section 4.1)."""
+    """Targets are a network of one hidden layer (F units, ReLU) of normal features, with normal weights."""
 
     def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
         hidden = np.maximum(inputs @ normals((wanted.features, wanted.features), *address, 3).T, 0.0)
-        return hidden @ normals((wanted.features,), *address, 4)
+        return np.asarray(hidden @ normals((wanted.features,), *address, 4))
 
     return _regression(wanted, 2, teacher)
 

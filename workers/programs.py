@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from automl.evaluator import Evaluation, Evaluator, Metrics, Part, Task, Work
 from automl.programs.code import join
 from automl.programs.language import ProgramLanguage
 from automl.programs.runner import evaluate_many
-from workers.program_tasks import ProgramTask, Problems, Wanted, from_task, generate
+from workers.program_tasks import Problems, ProgramTask, Wanted, from_task, generate
 
 IN_STEP = 16
 """At most so many problems run in step: more do not make it faster, and memory must stay near the processor."""
@@ -25,10 +25,10 @@ IN_STEP = 16
 
 @dataclass(frozen=True)
 class ProgramTasks(Evaluator):
-    """Trains a program on each problem of a task and rates its predictions on held-out examples (Real et al. 2020, section 3).
+    """Trains a program on each problem of a task and rates its predictions on held-out examples (arXiv 2003.03384).
 
-    Fitness on a problem is 1 - (2/pi) * atan(RMSE), or the accuracy where the language predicts probabilities; 0 for a program
-    that ends early. `part="test"` rates on unseen problems.
+    Fitness on a problem is 1 - (2/pi) * atan(RMSE), or the accuracy where the language predicts probabilities; 0 for
+    a program that ends early. `part="test"` rates on unseen problems.
 
     Attributes:
         task: a name in `workers.program_tasks.GENERATORS`, a `ProgramTask`, or an `automl.Task` of own arrays.
@@ -85,7 +85,7 @@ class ProgramTasks(Evaluator):
                 groups[id(work.behaviour.language), how.part, repr(how.fidelity)].append(place)
             else:
                 outcomes[place] = InvalidInput(
-                    f"the evaluator 'programs' runs programs, not a {work.behaviour.kind}; search a space of programs with it"
+                    f"the evaluator 'programs' cannot run a {work.behaviour.kind}; search a space of programs with it"
                 )
         for places in groups.values():
             how = works[places[0]][1]
@@ -120,12 +120,13 @@ class ProgramTasks(Evaluator):
         codes, reals, offsets = join(programs)
         given = np.array(seeds, dtype=np.uint64)
         fitness, steps = [], np.zeros(len(programs), np.int64)
-        for first, chunk in self._chunks(language.features, part):
-            if language.probabilities and not _binary(chunk):
-                raise InvalidInput("this language predicts probabilities, so targets must be 0 or 1; some are not")
+        problems = self.problem_set(language.features, part)
+        if language.probabilities:
+            _check_targets(problems)
+        for first, chunk in _side_by_side(problems):
             values, done = evaluate_many(
-                codes, reals, offsets, language.table, language.sizes, language.probabilities, float(language.error_limit),
-                given, first, *chunk, language.probabilities, language.compiled_own,
+                codes, reals, offsets, language.table, language.sizes, language.probabilities,
+                float(language.error_limit), given, first, *chunk, language.probabilities, language.compiled_own,
             )  # fmt: skip
             fitness.append(values)
             steps += done
@@ -143,7 +144,7 @@ class ProgramTasks(Evaluator):
             problems = self.unseen_problems if unseen else self.problems
             train = self.unseen_train_examples if unseen else self.train_examples
             return generate(self.task, Wanted(features, problems, train, self.held_examples, self.task_seed, unseen))
-        own = from_task(self.task) if isinstance(self.task, Task) else self.task
+        own = _from_task(self.task) if isinstance(self.task, Task) else self.task
         found = own.unseen if part == "test" else own.search
         if found.features != features:
             raise InvalidInput(
@@ -152,34 +153,46 @@ class ProgramTasks(Evaluator):
             )
         return found
 
-    def _chunks(self, features: int, part: Part) -> list[tuple[int, tuple[np.ndarray, ...]]]:
-        return _side_by_side(self.problem_set(features, part))
+
+Chunk = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-_LAID_OUT: dict[int, tuple[Problems, list[tuple[int, tuple[np.ndarray, ...]]]]] = {}
+_READ: dict[int, tuple[Task, ProgramTask]] = {}
 
 
-def _side_by_side(problems: Problems) -> list[tuple[int, tuple[np.ndarray, ...]]]:
-    """Returns chunks of at most `IN_STEP` problems as the interpreter takes them: (number of the first, four arrays)."""
-    known = _LAID_OUT.get(id(problems))
-    if known is not None:
-        return known[1]
+def _from_task(task: Task) -> ProgramTask:
+    """Reads a task once; it is known by its identity, since arrays have no hash."""
+    known = _READ.get(id(task))
+    if known is None:
+        if len(_READ) >= 8:
+            _READ.clear()
+        known = _READ[id(task)] = (task, from_task(task))
+    return known[1]
+
+
+@functools.lru_cache(maxsize=16)
+def _side_by_side(problems: Problems) -> list[tuple[int, Chunk]]:
+    """Returns chunks of at most `IN_STEP` problems as the interpreter takes them: number of the first, four arrays."""
     chunks = []
     for first in range(0, len(problems.train), IN_STEP):
         part = slice(first, first + IN_STEP)
-
-        def inputs(array: np.ndarray, part: slice = part) -> np.ndarray:
-            swapped = array[part].transpose(1, 2, 0)
-            return np.ascontiguousarray(swapped).reshape(len(swapped), -1)
-
-        arrays = (
-            inputs(problems.train),
-            np.ascontiguousarray(problems.train_targets[part].T),
-            inputs(problems.held),
-            np.ascontiguousarray(problems.held_targets[part].T),
+        train, held = (
+            np.ascontiguousarray(array[part].transpose(1, 2, 0)).reshape(array.shape[1], -1)
+            for array in (problems.train, problems.held)
         )
-        chunks.append((first, arrays))
-    if len(_LAID_OUT) > 16:
-        _LAID_OUT.clear()
-    _LAID_OUT[id(problems)] = (problems, chunks)
+        train_targets, held_targets = (
+            np.ascontiguousarray(array[part].T) for array in (problems.train_targets, problems.held_targets)
+        )
+        chunks.append((first, (train, train_targets, held, held_targets)))
     return chunks
+
+
+def _check_targets(problems: Problems) -> None:
+    """Raises InvalidInput where targets are no classes and the language predicts probabilities."""
+    targets = np.concatenate([problems.train_targets.ravel(), problems.held_targets.ravel()])
+    strange = targets[(targets != 0) & (targets != 1)]
+    if len(strange):
+        raise InvalidInput(
+            f"this space predicts probabilities, so targets must be 0 or 1; one is {strange[0]:g}; "
+            "set space.probabilities=false for regression"
+        )

@@ -1,4 +1,4 @@
-"""Register programs: the language, its compiled interpreter and its analysis. Spaces and evaluators of programs both use it.
+"""Register programs: the language, its compiled interpreter and its analysis, for spaces and evaluators alike.
 
 Not imported by `import automl`: it loads numba.
 """

@@ -1,4 +1,4 @@
-"""Turns an encoded program into a plan of its live instructions, and gives its random draws addresses that renaming cannot change."""
+"""Plans: a program's live instructions, ready to run, its random draws addressed so that renaming changes nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from automl.programs.kernels import (
     SECOND,
     SECOND_SIZE,
 )
+from automl.programs.sources import SOURCES
 
 HEADER = 8
 """Bytes before the first instruction: the lengths of setup, predict and learn, then zeros."""
 
 RECORD = 24
-"""Bytes per instruction: operation, output, first input, second input, two indices, two zeros; two float64 constants."""
+"""Bytes per instruction: operation, output, two inputs, two indices, two zeros; then two float64 constants."""
 
 # Columns of a language's table of operations.
 OUTPUT_TYPE, FIRST_TYPE, SECOND_TYPE, KERNEL_OF, COMMUTES, PARTIAL, IS_RANDOM = range(7)
@@ -30,8 +31,8 @@ SCALAR, VECTOR, MATRIX = 1, 2, 3
 
 
 @njit(cache=True, inline="always")
-def _bit(kind, address, scalars, vectors):  # type: ignore[no-untyped-def]
-    """Returns the bit that stands for an address; nothing for the label and the features, which are given anew each time."""
+def _bit(kind, address, scalars, vectors):
+    """Returns the bit of an address; nothing for the label and the features, which are given anew each time."""
     if kind == SCALAR:
         return np.uint64(0) if address == 0 else np.uint64(1) << np.uint64(address)
     if kind == VECTOR:
@@ -42,7 +43,7 @@ def _bit(kind, address, scalars, vectors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _backward(code, table, begin, end, live, marks, scalars, vectors):  # type: ignore[no-untyped-def]
+def _backward(code, table, begin, end, live, marks, scalars, vectors):
     """Walks one function from its end, marking live instructions; returns what is live where it begins."""
     for k in range(end - 1, begin - 1, -1):
         at = HEADER + RECORD * k
@@ -58,8 +59,8 @@ def _backward(code, table, begin, end, live, marks, scalars, vectors):  # type: 
 
 
 @njit(cache=True)
-def mark_live(code, table, marks, scalars, vectors):  # type: ignore[no-untyped-def]
-    """Marks the instructions that can reach a prediction: setup once, then predict and learn in turn, then predict alone.
+def mark_live(code, table, marks, scalars, vectors, sources=SOURCES):
+    """Marks what can reach a prediction: setup runs once, then predict and learn in turn, then predict alone.
 
     Args:
         code: uint8, one encoded program.
@@ -76,9 +77,7 @@ def mark_live(code, table, marks, scalars, vectors):  # type: ignore[no-untyped-
     while True:
         marks[:third] = 0
         learn = _backward(code, table, second, third, at_predict, marks, scalars, vectors)
-        predict = _backward(
-            code, table, first, second, prediction | learn | at_predict, marks, scalars, vectors
-        )
+        predict = _backward(code, table, first, second, prediction | learn | at_predict, marks, scalars, vectors)
         if predict | at_predict == at_predict and learn | at_learn == at_learn:
             break
         at_predict |= predict
@@ -87,7 +86,7 @@ def mark_live(code, table, marks, scalars, vectors):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _block(kind, address, scalars, vectors, features, tasks):  # type: ignore[no-untyped-def]
+def _block(kind, address, scalars, vectors, features, tasks):
     """Returns where an address begins in flat memory, and its size."""
     if kind == SCALAR:
         return address * tasks, tasks
@@ -99,7 +98,9 @@ def _block(kind, address, scalars, vectors, features, tasks):  # type: ignore[no
 
 
 @njit(cache=True)
-def prepare(code, reals, table, scalars, vectors, features, tasks, marks, plan, constants, streams, bounds):  # type: ignore[no-untyped-def]
+def prepare(
+    code, reals, table, scalars, vectors, features, tasks, marks, plan, constants, streams, bounds, sources=SOURCES
+):
     """Writes the plan of one program.
 
     Args:
@@ -150,7 +151,7 @@ def prepare(code, reals, table, scalars, vectors, features, tasks, marks, plan, 
 
 
 @njit(cache=True)
-def _address_draws(code, reals, table, marks, scalars, vectors, streams):  # type: ignore[no-untyped-def]
+def _address_draws(code, reals, table, marks, scalars, vectors, streams):
     """Gives each live random instruction the address of its draws: what it draws and when, never where it writes.
 
     Two that draw alike (same operation, constants and function) are told apart by what their values flow into; where
@@ -190,7 +191,7 @@ def _address_draws(code, reals, table, marks, scalars, vectors, streams):  # typ
 
 
 @njit(cache=True)
-def _twin(code, table, where, colours):  # type: ignore[no-untyped-def]
+def _twin(code, table, where, colours):
     """Returns the first random instruction whose colour a later one has too, or -1."""
     for i in range(where.size):
         if table[code[HEADER + RECORD * where[i]], IS_RANDOM]:
@@ -201,13 +202,13 @@ def _twin(code, table, where, colours):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _sources(code, table, where, part_of, scalars, vectors):  # type: ignore[no-untyped-def]
+def _sources(code, table, where, part_of, scalars, vectors):
     """Returns, for each live instruction and operand, the instructions whose value it may read.
 
     Returns:
-        int64 of shape (live instructions, 3 operands, 3): the operands are the two inputs and, where one element is written, the
-        rest of the output; the last axis holds the place of the definition that reaches from the same pass, from setup,
-        from the pass before; -1 for none.
+        int64 of shape (live instructions, 3 operands, 3): the operands are the two inputs and, where one element is
+        written, the rest of the output; the last axis holds the place of the definition that reaches from the same
+        pass, from setup, from the pass before; -1 for none.
     """
     live = where.size
     found = np.full((live, 3, 3), -1, np.int64)
@@ -216,7 +217,9 @@ def _sources(code, table, where, part_of, scalars, vectors):  # type: ignore[no-
         op = code[at]
         for operand in range(3):
             if operand == 2:
-                kind, address = (table[op, OUTPUT_TYPE], code[at + 1]) if table[op, PARTIAL] else (np.int64(0), code[at])
+                kind, address = (
+                    (table[op, OUTPUT_TYPE], code[at + 1]) if table[op, PARTIAL] else (np.int64(0), code[at])
+                )
             else:
                 kind, address = table[op, FIRST_TYPE + operand], code[at + 2 + operand]
             wanted = _bit(kind, address, scalars, vectors)
@@ -241,7 +244,7 @@ def _sources(code, table, where, part_of, scalars, vectors):  # type: ignore[no-
 
 
 @njit(cache=True)
-def _refine(code, table, where, own, sources, colours):  # type: ignore[no-untyped-def]
+def _refine(code, table, where, own, sources, colours):
     """Spreads differences along data flow, both ways, until every instruction has heard of every other."""
     live = where.size
     heard = np.empty(live, np.uint64)
@@ -276,7 +279,11 @@ def _refine(code, table, where, own, sources, colours):  # type: ignore[no-untyp
         # The prediction itself is a reader: the last instruction of predict that writes s1.
         for place in range(live - 1, -1, -1):
             at = HEADER + RECORD * where[place]
-            if where[place] < np.int64(code[0]) + code[1] and table[code[at], OUTPUT_TYPE] == SCALAR and code[at + 1] == 1:
+            if (
+                where[place] < np.int64(code[0]) + code[1]
+                and table[code[at], OUTPUT_TYPE] == SCALAR
+                and code[at + 1] == 1
+            ):
                 heard[place] = mix(heard[place] ^ np.uint64(0x51))
                 break
         for place in range(live):

@@ -1,7 +1,7 @@
 """Random numbers by address instead of by turn: any number of any stream is a function of where it stands.
 
-SplitMix64's finaliser (Steele et al. 2014) over 64-bit counters, with our own transforms, so that the numbers stay the same in every
-version of numpy, in compiled code and in exported files.
+SplitMix64's finaliser (Steele et al. 2014) over 64-bit counters, with our own transforms, so that the numbers stay
+the same in every version of numpy, in compiled code and in exported files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def fill_uniform(out: np.ndarray, stream: np.uint64, low: float, high: float) ->
 
 @njit(cache=True, error_model="numpy")
 def fill_gaussian(out: np.ndarray, stream: np.uint64, mean: float, deviation: float) -> None:
-    """Fills `out` with normal numbers by Box and Muller's transform; element n takes numbers 2n and 2n + 1 of the stream."""
+    """Fills `out` with normal numbers (Box and Muller); element n takes numbers 2n and 2n + 1 of the stream."""
     for n in range(out.size):
         radius = math.sqrt(-2.0 * math.log(unit(mix(stream + np.uint64(2 * n)))))
         out[n] = mean + deviation * radius * math.cos(2.0 * math.pi * unit(mix(stream + np.uint64(2 * n + 1))))

@@ -1,8 +1,9 @@
 """The compiled interpreter's inner part: runs a stretch of prepared instructions for several tasks in step.
 
-Memory is one flat array; an address is a block of rows x tasks numbers, the tasks side by side (a scalar has 1 row, a vector
-F, a matrix F * F). So an instruction is decoded once for all tasks, and its loop over them is vectorised. The tasks never meet: each
-computes what it would compute alone, bit for bit.
+Memory is one flat array; an address is a block of rows x tasks numbers, the tasks side by side (a scalar has 1 row, a
+vector F, a matrix F * F). So an instruction is decoded once for all tasks, and its loop over them is vectorised. The
+tasks
+never meet: each computes what it would compute alone, bit for bit.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ OWN_SIGNATURE = types.void(types.int64, types.float64[::1], types.float64[::1], 
 """own(operation, out, first, second, tasks): dispatches a language's own operations."""
 
 
-@cfunc(OWN_SIGNATURE)  # type: ignore[untyped-decorator]
-def no_own(operation, out, first, second, tasks):  # type: ignore[no-untyped-def]
+@cfunc(OWN_SIGNATURE)
+def no_own(operation, out, first, second, tasks):
     """Stands where a language has no operations of its own."""
 
 
 @njit(cache=True, error_model="numpy")
-def run(plan, constants, streams, begin, end, memory, scratch, features, tasks, seed, step, first_task, own):  # type: ignore[no-untyped-def]
+def run(plan, constants, streams, begin, end, memory, scratch, features, tasks, seed, step, first_task, own):
     """Executes instructions `begin` to `end` of a plan once.
 
     Args:
@@ -116,7 +117,7 @@ def run(plan, constants, streams, begin, end, memory, scratch, features, tasks, 
                 out[t] = b[t] if b[t] > a[t] or b[t] != b[t] else a[t]
         elif kernel == STEP:
             for t in range(size):
-                out[t] = 1.0 if a[t] > 0.0 else 0.0
+                out[t] = a[t] if a[t] != a[t] else (1.0 if a[t] > 0.0 else 0.0)
         elif kernel == ABSOLUTE:
             for t in range(size):
                 out[t] = abs(a[t])
@@ -175,9 +176,9 @@ def run(plan, constants, streams, begin, end, memory, scratch, features, tasks, 
                     out[t] += a[i * size + t] * a[i * size + t]
             for t in range(size):
                 out[t] = math.sqrt(out[t])
-        elif kernel == NORM or kernel == MEAN or kernel == DEVIATION:
+        elif kernel in (NORM, MEAN, DEVIATION):
             _reduce(kernel, out, a, tasks)
-        elif kernel == UNIFORM or kernel == GAUSSIAN:
+        elif kernel in (UNIFORM, GAUSSIAN):
             for t in range(tasks):
                 stream = stream_of(seed, streams[k], np.uint64(step), np.uint64(first_task + t))
                 _draw(kernel, out, stream, constants[k, 0], constants[k, 1], t, tasks)
@@ -188,7 +189,7 @@ def run(plan, constants, streams, begin, end, memory, scratch, features, tasks, 
 
 
 @njit(cache=True, error_model="numpy")
-def _pointwise(kernel, out, a):  # type: ignore[no-untyped-def]
+def _pointwise(kernel, out, a):
     size = out.size
     if kernel == SIN:
         for t in range(size):
@@ -217,8 +218,8 @@ def _pointwise(kernel, out, a):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _reduce(kernel, out, a, tasks):  # type: ignore[no-untyped-def]
-    """Reduces blocks of consecutive rows of `a` to one row of `out` each: all of a vector or matrix, or a row of a matrix."""
+def _reduce(kernel, out, a, tasks):
+    """Reduces blocks of rows of `a` to one row of `out` each: a whole vector or matrix, or each row of a matrix."""
     blocks = out.size // tasks
     length = a.size // out.size
     for block in range(blocks):
@@ -244,8 +245,8 @@ def _reduce(kernel, out, a, tasks):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _draw(kernel, out, stream, first, second, task, tasks):  # type: ignore[no-untyped-def]
-    """Fills one task's column of a block; element n takes the numbers that `draws.fill_uniform` or `fill_gaussian` gives it."""
+def _draw(kernel, out, stream, first, second, task, tasks):
+    """Fills one task's column of a block with what `draws.fill_uniform` or `fill_gaussian` would give it."""
     for n in range(out.size // tasks):
         if kernel == UNIFORM:
             out[n * tasks + task] = first + (second - first) * unit(mix(stream + np.uint64(n)))

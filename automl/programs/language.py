@@ -32,7 +32,8 @@ class ProgramLanguage:
 
     Attributes:
         features: length F of vectors; matrices are F x F.
-        scalars, vectors, matrices: number of addresses of each type. s0 is the label, s1 the prediction, v0 the features.
+        scalars, vectors, matrices: number of addresses of each type. s0 is the label, s1 the prediction, v0 the
+        features.
         probabilities: True where s1 becomes 1 / (1 + exp(-s1)) after predict, for classification.
         error_limit: an absolute error above it, or one that is no number, ends a program.
         own: a user's own operations, beside those of Table S1.
@@ -83,9 +84,7 @@ class ProgramLanguage:
         rows = []
         for item in self.operations:
             first, second = (*(_TYPES[kind] for kind in item.inputs), 0, 0)[:2]
-            rows.append(
-                (_TYPES[item.output], first, second, item.kernel, item.commutes, item.indices > 0, item.random)
-            )
+            rows.append((_TYPES[item.output], first, second, item.kernel, item.commutes, item.indices > 0, item.random))
         return np.array(rows, dtype=np.int64)
 
     @functools.cached_property
@@ -116,10 +115,10 @@ class ProgramLanguage:
         return {"s": self.scalars, "v": self.vectors, "m": self.matrices}[kind]
 
     def outputs(self, programs: Sequence[bytes], probe: Probe) -> np.ndarray:
-        """Lets programs learn from ten examples and predict ten more (Real et al. 2020, section 3.2: functional equivalence).
+        """Lets programs learn from ten examples and predict ten more (as in section 3.2 of the paper).
 
-        Only the probe's seed is used: what a program gets is settled by its language. A prediction whose error ends a program
-        stands in the result itself; what would come after it is NaN.
+        Only the probe's seed is used: what a program gets is settled by its language. A prediction whose error ends a
+        program stands in the result itself; what would come after it is NaN.
 
         Returns:
             float64 of shape (programs, 20): the predictions while learning, then those afterwards.
@@ -148,7 +147,7 @@ class ProgramLanguage:
         )  # fmt: skip
 
     def live(self, programs: Sequence[bytes]) -> np.ndarray:
-        """Returns the number of instructions of each program that can reach a prediction: int64 of shape (programs,)."""
+        """Returns how many instructions of each program can reach a prediction: int64 of shape (programs,)."""
         return count_live(*join(programs)[::2], self.table, self.sizes)  # type: ignore[no-any-return]
 
     @functools.lru_cache(maxsize=8)  # noqa: B019  # languages are few and live as long as their spaces

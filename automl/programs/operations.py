@@ -1,15 +1,14 @@
-"""The operations of register programs: the 65 of AutoML-Zero (Real et al. 2020, arXiv 2003.03384, Table S1), and a user's own.
+"""The operations of programs: the 65 of AutoML-Zero (Real et al. 2020, arXiv 2003.03384, Table S1) and a user's own.
 
-Types: "s" a scalar, "v" a vector of F numbers, "m" a matrix of F x F. Operations keep the numbers of Table S1; a user's own are
-numbered from 65. Where numpy and the published implementation differ we follow numpy: minimum and maximum hand NaN on, a
-standard deviation is never the root of a negative rounding error, and the step function is 0 at 0.
+Types: "s" a scalar, "v" a vector of F numbers, "m" a matrix of F x F. Operations keep the numbers of Table S1; a
+user's own are numbered from 65. Where numpy and the published implementation differ we follow numpy: minimum, maximum
+and the step function (0 at 0) hand NaN on, and a standard deviation is never the root of a negative rounding error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from automl.errors import InvalidInput
 
@@ -18,9 +17,9 @@ FIRST_OWN = 65
 
 # What the interpreter does for an operation; operations that differ only in size share a kernel.
 (
-    NOTHING, ADD, SUBTRACT, MULTIPLY, DIVIDE, ABSOLUTE, RECIPROCAL, SIN, COS, TAN, ARCSIN, ARCCOS, ARCTAN, EXP, LOG, STEP,
-    SCALE, SPREAD, NORM, DOT, OUTER, APPLY, COLUMNS, ROWS, COLUMN_NORMS, TRANSPOSE, MATMUL, MINIMUM, MAXIMUM, MEAN, DEVIATION,
-    FILL, UNIFORM, GAUSSIAN, OWN,
+    NOTHING, ADD, SUBTRACT, MULTIPLY, DIVIDE, ABSOLUTE, RECIPROCAL, SIN, COS, TAN, ARCSIN, ARCCOS, ARCTAN, EXP, LOG,
+    STEP, SCALE, SPREAD, NORM, DOT, OUTER, APPLY, COLUMNS, ROWS, COLUMN_NORMS, TRANSPOSE, MATMUL, MINIMUM, MAXIMUM,
+    MEAN, DEVIATION, FILL, UNIFORM, GAUSSIAN, OWN,
 ) = range(35)  # fmt: skip
 
 
@@ -36,8 +35,10 @@ class Operation:
         meaning: one clause for readers, with {out}, {0}, {1}, {i}, {j}, {x}, {y} to be filled in.
         kernel: what the interpreter does.
         commutes: True where the two inputs can be exchanged.
-        function: for a user's own operation, function(out, first[, second]) that numba can compile. It fills `out` in place;
-            a scalar is an array of shape (1,), a vector one of (F,), a matrix one of (F, F). It must depend on nothing else.
+        function: for a user's own operation, function(out, first[, second]) that numba can compile. It fills `out` in
+        place;
+            a scalar is an array of shape (1,), a vector one of (F,), a matrix one of (F, F). It must depend on
+            nothing else.
     """
 
     name: str
@@ -87,7 +88,9 @@ def own_operation(
     if not 1 <= len(inputs) <= 2:
         raise InvalidInput(f"operation {name!r} has {len(inputs)} inputs; give it one or two")
     places = ", ".join(f"{{{place}}}" for place in range(len(inputs)))
-    return Operation(name, output, tuple(inputs), f"{name}({places})", meaning or f"{name}({places})", OWN, False, function)
+    return Operation(
+        name, output, tuple(inputs), f"{name}({places})", meaning or f"{name}({places})", OWN, False, function
+    )
 
 
 def _table() -> tuple[Operation, ...]:
@@ -152,12 +155,12 @@ def _table() -> tuple[Operation, ...]:
         o("scalar_const_set", "s", (), "#", "the constant {x}", FILL),
         o("vector_const_set", "v", (), "[i] = #", "element {i} becomes {x}", FILL),
         o("matrix_const_set", "m", (), "[i, j] = #", "element {i}, {j} becomes {x}", FILL),
-        o("scalar_uniform_set", "s", (), "uniform(#, #)", "drawn uniformly between {x} and {y}", UNIFORM),
-        o("vector_uniform_set", "v", (), "uniform(#, #)", "each drawn uniformly between {x} and {y}", UNIFORM),
-        o("matrix_uniform_set", "m", (), "uniform(#, #)", "each drawn uniformly between {x} and {y}", UNIFORM),
-        o("scalar_gaussian_set", "s", (), "gaussian(#, #)", "drawn from a normal of mean {x}, deviation {y}", GAUSSIAN),
-        o("vector_gaussian_set", "v", (), "gaussian(#, #)", "each drawn from a normal of mean {x}, deviation {y}", GAUSSIAN),
-        o("matrix_gaussian_set", "m", (), "gaussian(#, #)", "each drawn from a normal of mean {x}, deviation {y}", GAUSSIAN),
+        o("scalar_uniform_set", "s", (), "uniform(#, #)", "uniform draw between {x} and {y}", UNIFORM),
+        o("vector_uniform_set", "v", (), "uniform(#, #)", "uniform draws between {x} and {y}", UNIFORM),
+        o("matrix_uniform_set", "m", (), "uniform(#, #)", "uniform draws between {x} and {y}", UNIFORM),
+        o("scalar_gaussian_set", "s", (), "gaussian(#, #)", "normal draw with mean {x}, deviation {y}", GAUSSIAN),
+        o("vector_gaussian_set", "v", (), "gaussian(#, #)", "normal draws with mean {x}, deviation {y}", GAUSSIAN),
+        o("matrix_gaussian_set", "m", (), "gaussian(#, #)", "normal draws with mean {x}, deviation {y}", GAUSSIAN),
     )  # fmt: skip
 
 

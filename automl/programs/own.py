@@ -58,7 +58,7 @@ def _link(number: int, call: Any, rest: Any) -> Any:
 
 
 def _over_tasks(operation: Operation, features: int) -> Any:
-    """Returns function(out, first, second, tasks) that runs an operation once for each of the tasks laid side by side."""
+    """Returns function(out, first, second, tasks) that runs an operation once for each task."""
     assert operation.function is not None
     function = njit(error_model="numpy")(operation.function)
     shapes = {"s": (1,), "v": (features,), "m": (features, features)}

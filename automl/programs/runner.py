@@ -1,4 +1,4 @@
-"""The compiled interpreter's outer part: whole batches of programs, learning and predicting; no Python per instruction or example."""
+"""The compiled interpreter's outer part: whole batches of programs, learning and predicting; no Python inside."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from numba import njit
 
 from automl.programs.analysis import RECORD, mark_live, prepare
 from automl.programs.kernels import run
+from automl.programs.sources import SOURCES
 
 
 @njit(cache=True, error_model="numpy")
-def _sigmoid(x):  # type: ignore[no-untyped-def]
+def _sigmoid(x):
     return 1.0 / (1.0 + math.exp(-x))
 
 
 @njit(cache=True)
-def _give(given, features, label):  # type: ignore[no-untyped-def]
+def _give(given, features, label):
     """Puts an example before the programs: its features, and no label."""
     for f in range(given.size):
         given[f] = features[f]
@@ -26,7 +27,7 @@ def _give(given, features, label):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _longest(offsets):  # type: ignore[no-untyped-def]
+def _longest(offsets):
     longest = 1
     for p in range(offsets.size - 1):
         longest = max(longest, (offsets[p + 1] - offsets[p]) // RECORD)
@@ -34,7 +35,7 @@ def _longest(offsets):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def count_live(codes, offsets, table, sizes):  # type: ignore[no-untyped-def]
+def count_live(codes, offsets, table, sizes, sources=SOURCES):
     """Returns the number of live instructions of each program."""
     out = np.zeros(offsets.size - 1, np.int64)
     marks = np.zeros(_longest(offsets), np.uint8)
@@ -46,8 +47,23 @@ def count_live(codes, offsets, table, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def evaluate_many(  # type: ignore[no-untyped-def]
-    codes, reals, offsets, table, sizes, squash, limit, seeds, first_task, train_x, train_y, valid_x, valid_y, accuracy, own
+def evaluate_many(
+    codes,
+    reals,
+    offsets,
+    table,
+    sizes,
+    squash,
+    limit,
+    seeds,
+    first_task,
+    train_x,
+    train_y,
+    valid_x,
+    valid_y,
+    accuracy,
+    own,
+    sources=SOURCES,
 ):
     """Trains and validates programs on tasks that run in step.
 
@@ -104,7 +120,21 @@ def evaluate_many(  # type: ignore[no-untyped-def]
         for n in range(train_y.shape[0]):
             steps[p] += alive
             _give(given, train_x[n], label)
-            run(plan, constants, streams, bounds[1], bounds[2], memory, scratch, features, tasks, seed, step, first_task, own)
+            run(
+                plan,
+                constants,
+                streams,
+                bounds[1],
+                bounds[2],
+                memory,
+                scratch,
+                features,
+                tasks,
+                seed,
+                step,
+                first_task,
+                own,
+            )
             if squash:
                 for t in range(tasks):
                     prediction[t] = _sigmoid(prediction[t])
@@ -121,14 +151,42 @@ def evaluate_many(  # type: ignore[no-untyped-def]
                     break
             for t in range(tasks):
                 label[t] = wanted[t]
-            run(plan, constants, streams, bounds[2], bounds[3], memory, scratch, features, tasks, seed, step, first_task, own)
+            run(
+                plan,
+                constants,
+                streams,
+                bounds[2],
+                bounds[3],
+                memory,
+                scratch,
+                features,
+                tasks,
+                seed,
+                step,
+                first_task,
+                own,
+            )
             step += 1
         if alive == 0:
             continue
         loss[:] = 0.0
         for n in range(valid_y.shape[0]):
             _give(given, valid_x[n], label)
-            run(plan, constants, streams, bounds[1], bounds[2], memory, scratch, features, tasks, seed, step, first_task, own)
+            run(
+                plan,
+                constants,
+                streams,
+                bounds[1],
+                bounds[2],
+                memory,
+                scratch,
+                features,
+                tasks,
+                seed,
+                step,
+                first_task,
+                own,
+            )
             if squash:
                 for t in range(tasks):
                     prediction[t] = _sigmoid(prediction[t])
@@ -153,8 +211,8 @@ def evaluate_many(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def predict_many(  # type: ignore[no-untyped-def]
-    codes, reals, offsets, table, sizes, squash, limit, seed, train_x, train_y, valid_x, own
+def predict_many(
+    codes, reals, offsets, table, sizes, squash, limit, seed, train_x, train_y, valid_x, own, sources=SOURCES
 ):
     """Trains programs on one task and returns everything that they predict on the way and afterwards.
 
@@ -164,8 +222,8 @@ def predict_many(  # type: ignore[no-untyped-def]
         The others are those of `evaluate_many`, but one seed serves all programs.
 
     Returns:
-        float64 of shape (programs, training + validation examples). A training prediction that ends a program stands there
-        itself; what would come after it is NaN.
+        float64 of shape (programs, training + validation examples). A training prediction that ends a program stands
+        there itself; what would come after it is NaN.
     """
     programs = offsets.size - 1
     learning = train_y.size

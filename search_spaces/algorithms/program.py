@@ -19,6 +19,7 @@ from automl.registry import unknown
 from automl.space import Candidate, Space
 from search_spaces.algorithms import program_variation as variation
 from search_spaces.algorithms.program_candidate import ProgramCandidate
+from search_spaces.algorithms.program_export import exported
 from search_spaces.algorithms.program_simplify import simplified
 from search_spaces.algorithms.program_text import ProgramText, explain
 
@@ -30,8 +31,9 @@ Operations = Sequence[str] | Mapping[str, Sequence[str]] | None
 class ProgramSpace(Space):
     """Programs of three functions (setup, predict, learn) over typed memory.
 
-    A program runs setup once from zeroed memory. For each training example v0 gets the features and s0 zero, predict runs and
-    leaves its prediction in s1; then s0 gets the label and learn runs. Afterwards only predict runs, without labels.
+    A program runs setup once from zeroed memory. For each training example v0 gets the features and s0 zero, predict
+    runs and leaves its prediction in s1; then s0 gets the label and learn runs. Afterwards only predict runs, without
+    labels.
 
     Subclasses give the settings other defaults and may name `own_operations`.
 
@@ -39,7 +41,8 @@ class ProgramSpace(Space):
         features: length F of vectors; matrices are F x F.
         scalars, vectors, matrices: number of addresses of each type.
         setup, predict, learn: number of instructions of each function, or [fewest, most].
-        operations: names of the operations allowed, for all functions or as {"setup": [...], ...}; None allows every one.
+        operations: names of the operations allowed, for all functions or as {"setup": [...], ...}; None allows every
+        one.
         probabilities: True where s1 is squashed to a probability after predict, for classification.
         error_limit: an absolute error above it ends a program with the worst fitness.
         mutation_probability: share of children that differ from their parent (0.9 in the paper).
@@ -51,7 +54,7 @@ class ProgramSpace(Space):
     """
 
     own_operations: ClassVar[tuple[Operation, ...]] = ()
-    """Operations beside those of Table S1; a subclass lists its own (see `automl.programs.operations.own_operation`)."""
+    """Operations beside those of Table S1; a subclass lists its own (see `operations.own_operation`)."""
 
     features: int = 4
     scalars: int = 4
@@ -80,9 +83,7 @@ class ProgramSpace(Space):
         self._sizes = [_size(name, getattr(self, name)) for name in FUNCTIONS]
         self._allowed = self._allowed_operations(self.operations)
         if not 0.0 <= self.mutation_probability <= 1.0:
-            raise InvalidSpace(
-                f"mutation_probability={self.mutation_probability}: a probability lies between 0 and 1"
-            )
+            raise InvalidSpace(f"mutation_probability={self.mutation_probability}: a probability lies between 0 and 1")
         self._kinds = np.array([variation.MUTATIONS.index(kind) for kind in self._mutations()], np.int64)
         limits = [(low, high, len(every)) for (low, high), every in zip(self._sizes, self._allowed, strict=True)]
         table = np.zeros((len(FUNCTIONS), max(count for *_, count in limits)), np.int64)
@@ -232,6 +233,10 @@ class ProgramSpace(Space):
                 lines.append(f"    {text:<{width}}  # {explain(self.language, instruction)}")
         return lines
 
+    def exported(self, candidate: Candidate) -> str:
+        """Returns the source of a Python file that needs numpy alone and predicts what the program predicts."""
+        return exported(self.language, self.code(candidate), self.describe(candidate))
+
     def settings(self) -> Mapping[str, Any]:
         return {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
 
@@ -246,9 +251,7 @@ def _plain(value: Any) -> Any:
 def _size(name: str, size: Size) -> tuple[int, int]:
     low, high = (size, size) if isinstance(size, int) else tuple(size) if len(size) == 2 else (-1, -1)
     if not (isinstance(low, int) and isinstance(high, int) and 0 <= low <= high <= LONGEST):
-        raise InvalidSpace(
-            f"{name}={size!r}: give a number of instructions from 0 to {LONGEST}, or [fewest, most]"
-        )
+        raise InvalidSpace(f"{name}={size!r}: give a number of instructions from 0 to {LONGEST}, or [fewest, most]")
     return low, high
 
 

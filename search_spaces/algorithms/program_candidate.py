@@ -27,11 +27,13 @@ class ProgramCandidate(Candidate):
         _set(self, "_json", None)
 
     @property
-    def value(self) -> dict[str, list[str]]:  # type: ignore[override]
+    def value(self) -> dict[str, list[str]]:
         return self._text.write_program(decode(self.code))
 
     @property
     def json(self) -> str:
-        if self._json is None:
-            _set(self, "_json", self._text.json(self.code))
-        return self._json  # type: ignore[return-value]
+        written: str | None = self._json
+        if written is None:
+            written = self._text.json(self.code)
+            _set(self, "_json", written)
+        return written

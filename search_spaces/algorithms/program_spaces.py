@@ -23,7 +23,7 @@ SIX = (
 
 @dataclass(eq=False)
 class AutoMLZeroLinear(ProgramSpace):
-    """The published demo: rediscover linear regression by gradient descent from six operations, on ten tasks of four features."""
+    """The published demo: rediscover linear regression by gradient descent from six operations."""
 
     defaults: ClassVar[Defaults] = Defaults(
         evaluator="programs",

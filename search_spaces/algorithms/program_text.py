@@ -18,7 +18,8 @@ from automl.programs.operations import Operation
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan|infinity)"
 _LINE = re.compile(
-    r"(?P<type>[a-z]+?)(?P<address>\d+)\s*(?:\[\s*(?P<i>\d+)\s*(?:,\s*(?P<j>\d+)\s*)?\])?\s*=\s*(?P<right>.+)", re.DOTALL
+    r"(?P<type>[a-z]+?)(?P<address>\d+)\s*(?:\[\s*(?P<i>\d+)\s*(?:,\s*(?P<j>\d+)\s*)?\])?\s*=\s*(?P<right>.+)",
+    re.DOTALL,
 )
 _ADDRESS = re.compile(r"\b([svm])(\d+)\b")
 _DRAW = re.compile(rf"(\w+)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)", re.IGNORECASE)
@@ -38,7 +39,9 @@ class ProgramText:
         self._written: dict[bytes, str] = {}
         self._read: dict[str, bytes] = {}
         self._numbers = {_form(item): number for number, item in enumerate(language.operations)}
-        self._words = sorted({word for item in language.operations if (word := item.form.partition("(")[0]).isidentifier()})
+        self._words = sorted(
+            {word for item in language.operations if (word := item.form.partition("(")[0]).isidentifier()}
+        )
 
     def write(self, instruction: Instruction) -> str:
         """Returns the line of an instruction."""
@@ -64,17 +67,23 @@ class ProgramText:
             InvalidCandidate: the line is no instruction of this language; the message names line and reason.
         """
         if not isinstance(text, str):
-            raise InvalidCandidate(f"{where}: {text!r} is not text; give one instruction a line, such as 's3 = dot(v0, v1)'")
+            raise InvalidCandidate(
+                f"{where}: {text!r} is not text; give one instruction a line, such as 's3 = dot(v0, v1)'"
+            )
         line = text.strip()
         where = f"{where}: {line!r}"
         if line.replace(" ", "") == "no_op()":
             return Instruction(0)
         match = _LINE.fullmatch(line)
         if match is None:
-            raise InvalidCandidate(f"{where} is no instruction; write 'address = operation', such as 's3 = dot(v0, v1)'")
+            raise InvalidCandidate(
+                f"{where} is no instruction; write 'address = operation', such as 's3 = dot(v0, v1)'"
+            )
         kind, right = match["type"], match["right"].strip()
         if kind not in _TYPE_NAMES:
-            raise InvalidCandidate(f"{where}: memory {kind!r} does not exist; s is for scalars, v for vectors, m for matrices")
+            raise InvalidCandidate(
+                f"{where}: memory {kind!r} does not exist; s is for scalars, v for vectors, m for matrices"
+            )
         brackets = "" if match["i"] is None else "[]" if match["j"] is None else "[,]"
         shape, constants = _shape(right)
         operands = [(letter, int(digits)) for letter, digits in _ADDRESS.findall(right)]
@@ -100,7 +109,9 @@ class ProgramText:
             InvalidCandidate: it is none; the message names function and line.
         """
         if not isinstance(value, Mapping) or value.keys() != _FUNCTION_NAMES:
-            raise InvalidCandidate(f"{value!r} is no program; give an object with the lists 'setup', 'predict' and 'learn'")
+            raise InvalidCandidate(
+                f"{value!r} is no program; give an object with the lists 'setup', 'predict' and 'learn'"
+            )
         records: list[bytes] = []
         lengths = []
         for name in FUNCTIONS:
@@ -145,9 +156,7 @@ class ProgramText:
             count = self._language.count(letter)
             if number >= count:
                 there = f"{letter}0 to {letter}{count - 1}" if count else f"no {letter}"
-                raise InvalidCandidate(
-                    f"{where}: address {letter}{number} is out of range; this language has {there}"
-                )
+                raise InvalidCandidate(f"{where}: address {letter}{number} is out of range; this language has {there}")
         if address == 0 and kind != "m":
             what = "the label" if kind == "s" else "the features"
             raise InvalidCandidate(f"{where}: {kind}0 holds {what} and cannot be written; write {kind}1 or above")

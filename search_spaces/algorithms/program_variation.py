@@ -10,10 +10,11 @@ from numba import njit
 from automl.programs.analysis import FIRST_TYPE, HEADER, KERNEL_OF, OUTPUT_TYPE, PARTIAL, RECORD, SECOND_TYPE
 from automl.programs.draws import mix, unit
 from automl.programs.operations import FILL, GAUSSIAN, UNIFORM
+from automl.programs.sources import SOURCES
 
 MUTATIONS = ("alter", "replace", "insert", "remove", "randomize")
-"""alter: one argument or constant of an instruction changes. replace: one instruction is drawn anew. insert, remove: one
-instruction; randomize: all instructions of a component function are drawn anew."""
+"""alter changes one argument or constant of an instruction, replace draws one instruction anew, insert and remove
+change the length by one, randomize draws all instructions of a component function anew."""
 ALTER, REPLACE, INSERT, REMOVE, RANDOMIZE = range(len(MUTATIONS))
 
 FLIP = 0.1
@@ -24,24 +25,24 @@ _SHORTEST, _LONGEST, _OPERATIONS = range(3)
 
 
 @njit(cache=True)
-def _random(state):  # type: ignore[no-untyped-def]
+def _random(state):
     state[0] += np.uint64(1)
     return unit(mix(state[0]))
 
 
 @njit(cache=True)
-def _below(state, n):  # type: ignore[no-untyped-def]
+def _below(state, n):
     return min(np.int64(_random(state) * n), n - 1)
 
 
 @njit(cache=True)
-def _normal(state):  # type: ignore[no-untyped-def]
+def _normal(state):
     radius = math.sqrt(-2.0 * math.log(_random(state)))
     return radius * math.cos(2.0 * math.pi * _random(state))
 
 
 @njit(cache=True)
-def _short(x):  # type: ignore[no-untyped-def]
+def _short(x):
     """Rounds to six significant digits, so that texts are short and read back as the same number."""
     if x == 0.0 or not math.isfinite(x):
         return 0.0
@@ -54,21 +55,21 @@ def _short(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _address(kind, counts, state, writable):  # type: ignore[no-untyped-def]
+def _address(kind, counts, state, writable):
     """Draws an address of a type; the label and the features cannot be written."""
     lowest = 1 if writable and kind < 3 else 0
     return lowest + _below(state, counts[kind] - lowest)
 
 
 @njit(cache=True)
-def _rescale(x, state, flip):  # type: ignore[no-untyped-def]
+def _rescale(x, state, flip):
     if flip and _random(state) < FLIP:
         return -x
     return _short(x * math.exp(_normal(state)))
 
 
 @njit(cache=True)
-def _fresh(code, reals, at, op, table, counts, features, state):  # type: ignore[no-untyped-def]
+def _fresh(code, reals, at, op, table, counts, features, state):
     """Writes an instruction with operation `op` and everything else drawn."""
     for n in range(8):
         code[at + n] = 0
@@ -98,7 +99,7 @@ def _fresh(code, reals, at, op, table, counts, features, state):  # type: ignore
 
 
 @njit(cache=True)
-def _alter_constant(code, reals, at, op, table, features, state):  # type: ignore[no-untyped-def]
+def _alter_constant(code, reals, at, op, table, features, state):
     constant = at // 8 + 1
     kernel = table[op, KERNEL_OF]
     if kernel == FILL:
@@ -116,7 +117,7 @@ def _alter_constant(code, reals, at, op, table, features, state):  # type: ignor
 
 
 @njit(cache=True)
-def _alter(code, reals, at, table, counts, features, state):  # type: ignore[no-untyped-def]
+def _alter(code, reals, at, table, counts, features, state):
     """Changes one argument of an instruction, or (half of the time, where it has any) its constants."""
     op = code[at]
     inputs = (1 if table[op, FIRST_TYPE] else 0) + (1 if table[op, SECOND_TYPE] else 0)
@@ -136,12 +137,12 @@ def _alter(code, reals, at, table, counts, features, state):  # type: ignore[no-
 
 
 @njit(cache=True)
-def _draw_operation(part, allowed, limits, state):  # type: ignore[no-untyped-def]
+def _draw_operation(part, allowed, limits, state):
     return allowed[part, _below(state, limits[part, _OPERATIONS])]
 
 
 @njit(cache=True)
-def sample(n, width, limits, allowed, table, counts, features, seed):  # type: ignore[no-untyped-def]
+def sample(n, width, limits, allowed, table, counts, features, seed, sources=SOURCES):
     """Draws programs: a length within the limits for each function, then each instruction.
 
     Args:
@@ -175,7 +176,9 @@ def sample(n, width, limits, allowed, table, counts, features, seed):  # type: i
 
 
 @njit(cache=True)
-def mutate(parents, offsets, width, limits, allowed, table, counts, features, kinds, probability, seed):  # type: ignore[no-untyped-def]
+def mutate(
+    parents, offsets, width, limits, allowed, table, counts, features, kinds, probability, seed, sources=SOURCES
+):
     """Returns one child of each parent: the parent itself, or (with the given probability) one mutation away from it.
 
     Args:
@@ -211,7 +214,7 @@ def mutate(parents, offsets, width, limits, allowed, table, counts, features, ki
 
 
 @njit(cache=True)
-def _vary(code, size, part, kind, limits, allowed, table, counts, features, state):  # type: ignore[no-untyped-def]
+def _vary(code, size, part, kind, limits, allowed, table, counts, features, state):
     """Applies one mutation to one function in place; returns the program's new size."""
     reals = code.view(np.float64)
     begin = HEADER

@@ -1,0 +1,41 @@
+"""The space of activation functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from automl.expressions import ExpressionSpace
+from automl.space import Candidate, Defaults
+
+NAMED = {
+    "relu": "max(x, 0)",
+    "leaky relu": "max(x, 0.01 * x)",
+    "silu": "x * sigmoid(x)",
+    "gelu": "0.5 * x * (1 + erf(0.7071067811865476 * x))",
+    "tanh": "tanh(x)",
+    "softplus": "log(1 + exp(x))",
+}
+
+
+@dataclass(eq=False)
+class Activation(ExpressionSpace):
+    """Activation functions f(x), by accuracy of small networks trained with them (after Ramachandran et al. 2017, arXiv 1710.05941).
+
+    The key covers value and derivative, since training uses both.
+    """
+
+    defaults: ClassVar[Defaults] = Defaults(
+        evaluator="activation",
+        strategy_settings={"population": 50, "tournament": 10},
+        objective="accuracy",
+        trials=300,
+    )
+    towards: ClassVar[str | None] = "x"
+    function_name: ClassVar[str] = "activation"
+
+    constants: Sequence[float] = (-1.0, 0.01, 0.1, 0.5, 1.0, 2.0)
+
+    def references(self) -> dict[str, Candidate]:
+        return self.readable(NAMED)

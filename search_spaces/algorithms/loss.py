@@ -1,0 +1,80 @@
+"""The space of loss functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from automl.expressions import ExpressionSpace
+from automl.expressions.running import Compiled
+from automl.space import Candidate, Defaults
+
+NAMED = {
+    "cross-entropy": "-(t * log(p))",
+    "squared error": "square(p - t)",
+    "absolute error": "abs(p - t)",
+    "focal (2)": "-(t * square(1 - p) * log(p))",
+    "binary cross-entropy": "-(t * log(p) + (1 - t) * log(1.000001 - p))",
+}
+
+SMALLEST = 1e-6
+"""Probabilities are kept at or above it, so that logarithms are finite."""
+
+
+def _probability(p: Any) -> Any:
+    """Maps every number into [SMALLEST, 1] and leaves that range as it is."""
+    return np.maximum(np.where((p >= 0.0) & (p <= 1.0), p, 1.0 / (1.0 + np.abs(p))), SMALLEST)
+
+
+def _class(t: Any) -> Any:
+    """Maps every number to 0 or 1 and leaves these as they are."""
+    return (t > 0.5).astype(t.dtype)
+
+
+@dataclass(eq=False)
+class Loss(ExpressionSpace):
+    """Loss functions f(p, t) of a class's probability and its target, 0 or 1, by the accuracy of networks trained with them.
+
+    The loss of an example is the sum over classes. Training uses the derivative with respect to p only, so that is what
+    the key covers: losses that differ by a function of the target are one. After Gonzalez and Miikkulainen 2020 (arXiv
+    1905.11528).
+    """
+
+    defaults: ClassVar[Defaults] = Defaults(
+        evaluator="loss",
+        strategy_settings={"population": 50, "tournament": 10},
+        objective="accuracy",
+        trials=300,
+    )
+    variables: ClassVar[tuple[str, ...]] = ("p", "t")
+    needs: ClassVar[frozenset[str]] = frozenset({"p", "t"})
+    towards: ClassVar[str | None] = "p"
+    domain: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"p": _probability, "t": _class}
+    result: ClassVar[str] = "f(p, t)"
+    function_name: ClassVar[str] = "loss"
+    usual: ClassVar[tuple[str, ...] | None] = (
+        "add", "sub", "mul", "div", "neg", "max", "min", "abs", "square", "cube", "sqrt", "exp", "log",
+        "sin", "tanh", "sigmoid", "softplus", "relu",
+    )  # fmt: skip
+
+    constants: Sequence[float] = (-1.0, 0.1, 0.5, 1.0, 2.0, 3.0)
+    most: int = 15
+
+    def outputs(self, compiled: Compiled) -> Callable[..., Any]:
+        return _Slope(compiled)
+
+    def references(self) -> dict[str, Candidate]:
+        return self.readable(NAMED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slope:
+    """Gives the derivative alone."""
+
+    compiled: Compiled
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.compiled.value_and_derivative(*arguments)[1]
