@@ -6,6 +6,7 @@ would be imported is ours: Ray puts the driver's folder first on sys.path.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ class Worker:
     Args:
         plan: a pickled `automl.pool.Plan`, as bytes, so that it is read only after the check of origin.
         name: for logs.
+        path: the driver's sys.path, whose folders are searched last.
         threads: that torch may use; other libraries were pinned by the environment before they were imported.
         memory: bytes that evaluations may take on top of what the process holds once it is ready; None sets no limit.
 
@@ -29,7 +31,8 @@ class Worker:
         RuntimeError: a folder of the user's shadows one of our packages; the sentence names it.
     """
 
-    def __init__(self, plan: bytes, name: str, threads: int, memory: int | None) -> None:
+    def __init__(self, plan: bytes, name: str, path: Sequence[str], threads: int, memory: int | None) -> None:
+        sys.path.extend(folder for folder in path if folder not in sys.path)
         complaint = shadowed()
         if complaint:
             raise RuntimeError(complaint)
@@ -46,9 +49,11 @@ class Worker:
         if memory is not None:
             limit_memory(memory)
 
-    def ready(self) -> str:
-        """Returns the device of this worker."""
-        return self._device
+    def ready(self) -> tuple[str, str, int]:
+        """Returns the device of this worker, the id of its Ray node, and its process id there."""
+        import ray
+
+        return self._device, ray.get_runtime_context().get_node_id(), os.getpid()
 
     def run(self, jobs: Sequence[Job]) -> tuple[float, list[Completion]]:
         """Returns the seconds that the whole batch took, and one completion a job."""

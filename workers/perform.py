@@ -63,7 +63,7 @@ def _alone(
     try:
         with alarm(timeout):
             outcome = evaluator.evaluate(work_of(space, job), how_of(job, device))
-    except (Exception, SystemExit, OutOfTime) as error:  # noqa: BLE001 - each candidate answers for itself
+    except (Exception, SystemExit, OutOfTime) as error:
         outcome = error
     return complete(job, outcome, objective, time.perf_counter() - began, worker)
 
@@ -83,7 +83,7 @@ def _together(
         works = [(work_of(space, job), how_of(job, device)) for job in jobs]
         with alarm(None if timeout is None else timeout * len(jobs)):
             outcomes = evaluator.evaluate_many(works)
-    except (Exception, SystemExit, OutOfTime):  # noqa: BLE001 - run again one by one, where each answers for itself
+    except (Exception, SystemExit, OutOfTime):
         return None
     each = (time.perf_counter() - began) / len(jobs)
     return [complete(job, outcome, objective, each, worker) for job, outcome in zip(jobs, outcomes, strict=True)]

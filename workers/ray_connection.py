@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
         try:
+            _answers(address)
             ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise WorkersUnavailable(f"no Ray cluster answers at {address!r}: {one_line(error)}") from error
@@ -59,6 +61,13 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
             **quiet,
         )
     return True
+
+
+def _answers(address: str) -> None:
+    """Raises OSError where no one listens at host:port; Ray itself asks for minutes, and then ends the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import re
+import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,9 +21,10 @@ from workers import actor as actor_module
 from workers.batching import BatchSize
 from workers.perform import blame, one_line
 from workers.ray_connection import check_numbers, connect, innermost, pack, room, too_many
+from workers.ray_metrics import RayMetrics
 from workers.threads import environment, threads_of
 
-_START_SECONDS = 120.0  # for all workers to come up
+_START_SECONDS = 300.0  # for all workers to come up
 _GRACE_SECONDS = 0.1  # a call's way to the worker and back
 _MOST_FAILED_STARTS = 3
 
@@ -43,6 +47,7 @@ class _Slot:
     calls: deque[_Call] = field(default_factory=deque)
     since: float = 0.0  # when the first of `calls` began, as far as the driver knows
     failed_starts: int = 0
+    process: int | None = None  # its id, where it runs on this very node
 
 
 class RayPool(Pool):
@@ -145,7 +150,7 @@ class RayPool(Pool):
 
         for slot in self._slots:
             if slot.actor is not None:
-                ray.kill(slot.actor)
+                self._kill(slot)
         self._slots, self._in_flight = [], 0
         if self._started_ray:
             ray.shutdown()
@@ -159,6 +164,10 @@ class RayPool(Pool):
 
         url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
         return f"http://{url}" if url else None
+
+    def observer(self) -> RayMetrics:
+        """Returns an observer that reports a search among Ray's metrics."""
+        return RayMetrics()
 
     @property
     def dashboard_login(self) -> str:
@@ -241,8 +250,6 @@ class RayPool(Pool):
 
     def _replace(self, slot: _Slot, fault: Fault, error: str) -> list[Completion]:
         """Puts a fresh worker into a slot. A job that ran alone is blamed; others are run again."""
-        import ray
-
         calls, slot.calls = slot.calls, deque()
         elapsed = time.monotonic() - slot.since
         blamed = []
@@ -254,29 +261,44 @@ class RayPool(Pool):
                 self._suspects.extend(first)
         for call in reversed(calls):  # had not begun
             self._waiting.extendleft(reversed(call.jobs))
-        ray.kill(slot.actor)
+        self._kill(slot)
         self._start(slot)
         return blamed
 
     # --- workers ----------------------------------------------------------------------------------------------------
 
     def _start(self, slot: _Slot) -> _Slot:
-        slot.actor = self._make_actor.remote(self._packed, slot.name, self._threads, self._memory)
+        slot.actor = self._make_actor.remote(
+            self._packed, slot.name, [os.path.abspath(folder) for folder in sys.path], self._threads, self._memory
+        )
         slot.starting = slot.actor.ready.remote()
         return slot
 
-    def _started(self, slot: _Slot) -> None:
+    def _kill(self, slot: _Slot) -> None:
+        """Ends a worker at once, even one that holds Python's lock in a call into C, which keeps Ray waiting."""
+        import ray
+
+        if slot.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(slot.process, signal.SIGKILL)
+            slot.process = None
+        ray.kill(slot.actor)
+
+    def _started(self, slot: _Slot) -> str:
+        """Takes a worker's news that it is ready; returns its device, or "" where it has to be started once more."""
         import ray
 
         try:
-            ray.get(slot.starting)
+            device, node, process = ray.get(slot.starting)
         except ray.exceptions.RayError as error:
             slot.failed_starts += 1
             if slot.failed_starts >= _MOST_FAILED_STARTS:
                 raise AutoMLError(f"worker {slot.name} cannot be started again: {one_line(error)}") from error
             self._start(slot)
-            return
+            return ""
         slot.starting, slot.failed_starts = None, 0
+        slot.process = process if node == ray.get_runtime_context().get_node_id() else None
+        return str(device)
 
     def _await_start(self) -> str:
         """Returns the device of all workers once they are up."""
@@ -290,11 +312,10 @@ class RayPool(Pool):
                 f"in use (free now: {ray.available_resources().get('CPU', 0):g} CPUs); stop other work or ask for fewer"  # type: ignore[no-untyped-call]
             )
         try:
-            devices = set(ray.get(references))
+            ray.get(references)
         except ray.exceptions.RayError as error:
             raise InvalidInput(f"the workers cannot start: {innermost(error)}") from error
-        for slot in self._slots:
-            slot.starting = None
+        devices = {self._started(slot) for slot in self._slots}
         return "cuda" if devices == {"cuda"} else "cpu"
 
 
