@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from automl.behaviour import Function as Function
     from automl.behaviour import Graph as Graph
     from automl.behaviour import Module as Module
+    from automl.behaviour import Node as Node
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
@@ -35,6 +36,7 @@ _HOMES = {
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
     "Module": "automl.behaviour",
+    "Node": "automl.behaviour",
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
