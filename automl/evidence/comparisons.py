@@ -131,9 +131,9 @@ def judge_run(
     if refused is not None:
         return refused
     assert gain.low is not None
-    shown = f"{gain.value:+.4g}"
+    shown = f"{_signed(gain.value)}"
     if gain.low != gain.high:
-        shown += f" (95 % interval {gain.low:+.4g} to {gain.high:+.4g})"
+        shown += f" (95 % interval {_signed(gain.low)} to {_signed(gain.high)})"
     basis = (
         "test figures without noise, so only the draw of candidates is left to chance"
         if deterministic
@@ -174,11 +174,11 @@ def _refused(gain: Estimate, search: Effort, random: Effort, seeds: int, determi
     if seeds < 2 and not deterministic:
         return Verdict(
             f"{NOT_SUPPORTED}: fewer than two seeds",
-            f"The gain of {gain.value:+.4g} rests on one test value a winner, which says nothing about noise.",
+            f"The gain of {_signed(gain.value)} rests on one test value a winner, which says nothing about noise.",
         )
     if gain.low is None:
         return Verdict(
-            f"{NOT_SUPPORTED}: no interval", f"The gain of {gain.value:+.4g} has no interval ({gain.method})."
+            f"{NOT_SUPPORTED}: no interval", f"The gain of {_signed(gain.value)} has no interval ({gain.method})."
         )
     return None
 
@@ -199,7 +199,7 @@ def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
         return Verdict(
             f"{NOT_SUPPORTED}: too few random evaluations", "In at least one run random search had fewer evaluations."
         )
-    shown = f"{gain.value:+.4g} (95 % interval {gain.low:+.4g} to {gain.high:+.4g}, {gain.method})"
+    shown = f"{_signed(gain.value)} (95 % interval {_signed(gain.low)} to {_signed(gain.high)}, {gain.method})"
     claim = (
         f"This concerns the method on this task, from {runs} runs."
         if runs >= BOOTSTRAP_RUNS
@@ -210,6 +210,10 @@ def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
     return Verdict(
         DOES_NOT, f"Over {runs} runs the gain over random search is {shown}, which is not above zero. {claim}"
     )
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.4g}".replace("-", "−")
 
 
 def is_deterministic(values: list[list[float]]) -> bool:

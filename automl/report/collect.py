@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from automl.cache.audits import audit_report
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.evidence import (
@@ -52,6 +54,7 @@ def collect(database: Database, study_name: str, space: Space | None = None) -> 
 
 class _Collector:
     def __init__(self, database: Database, store: StudyStore, record: StudyRecord, illustrator: Illustrator) -> None:
+        self.database = database
         self.store = store
         self.record = record
         self.settings = record.settings
@@ -98,7 +101,7 @@ class _Collector:
             genealogy=self._genealogy(search, best),
             spellings=cheapest,
             spelling_count=spelling_count,
-            audits={},
+            audits=self._audits(search),
             checklist=[],
             facts=[],
             notes=self.notes,
@@ -213,6 +216,14 @@ class _Collector:
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
         return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
+
+    def _audits(self, search: Reading) -> dict[str, Any]:
+        """Returns what re-evaluations of hits found, empty where this study has none."""
+        if not search.part.trials:
+            return {}
+        context = trial_at(self.store, self.record.id, 0).context
+        found = audit_report(self.database, self.objective, context=context, study=self.record.id)
+        return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
     def _ranks(self, search: Reading, tested: list[TrialRecord]) -> list[Ranks]:
         """Compares the first two seeds wherever classes have two: on the validation part, and on the test part."""

@@ -1,4 +1,4 @@
-"""A study's trials as compact columns: 31 bytes a trial, so that a million of them fit into 31 MB.
+"""A study's trials as compact columns: 31 bytes a trial (a few times that while they are grouped at the end).
 
 Everything else that a report needs is aggregated while the trials stream by.
 """

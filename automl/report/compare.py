@@ -40,12 +40,15 @@ class Method:
     """All runs of one method: studies that differ in seed and namespace only.
 
     Attributes:
-        name: strategy and task.
+        name: strategy and task together.
+        strategy: its name.
+        task: what its figures are on.
         studies: one for each run.
         shared_cache: True where two runs drew upon one cache, so that they are not independent.
     """
 
     name: str
+    strategy: str
     task: str
     studies: list[ReportData]
     ri: Estimate
@@ -126,7 +129,7 @@ def _method(runs: list[ReportData]) -> Method:
         [(data.random.curve.evaluations, data.random.curve.best) for data in runs if data.random is not None]
     )
     if len(runs) == 1:
-        return Method(name, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
+        return Method(name, strategy, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
     tested = [data for data in runs if data.winners and data.winners[0].test_values]
     winners = [data.winners[0].test_values for data in tested]
     samples = [[item.test_values for item in data.random_samples if item.test_values] for data in tested]
@@ -138,7 +141,7 @@ def _method(runs: list[ReportData]) -> Method:
         minimize=first.minimize,
     )
     equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
-    return Method(name, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
+    return Method(name, strategy, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
 
 
 def _band(curves: list[tuple[list[int], list[float]]]) -> Band | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.evidence import Estimate, ResultsTable
-from automl.report.compare import Comparison
-from automl.report.drawing import DASHES, INK, MARKERS, QUIET, RANDOM, SERIES, Plot, draw
+from automl.report.compare import Comparison, Method
+from automl.report.drawing import DASHES, INK, MARKERS, QUIET, SERIES, Plot, curve_view, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +57,12 @@ def whiskers(
 
 def comparison_plots(data: Comparison) -> dict[str, Plot]:
     """Returns the plots of several studies, by name."""
+    tasks = list(dict.fromkeys(method.task for method in data.methods))
     found = [
-        _curves(data),
+        *(
+            _curves([method for method in data.methods if method.task == task], place)
+            for place, task in enumerate(tasks)
+        ),
         whiskers(
             "ri",
             "Relative improvement",
@@ -89,49 +93,45 @@ def results_plots(data: ResultsTable) -> dict[str, Plot]:
     return {} if plot is None else {plot.name: plot}
 
 
-def _curves(data: Comparison) -> Plot | None:
-    shown = [method for method in data.methods if method.search is not None]
+def _curves(methods: Sequence[Method], place: int) -> Plot | None:
+    shown = [(method, method.search) for method in methods if method.search is not None]
     if not shown:
         return None
+    first = methods[0].studies[0]
+    random = methods[0].random
 
     def paint(axes: Axes) -> None:
-        for place, method in enumerate(shown):
-            band, style = method.search, place % len(SERIES)
-            assert band is not None
-            colour, every = SERIES[style], max(1, len(band.evaluations) // 8)
+        for number, (method, band) in enumerate(shown):
+            style = number % len(SERIES)
             axes.plot(
                 band.evaluations,
                 band.middle,
-                color=colour,
+                color=SERIES[style],
                 linestyle=DASHES[style],
                 marker=MARKERS[style],
-                markevery=every,
+                markevery=max(1, len(band.evaluations) // 8),
                 markersize=5,
-                label=method.name,
+                label=method.strategy,
             )
             if method.runs > 1:
-                axes.fill_between(band.evaluations, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
-        random = shown[0].random
+                axes.fill_between(band.evaluations, band.low, band.high, color=SERIES[style], alpha=0.18, linewidth=0)
         if random is not None:
-            axes.plot(
-                random.evaluations, random.middle, color=RANDOM, linestyle=":", label="random search of the first"
-            )
+            axes.plot(random.evaluations, random.middle, color=QUIET, linestyle=":", label="random search beside it")
+        axes.set_ylim(*curve_view([value for _, band in shown for value in band.middle], first.minimize))
+        axes.set_xlim(left=0)
         axes.set_xlabel("evaluations drawn upon")
-        axes.set_ylabel(f"best {data.studies[0].objective} (validation)")
-        axes.legend(loc="best")
+        axes.set_ylabel(f"best {first.objective} (validation)")
+        axes.legend(loc="upper right" if first.minimize else "lower right")
 
     return draw(
-        "curves",
-        "Best so far",
+        f"curves-{place + 1}",
+        f"Best so far on {methods[0].task}",
         "The mean over runs; bands hold the middle half of the runs where there are several.",
         ("method", "evaluations", "mean", "lower quartile", "upper quartile"),
         [
             (method.name, *row)
-            for method in shown
-            if method.search is not None
-            for row in zip(
-                method.search.evaluations, method.search.middle, method.search.low, method.search.high, strict=True
-            )
+            for method, band in shown
+            for row in zip(band.evaluations, band.middle, band.low, band.high, strict=True)
         ],
         paint,
     )

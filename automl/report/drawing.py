@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 if TYPE_CHECKING:
@@ -148,7 +149,14 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(written.getvalue().encode()).decode()
 
 
-def direct_label(axes: Axes, x: float, y: float, text: str, colour: str, **changes: Any) -> None:
-    """Writes a series' name beside it, which needs no legend to be looked up."""
-    placed = {"xytext": (6, 0), "textcoords": "offset points", "va": "center", "fontsize": 9.5, "color": colour}
-    axes.annotate(text, (x, y), **{**placed, **changes})
+def curve_view(best: list[float], minimize: bool) -> tuple[float, float]:
+    """Shows where curves end; the first few random values would flatten everything else."""
+    values = np.array(best)
+    low, high = float(values.min()), float(values.max())
+    middle = float(np.median(values))
+    if minimize:
+        high = min(high, middle + 2.0 * (middle - low))
+    else:
+        low = max(low, middle - 2.0 * (high - middle))
+    pad = 0.06 * (high - low) or 0.02 * abs(high) or 1.0
+    return low - pad, high + pad

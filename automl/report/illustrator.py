@@ -34,7 +34,7 @@ class Illustrator:
             return candidate
         try:
             return str(self._space.describe(decoded))
-        except Exception as error:  # noqa: BLE001 - a user's code; the report must not depend on it
+        except Exception as error:
             return self._missed(error, candidate)
 
     def picture(self, candidate: str) -> networkx.DiGraph | None:
@@ -44,7 +44,7 @@ class Illustrator:
             return None
         try:
             return self._space.picture(decoded)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._missed(error, candidate)
             return None
 
@@ -57,7 +57,7 @@ class Illustrator:
             return None
         try:
             return self._space.decode(parse(candidate))
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._missed(error, candidate)
             return None
 

@@ -17,6 +17,7 @@ from automl.report.drawing import (
     SEARCH,
     THIRD,
     Plot,
+    curve_view,
     draw,
 )
 from automl.report.words import figure
@@ -191,7 +192,7 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
             axes.step(across(curve), curve.best, where="post", color=colour, linestyle=dash, label=word)
             marker = "o" if colour == SEARCH else "s"
             axes.plot(across(curve)[-1], curve.best[-1], marker, color=colour)
-        axes.set_ylim(*_curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
+        axes.set_ylim(*curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
         axes.set_xlim(left=0)
         axes.set_xlabel("evaluations drawn upon" if axis == "evaluations" else f"{unit} since the start")
         axes.set_ylabel(f"best {data.objective} (validation)")
@@ -212,19 +213,6 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
         ],
         paint,
     )
-
-
-def _curve_view(best: list[float], minimize: bool) -> tuple[float, float]:
-    """Shows where curves end; the first few random values would flatten everything else."""
-    values = np.array(best)
-    low, high = float(values.min()), float(values.max())
-    middle = float(np.median(values))
-    if minimize:
-        high = min(high, middle + 2.0 * (middle - low))
-    else:
-        low = max(low, middle - 2.0 * (high - middle))
-    pad = 0.06 * (high - low) or 0.02 * abs(high) or 1.0
-    return low - pad, high + pad
 
 
 def outcomes(part: StudyPart) -> Plot | None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from automl.evidence import ResultsTable, Verdict
 from automl.report.compare import Comparison
 from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData
-from automl.report.words import count_of, duration, figure, headline, interval, share
+from automl.report.words import compact, count_of, duration, ends, figure, headline, interval, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +37,8 @@ def _study(data: ReportData, console: Console) -> None:
         best = data.search.best
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
     console.print(_cache(data))
+    if data.audits:
+        console.print(Text(f"Audits: {data.audits['sentence']}."))
     for failure in data.search.failures[:3]:
         console.print(
             Text(f"  {count_of(failure.count, 'failure')}: {failure.example}", overflow="ellipsis", no_wrap=True)
@@ -71,9 +73,8 @@ def _comparisons(data: ReportData) -> Table:
         ("random search, equal evaluations", data.gain, "", f"both winners by validation, {seeds}"),
     )
     for name, estimate, unit, basis in rows:
-        ends = interval(estimate).partition("(")[2].rstrip(")") or "–"
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")
-        table.add_row(name, shown, ends, basis)
+        table.add_row(name, shown, ends(estimate), basis)
     return table
 
 
@@ -109,18 +110,20 @@ def _cache(data: ReportData) -> Table:
 
 
 def _comparison(data: Comparison, console: Console) -> None:
-    table = _table("study", "best test", "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict")
+    table = _table("study", "test", "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict")
     table.columns[7].justify = "left"
+    for place in range(1, 7):
+        table.columns[place].no_wrap = True
     for item in data.studies:
         table.add_row(
             escape(item.name),
             figure(item.best.test if item.best else None),
-            interval(item.ri),
-            interval(item.gain),
+            compact(item.ri),
+            compact(item.gain),
             f"{item.search.evaluations:,}",
             duration(item.search.seconds),
             share(item.search.saved_trials, item.search.trials),
-            item.verdict.text,
+            item.verdict.text.partition(":")[0],
         )
     console.print(table)
     for method in data.methods:
@@ -137,12 +140,11 @@ def _results(data: ResultsTable, console: Console) -> None:
     for column in (1, 7):
         table.columns[column].justify = "left"
     for row in data.rows:
-        ends = interval(row.ri).partition("(")[2].rstrip(")") or "–"
         table.add_row(
             escape(row.dataset),
             escape(row.method),
             figure(row.ri.value, sign=True),
-            ends,
+            ends(row.ri),
             str(row.runs),
             str(row.random),
             str(row.left_out),

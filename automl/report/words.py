@@ -7,11 +7,11 @@ import math
 from automl.evidence import Estimate
 
 
-def figure(value: float | None, sign: bool = False) -> str:
-    """Writes a figure with four significant digits; a dash where there is none."""
+def figure(value: float | None, sign: bool = False, digits: int = 4) -> str:
+    """Writes a figure with so many significant digits; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:+.4g}" if sign else f"{value:.4g}"
+    text = f"{value:+.{digits}g}" if sign else f"{value:.{digits}g}"
     return text.replace("-", "−") if "e" not in text else text
 
 
@@ -25,6 +25,23 @@ def interval(estimate: Estimate, unit: str = "", sign: bool = True) -> str:
     if estimate.low == estimate.high:
         return f"{text} (exact)"
     return f"{text} ({figure(estimate.low, sign)} to {figure(estimate.high, sign)})"
+
+
+def compact(estimate: Estimate) -> str:
+    """Writes a figure with its interval in little room, as in `+1.23 [+0.87, +1.59]`."""
+    text = figure(estimate.value, True, 3)
+    if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
+        return text
+    return f"{text} [{figure(estimate.low, True, 3)}, {figure(estimate.high, True, 3)}]"
+
+
+def ends(estimate: Estimate, unit: str = "") -> str:
+    """Writes the ends of an interval, as in `+0.87 to +1.59 %`."""
+    if estimate.low is None or estimate.high is None:
+        return "no interval"
+    if estimate.low == estimate.high:
+        return "exact"
+    return f"{figure(estimate.low, True)} to {figure(estimate.high, True)}{unit}"
 
 
 def duration(seconds: float) -> str:
