@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from automl.api import resume as resume
     from automl.api import search as search
+    from automl.behaviour import Array as Array
     from automl.behaviour import Function as Function
     from automl.behaviour import Graph as Graph
     from automl.behaviour import Module as Module
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
+    "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
     "Module": "automl.behaviour",

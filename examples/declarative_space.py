@@ -1,4 +1,4 @@
-"""A declarative space: fields are the choices, `build` makes the network, `training` says what the network does not show.
+"""A declarative space: fields are the choices, `build` makes the network, `training` says what it does not show.
 
 python examples/declarative_space.py
 """
