@@ -21,12 +21,12 @@ NAMED = {
 
 @dataclass(eq=False)
 class Activation(ExpressionSpace):
-    """Activation functions f(x), by accuracy of small networks trained with them (after Ramachandran et al. 2017, arXiv 1710.05941).
+    """Activation functions f(x), by the accuracy of small networks trained with them.
 
-    The key covers value and derivative, since training uses both.
+    The key covers value and derivative, since training uses both. After Ramachandran et al. 2017 (arXiv 1710.05941).
     """
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="activation",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",

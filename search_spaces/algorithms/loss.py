@@ -36,21 +36,21 @@ def _class(t: Any) -> Any:
 
 @dataclass(eq=False)
 class Loss(ExpressionSpace):
-    """Loss functions f(p, t) of a class's probability and its target, 0 or 1, by the accuracy of networks trained with them.
+    """Loss functions f(p, t) of a class's probability and its target, 0 or 1, by the accuracy reached with them.
 
     The loss of an example is the sum over classes. Training uses the derivative with respect to p only, so that is what
     the key covers: losses that differ by a function of the target are one. After Gonzalez and Miikkulainen 2020 (arXiv
     1905.11528).
     """
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="loss",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
         trials=300,
     )
     variables: ClassVar[tuple[str, ...]] = ("p", "t")
-    needs: ClassVar[frozenset[str]] = frozenset({"p", "t"})
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (("p",), ("t",))
     towards: ClassVar[str | None] = "p"
     domain: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"p": _probability, "t": _class}
     result: ClassVar[str] = "f(p, t)"

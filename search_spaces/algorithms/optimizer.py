@@ -38,19 +38,20 @@ def _count(t: Any) -> Any:
 class Optimizer(ExpressionSpace):
     """Update rules: what is subtracted from a weight, by the accuracy of networks trained with them on two tasks.
 
-    Arguments, for each weight: the gradient g; the momentum buffer b ← 0.9 b + g; the averages m of g and v of g² with decays 0.9 and
-    0.999, bias corrected; the weight w; the step t, from 1; the decays `linear` and `cosine`, from 1 towards 0. The key
-    covers the values in these ranges, so that |v| and v are one. After Bello et al. 2017 (arXiv 1709.07417).
+    Arguments, for each weight: the gradient g; the momentum buffer b ← 0.9 b + g; the averages m of g and v of g² with
+    decays 0.9 and 0.999, bias corrected; the weight w; the step t, from 1; the decays `linear` and `cosine`, from 1
+    towards 0. The key covers the values in these ranges, so that |v| and v are one. After Bello et al. 2017
+    (arXiv 1709.07417).
     """
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="optimizer",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
         trials=300,
     )
     variables: ClassVar[tuple[str, ...]] = ("g", "b", "m", "v", "w", "t", "linear", "cosine")
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = (("g", "b", "m"),)
     domain: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
         "v": np.abs,
         "t": _count,

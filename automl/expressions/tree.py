@@ -1,0 +1,70 @@
+"""Expression trees: immutable, hashable, and addressed by the path of argument numbers from the root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An argument of the function, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A finite number."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator applied to one or two trees.
+
+    Attributes:
+        operator: its name.
+        arguments: one tree for each argument.
+    """
+
+    operator: str
+    arguments: tuple[Tree, ...]
+
+
+Tree = Variable | Constant | Call
+Path = tuple[int, ...]
+
+
+def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
+    """Yields every place of a tree with the tree that stands there, the root first."""
+    yield path, tree
+    if isinstance(tree, Call):
+        for number, argument in enumerate(tree.arguments):
+            yield from walk(argument, (*path, number))
+
+
+def size(tree: Tree) -> int:
+    """Returns the number of operators, variables and constants."""
+    return 1 + sum(map(size, tree.arguments)) if isinstance(tree, Call) else 1
+
+
+def depth(tree: Tree) -> int:
+    """Returns the number of operators on the longest way from the root to a leaf."""
+    return 1 + max(map(depth, tree.arguments)) if isinstance(tree, Call) else 0
+
+
+def variables(tree: Tree) -> set[str]:
+    """Returns the names of the variables in a tree."""
+    return {item.name for _, item in walk(tree) if isinstance(item, Variable)}
+
+
+def replaced(tree: Tree, path: Path, other: Tree) -> Tree:
+    """Returns `tree` with `other` at `path`."""
+    if not path:
+        return other
+    assert isinstance(tree, Call)
+    arguments = list(tree.arguments)
+    arguments[path[0]] = replaced(arguments[path[0]], path[1:], other)
+    return Call(tree.operator, tuple(arguments))
