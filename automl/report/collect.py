@@ -226,7 +226,10 @@ class _Collector:
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
     def _ranks(self, search: Reading, tested: list[TrialRecord]) -> list[Ranks]:
-        """Compares the first two seeds wherever classes have two: on the validation part, and on the test part."""
+        """Compares the first two seeds wherever classes have two: in the search, and in the tested random sample.
+
+        Winners are left out of the second: among the best of many, little but noise is left to rank.
+        """
         found = []
         best = search.part.best
         if best is not None and max(search.columns.replicates, default=0) > 1:
@@ -234,9 +237,11 @@ class _Collector:
             wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
             wanted = wanted[:: len(wanted) // RANKED + 1]
             keys = [trial_at(self.store, self.record.id, place).key for place in wanted[:RANKED]]
-            found.append(self._agreement("two seeds, validation part", trial.context, keys))
-        if tested:
-            found.append(self._agreement("two seeds, test part", tested[0].context, [item.key for item in tested]))
+            found.append(self._agreement("two seeds, search, validation part", trial.context, keys))
+        sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
+        if sample:
+            keys = [item.key for item in sample]
+            found.append(self._agreement("two seeds, random sample, test part", sample[0].context, keys))
         return [item for item in found if item.agreement.pairs >= 3]
 
     def _agreement(self, what: str, context: int, keys: list[bytes]) -> Ranks:

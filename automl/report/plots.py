@@ -159,7 +159,7 @@ def tests(data: ReportData) -> Plot | None:
             ),
         ],
         paint,
-        size=(5.2, 1.1 + 0.38 * (len(rows) + bool(sample))) if rows else (5.2, 3.2),
+        size=(5.2, 0.7 + 0.36 * (len(rows) + bool(sample))) if rows else (5.2, 3.2),
     )
 
 
@@ -220,7 +220,8 @@ def outcomes(part: StudyPart) -> Plot | None:
     line = part.timeline
     if len(line.trials) < 3:
         return None
-    edges = np.unique(np.linspace(0, len(line.trials) - 1, min(40, len(line.trials))).astype(int))
+    bins = min(40, max(5, part.trials // 8))
+    edges = np.unique(np.linspace(0, len(line.trials) - 1, bins + 1)[1:].astype(int))
     ends = np.array([0, *[line.trials[place] for place in edges]])
     ends = np.unique(ends)
     shares = {}

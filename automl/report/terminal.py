@@ -69,7 +69,7 @@ def _comparisons(data: ReportData) -> Table:
     sample = sum(1 for item in data.random_samples if item.test_values)
     seeds = "population means" if data.deterministic else count_of(data.seeds, "seed")
     rows = (
-        ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}, {seeds}"),
+        ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
         ("random search, equal evaluations", data.gain, "", f"both winners by validation, {seeds}"),
     )
     for name, estimate, unit, basis in rows:
@@ -88,7 +88,7 @@ def _winners(data: ReportData) -> Table:
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
         table.add_row(
-            word, figure(item.validation), figure(item.test), values or "failed", escape(item.description[:90])
+            word, figure(item.validation), figure(item.test), values or "failed", escape(item.description[:160])
         )
     return table
 

@@ -147,7 +147,7 @@ def test_replicates_grow_and_ranks_between_seeds_are_taken_from_them(writer: Wri
     assert data.search.drawn > data.search.classes
     assert data.search.drawn == data.search.evaluations
     by_part = {item.what: item.agreement for item in data.ranks}
-    assert set(by_part) == {"two seeds, validation part", "two seeds, test part"}
+    assert set(by_part) == {"two seeds, search, validation part", "two seeds, random sample, test part"}
     for agreement in by_part.values():
         assert agreement.tau is not None
         assert agreement.tau > 0.5
