@@ -219,7 +219,7 @@ class ProgramSpace(Space):
         return {"instructions": float(code[1] + code[2])}
 
     def simplified(self, candidate: Candidate) -> Functions:
-        """Returns the program without dead instructions and with addresses numbered in order of use."""
+        """Returns the program without instructions that change nothing, addresses numbered in order of use."""
         return simplified(self.language, self.code(candidate))
 
     def explanation(self, candidate: Candidate) -> list[str]:

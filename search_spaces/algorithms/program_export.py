@@ -12,7 +12,7 @@ from automl.programs.analysis import prepare
 from automl.programs.code import FUNCTIONS, Instruction, encode
 from automl.programs.language import ProgramLanguage
 from automl.programs.operations import OWN
-from search_spaces.algorithms.program_simplify import simplified
+from search_spaces.algorithms.program_simplify import pruned
 from search_spaces.algorithms.program_text import ProgramText, explain
 
 _HELPERS = {
@@ -115,7 +115,7 @@ def exported(language: ProgramLanguage, code: bytes, title: str = "A learning al
     predictions are those of the compiled interpreter up to the last digits of numpy's elementary functions. It does
     not stop at a large error, as evaluations do.
     """
-    functions = simplified(language, code)
+    functions = pruned(language, code)
     code = encode(functions)
     streams = _streams(language, code)
     text = ProgramText(language)

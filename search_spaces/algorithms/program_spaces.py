@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from automl.space import Defaults
 from search_spaces.algorithms.program import Operations, ProgramSpace, Size
@@ -25,7 +24,7 @@ SIX = (
 class AutoMLZeroLinear(ProgramSpace):
     """The published demo: rediscover linear regression by gradient descent from six operations."""
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
         strategy_settings=_EVOLUTION,
@@ -42,7 +41,7 @@ class AutoMLZeroLinear(ProgramSpace):
 class AutoMLZeroTwoLayer(ProgramSpace):
     """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper."""
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "two-layer-regression", "train_examples": 1000, "unseen_train_examples": 1000},
         strategy_settings=_EVOLUTION,
@@ -61,7 +60,7 @@ class AutoMLZeroTwoLayer(ProgramSpace):
 class AutoMLZeroDigits(ProgramSpace):
     """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2)."""
 
-    defaults: ClassVar[Defaults] = Defaults(
+    defaults = Defaults(
         evaluator="programs",
         evaluator_settings={
             "task": "digit-pairs",

@@ -6,11 +6,11 @@ import difflib
 import functools
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.errors import InvalidCandidate
-from automl.jsontext import canonical
 from automl.programs.analysis import HEADER, RECORD
 from automl.programs.code import FUNCTIONS, LONGEST, Instruction, decode_record, encode_record, header
 from automl.programs.language import ProgramLanguage
@@ -25,6 +25,7 @@ _ADDRESS = re.compile(r"\b([svm])(\d+)\b")
 _DRAW = re.compile(rf"(\w+)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)", re.IGNORECASE)
 _FUNCTION_NAMES = frozenset(FUNCTIONS)
 _KEPT = 1 << 17
+_RECORDS = struct.Struct(f"{RECORD}s")
 _TYPE_NAMES = {"s": "scalar", "v": "vector", "m": "matrix"}
 
 
@@ -36,6 +37,7 @@ class ProgramText:
 
     def __init__(self, language: ProgramLanguage) -> None:
         self._language = language
+        self._forms = [_writing(item) for item in language.operations]
         self._written: dict[bytes, str] = {}
         self._read: dict[str, bytes] = {}
         self._numbers = {_form(item): number for number, item in enumerate(language.operations)}
@@ -45,16 +47,8 @@ class ProgramText:
 
     def write(self, instruction: Instruction) -> str:
         """Returns the line of an instruction."""
-        operation = self._language.operations[instruction.operation]
-        if not operation.output:
-            return operation.form
-        left = f"{operation.output}{instruction.out}"
-        right = right_side(operation, instruction)
-        if operation.indices == 1:
-            return f"{left}[{instruction.i}] = {right}"
-        if operation.indices == 2:
-            return f"{left}[{instruction.i}, {instruction.j}] = {right}"
-        return f"{left} = {right}"
+        form, fields = self._forms[instruction.operation]
+        return form % tuple(instruction[field] for field in fields)
 
     def read(self, text: Any, where: str) -> Instruction:
         """Returns the instruction of a line.
@@ -131,18 +125,22 @@ class ProgramText:
 
     def json(self, code: bytes) -> str:
         """Returns the canonical JSON of an encoded program."""
-        lines = []
-        for at in range(HEADER, len(code), RECORD):
-            record = code[at : at + RECORD]
-            line = self._written.get(record)
-            if line is None:
-                line = canonical(self.write(decode_record(record)))
-                _keep(self._written, record, line)
-            lines.append(line)
+        written = self._written
+        try:
+            lines = [written[record] for (record,) in _RECORDS.iter_unpack(code[HEADER:])]
+        except KeyError:
+            lines = [written.get(record) or self._learn(record) for (record,) in _RECORDS.iter_unpack(code[HEADER:])]
         first = code[0]
         second = first + code[1]
         setup, predict, learn = ",".join(lines[:first]), ",".join(lines[first:second]), ",".join(lines[second:])
         return f'{{"learn":[{learn}],"predict":[{predict}],"setup":[{setup}]}}'
+
+    def _learn(self, record: bytes) -> str:
+        """Writes an instruction as JSON for the first time; whoever reads it soon will not have to parse it."""
+        line = self.write(decode_record(record))
+        _keep(self._written, record, f'"{line}"')
+        _keep(self._read, line, record)
+        return f'"{line}"'
 
     def write_program(self, functions: Sequence[Sequence[Instruction]]) -> dict[str, list[str]]:
         """Returns a program as JSON data."""
@@ -183,17 +181,21 @@ def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:
     memory[key] = value
 
 
-def right_side(operation: Operation, instruction: Instruction) -> str:
-    """Returns what stands right of the equals sign."""
-    if not operation.constants:
-        inputs = (instruction.first, instruction.second)
-        return operation.form.format(
-            *(f"{kind}{address}" for kind, address in zip(operation.inputs, inputs, strict=False))
-        )
-    text = operation.form.rpartition("= ")[2] if operation.indices else operation.form
-    for constant in (instruction.x, instruction.y)[: operation.constants]:
-        text = text.replace("#", repr(constant + 0.0), 1)
-    return text
+def _writing(operation: Operation) -> tuple[str, tuple[int, ...]]:
+    """Returns an operation's line as a format, and which fields of an instruction fill it."""
+    out, operands, elements, constants = 1, (2, 3), (4, 5), (6, 7)
+    if not operation.output:
+        return operation.form, ()
+    kinds = [f"{kind}%d" for kind in operation.inputs]
+    right = operation.form.replace("#", "%r").replace("[i] = ", "").replace("[i, j] = ", "").format(*kinds)
+    left = f"{operation.output}%d" + {0: "", 1: "[%d]", 2: "[%d, %d]"}[operation.indices]
+    inputs = operands[: len(operation.inputs)]
+    return f"{left} = {right}", (
+        out,
+        *elements[: operation.indices],
+        *inputs,
+        *constants[: operation.constants],
+    )
 
 
 def explain(language: ProgramLanguage, instruction: Instruction) -> str:

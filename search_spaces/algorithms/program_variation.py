@@ -64,7 +64,7 @@ def _address(kind, counts, state, writable):
 @njit(cache=True)
 def _rescale(x, state, flip):
     if flip and _random(state) < FLIP:
-        return -x
+        return 0.0 - x  # never -0
     return _short(x * math.exp(_normal(state)))
 
 

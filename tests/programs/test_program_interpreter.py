@@ -14,6 +14,7 @@ from automl.programs.draws import normals, uniforms
 from automl.programs.language import PROBE_EXAMPLES, ProgramLanguage
 from automl.programs.operations import OPERATIONS
 from search_spaces.algorithms.program import ProgramSpace
+from search_spaces.algorithms.program_simplify import pruned
 from search_spaces.algorithms.program_text import ProgramText
 
 F = 4
@@ -201,17 +202,44 @@ def test_whole_programs_agree_with_plain_numpy_that_skips_nothing() -> None:
     assert compared > 100
 
 
-def test_simplified_programs_compute_the_same_bits() -> None:
+def test_pruned_programs_compute_the_same_bits() -> None:
     for probabilities in (False, True):
         space = ProgramSpace(
             scalars=6, vectors=6, matrices=3, setup=(0, 10), predict=(1, 10), learn=(0, 16), probabilities=probabilities
         )
         codes = [space.code(c) for c in space.sample_many(2000, np.random.default_rng(4))]
-        short = [encode(space.simplified(space.decode(space.text.write_program(decode(code))))) for code in codes]
+        short = [encode(pruned(space.language, code)) for code in codes]
         assert sum(map(len, short)) < 0.7 * sum(map(len, codes))
         one = space.language.predictions(codes, X[:10], (Y[:10] > 0).astype(float), X[10:], seed=9)
         other = space.language.predictions(short, X[:10], (Y[:10] > 0).astype(float), X[10:], seed=9)
         np.testing.assert_array_equal(one, other)
+
+
+def test_simplified_programs_do_what_the_originals_do_on_fresh_data() -> None:
+    space = ProgramSpace(scalars=5, vectors=5, matrices=2, setup=(4, 8), predict=(2, 8), learn=(3, 12))
+    candidates = space.sample_many(300, np.random.default_rng(5))
+    pairs = [
+        (space.code(c), encode(space.simplified(c)), encode(pruned(space.language, space.code(c)))) for c in candidates
+    ]
+    one, other = (
+        space.language.predictions([pair[n] for pair in pairs], X[:15], Y[:15], X[15:], seed=2) for n in (0, 1)
+    )
+    fine = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    assert fine.mean() > 0.3
+    assert (one[fine] == other[fine]).all(axis=1).mean() > 0.99
+    assert sum(len(short) < len(live) for _, short, live in pairs) > 30
+
+
+def test_simplifying_finds_sums_of_zeros() -> None:
+    space = ProgramSpace(setup=(0, 9), predict=(0, 9), learn=(0, 9))
+    written = {
+        "setup": ["v2 = s2 * v1", "s3 = 0.5", "no_op()"],
+        "predict": ["s2 = dot(v0, v2)", "s1 = s2 + s3"],
+        "learn": ["v2 = v2 + v1"],
+    }
+    short = space.text.write_program(space.simplified(space.decode(written)))
+    assert short == {"setup": ["s2 = 0.5"], "predict": ["s1 = s3 + s2"], "learn": []}
+    assert space.describe(space.decode(written)) == "setup: s2 = 0.5 | predict: s1 = s3 + s2 | learn: nothing"
 
 
 def run_exported(source: str, *arguments: Any) -> np.ndarray:
