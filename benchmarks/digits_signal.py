@@ -2,8 +2,8 @@
 
     python benchmarks/digits_signal.py [--architectures 30] [--sample 0] [--part validation]
 
-Prints Spearman's rho over random architectures, and over the better half of them, the spread of both, and the seconds that
-one evaluation takes on one core.
+Prints Spearman's rho over random architectures, and over the better half of them, the spread of both, and the seconds
+that one evaluation takes on one core.
 """
 
 from __future__ import annotations

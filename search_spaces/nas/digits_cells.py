@@ -19,8 +19,8 @@ INPUT_CHANNELS, CLASSES = 1, 10
 class DigitsCells(NASBench201):
     """The 15,625 cells of NAS-Bench-201 between a stem and a head, to be trained on grey 8x8 images of ten classes.
 
-    The network: a 1x1 convolution with batch norm to `channels`; `cells` cells; batch norm, ReLU, mean over the image, a
-    linear layer. Stem and head look at single pixels, so whatever is seen of shapes is seen by the candidate's
+    The network: a 1x1 convolution with batch norm to `channels`; `cells` cells; batch norm, ReLU, mean over the image,
+    a linear layer. Stem and head look at single pixels, so whatever is seen of shapes is seen by the candidate's
     operations. That, and a training that is short, is why fitness tells architectures apart and seeds hardly matter
     (benchmarks/digits_signal.py measures it).
 

@@ -35,7 +35,7 @@ def work(build=small, **settings) -> Work:
     return Work(Module(build), settings, "{}")
 
 
-FEW = Classification(epochs=4, learning_rate=0.05)
+FEW = Classification(epochs=10, learning_rate=0.1)
 
 
 def test_it_learns_and_reports_each_held_out_part():
@@ -70,7 +70,7 @@ def test_numpy_and_python_draws_of_a_module_come_from_the_seed():
 
 def test_training_settings_of_a_candidate_count():
     base = FEW.evaluate(work(), Evaluation(1))
-    assert FEW.evaluate(work(lr=0.05), Evaluation(1)) == base
+    assert FEW.evaluate(work(lr=0.1), Evaluation(1)) == base
     for settings in ({"lr": 0.01}, {"learning_rate": 0.02}, {"optimizer": "adamw"}, {"batch_size": 32}, {"epochs": 3},
                      {"weight_decay": 0.01}, {"momentum": 0.0}, {"schedule": "constant"}, {"warmup": 0.5},
                      {"label_smoothing": 0.1}, {"gradient_clip": 0.1}):  # fmt: skip

@@ -1,0 +1,68 @@
+"""The digits search space: what is trained, what the key covers, and that it can be searched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from automl.errors import InvalidInput
+from automl.evaluator import Evaluation, Work
+from automl.registry import load
+from search_spaces.nas.digits_cells import DigitsCells
+
+SKIPS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+
+
+def test_the_network_trains_every_sampled_cell():
+    space, rng = DigitsCells(), np.random.default_rng(0)
+    for candidate in space.sample_many(20, rng):
+        module = space.behaviour(candidate).build()
+        logits = module(torch.zeros(3, 1, 8, 8))
+        assert logits.shape == (3, 10)
+        convolutions = candidate.value.count("nor_conv")
+        assert sum(isinstance(part, torch.nn.Conv2d) for part in module.modules()) == 1 + 2 * convolutions
+
+
+def test_settings_decide_the_network_and_the_frame():
+    space = DigitsCells(channels=4, cells=3)
+    graph = space.behaviour(space.decode(SKIPS))
+    assert graph.frame == {"network": "digits-cells", "channels": 4, "cells": 3}
+    assert graph.build()[0].out_channels == 4
+    assert DigitsCells().behaviour(space.decode(SKIPS)).frame != graph.frame
+    with pytest.raises(InvalidInput, match="channels is 0; it must be at least 1"):
+        DigitsCells(channels=0)
+
+
+def test_other_settings_are_other_functions():
+    from automl.hashing import functional_hash
+
+    candidate = DigitsCells().decode(SKIPS)
+    keys = {functional_hash(DigitsCells(cells=cells).behaviour(candidate)) for cells in (1, 2)}
+    assert len(keys) == 2
+
+
+def test_defaults_name_parts_that_exist():
+    defaults = DigitsCells.defaults
+    evaluator = load("evaluators", defaults.evaluator)(**defaults.evaluator_settings)
+    strategy = load("strategies", defaults.strategy)(**defaults.strategy_settings)
+    assert defaults.objective in evaluator.metrics
+    assert strategy.population < defaults.trials
+    assert load("spaces", "digits-cells") is DigitsCells
+
+
+def test_a_cell_that_sees_shapes_beats_one_that_sees_pixels():
+    """Fitness says something about architectures: without a 3x3 operation nothing but grey values can be told apart."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)
+    space, defaults = DigitsCells(), DigitsCells.defaults
+    evaluator = load("evaluators", "classification")(**defaults.evaluator_settings)
+
+    def accuracy(cell):
+        candidate = space.decode(cell)
+        return evaluator.evaluate(Work(space.behaviour(candidate), {}, candidate.json), Evaluation(1))["accuracy"]
+
+    try:
+        assert accuracy(SKIPS.replace("skip_connect~0", "nor_conv_3x3~0")) > accuracy(SKIPS) + 0.3
+    finally:
+        torch.set_num_threads(former)
