@@ -23,10 +23,12 @@ from automl.hashing.observed import Observed
 from automl.hashing.weights import uniform, whole
 
 _ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0)
-_LARGE = (40.5, -40.5, 1000.25, -1000.25, 1310720.0, -1310720.0)
+_LARGE = (40.5, -40.5)
 _TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
 _SPECIAL = (math.inf, -math.inf, math.nan)
-_GENERIC = 16
+_FAR = (120.5, -120.5, 1024.0, -1024.0)
+_GENERIC = 512
+_APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
 
 
@@ -34,14 +36,17 @@ _DUST = 2.0**-44
 def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
     """Returns the sets of points: for each, one float64 array for each argument."""
     generic = [2.0 * uniform(mix("points", str(seed), str(place)), _GENERIC) for place in range(arity)]
-    sets = [
-        tuple(np.concatenate([generic[place], column]) for place, column in enumerate(_columns(_ROUND, arity, seed)))
+    rounds = _columns(_ROUND, arity, seed)
+    sets = [tuple(np.concatenate(pair) for pair in zip(generic, rounds, strict=True))]
+    # equal large or tiny arguments would cancel down to their rounding errors, so each argument has its own
+    sets += [
+        tuple(column * _APART[place % 3] for place, column in enumerate(_columns(base, arity, seed)))
+        for base in (_LARGE, _TINY)
     ]
-    sets += [_columns(base, arity, seed) for base in (_LARGE, _TINY)]
     sets += [  # one argument special, the others generic: of two infinities nobody expects x*y + x to be x*(y + 1)
-        tuple(np.array(base) if other == place else np.array(generic[other][: len(base)]) for other in range(arity))
+        tuple(np.array(base) if other == place else generic[other][: len(base)].copy() for other in range(arity))
         for place in range(arity)
-        for base in (_SPECIAL, _LARGE + _TINY)
+        for base in (_SPECIAL, _FAR + _TINY)
     ]
     for one in itertools.chain.from_iterable(sets):
         one.flags.writeable = False

@@ -5,14 +5,15 @@ A running error analysis (Wilkinson 1963) with the derivative of each function t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 ROUNDING = 2.0**-53
-MARGIN = 2.0**10
-"""A value within this many times its error is noise, hence zero."""
+MARGIN = 2.0**24
+"""A value within this many times its error is noise, hence zero: what rounding may move must be far finer than the grid."""
 
 
 class UntrackedError(Exception):
@@ -50,10 +51,10 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         values = [item.value if isinstance(item, Tracked) else item for item in inputs]
         errors = [item.error if isinstance(item, Tracked) else None for item in inputs]
         result = ufunc(*values, **kwargs)
+        shifted = _shifted(lambda *moved: ufunc(*moved, **kwargs), values, errors)
         if isinstance(result, tuple):
-            shifted = _shifted(lambda *moved: ufunc(*moved, **kwargs), values, errors)
-            return tuple(_wrap(one, [moved[place] for moved in shifted]) for place, one in enumerate(result))
-        return _wrap(result, _shifted(lambda *moved: ufunc(*moved, **kwargs), values, errors))
+            return tuple(_wrap(one, [moved[place] for moved in shifted], 1.0) for place, one in enumerate(result))
+        return _wrap(result, shifted, _inexact(ufunc, values), combine_largest=ufunc in _CHOOSING)
 
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -132,14 +133,30 @@ def _shifted(function: Callable[..., Any], values: list[Any], errors: list[Any])
     return found
 
 
-def _wrap(result: Any, shifted: list[Any]) -> Any:
+_CHOOSING = (np.maximum, np.minimum, np.fmax, np.fmin)
+_EXACT = (*_CHOOSING, np.negative, np.positive, np.absolute, np.fabs, np.sign, np.copysign)
+
+
+def _inexact(ufunc: np.ufunc, values: list[Any]) -> Any:
+    """Returns 0 where a function does not round at all, so that adding zero or negating leaves no trace, else 1."""
+    if ufunc in _EXACT:
+        return 0.0
+    if ufunc in (np.add, np.subtract):
+        return np.where(np.equal(values[0], 0) | np.equal(values[1], 0), 0.0, 1.0)
+    if ufunc in (np.multiply, np.divide):
+        scaling = [np.isin(np.frexp(np.abs(np.asarray(item, dtype=np.float64)))[0], (0.0, 0.5)) for item in values]
+        return np.where(scaling[1] | (scaling[0] & (ufunc is np.multiply)), 0.0, 1.0)
+    return 1.0
+
+
+def _wrap(result: Any, shifted: list[Any], inexact: Any, *, combine_largest: bool = False) -> Any:
     array = np.asarray(result)
     if array.dtype.kind != "f":
         return result
-    error = ROUNDING * np.abs(array)
-    for place in range(0, len(shifted), 2):
-        moves = [np.abs(moved - array) for moved in shifted[place : place + 2]]
-        error = error + np.nan_to_num(np.fmax(*moves), nan=0.0, posinf=0.0)
+    moves = [np.nan_to_num(np.abs(moved - array), nan=0.0, posinf=0.0) for moved in shifted]
+    moves = [np.maximum(*moves[place : place + 2]) for place in range(0, len(moves), 2)]
+    carried = functools.reduce(np.maximum if combine_largest else np.add, moves, np.zeros(array.shape))
+    error = ROUNDING * np.abs(array) * inexact + carried
     return Tracked(array, np.where(np.isfinite(error), error, 0.0))
 
 

@@ -14,7 +14,7 @@ import torch
 from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing.inputs import probe_arrays
-from automl.hashing.mixing import NOISE, digest_array, mix
+from automl.hashing.mixing import NOISE, digest_array, mix, rounded
 from automl.hashing.signature import BITS, SUMS, as_real, directions, without_dust
 from automl.hashing.torch_mode import Deterministic
 from automl.hashing.weights import weight
@@ -144,20 +144,23 @@ class Slots:
         if not isinstance(total, torch.Tensor) or not wanted:
             return [None] * len(self.parameters), []
         found = dict(zip(map(id, wanted), torch.autograd.grad(total, wanted, allow_unused=True), strict=True))
-        gradients = [found.get(id(item)) for item in self.parameters]
-        sums = [None if item is None else _sums(item) for item in gradients]
-        floor = NOISE * max(
-            (float(item.abs().max()) for item in sums if item is not None and bool(torch.isfinite(item).all())),
-            default=0.0,
-        )
-        slots = [
-            None
-            if item is None or bool((item.abs() < floor).all()) or not bool(item.any())
-            else digest_array(item.numpy(), BITS)
-            for item in sums
-        ]
+        slots = _signatures([found.get(id(item)) for item in self.parameters])
         back = [found.get(id(item)) for item in leaves]
         return slots, [torch.zeros(0) if item is None else item for item in back]
+
+
+def _signatures(gradients: Sequence[torch.Tensor | None]) -> list[bytes | None]:
+    """Returns the rounded random sums of each gradient as bytes; None where it is missing or, beside the others, noise."""
+    flat = [None if item is None else as_real(item) for item in gradients]
+    sums = [directions("slot", item.numel(), SUMS) @ item for item in flat if item is not None]
+    if not sums:
+        return [None] * len(flat)
+    table = torch.stack(sums).numpy()
+    sizes = np.abs(table).max(axis=1)
+    floor = NOISE * sizes[np.isfinite(sizes)].max(initial=0.0)
+    mixed = rounded(table, BITS)
+    found = iter([None if size <= floor else row.tobytes() for size, row in zip(sizes, mixed, strict=True)])
+    return [None if item is None else next(found) for item in flat]
 
 
 def _shortened(tensor: torch.Tensor) -> np.ndarray:
@@ -210,7 +213,7 @@ def quiet_torch(seed: int) -> Iterator[None]:
             torch.set_num_threads(1)
         torch.set_default_dtype(torch.float64)
         torch.backends.mha.set_fastpath_enabled(False)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         with torch.enable_grad():
             yield
     finally:

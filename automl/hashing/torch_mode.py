@@ -123,4 +123,4 @@ class Deterministic(TorchFunctionMode):
         numbers = sorted(float(item) for item in given if isinstance(item, int | float) and not isinstance(item, bool))
         what = mix(name, repr(numbers), *tensors)
         self._calls[what] += 1
-        torch.manual_seed(int.from_bytes(mix(what, str(self._calls[what]))[:8], "little") >> 1)
+        torch.default_generator.manual_seed(int.from_bytes(mix(what, str(self._calls[what]))[:8], "little") >> 1)

@@ -15,7 +15,8 @@ ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "sigmoid")
 # "gate" is a * sigmoid(b); "mix" concatenates and convolves back; "twice" applies one layer two times, "both" two such layers.
 
 
-def random_spec(rng, depth=2):
+def random_spec(rng, depth=None):
+    depth = int(rng.integers(1, 3)) if depth is None else depth
     steps = []
     for _ in range(int(rng.integers(2, 4 if depth < 2 else 5))):
         drawn = rng.random()
