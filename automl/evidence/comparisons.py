@@ -149,7 +149,7 @@ def judge_run(
         return Verdict(
             f"{NOT_SUPPORTED}: luck of the draw is not ruled out",
             f"The gain over random search is {shown}, but only {above}; a random search in its place would do as well "
-            f"with a chance of {chance:.0%}. At least {needed_above(search, random)} would rule luck out.",
+            f"with a chance of {100 * chance:.0f} %. At least {needed_above(search, random)} would rule luck out.",
         )
     return Verdict(
         BEATS,
@@ -213,7 +213,8 @@ def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.4g}".replace("-", "−")
+    text = "–" if value is None else f"{value:+.4g}"
+    return text if "e" in text else text.replace("-", "−")
 
 
 def is_deterministic(values: list[list[float]]) -> bool:

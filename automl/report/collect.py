@@ -76,7 +76,8 @@ class _Collector:
         random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
         samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
         values = [item.test_values for item in (*winners, *random_winners, *samples)]
-        deterministic = is_deterministic(values) or self._population_mean()
+        population = self._population_mean()
+        deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, spelling_count = self._spellings(search, best)
@@ -94,6 +95,7 @@ class _Collector:
             random_winners=random_winners,
             random_samples=samples,
             deterministic=deterministic,
+            population=population,
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),

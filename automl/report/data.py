@@ -212,6 +212,7 @@ class ReportData:
         settings: of the study, as stored.
         minimize: True where a smaller objective is better.
         deterministic: True where test figures are equal for every seed.
+        population: True where they are looked up in a table and are means over all seeds there are.
         winners, random_winners, random_samples: re-evaluated on the test part, by rank.
         genealogy: from the first ancestor to the best.
         spellings: of the best's class, cheapest first.
@@ -231,6 +232,7 @@ class ReportData:
     random_winners: list[Architecture]
     random_samples: list[Architecture]
     deterministic: bool
+    population: bool
     ri: Estimate
     gain: Estimate
     verdict: Verdict
@@ -246,6 +248,13 @@ class ReportData:
     @property
     def best(self) -> Architecture | None:
         return self.winners[0] if self.winners else None
+
+    @property
+    def basis(self) -> str:
+        """What test figures rest on, in words."""
+        if self.population:
+            return "population means from a table"
+        return "equal for every seed" if self.deterministic else "fresh seeds"
 
     @property
     def seeds(self) -> int:

@@ -71,7 +71,7 @@ def _place(graph: networkx.DiGraph) -> dict[Any, _Box]:
     boxes: dict[Any, _Box] = {}
     for depth, row in enumerate(rows):
         texts = [_short(str(graph.nodes[node].get("label", node))) for node in row]
-        widths = [max(30.0, 16 + _CHARACTER * len(text)) for text in texts]
+        widths = [max(30.0, 16 + 1.12 * _CHARACTER * len(text)) for text in texts]
         x = -(sum(widths) + _GAP_X * (len(row) - 1)) / 2
         for node, text, width in zip(row, texts, widths, strict=True):
             boxes[node] = _Box(x + width / 2, depth * step, width, text)

@@ -73,11 +73,11 @@ def distribution(data: ReportData) -> Plot | None:
         mean = sample.mean
         if low <= mean <= high:
             axes.axvline(mean, color=INK, linestyle=":", linewidth=1.4)
-            axes.annotate("mean", (mean, 1.33 * top), ha="center", fontsize=9, color=INK)
+            axes.annotate("mean", (mean, 1.35 * top), ha="center", fontsize=9, color=INK)
         axes.plot([], [], "o-", color=SEARCH, linewidth=1.4, label="found by the search")
         axes.plot([], [], "s--", color=RANDOM, linewidth=1.4, label="best of random search")
-        axes.legend(loc="upper left" if not data.minimize else "upper right", bbox_to_anchor=(0, 0.93))
-        axes.set_ylim(0, 1.42 * top)
+        axes.figure.legend(loc="outside upper center", ncols=2)
+        axes.set_ylim(0, 1.45 * top)
         axes.set_xlim(low, high)
         axes.set_xlabel(f"{data.objective} (validation)")
         axes.set_ylabel("random candidates")
@@ -144,7 +144,7 @@ def tests(data: ReportData) -> Plot | None:
         axes.grid(axis="y", visible=False)
 
     hidden = f" {outside} of these lie outside the range shown." if outside else ""
-    what = "population means from a table" if data.deterministic else "one mark for each fresh seed"
+    what = data.basis if data.deterministic else "one mark for each fresh seed"
     return draw(
         "test-figures",
         "Test figures",

@@ -33,7 +33,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "winners": [_architecture(item) for item in data.winners],
         "random_winners": [_architecture(item) for item in data.random_winners],
         "random_sample": [_architecture(item) for item in data.random_samples],
-        "test_figures": "population means" if data.deterministic else "fresh seeds",
+        "test_figures": data.basis,
         "rank_agreement": [
             {
                 "what": item.what,

@@ -67,7 +67,7 @@ def _comparisons(data: ReportData) -> Table:
     table = _table("compared with", "difference", "95 % interval", "rests on")
     table.columns[3].justify = "left"
     sample = sum(1 for item in data.random_samples if item.test_values)
-    seeds = "population means" if data.deterministic else count_of(data.seeds, "seed")
+    seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
         ("random search, equal evaluations", data.gain, "", f"both winners by validation, {seeds}"),

@@ -117,7 +117,7 @@ def test_figures_without_noise_are_called_so(writer: Writer) -> None:
     data = collected(writer, Recipe(test_noise=0.0))
     assert data.deterministic
     assert data.gain.low == data.gain.value == data.gain.high
-    assert report.to_json(data)["test_figures"] == "population means"
+    assert report.to_json(data)["test_figures"] == "equal for every seed"
 
 
 def test_the_genealogy_leads_from_a_sample_to_the_best(writer: Writer) -> None:
@@ -160,6 +160,24 @@ def test_a_warm_cache_pays_nothing_and_draws_as_much(writer: Writer) -> None:
     assert warm.search.drawn == cold.search.drawn
     assert warm.search.curve.evaluations == cold.search.curve.evaluations
     assert warm.verdict.text == cold.verdict.text
+
+
+def test_figures_from_a_table_are_called_population_means(writer: Writer) -> None:
+    data = collected(writer, Recipe(seeds=1, test_noise=0.0, settings={"test_is_population_mean": True}))
+    assert report.to_json(data)["test_figures"] == "population means from a table"
+    assert data.gain.units == (1, 1)
+    assert data.gain.low == data.gain.value
+    assert data.ri.method == "Fieller"
+    assert data.verdict.text != "not supported: fewer than two seeds"
+
+
+def test_postgresql_tells_the_same(writer: Writer, postgres_url: str) -> None:
+    other = Writer(postgres_url)
+    try:
+        found = [report.to_json(collected(one, Recipe(failures={7: "ValueError: x"}))) for one in (writer, other)]
+        assert found[0] == found[1]
+    finally:
+        other.close()
 
 
 def test_an_unfinished_study_and_an_empty_one_are_reported(writer: Writer) -> None:
