@@ -1,7 +1,9 @@
 """How fast programs are proposed, hashed and evaluated, and how many it takes to find linear regression.
 
     python benchmarks/automl_zero.py pieces
-    python benchmarks/automl_zero.py find --seeds 10 [--without-cache] [--programs 8000000]
+    python benchmarks/automl_zero.py find --seeds 10 --programs 8000000
+    python benchmarks/automl_zero.py compare --seeds 3 --programs 300000    (with and without the cache, in turn)
+    python benchmarks/automl_zero.py search --programs 100000    (the whole engine, durable rows in SQLite)
 
 The setting is that of the published demo (10 tasks of 4 features, 100 training and 100 validation examples, six
 operations, sizes 10/2/8, population 1,000, tournament 10). `find` holds everything in memory: it measures the search,
@@ -13,13 +15,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 import time
 
 import numpy as np
 
+import automl
 from automl.evaluator import Evaluation, Work
 from automl.hashing import Hasher
 from automl.jsontext import parse
+from search_spaces.algorithms.program_candidate import ProgramCandidate
 from search_spaces.algorithms.program_spaces import AutoMLZeroLinear
 from workers.programs import ProgramTasks
 
@@ -94,7 +99,13 @@ def find(seed: int, most: int, cache: bool) -> Found:
 
 
 def one_population(
-    space: AutoMLZeroLinear, evaluator: ProgramTasks, rng: np.random.Generator, found: Found, most: int, cache: bool
+    space: AutoMLZeroLinear,
+    evaluator: ProgramTasks,
+    rng: np.random.Generator,
+    found: Found,
+    most: int,
+    cache: bool,
+    test: bool = True,
 ) -> None:
     hasher = Hasher(evaluator.probe())
     known: dict[bytes, float] = {}
@@ -121,7 +132,7 @@ def one_population(
             top = int(values.argmax())
             if values[top] > best:
                 best = values[top]
-                if best > 0.99:
+                if best > 0.99 and test:
                     unseen = evaluator.rate(space.language, [codes[top]], [0], "test")[0][0]
                     if unseen > found.unseen:
                         found.unseen, found.code = unseen, codes[top]
@@ -137,21 +148,11 @@ def one_population(
     found.steps += steps
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pieces", "find"])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--programs", type=int, default=8_000_000)
-    parser.add_argument("--without-cache", action="store_true")
-    given = parser.parse_args()
-    if given.what == "pieces":
-        pieces()
-        return
+def show_find(first: int, seeds: int, programs: int) -> None:
     needed = []
     space = AutoMLZeroLinear()
-    for seed in range(given.first_seed, given.first_seed + given.seeds):
-        found = find(seed, given.programs, not given.without_cache)
+    for seed in range(first, first + seeds):
+        found = find(seed, programs, cache=True)
         good = found.unseen > SUFFICIENT
         needed.append(found.programs if good else np.inf)
         print(
@@ -162,14 +163,80 @@ def main() -> None:
             flush=True,
         )
         if good:
-            print("   ", space.describe(space.decode(space.text.write_program(_decoded(found.code)))), flush=True)
+            print("   ", space.describe(ProgramCandidate(found.code, space.text)), flush=True)
     print(f"median {np.median(needed):,.0f} programs; {np.isfinite(needed).sum()} of {len(needed)} seeds found it")
 
 
-def _decoded(code: bytes):  # type: ignore[no-untyped-def]
-    from automl.programs.code import decode
+def compare(first: int, seeds: int, programs: int) -> None:
+    """The same searches with and without the functional cache: same seeds, in turn, none stopped early."""
+    ratios = []
+    for seed in range(first, first + seeds):
+        runs = {}
+        for cache in (True, False):
+            found = Found(unseen=-np.inf)
+            began = time.perf_counter()
+            evaluator = ProgramTasks(task_seed=seed * 1000 + 1)
+            rng = np.random.default_rng(seed)
+            while found.programs < programs:
+                one_population(AutoMLZeroLinear(), evaluator, rng, found, programs, cache, test=False)
+            found.seconds = time.perf_counter() - began
+            runs[cache] = found
+        with_cache, without = runs[True], runs[False]
+        ratios.append((without.steps / with_cache.steps, without.seconds / with_cache.seconds))
+        print(
+            f"seed {seed}: {with_cache.hits / programs:.1%} hits; training steps per program "
+            f"{with_cache.steps / programs:.0f} and {without.steps / programs:.0f} "
+            f"({ratios[-1][0]:.2f} times more without); "
+            f"programs per second {programs / with_cache.seconds:,.0f} and {programs / without.seconds:,.0f} "
+            f"({ratios[-1][1]:.2f} times the wall time without)",
+            flush=True,
+        )
+    steps, wall = np.median(ratios, axis=0)
+    print(f"medians: {steps:.2f} times more training steps, {wall:.2f} times more wall time without the cache")
 
-    return decode(code)
+
+def whole_engine(seed: int, programs: int) -> None:
+    """Runs `automl.search` in this process, rows in SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        space = AutoMLZeroLinear()
+        settings = {"population": POPULATION, "tournament": TOURNAMENT}
+        for name, trials in (("warm-up", 2 * POPULATION), ("measured", programs)):
+            began, busy = time.perf_counter(), time.process_time()
+            study = automl.search(
+                space,
+                evaluator=ProgramTasks(task_seed=seed),
+                strategy="regularized_evolution",
+                settings=settings,
+                trials=trials,
+                window=POPULATION,
+                workers=0,
+                baseline=False,
+                finalists=1,
+                seed=seed,
+                namespace=name,
+                storage=f"sqlite:///{folder}/programs.db",
+            )
+            seconds, busy = time.perf_counter() - began, time.process_time() - busy
+        outcomes = study.report().json()["outcomes"]
+        print(f"{programs / seconds:,.0f} programs per second ({programs / busy:,.0f} per second of processor time)")
+        print(f"outcomes: {outcomes}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["pieces", "find", "compare", "search"])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--programs", type=int, default=8_000_000)
+    given = parser.parse_args()
+    if given.what == "pieces":
+        pieces()
+    elif given.what == "find":
+        show_find(given.first_seed, given.seeds, given.programs)
+    elif given.what == "compare":
+        compare(given.first_seed, given.seeds, given.programs)
+    else:
+        whole_engine(given.first_seed, given.programs)
 
 
 if __name__ == "__main__":
