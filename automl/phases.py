@@ -168,9 +168,8 @@ class Phases:
         unseen = unseen_fields(self.parts.space, self.hasher, rng)
         if unseen:
             text = (
-                f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that differ "
-                "only there share one result; "
-                "use them in build(), or return them from training()"
+                f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
+                "differ only there share one result; use them in build(), or return them from training()"
             )
             warnings.warn(text, stacklevel=2)
             for observer in self.observers:

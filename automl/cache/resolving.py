@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from sqlalchemy import Connection, Row
+from typing import TYPE_CHECKING, Any
 
 from automl.cache.keys import audit_replicate
 from automl.cache.records import Claim, Request, Resolution, Result
 from automl.storage import evaluations
 from automl.storage.candidates import digest, store_candidates
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
 
 Place = tuple[bytes, int]
 """(key, replicate)"""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from automl.cache import keys as keying
 from automl.cache import resolving
@@ -25,6 +24,9 @@ from automl.storage import evaluations
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class EquivalenceCache:
         self._session = session
         self._owns_session = session is None
         self._process = os.getpid()
+        self._lock = threading.Lock()
         self._fingerprints: dict[int, bytes] = {}
         self._contexts: dict[bytes, int] = {}
         self._alive: dict[int, float] = {}
@@ -61,11 +64,14 @@ class EquivalenceCache:
     @property
     def session(self) -> Session:
         """The session that claims are made for."""
-        if self._session is None or (self._owns_session and os.getpid() != self._process):
-            self._session = Session(self.database)
-            self._owns_session = True
+        if os.getpid() != self._process:
             self._process = os.getpid()
-        return self._session
+            self._lock = threading.Lock()  # the parent's may have been held when it forked
+            self._session, self._owns_session = None, True
+        with self._lock:
+            if self._session is None:
+                self._session = Session(self.database)
+            return self._session
 
     def context(self, description: Mapping[str, Any]) -> int:
         """Returns the id of the context described, the same for equal descriptions in one namespace.

@@ -15,14 +15,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Any
 
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
 from automl.errors import InvalidInput
 from automl.storage import evaluations, transfers
 from automl.storage.engine import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _BATCH = 1000
 
