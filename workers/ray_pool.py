@@ -155,6 +155,13 @@ class RayPool(Pool):
         if self._started_ray:
             ray.shutdown()
 
+    @property
+    def notice(self) -> str:
+        return f"Ray's dashboard: {self.dashboard_url} ({self.dashboard_login})" if self.dashboard_url else ""
+
+    def observer(self) -> RayMetrics:
+        return RayMetrics()
+
     # --- what only this pool has ------------------------------------------------------------------------------------
 
     @property
@@ -165,16 +172,12 @@ class RayPool(Pool):
         url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
         return f"http://{url}" if url else None
 
-    def observer(self) -> RayMetrics:
-        """Returns an observer that reports a search among Ray's metrics."""
-        return RayMetrics()
-
     @property
     def dashboard_login(self) -> str:
-        """One sentence on how to log in to the dashboard."""
+        """How to log in to the dashboard, as half a sentence."""
         if os.environ.get("RAY_AUTH_MODE", "token") != "token":
-            return "the dashboard asks for no token"
-        return "the dashboard asks for a token: print it with `ray get-auth-token`"
+            return "it asks for no token"
+        return "it asks for a token: print it with `ray get-auth-token`"
 
     # --- dispatching ------------------------------------------------------------------------------------------------
 
