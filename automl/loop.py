@@ -128,6 +128,8 @@ class Search:
         self._told = 0  # trials that the strategy knows
         self._untold: deque[Told] = deque()
         self._gaps: deque[int] = deque()  # numbers that an asynchronous study lost when it was killed
+        self._begun = 0  # recorded trials of a block that a kill cut in two
+        self._begun_new: set[bytes] = set()  # keys among them that the study had not met before that block
         self._drawn = 0  # evaluations drawn upon
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
@@ -171,7 +173,7 @@ class Search:
         proposed: list[Trial] = []
         while not self._ended() and (n := self._room()):
             if not self.rules.asynchronous:
-                self._tell_up_to(self._asked + self.rules.block - self.rules.window)
+                self._tell_up_to(self._start + self.rules.block - self.rules.window)
             proposals = self._ask(n)
             proposed += self._hash(proposals)
             if len(proposals) < n:
@@ -181,10 +183,17 @@ class Search:
     def _room(self) -> int:
         """Returns the size of the next block, 0 while the window has no room for it."""
         rules = self.rules
-        room = rules.block if self._asked + rules.block - rules.window <= self._done else 0
+        room = rules.block if self._start + rules.block - rules.window <= self._done else 0
         if rules.budget.trials is not None:
-            room = min(room, rules.budget.trials - self._asked)
-        return room
+            room = min(room, rules.budget.trials - self._start)
+        return room if room > self._begun else 0
+
+    @property
+    def _start(self) -> int:
+        """Where the next block starts. One that a kill cut in two is proposed as a whole again, without the part that
+        is recorded: so a resumed study goes on with the very trials that it would have had.
+        """
+        return self._asked - self._begun
 
     def _ended(self) -> bool:
         budget = self.rules.budget
@@ -197,7 +206,7 @@ class Search:
         )
 
     def _ask(self, n: int) -> list[Proposal]:
-        number = self._gaps[0] if self._gaps else self._asked
+        number = self._gaps[0] if self._gaps else self._start
         given = [Proposal(candidate, origin) for candidate, origin in self.rules.enqueued[number : number + n]]
         if len(given) == n:
             return given
@@ -209,7 +218,9 @@ class Search:
         seconds = (time.perf_counter() - began) / max(1, len(proposals))
         trials = []
         limit = self.rules.budget.evaluations
-        for proposal, item in zip(proposals, hashed, strict=True):
+        new = list(zip(proposals, hashed, strict=True))[self._begun :]
+        self._begun, self._begun_new = 0, set()
+        for proposal, item in new:
             if limit is not None and self._drawn >= limit:
                 break
             if item.fallback:
@@ -227,14 +238,14 @@ class Search:
         """Hashes the proposals; where the policy says so, duplicates are mutated until their function is new."""
         hashed = self._keys(proposals)
         policy = self.rules.plans.policy
-        if policy.on_duplicate == "serve" or proposals[0].origin == ENQUEUED:
+        if policy.on_duplicate == "serve" or not proposals or proposals[0].origin == ENQUEUED:
             return proposals, hashed
-        rng = self._rng(VARY, self._asked)
+        rng = self._rng(VARY, self._start)
         for _ in range(policy.vary_at_most):
             met: set[bytes] = set()
             again = []
             for place, item in enumerate(hashed):
-                if item.key in met or item.key in self.rules.plans:
+                if item.key in met or (item.key in self.rules.plans and item.key not in self._begun_new):
                     again.append(place)
                 met.add(item.key)
             if not again:
@@ -324,19 +335,23 @@ class Search:
         """Rebuilds the strategy and the counts from the recorded trials; nothing of it was kept anywhere else."""
         hold_back = 0 if self.rules.asynchronous else self.rules.window
         numbers: set[int] = set()
+        last: deque[tuple[bytes, bool]] = deque(maxlen=self.rules.block)  # keys, and whether they were new
         for record in self.store.trials(self.rules.study):
             self._untold.append(self._told_of(record, self.space.decode(parse(record.candidate))))
             self._done += 1
-            self._asked = max(self._asked, record.number + 1)
             numbers.add(record.number)
+            last.append((record.key, record.key not in self.rules.plans))
             self._plan(record.key, record.number)
+            self._asked = max(self._asked, record.number + 1)
             self._elapsed_before = max(self._elapsed_before, record.told_at)
             if len(self._untold) > hold_back + 1000:
                 self._tell_up_to(self._done - hold_back)
         if self.rules.asynchronous:
             self._tell_up_to(self._done)
             self._gaps.extend(number for number in range(self._asked) if number not in numbers)
-        self._asked = self._last_new = self._done
+        self._asked = self._done
+        self._begun = self._done % self.rules.block
+        self._begun_new = {key for key, new in list(last)[len(last) - self._begun :] if new}
 
     def _elapsed(self) -> float:
         return self._elapsed_before + self.pool.now() - self._opened
