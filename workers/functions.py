@@ -43,7 +43,7 @@ class _FunctionEvaluator(Evaluator):
     hidden: tuple[int, ...] = (32, 32)
     epochs: int = 10
     batch: int = 64
-    networks: int = 2
+    networks: int = 4
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "networks"):
@@ -105,6 +105,8 @@ class ActivationTraining(_OnOneTask):
 
     name: ClassVar[str] = "activation"
     arity: ClassVar[int] = 1
+
+    hidden: tuple[int, ...] = (24, 24, 24, 24, 24)
 
     def protocol(self, call: Any) -> Protocol:
         return Protocol(
@@ -192,6 +194,7 @@ class OptimizerTraining(_FunctionEvaluator):
     arity: ClassVar[int] = 8
 
     epochs: int = 5
+    networks: int = 2
     tasks: tuple[Task | str, ...] = dataclasses.field(default_factory=two_tasks)
 
     def __post_init__(self) -> None:

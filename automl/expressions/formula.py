@@ -17,19 +17,13 @@ if TYPE_CHECKING:
 _ATOM = re.compile(r"\(([^\W²³]+)\)(?=[²³])|(?<=√)\((\w+)\)")
 
 
-def formula(tree: Tree, operators: Mapping[str, Operator], names: Mapping[str, str] | None = None) -> str:
-    """Returns the formula, such as `x · σ(x)`.
-
-    Args:
-        tree: the expression.
-        operators: by name.
-        names: how variables are shown, where not by their own names.
-    """
+def formula(tree: Tree, operators: Mapping[str, Operator]) -> str:
+    """Returns the formula, such as `x · σ(x)`, numbers to four digits."""
     if isinstance(tree, Variable):
-        return (names or {}).get(tree.name, tree.name)
+        return tree.name
     if isinstance(tree, Constant):
-        return number_text(tree.value).replace("-", "−")
-    parts = [formula(argument, operators, names) for argument in tree.arguments]
+        return number_text(float(f"{tree.value:.4g}")).replace("-", "−")
+    parts = [formula(argument, operators) for argument in tree.arguments]
     own = PRECEDENCE.get(tree.operator)
     if own is not None:
         # a sum on the right of a sum needs no parentheses for the reader, though the text keeps them
@@ -40,7 +34,9 @@ def formula(tree: Tree, operators: Mapping[str, Operator], names: Mapping[str, s
                 parts[place] = f"({parts[place]})"
     template = operators[tree.operator].formula
     if "|" in template and "|" in parts[0]:
-        template = template.replace("|{0}|", "(abs({0}))").removeprefix("(").removesuffix(")")  # bars in bars confuse
+        template = template.replace(
+            "|{0}|", "abs({0})" if template == "|{0}|" else "(abs({0}))"
+        )  # bars in bars confuse
     return _ATOM.sub(lambda match: match[1] or match[2], template.format(*parts))
 
 

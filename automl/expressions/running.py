@@ -100,7 +100,7 @@ class Compiled:
         values: list[Any] = []
         for step in self.steps:
             if step.operator is None:
-                values.append(arguments[step.arguments[0]] if step.arguments else step.value)
+                values.append(arguments[step.arguments[0]] if step.arguments else _number(step.value, arguments[0]))
             else:
                 values.append(step.operator.value(*(values[number] for number in step.arguments)))
         return _filled(values[-1], arguments[0])
@@ -111,7 +111,7 @@ class Compiled:
         slopes: list[Any] = []
         for step, sloped in zip(self.steps, self._sloped, strict=True):
             if step.operator is None:
-                values.append(arguments[step.arguments[0]] if step.arguments else step.value)
+                values.append(arguments[step.arguments[0]] if step.arguments else _number(step.value, arguments[0]))
                 slopes.append(1.0)
                 continue
             given = [values[number] for number in step.arguments]
@@ -140,6 +140,11 @@ def without_derivative(name: str) -> str:
         f"operator {name!r} has no derivative, and these functions are trained through; "
         f"give Operator({name!r}, …, derivative=…), or leave the operator out"
     )
+
+
+def _number(value: float, like: Any) -> Any:
+    """Returns a constant in the precision of the arguments; unlike Python's numbers, it can be divided by zero."""
+    return getattr(like, "dtype", np.dtype(np.float64)).type(value)
 
 
 def _filled(result: Any, like: Any) -> Any:

@@ -22,7 +22,7 @@ class _Piece(str):
 
     def __format__(self, how: str) -> str:
         if how == "t" and self.constant:
-            return f"torch.tensor({self})"
+            return f"torch.tensor({self}, dtype=torch.float64)"  # a 0-dimensional tensor widens no other
         if how and self.startswith("{"):
             return f"{self[:-1]}:{how}}}"  # an argument of a defined operator: the question is passed on
         return str(self)

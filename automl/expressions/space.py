@@ -17,6 +17,7 @@ from automl.errors import InvalidCandidate, InvalidInput, InvalidSpace
 from automl.expressions import formula, source, variation
 from automl.expressions.operators import BUILT_IN, Operator
 from automl.expressions.running import Compiled, without_derivative
+from automl.expressions.simplify import simplified
 from automl.expressions.text import read, write
 from automl.expressions.tree import Tree, size
 from automl.registry import unknown
@@ -24,6 +25,14 @@ from automl.space import Candidate, Space
 
 if TYPE_CHECKING:
     import networkx
+
+LARGEST = 1e30
+"""Arguments beyond it are far outside any training that goes well; its square is infinite in single precision."""
+
+
+def finite(x: Any) -> Any:
+    """Maps infinities, and what comes near them, to ±LARGEST, and NaN to -LARGEST: only finite numbers are in range."""
+    return np.fmin(np.fmax(x, -LARGEST), LARGEST)
 
 
 @dataclass(eq=False)
@@ -34,10 +43,12 @@ class ExpressionSpace(Space):
         variables: names of the arguments, in order.
         needs: groups of variables; every drawn expression has at least one of each group.
         towards: the variable that evaluators differentiate with respect to; None where derivatives are not used.
+        leaves: variables as often as they should be drawn; empty draws all equally often.
         usual: names of the operators where the setting `operators` names none; None takes every one that is possible.
         own_operators: operators beside the built-in ones (see `Operator` and `define`).
         domain: for a variable, a function that maps every number into the range that evaluators give, and leaves that
-            range as it is. Functions that differ outside it only are one function then.
+            range as it is. Functions that differ outside it only are one function then. Without one, `finite` does,
+            so that what happens at infinity divides no functions.
         result: what the function gives, for formulas, such as "f(x)".
 
     Attributes:
@@ -53,6 +64,7 @@ class ExpressionSpace(Space):
     variables: ClassVar[tuple[str, ...]] = ("x",)
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("x",),)
     towards: ClassVar[str | None] = None
+    leaves: ClassVar[tuple[str, ...]] = ()
     usual: ClassVar[tuple[str, ...] | None] = None
     own_operators: ClassVar[tuple[Operator, ...]] = ()
     domain: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
@@ -100,7 +112,11 @@ class ExpressionSpace(Space):
     def grammar(self) -> variation.Grammar:
         """What sampling and mutation draw from."""
         return variation.Grammar(
-            tuple(self.allowed.values()), self.variables, tuple(map(float, self.constants)), self.most, self.needs
+            tuple(self.allowed.values()),
+            self.leaves or self.variables,
+            tuple(map(float, self.constants)),
+            self.most,
+            self.needs,
         )
 
     # --- proposing ---------------------------------------------------------------------------------------------------
@@ -124,13 +140,21 @@ class ExpressionSpace(Space):
             raise InvalidCandidate(
                 f"an expression is a text such as {write(variation.simplest(self.grammar))!r}, not {value!r}"
             )
-        tree = read(value, self.allowed, self.variables)
+        tree = read(value, self.known, self.variables, self._refusal)
         if size(tree) > self.most:
             raise InvalidCandidate(
                 f"{value!r} has {size(tree)} operators and leaves, and this space at most {self.most}; "
                 f"set most={size(tree)}"
             )
         return Candidate(write(tree))
+
+    def _refusal(self, name: str) -> str | None:
+        """Returns why an operator is not allowed here, or None."""
+        if name in self.allowed:
+            return None
+        if self.towards is not None and self.known[name].derivative is None:
+            return without_derivative(name)
+        return f"operator {name!r} is not allowed in this space; allowed: {', '.join(sorted(self.allowed))}"
 
     def size(self) -> int | None:
         """Returns None: constants make expressions a continuum."""
@@ -159,8 +183,8 @@ class ExpressionSpace(Space):
     def behaviour(self, candidate: Candidate) -> Function:
         return Function(_Quiet(self.outputs(self.compiled(candidate)), self._maps()), arity=len(self.variables))
 
-    def _maps(self) -> tuple[Callable[[Any], Any] | None, ...]:
-        return tuple(self.domain.get(name) for name in self.variables)
+    def _maps(self) -> tuple[Callable[[Any], Any], ...]:
+        return tuple(self.domain.get(name, finite) for name in self.variables)
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns how many distinct operations this spelling runs."""
@@ -181,8 +205,8 @@ class ExpressionSpace(Space):
     # --- for people --------------------------------------------------------------------------------------------------
 
     def describe(self, candidate: Candidate) -> str:
-        """Returns the formula."""
-        return f"{self.result} = {formula.formula(self.tree(candidate), self.known)}"
+        """Returns the formula, simplified, numbers to four digits; the candidate's text is exact."""
+        return f"{self.result} = {formula.formula(simplified(self.tree(candidate), self.known), self.known)}"
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
         return formula.picture(self.tree(candidate), self.known, self.variables, self.result)
@@ -195,6 +219,7 @@ class ExpressionSpace(Space):
         """
         if framework not in ("numpy", "torch"):
             raise InvalidInput(f"framework {framework!r} is unknown; it is 'numpy' or 'torch'")
+        names = ", ".join(self.variables)
         lines, result = source.lines_of(self.tree(candidate), self.known, self.variables, framework)
         body = "\n".join(f"    {line}" for line in [*lines, f"return {result}"])
         imports = "import torch" if framework == "torch" else "import numpy as np"
@@ -202,8 +227,12 @@ class ExpressionSpace(Space):
             imports += "\nfrom scipy import special"
         return (
             f'"""{self.describe(candidate)}\n\nFound by automl as: {candidate.value}\n"""\n\n{imports}\n\n\n'
-            f"def {self.function_name}({', '.join(self.variables)}):\n{body}\n"
+            f"def {self.function_name}({names}):\n{body}\n{self.usage(framework)}"
         )
+
+    def usage(self, framework: source.Framework) -> str:
+        """Returns source behind the exported function that shows its use, such as a torch criterion; usually none."""
+        return ""
 
     function_name: ClassVar[str] = "f"
     """Of the exported function."""
@@ -214,9 +243,9 @@ class _Quiet:
     """Calls a function on arguments in its domain, without warnings about infinities on the way."""
 
     function: Callable[..., Any]
-    maps: tuple[Callable[[Any], Any] | None, ...]
+    maps: tuple[Callable[[Any], Any], ...]
 
     def __call__(self, *arguments: Any) -> Any:
         with np.errstate(all="ignore"):
-            mapped = (item if map_ is None else map_(item) for item, map_ in zip(arguments, self.maps, strict=True))
+            mapped = (map_(item) for item, map_ in zip(arguments, self.maps, strict=True))
             return self.function(*mapped)

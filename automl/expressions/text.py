@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NoReturn
 
 from automl.errors import InvalidCandidate
@@ -61,24 +61,36 @@ def precedence(tree: Tree) -> int:
     return PRECEDENCE.get(tree.operator, 4) if isinstance(tree, Call) else 4
 
 
-def read(text: str, operators: Mapping[str, Operator], variables: Collection[str]) -> Tree:
+def read(
+    text: str,
+    operators: Mapping[str, Operator],
+    variables: Collection[str],
+    refused: Callable[[str], str | None] = lambda _: None,
+) -> Tree:
     """Reads the text of an expression.
 
     Args:
         text: such as `max(x, 0.1 * x)`.
         operators: by name.
         variables: names that stand for arguments.
+        refused: says why an operator must not be used here, or None where nothing is against it.
 
     Raises:
         InvalidCandidate: the text is no expression over these operators and variables; the message names the position,
             counted from 1.
     """
-    return _Reader(text, operators, variables).whole()
+    return _Reader(text, operators, variables, refused).whole()
 
 
 class _Reader:
-    def __init__(self, text: str, operators: Mapping[str, Operator], variables: Collection[str]) -> None:
-        self._text, self._operators, self._variables = text, operators, variables
+    def __init__(
+        self,
+        text: str,
+        operators: Mapping[str, Operator],
+        variables: Collection[str],
+        refused: Callable[[str], str | None],
+    ) -> None:
+        self._text, self._operators, self._variables, self._refused = text, operators, variables, refused
         self._tokens: list[tuple[str, str, int]] = []
         self._next = 0
         self._level = 0
@@ -170,7 +182,11 @@ class _Reader:
                 return self._refuse(f"operator {name!r} without arguments", at, f"write {name}(…)")
             return self._unknown("variable", name, at, self._variables)
         if name not in self._operators:
-            return self._unknown("operator", name, at, self._operators)
+            allowed = [item for item in self._operators if self._refused(item) is None]
+            return self._unknown("operator", name, at, allowed)
+        if reason := self._refused(name):
+            what, _, advice = reason.partition("; ")
+            self._refuse(what, at, advice)
         arguments = [self._sum()]
         while self._found(","):
             arguments.append(self._sum())

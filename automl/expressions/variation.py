@@ -20,7 +20,7 @@ class Grammar:
 
     Attributes:
         operators: allowed ones.
-        variables: names of the arguments.
+        variables: names of the arguments, those to be drawn more often several times.
         constants: numbers that leaves are drawn from.
         most: operators and leaves of a tree, at most.
         needs: groups of variables; a drawn tree has at least one of each group.

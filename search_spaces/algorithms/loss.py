@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.expressions import ExpressionSpace
 from automl.expressions.running import Compiled
+from automl.expressions.source import Framework
 from automl.space import Candidate, Defaults
 
 NAMED = {
@@ -26,7 +27,7 @@ SMALLEST = 1e-6
 
 def _probability(p: Any) -> Any:
     """Maps every number into [SMALLEST, 1] and leaves that range as it is."""
-    return np.maximum(np.where((p >= 0.0) & (p <= 1.0), p, 1.0 / (1.0 + np.abs(p))), SMALLEST)
+    return np.fmax(np.where((p >= 0.0) & (p <= 1.0), p, 1.0 / (1.0 + np.abs(p))), SMALLEST)
 
 
 def _class(t: Any) -> Any:
@@ -66,8 +67,22 @@ class Loss(ExpressionSpace):
     def outputs(self, compiled: Compiled) -> Callable[..., Any]:
         return _Slope(compiled)
 
+    def usage(self, framework: Framework) -> str:
+        return _CRITERION if framework == "torch" else ""
+
     def references(self) -> dict[str, Candidate]:
         return self.readable(NAMED)
+
+
+_CRITERION = f'''
+
+def criterion(logits, classes):
+    """The mean loss of a batch: logits of shape (examples, classes), right classes of shape (examples,)."""
+    p = torch.softmax(logits, dim=1)
+    p = p + (p.clamp(min={SMALLEST!r}) - p).detach()
+    t = torch.nn.functional.one_hot(classes, logits.shape[1]).to(logits.dtype)
+    return loss(p, t).sum(dim=1).mean()
+'''
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from automl.expressions import ExpressionSpace
+from automl.expressions import Call, Constant, ExpressionSpace, variation
+from automl.expressions.source import Framework
+from automl.expressions.space import LARGEST
+from automl.expressions.text import write
+from automl.expressions.tree import size
 from automl.space import Candidate, Defaults
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
@@ -23,15 +27,55 @@ NAMED = {
 }
 
 
+_OPTIMIZER = '''
+
+class Found(torch.optim.Optimizer):
+    """Give it all steps of the training beforehand: the decays `linear` and `cosine` end there."""
+
+    def __init__(self, params, steps):
+        super().__init__(params, {"steps": steps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is not None:
+                    self._move(w, group["steps"])
+        return loss
+
+    def _move(self, w, steps):
+        state, g = self.state[w], w.grad
+        if not state:
+            state.update(t=0, b=torch.zeros_like(w), v=torch.zeros_like(w))
+        state["t"] += 1
+        t, b, v = state["t"], state["b"], state["v"]
+        b.mul_(0.9).add_(g)
+        v.mul_(0.999).addcmul_(g, g, value=0.001)
+        m, v = b * (0.1 / (1 - 0.9**t)), v / (1 - 0.999**t)
+        linear = torch.full_like(w, 1 - (t - 1) / steps)
+        cosine = 0.5 * (1 + torch.cos(torch.pi * (1 - linear)))
+        w.sub_(update(g, b, m, v, w, torch.full_like(w, t), linear, cosine))
+'''
+
+
 def _share(x: Any) -> Any:
     """Maps every number into [0, 1] and leaves that range as it is."""
     size = np.abs(x)
-    return np.where(size <= 1.0, size, 1.0 / size)
+    return np.fmax(np.where(size <= 1.0, size, 1.0 / np.maximum(size, 1.0)), 0.0)
+
+
+def _square(v: Any) -> Any:
+    """Maps every number to one that is not negative and leaves such numbers as they are."""
+    return np.fmin(np.abs(v), LARGEST)
 
 
 def _count(t: Any) -> Any:
     """Maps every number to at least 1 and leaves such numbers as they are."""
-    return np.maximum(np.abs(t), 1.0)
+    return np.fmin(np.fmax(np.abs(t), 1.0), LARGEST)
 
 
 @dataclass(eq=False)
@@ -51,9 +95,10 @@ class Optimizer(ExpressionSpace):
         trials=300,
     )
     variables: ClassVar[tuple[str, ...]] = ("g", "b", "m", "v", "w", "t", "linear", "cosine")
+    leaves: ClassVar[tuple[str, ...]] = (*("g", "b", "m") * 3, "v", "v", "w", "t", "linear", "cosine")
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("g", "b", "m"),)
     domain: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
-        "v": np.abs,
+        "v": _square,
         "t": _count,
         "linear": _share,
         "cosine": _share,
@@ -67,6 +112,16 @@ class Optimizer(ExpressionSpace):
 
     constants: Sequence[float] = (1e-8, 1e-4, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
     most: int = 15
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        """Draws a learning rate times a rule: steps of size one teach nothing. Mutation may remove or change it."""
+        rate = Constant(RATES[int(rng.integers(len(RATES)))])
+        rule = variation.sample(replace(self.grammar, most=max(3, self.most - 2)), rng)
+        tree = Call("mul", (rate, rule))
+        return Candidate(write(tree if "mul" in self.allowed and size(tree) <= self.most else rule))
+
+    def usage(self, framework: Framework) -> str:
+        return _OPTIMIZER if framework == "torch" else ""
 
     def references(self) -> dict[str, Candidate]:
         return self.readable(
