@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from automl.cache.policy import Policy
 from automl.errors import InvalidInput
-from automl.loop import Budget
 from automl.monitoring import Observer
+from automl.rules import Budget
 
 
 @dataclass(frozen=True)

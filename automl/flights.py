@@ -6,16 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from automl.cache.policy import Plan
 from automl.cache.records import Claim, Request, Resolution, Result
 from automl.cache.store import EquivalenceCache
 from automl.pool import Completion, Job, Pool
+from automl.rules import Rules
 from automl.strategies.base import Proposal
-
-if TYPE_CHECKING:
-    from automl.loop import Rules
 
 POLL_SECONDS = 0.25
 """How often claims of other processes are looked at."""

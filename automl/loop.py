@@ -11,82 +11,24 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from automl.cache.policy import Plan, Plans
+from automl.cache.policy import Plan
 from automl.cache.store import EquivalenceCache
-from automl.evaluator import Part
 from automl.flights import Flights, Outcome, Trial
 from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.monitoring import Observer
 from automl.pool import Pool
+from automl.rules import ENQUEUED, Rules
 from automl.space import Candidate, Space
 from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import Proposal, Strategy, Told
 
 ASK, VARY = 0, 1
 """Streams of a study's random numbers: proposals, and the variation of duplicates."""
-
-ENQUEUED = "enqueued"
-"""The origin of candidates that the user gave to be tried first; they are never varied."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """When a study ends: at the first limit that is reached.
-
-    Attributes:
-        trials: number of proposals.
-        evaluations: number of evaluations drawn upon, whether paid for now or found in the cache, so that a warm cache
-            does not change what a study proposes.
-        seconds: on the pool's clock.
-    """
-
-    trials: int | None = None
-    evaluations: int | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How one study's loop runs.
-
-    Attributes:
-        study: its number in the database.
-        name: its name.
-        context: number of the context in which its keys mean something.
-        objective: the metric that is the fitness.
-        maximize: its direction.
-        seed: of everything random in the study.
-        window: how many trials may be under way.
-        budget: when it ends.
-        plans: what each trial wants of its class: replicates, forgetting, audits.
-        part: of the data that evaluations report on.
-        enqueued: candidates that are proposed first, with the origin shown for each.
-        asynchronous: tell every result as it comes.
-        retries: how often an evaluation that was lost (not the candidate's fault) is tried again.
-    """
-
-    study: int
-    name: str
-    context: int
-    objective: str
-    maximize: bool
-    seed: int
-    window: int
-    budget: Budget
-    plans: Plans
-    part: Part = "validation"
-    enqueued: Sequence[tuple[Candidate, str]] = ()
-    asynchronous: bool = False
-    retries: int = 2
-
-    @property
-    def block(self) -> int:
-        return 1 if self.asynchronous else max(1, self.window // 4)
 
 
 class Interrupted(Exception):
@@ -174,7 +116,7 @@ class Search:
         while not self._ended() and (n := self._room()):
             if not self.rules.asynchronous:
                 self._tell_up_to(self._start + self.rules.block - self.rules.window)
-            proposals = self._ask(n)
+            proposals = self._ask(self.rules.block)[:n]  # a whole one: a budget cuts a study short and changes no trial
             proposed += self._hash(proposals)
             if len(proposals) < n:
                 self.exhausted = True
@@ -190,8 +132,10 @@ class Search:
 
     @property
     def _start(self) -> int:
-        """Where the next block starts. One that a kill cut in two is proposed as a whole again, without the part that
-        is recorded: so a resumed study goes on with the very trials that it would have had.
+        """Where the next block starts.
+
+        One that a kill cut in two is proposed as a whole again, and the recorded part of it left out: so a resumed
+        study goes on with the very trials that it would have had.
         """
         return self._asked - self._begun
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.loop import Rules
+    from automl.rules import Rules
     from automl.storage.studies import TrialRecord
 
 

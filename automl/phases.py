@@ -16,10 +16,11 @@ from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Evaluator, Part
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
-from automl.loop import ENQUEUED, Budget, Rules, Search
+from automl.loop import Search
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts
 from automl.pool import Pool
+from automl.rules import ENQUEUED, Budget, Rules
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session

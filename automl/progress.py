@@ -16,7 +16,7 @@ from rich.text import Text
 from automl.monitoring import Observer
 
 if TYPE_CHECKING:
-    from automl.loop import Rules
+    from automl.rules import Rules
     from automl.storage.studies import TrialRecord
 
 OUTCOMES = ("miss", "hit", "joined", "partial", "failed")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from automl.monitoring import Observer
 
 if TYPE_CHECKING:
-    from automl.loop import Rules
+    from automl.rules import Rules
     from automl.storage.studies import TrialRecord
 
 _BOUNDARIES = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 36000.0]
