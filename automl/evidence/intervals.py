@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from automl.errors import InvalidInput
 
@@ -93,7 +92,7 @@ def difference(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
     if _negligible(error, a, b):
         return Estimate(value, value, value, "exact: seeds agree", (len(a), len(b)))
     freedom = error**2 / (one_error**2 / (len(a) - 1) + other_error**2 / (len(b) - 1))
-    half = float(stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(error)
+    half = _student(level, freedom) * math.sqrt(error)
     return Estimate(value, value - half, value + half, "Welch", (len(a), len(b)))
 
 
@@ -120,7 +119,7 @@ def ratio(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
         return Estimate(value, value, value, "exact: seeds agree", size)
     scaled = value**2 * bottom_error
     freedom = (top_error + scaled) ** 2 / (top_error**2 / (len(a) - 1) + scaled**2 / (len(b) - 1))
-    square = float(stats.t.ppf(0.5 + level / 2, freedom)) ** 2
+    square = _student(level, freedom) ** 2
     rest = bottom**2 - square * bottom_error
     if rest <= 0.0:
         return Estimate(value, method="no interval: the denominator does not differ from 0", units=size)
@@ -150,10 +149,17 @@ def bootstrap(
     means = [side[rng.integers(len(side), size=(RESAMPLES, len(side)))].mean(axis=1) for side in (one, other)]
     figures = statistic(means[0], means[1])
     n = min(len(one), len(other))
-    tail = float(stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + level / 2, n - 1)))
+    tail = 0.5 * math.erfc(math.sqrt(n / (n - 1)) * _student(level, n - 1) / math.sqrt(2.0))
     low, high = np.quantile(figures, [tail, 1.0 - tail])
     value = float(statistic(np.array([one.mean()]), np.array([other.mean()]))[0])
     return Estimate(value, float(low), float(high), f"bootstrap of {n} units", (len(one), len(other)))
+
+
+def _student(level: float, freedom: float) -> float:
+    """Returns the quantile of Student's t for an interval of this level."""
+    from scipy import stats  # takes most of a second to load, and commands that judge nothing need not wait for it
+
+    return float(stats.t.ppf(0.5 + level / 2, freedom))
 
 
 def _negligible(error: float, a: np.ndarray, b: np.ndarray) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from automl.errors import InvalidInput
 
@@ -39,4 +38,6 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
         raise InvalidInput("rank statistics need finite numbers; leave failed evaluations out")
     if len(a) < 2 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return Agreement(None, None, len(a))
+    from scipy import stats  # as in `intervals`
+
     return Agreement(float(stats.kendalltau(a, b).statistic), float(stats.spearmanr(a, b).statistic), len(a))

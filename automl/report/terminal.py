@@ -136,21 +136,19 @@ def _comparison(data: Comparison, console: Console) -> None:
 
 
 def _results(data: ResultsTable, console: Console) -> None:
-    table = _table("data set", "method", "RI, %", "95 % interval", "runs", "random", "left out", "interval by")
-    for column in (1, 7):
+    table = _table("data set", "method", "RI, % [95 % interval]", "runs", "random", "left out", "interval by")
+    for column in (1, 6):
         table.columns[column].justify = "left"
+    table.columns[2].no_wrap = True
     for row in data.rows:
         table.add_row(
             escape(row.dataset),
             escape(row.method),
-            figure(row.ri.value, sign=True),
-            ends(row.ri),
+            compact(row.ri),
             str(row.runs),
             str(row.random),
             str(row.left_out),
             row.ri.method,
         )
     console.print(table)
-    console.print(
-        Text("RI = 100 · (method − random) / random, over the average random architecture of the same data set.")
-    )
+    console.print(Text("RI = 100 · (method − random) / random, over the same data set's average random architecture."))

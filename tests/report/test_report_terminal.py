@@ -108,5 +108,5 @@ def test_results_from_elsewhere(tmp_path: Path) -> None:
     table = results_table(path)
     text = printed(table)
     assert "C10" in text
-    assert "+1.571" in text
+    assert "+1.57" in text
     assert report.to_json(table) == table.to_json()
