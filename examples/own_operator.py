@@ -1,6 +1,6 @@
 """Operators of your own in a search for activation functions, and a space of functions with a fitness of your own.
 
-Run it with `python examples/own_operator.py`; `automl search examples/own_operator.py:Smooth` works too.
+`automl search examples/own_operator.py:Smooth` works too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from search_spaces.algorithms.activation import Activation
 
 
 class Smooth(Activation):
-    """Activations of smooth operators only, two of them new; a reference beside the usual ones is new as well."""
+    """Activations of smooth operators only, two of them new, and a reference that is new as well."""
 
     own_operators = (
         define("mish(x) = x * tanh(softplus(x))"),  # by a formula: derivative and exported source follow from it
         Operator(
-            "bump",  # by numpy functions of the value and the derivative
+            "bump",  # by numpy functions
             value=lambda x: 1 / (1 + x * x),
             derivative=lambda x: -2 * x / np.square(1 + x * x),
             numpy="1 / (1 + {0} * {0})",  # how an exported file writes it
@@ -49,9 +49,8 @@ DISTANCE = np.array([0.387, 0.723, 1.0, 1.524, 5.203, 9.537])  # astronomical un
 PERIOD = np.array([0.241, 0.615, 1.0, 1.881, 11.862, 29.457])  # years
 
 
-def error(candidate, seed):
+def error(candidate):
     """Mean relative error of the periods; lower is better."""
-    del seed  # nothing is random here
     found = Kepler().compiled(candidate).value(DISTANCE)
     return float(np.mean(np.abs(found - PERIOD) / PERIOD))
 
@@ -65,7 +64,7 @@ def main(storage: str, trials: int = 60) -> None:
         storage=storage,
         workers=0,
     )
-    space = Smooth()
+    space = study.space
     print(space.describe(study.best.candidate), "reaches", study.best.fitness)
     print(space.exported(study.best.candidate, "torch"))
 

@@ -19,7 +19,7 @@ from automl.expressions.operators import BUILT_IN, Operator
 from automl.expressions.running import Compiled, without_derivative
 from automl.expressions.simplify import simplified
 from automl.expressions.text import read, write
-from automl.expressions.tree import Tree, size
+from automl.expressions.tree import Tree, Variable, size
 from automl.registry import unknown
 from automl.space import Candidate, Space
 
@@ -181,10 +181,10 @@ class ExpressionSpace(Space):
         return compiled.value if self.towards is None else compiled.value_and_derivative
 
     def behaviour(self, candidate: Candidate) -> Function:
-        return Function(_Quiet(self.outputs(self.compiled(candidate)), self._maps()), arity=len(self.variables))
-
-    def _maps(self) -> tuple[Callable[[Any], Any], ...]:
-        return tuple(self.domain.get(name, finite) for name in self.variables)
+        compiled = self.compiled(candidate)
+        used = {step.tree.name for step in compiled.steps if isinstance(step.tree, Variable)}
+        maps = tuple(self.domain.get(name, finite) if name in used else None for name in self.variables)
+        return Function(_Quiet(self.outputs(compiled), maps), arity=len(self.variables))
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns how many distinct operations this spelling runs."""
@@ -243,9 +243,9 @@ class _Quiet:
     """Calls a function on arguments in its domain, without warnings about infinities on the way."""
 
     function: Callable[..., Any]
-    maps: tuple[Callable[[Any], Any], ...]
+    maps: tuple[Callable[[Any], Any] | None, ...]
 
     def __call__(self, *arguments: Any) -> Any:
         with np.errstate(all="ignore"):
-            mapped = (map_(item) for item, map_ in zip(arguments, self.maps, strict=True))
+            mapped = (item if map_ is None else map_(item) for item, map_ in zip(arguments, self.maps, strict=True))
             return self.function(*mapped)

@@ -30,7 +30,7 @@ class Activation(ExpressionSpace):
         evaluator="activation",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
-        trials=300,
+        trials=400,
     )
     towards: ClassVar[str | None] = "x"
     function_name: ClassVar[str] = "activation"

@@ -48,7 +48,7 @@ class Loss(ExpressionSpace):
         evaluator="loss",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
-        trials=300,
+        trials=600,
     )
     variables: ClassVar[tuple[str, ...]] = ("p", "t")
     needs: ClassVar[tuple[tuple[str, ...], ...]] = (("p",), ("t",))

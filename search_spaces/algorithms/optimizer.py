@@ -92,7 +92,7 @@ class Optimizer(ExpressionSpace):
         evaluator="optimizer",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
-        trials=300,
+        trials=400,
     )
     variables: ClassVar[tuple[str, ...]] = ("g", "b", "m", "v", "w", "t", "linear", "cosine")
     leaves: ClassVar[tuple[str, ...]] = (*("g", "b", "m") * 3, "v", "v", "w", "t", "linear", "cosine")
