@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,36 +88,74 @@ class FunctionHasher:
         found = self._digest(function, probe.seed)
         if isinstance(found, Unhashable):
             raise found
-        run = _torch_values if function.torch else _numpy_values
         values = []
-        for arrays in points(function.arity, probe.seed):
+        for arrays, results in zip(points(function.arity, probe.seed), _values(function, probe.seed), strict=True):
             shown = " and ".join(f"{array[:3].tolist()}…" for array in arrays)
-            values += [(f"result {place} at {shown}", array) for place, array in enumerate(run(function, arrays))]
+            values += [(f"result {place} at {shown}", array) for place, array in enumerate(results)]
         return Observed(values, [f"a function of {function.arity}"])
 
     def _digest(self, function: Function, seed: int) -> bytes | Unhashable:
         try:
-            run = _torch_values if function.torch else _numpy_values
-            found = [run(function, arrays) for arrays in points(function.arity, seed)]
-            again = run(function, points(function.arity, seed)[0])
+            found = _values(function, seed)
         except Unhashable as error:
             return error
-        except Exception as error:  # whatever a user's function raises
+        except Exception as error:  # noqa: BLE001 - whatever a user's function raises
             return Unhashable(f"the function cannot be run on the probe points: {type(error).__name__}: {error}")
-        if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(found[0], again, strict=True)):
-            return Unhashable(
-                "the function returns something else each time; seed its randomness, or give it as an argument"
-            )
         return mix(
             str(function.arity), *(mix(*(digest_array(array, self._bits) for array in arrays)) for arrays in found)
         )
+
+
+def _values(function: Function, seed: int) -> list[list[np.ndarray]]:
+    """Returns the outputs on each set of points.
+
+    All sets go through one call first. Where the first set alone gives something else, points influence one another (or the
+    function is random), and each set is called by itself.
+
+    Raises:
+        Unhashable: the function is random.
+    """
+    run = _torch_values if function.torch else _numpy_values
+    sets = points(function.arity, seed)
+    first = run(function, sets[0])
+    together = _together(run, function, sets)
+    if together is not None and _same(together[0], first):
+        return together
+    found = [run(function, arrays) for arrays in sets]
+    if not _same(found[0], first):
+        raise Unhashable(
+            "the function returns something else each time; seed its randomness, or give it as an argument"
+        )
+    return found
+
+
+def _together(
+    run: Callable[[Function, Sequence[np.ndarray]], list[np.ndarray]],
+    function: Function,
+    sets: Sequence[tuple[np.ndarray, ...]],
+) -> list[list[np.ndarray]] | None:
+    """Returns the outputs on each set from one call on all points, or None where that cannot be split into sets."""
+    joined = [np.concatenate(column) for column in zip(*sets, strict=True)]
+    try:
+        outputs = run(function, joined)
+    except Exception:  # noqa: BLE001 - it may still work on the sets one by one, and fails there with its own message
+        return None
+    if any(output.shape != joined[0].shape for output in outputs):
+        return None
+    ends = np.cumsum([len(arrays[0]) for arrays in sets])
+    return [list(parts) for parts in zip(*(np.split(output, ends[:-1]) for output in outputs), strict=True)]
+
+
+def _same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    return len(one) == len(other) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
 def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Returns the outputs as arrays, noise as zeros: tracked where that works, else plain, else point by point."""
     with np.errstate(all="ignore"):
         try:
-            return _outputs(function, function.call(*(Tracked(array) for array in arrays)), arrays[0].shape)
+            tracked = function.call(*(Tracked(array) for array in arrays))
+            return _dusted(_outputs(function, tracked, arrays[0].shape), arrays)
         except (UntrackedError, TypeError, ValueError, AttributeError):
             pass
         try:
@@ -192,7 +230,10 @@ def _outputs(function: Function, result: Any, shape: tuple[int, ...]) -> list[np
 
 
 def _dusted(values: list[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Returns values of untracked functions with what is tiny beside their point, or beside one, as exact zeros."""
+    """Returns values with what is tiny beside their point, or beside one, as exact zeros.
+
+    x * sigmoid(x) written through tanh vanishes far out, where the other way leaves 1e-51.
+    """
     scale = functools.reduce(np.fmax, (np.abs(np.where(np.isfinite(array), array, 0.0)) for array in arrays))
     scale = np.maximum(scale, 1.0)
     found = []

@@ -216,6 +216,23 @@ class Convolution(Operation):
         return channels if groups == "depthwise" else int(groups)
 
 
+class FactorizedReduce(Operation):
+    """Halves the size: two 1x1 convolutions of stride 2, the second one pixel further, side by side (Liu et al. 2019, DARTS)."""
+
+    def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels = shapes[0][0]
+        return (channels - channels // 2, channels, 1, 1), (channels // 2, channels, 1, 1)
+
+    def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
+        x = inputs[0]
+        moved = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, 1)] * 2)[..., 1:, 1:]
+        halves = [
+            Convolution().apply({"kernel": 1, "stride": 2}, [part], [kernels])
+            for part, kernels in zip((x, moved), weights, strict=True)
+        ]
+        return np.concatenate(halves, axis=2)
+
+
 class AveragePool(Operation):
     """Average pooling that does not count its padding; settings kernel, stride, padding."""
 
@@ -330,6 +347,19 @@ def _conv_norm_relu(kernel: int) -> Steps:
     return _steps((_CONVOLUTION, {"kernel": kernel}), _NORM, _RELU)
 
 
+def _separable(kernel: int) -> Steps:
+    """Depthwise and pointwise, twice; only the first is strided."""
+    depthwise = {"kernel": kernel, "groups": "depthwise"}
+    pointwise = (_CONVOLUTION, {"kernel": 1, "stride": 1})
+    first, second = (_CONVOLUTION, depthwise), (_CONVOLUTION, {**depthwise, "stride": 1})
+    return _steps(_RELU, first, pointwise, _NORM, _RELU, second, pointwise, _NORM)
+
+
+def _dilated(kernel: int) -> Steps:
+    depthwise = {"kernel": kernel, "groups": "depthwise", "dilation": 2}
+    return _steps(_RELU, (_CONVOLUTION, depthwise), (_CONVOLUTION, {"kernel": 1, "stride": 1}), _NORM)
+
+
 OPERATIONS: dict[str, Operation] = {
     "relu": _RELU,
     "tanh": Elementwise(np.tanh),
@@ -361,5 +391,12 @@ OPERATIONS: dict[str, Operation] = {
     "conv1x1-bn-relu": _conv_norm_relu(1),
     "conv3x3-bn-relu": _conv_norm_relu(3),
     "maxpool3x3": MaxPool(),
+    # DARTS (Liu, Simonyan and Yang 2019); setting stride
+    "max_pool_3x3": MaxPool(),
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "factorized_reduce": _steps(_RELU, FactorizedReduce(), _NORM),
 }
 """The built-in operations by name."""

@@ -26,6 +26,9 @@ VERTICES, EDGES = 7, 9
 PROBE = Probe(inputs=(Array((3, 4, 4)),))
 """What the cell is run on to be hashed: three channels of 4x4, a batch of two; all vertices have three channels."""
 
+_MATRICES = {2: 1, 3: 5, 4: 47, 5: 840, 6: 27142, 7: 1538083}
+"""Valid matrices by number of vertices, counted one by one; a test counts the smaller ones again."""
+
 _PROJECTION = "conv1x1-bn-relu"
 
 
@@ -157,6 +160,9 @@ class NASBench101(CellSpace):
                 f"matrix: {matrix!r} has {edges} edges on paths from input to output; the benchmark allows {EDGES}"
             )
         return _candidate(matrix, ops)
+
+    def size(self) -> int:
+        return sum(_MATRICES[vertices] * len(OPERATIONS) ** (vertices - 2) for vertices in range(2, self.vertices + 1))
 
     def graph(self, candidate: Candidate) -> Graph:
         return cell_graph(candidate.value["matrix"], candidate.value["ops"])

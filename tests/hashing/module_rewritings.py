@@ -16,7 +16,7 @@ ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "sigmoid")
 
 
 def random_spec(rng, depth=None):
-    depth = int(rng.integers(1, 3)) if depth is None else depth
+    depth = 1 + int(rng.random() < 0.25) if depth is None else depth
     steps = []
     for _ in range(int(rng.integers(2, 4 if depth < 2 else 5))):
         drawn = rng.random()

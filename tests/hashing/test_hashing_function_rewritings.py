@@ -8,7 +8,7 @@ from function_rewritings import KEEPING, call, changed, random_tree, really_equa
 from automl.behaviour import Function
 from automl.hashing import Hasher
 
-GROUPS, VARIANTS = 500, 20
+GROUPS, VARIANTS = 250, 40
 
 
 def keys(hasher, trees, arity):

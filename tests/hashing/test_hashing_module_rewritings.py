@@ -11,7 +11,10 @@ from automl.behaviour import Array, Module, Probe
 from automl.hashing import Hasher
 
 PROBE = Probe(inputs=(Array((4, 5, 5)),))
-SIZES = [pytest.param(20, 10, id="quick"), pytest.param(250, 40, id="whole", marks=pytest.mark.slow)]
+SIZES = [
+    pytest.param(20, 10, id="quick"),
+    pytest.param(250, 40, id="whole", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+]
 
 
 def keys(hasher, modules):

@@ -60,6 +60,7 @@ def test_cells_of_nasbench101_up_to_five_vertices_fall_into_2532_functions():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_cells_of_nasbench101_up_to_six_vertices_agree_with_brute_force():
     leaders = {}
     for vertices in range(2, 7):

@@ -1,0 +1,78 @@
+"""The contract of spaces as tests: subclass `SpaceContract` in a test file and say which space."""
+
+from __future__ import annotations
+
+import pickle
+from typing import ClassVar
+
+import numpy as np
+
+from automl.behaviour import Probe
+from automl.hashing.hasher import Hasher
+from automl.space import Candidate, Space, checked
+
+
+class SpaceContract:
+    """Tests that every space passes; pytest collects them from a subclass whose name starts with `Test`.
+
+    Class attributes:
+        samples: how many random candidates each test looks at.
+    """
+
+    samples: ClassVar[int] = 40
+
+    def space(self) -> Space:
+        """Returns the space under test."""
+        raise AssertionError(f"{type(self).__name__} must define space(self)")
+
+    def probe(self) -> Probe:
+        """Returns inputs to hash candidates on; spaces of graphs mostly bring their own."""
+        return Probe()
+
+    def _drawn(self, seed: int = 0) -> tuple[Space, list[Candidate], np.random.Generator]:
+        space, rng = self.space(), np.random.default_rng(seed)
+        return space, space.sample_many(self.samples, rng), rng
+
+    def test_candidates_read_back_as_themselves(self) -> None:
+        space, candidates, _ = self._drawn()
+        for candidate in candidates:
+            assert checked(space, candidate.value) == candidate
+
+    def test_sampling_depends_on_the_generator_alone(self) -> None:
+        assert self._drawn(5)[1] == self._drawn(5)[1]
+        assert self._drawn(5)[1] != self._drawn(6)[1]
+
+    def test_mutation_gives_other_points_of_the_space_and_leaves_the_parent_alone(self) -> None:
+        space, candidates, rng = self._drawn()
+        before = [pickle.dumps(candidate.value) for candidate in candidates]
+        children = space.mutate_many(candidates, rng)
+        assert len(children) == len(candidates)
+        for child in children:
+            checked(space, child.value)
+        assert any(child != parent for child, parent in zip(children, candidates, strict=True))
+        assert [pickle.dumps(candidate.value) for candidate in candidates] == before
+
+    def test_crossover_gives_points_of_the_space(self) -> None:
+        space, candidates, rng = self._drawn()
+        for one, other in zip(candidates, candidates[1:], strict=False):
+            checked(space, space.crossover(one, other, rng).value)
+
+    def test_candidates_travel_by_pickle(self) -> None:
+        _, candidates, _ = self._drawn()
+        assert pickle.loads(pickle.dumps(candidates)) == candidates  # noqa: S301 - our own bytes
+
+    def test_every_candidate_can_be_hashed_and_described(self) -> None:
+        space, candidates, _ = self._drawn()
+        pairs = [(space.behaviour(candidate), space.training(candidate)) for candidate in candidates]
+        names = [candidate.json for candidate in candidates]
+        hashed = Hasher(self.probe()).hash_many(pairs, names)
+        assert not [item.fallback for item in hashed if item.fallback]
+        assert hashed == Hasher(self.probe()).hash_many(pairs[::-1], names[::-1])[::-1]
+        for candidate in candidates:
+            assert "\n" not in space.describe(candidate)
+            space.picture(candidate)
+
+    def test_the_size_is_no_smaller_than_what_was_drawn(self) -> None:
+        space, candidates, _ = self._drawn()
+        size = space.size()
+        assert size is None or size >= len(set(candidates))
