@@ -154,7 +154,7 @@ class Phases:
         )
         if chosen:
             seeds = 1 if self.evaluator.test_is_population_mean else config.test_seeds
-            test = self._child(record, "test", {"seeds": seeds, "part": "test"})
+            test = self._test_of(record, chosen, {"seeds": seeds, "part": "test"})
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
@@ -217,8 +217,25 @@ class Phases:
             if child.kind == kind:
                 return child
         word = {"baseline": "random", "test": "test"}[kind]
+        return self._create_child(parent, kind, word, settings)
+
+    def _create_child(
+        self, parent: StudyRecord, kind: Literal["baseline", "test"], word: str, settings: Mapping[str, Any]
+    ) -> StudyRecord:
         uniform = {"strategy": {"name": Random.name, "settings": {}}}
         return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **uniform, **settings}, parent.id)
+
+    def _test_of(
+        self, parent: StudyRecord, chosen: Sequence[tuple[Candidate, str]], settings: Mapping[str, Any]
+    ) -> StudyRecord:
+        """Returns the test study of these finalists; a larger budget may have found others than were tested before."""
+        tests = [child for child in self.store.children(parent.id) if child.kind == "test"]
+        if tests:
+            begun = sorted(self.store.trials(tests[-1].id), key=lambda trial: trial.number)
+            wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
+            if [(trial.candidate, trial.origin) for trial in begun] == wanted:
+                return tests[-1]
+        return self._create_child(parent, "test", f"test-{len(tests) + 1}" if tests else "test", settings)
 
 
 def context_of(hasher: Hasher, evaluator: Evaluator, part: Part) -> dict[str, Any]:

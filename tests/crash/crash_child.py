@@ -1,6 +1,6 @@
 """Runs in a process of its own: a search that ends itself with SIGKILL at a named point.
 
-The points are methods of the engine, wrapped here and nowhere else: nothing in the engine knows that it is being killed.
+The points are methods of the engine, wrapped here and nowhere else: nothing in the engine knows of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from crash_parts import MARKS
 
 from automl.api import search
 from automl.cache.store import EquivalenceCache
@@ -119,8 +121,8 @@ def kill_in_evaluation(number: int) -> None:
     os.fsync = fsync  # SQLite has its own
 
 
-def main(url: str, changed: dict[str, Any], prepare: Callable[..., None] | None, *arguments: Any) -> None:
+def main(url: str, marks: str, changed: dict[str, Any], prepare: Callable[..., None], *arguments: Any) -> None:
     """Searches; `prepare` arranges for the end."""
-    if prepare is not None:
-        prepare(*arguments)
+    os.environ[MARKS] = marks
+    prepare(*arguments)
     search(**given(url, **changed)).close()

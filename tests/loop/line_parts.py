@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,7 +49,7 @@ def mark(line: str) -> None:
 
 def marks(path: Any, part: str = "") -> list[str]:
     """Returns the seeds of the evaluations that were begun, in order; of one part of the data, or of both."""
-    lines = [line.split() for line in open(path)] if os.path.exists(path) else []
+    lines = [line.split() for line in Path(path).read_text().splitlines()] if os.path.exists(path) else []
     return [line[0] for line in lines if part in ("", line[1])]
 
 

@@ -1,10 +1,11 @@
 """The same seed and window give the same trials; what a strategy knows when it is asked; budgets; what is proposed."""
 
-import automl
 import pytest
+from line_parts import MARKS, Bag, Marking, Recording, child_rows, marks, outcomes, rows, whole
+
+import automl
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator
-from line_parts import MARKS, Bag, Marking, Recording, child_rows, marks, outcomes, rows, whole
 
 EVOLVE = {"strategy.population": 10, "tournament": 3}
 
@@ -263,9 +264,8 @@ def test_random_search_gets_equal_evaluations_and_the_test_part_the_winners(sear
     assert tested[0].candidate == study.best.candidate.json
     best = max(trial.fitness for trial in study.trials())
     assert study.best.fitness == best
-    parts = {line.split()[1] for line in open(tmp_path / "marks")}
-    assert parts == {"validation", "test"}
-    lines = list(open(tmp_path / "marks"))
+    lines = (tmp_path / "marks").read_text().splitlines()
+    assert {line.split()[1] for line in lines} == {"validation", "test"}
     first_test = next(place for place, line in enumerate(lines) if " test " in line)
     assert all(" test " in line for line in lines[first_test:])  # validation is over before a test figure is read
 
@@ -279,7 +279,7 @@ def test_minimising_finds_the_smallest(search):
 
 
 def test_the_parts_are_checked_before_anything_runs(search):
-    with pytest.raises(InvalidInput, match="scores.*did you mean score"):
+    with pytest.raises(InvalidInput, match=r"scores.*did you mean score"):
         search(objective="scores")
     with pytest.raises(InvalidInput, match="direction 'up'"):
         search(direction="up")
