@@ -36,6 +36,9 @@ _BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=of
 """Every statement of the hot path names its rows by a primary key. On a young table the planner has no figures yet,
 takes it for small and reads all of it; without this, the cost of a proposal would grow until the first autovacuum."""
 
+_WRITER_SECONDS = 30 * 86400.0
+"""After this long, nobody can still be waiting to hear about a commit; rows of killed processes are then removed."""
+
 BUSY_SECONDS = 60.0
 """How long SQLite waits for another process's transaction."""
 
@@ -224,7 +227,8 @@ class Database:
         with self._lock:
             if self._connection is not None and not self.sqlite:
                 with suppress(DBAPIError), self._connection.begin():
-                    self._connection.execute(writer.delete().where(writer.c.id == self._writer_id))
+                    forgotten = writer.c.seen < database_time() - _WRITER_SECONDS
+                    self._connection.execute(writer.delete().where((writer.c.id == self._writer_id) | forgotten))
             if self._connection is not None:
                 with suppress(DBAPIError):
                     self._connection.close()

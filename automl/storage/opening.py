@@ -29,6 +29,8 @@ def prepare(url: URL, url_shown: str, *, create: bool) -> None:
     """
     if refuse_unusable(url, url_shown, create=create) is None:
         create_or_upgrade(url, url_shown)
+    elif create and url.get_backend_name() == "sqlite":
+        _finish_creation(url)
 
 
 def refuse_unusable(url: URL, url_shown: str, *, create: bool) -> str | None:
@@ -196,6 +198,18 @@ def create_or_upgrade(url: URL, url_shown: str) -> None:
                 _use_write_ahead_log(connection)
     except DBAPIError as error:
         raise StorageRefused(_cannot_open(error, url, url_shown)) from error
+    finally:
+        engine.dispose()
+
+
+def _finish_creation(url: URL) -> None:
+    """Switches to write-ahead logging where whoever created the file was killed before that."""
+    from automl.storage.engine import make_engine
+
+    engine = make_engine(url, writing=True)
+    try:
+        with engine.connect() as connection:
+            _use_write_ahead_log(connection)
     finally:
         engine.dispose()
 
