@@ -15,8 +15,8 @@ OUTCOMES = ("miss", "partial", "hit", "joined", "failed")
 MEANING = {
     "miss": "evaluated",
     "partial": "one more replicate",
-    "hit": "found in the cache",
-    "joined": "waited for an equal one in flight",
+    "hit": "in the cache",
+    "joined": "waited for an equal one",
     "failed": "gave no fitness",
 }
 

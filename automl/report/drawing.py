@@ -160,3 +160,17 @@ def curve_view(best: list[float], minimize: bool) -> tuple[float, float]:
         low = max(low, middle - 2.0 * (high - middle))
     pad = 0.06 * (high - low) or 0.02 * abs(high) or 1.0
     return low - pad, high + pad
+
+
+def view(values: np.ndarray, ends: list[float], minimize: bool) -> tuple[float, float]:
+    """Cuts off the long bad tail that most spaces have, and says so elsewhere."""
+    low, high = float(values.min()), float(values.max())
+    q1, q3 = np.quantile(values, [0.25, 0.75])
+    reach = 3.0 * max(float(q3 - q1), 1e-12)
+    if minimize and high > q3 + reach:
+        high = float(values[values <= q3 + reach].max())
+    if not minimize and low < q1 - reach:
+        low = float(values[values >= q1 - reach].min())
+    low, high = min([low, *ends]), max([high, *ends])
+    pad = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return low - pad, high + pad

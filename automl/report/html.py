@@ -61,7 +61,9 @@ def _environment() -> Environment:
     )
     for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline"):
         environment.filters[name] = getattr(words, name)
-    environment.globals.update(graph_svg=graph_svg, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES)
+    environment.globals.update(
+        graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES
+    )
     return environment
 
 

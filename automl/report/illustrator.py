@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from automl.jsontext import parse
 from automl.report.data import TrialNote
+from automl.report.words import choices_of
 from automl.space import Candidate, Space
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ class Illustrator:
         if decoded is None or self._space is None:
             return candidate
         try:
-            return str(self._space.describe(decoded))
+            said = str(self._space.describe(decoded))
         except Exception as error:
             return self._missed(error, candidate)
+        if said != candidate:
+            return said
+        return ", ".join(f"{name}={value}" for name, value in choices_of(candidate).items()) or candidate
 
     def picture(self, candidate: str) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate, or None."""

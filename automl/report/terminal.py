@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl.evidence import ResultsTable, Verdict
 from automl.report.compare import Comparison
-from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData
+from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
 from automl.report.words import compact, count_of, duration, ends, figure, headline, interval, share
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ def _study(data: ReportData, console: Console) -> None:
     _verdict(data.name, data.verdict, console)
     console.print(_comparisons(data))
     if data.winners:
-        console.print(_winners(data))
+        console.print(_winners(data, console.width))
+        console.print(Text(f"Winner: {data.winners[0].candidate}"))
     elif data.search.best is not None:
         best = data.search.best
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
     console.print(_cache(data))
+    console.print(Text(_savings(data.search)))
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
     for failure in data.search.failures[:3]:
@@ -56,8 +58,8 @@ def _verdict(name: str, verdict: Verdict, console: Console) -> None:
     console.print(Text(verdict.reason))
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, title_justify="left")
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
     return table
@@ -70,7 +72,7 @@ def _comparisons(data: ReportData) -> Table:
     seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
-        ("random search, equal evaluations", data.gain, "", f"both winners by validation, {seeds}"),
+        ("random search, equal evaluations", data.gain, "", seeds),
     )
     for name, estimate, unit, basis in rows:
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")
@@ -78,35 +80,52 @@ def _comparisons(data: ReportData) -> Table:
     return table
 
 
-def _winners(data: ReportData) -> Table:
-    table = _table("", "validation", "test", "each seed", "candidate", title="")
+_HEADER = ("", "validation", "test", "each seed", "candidate")
+
+
+def _winners(data: ReportData, width: int) -> Table:
+    table = _table(*_HEADER)
     table.columns[4].justify = "left"
+    for column in table.columns:
+        column.no_wrap = True
     shown: Sequence[tuple[str, Architecture]] = [
         *((f"found {item.rank}", item) for item in data.winners[:3]),
         *((f"random best {item.rank}", item) for item in data.random_winners[:3]),
     ]
+    rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        table.add_row(
-            word, figure(item.validation), figure(item.test), values or "failed", escape(item.description[:160])
-        )
+        rows.append((word, figure(item.validation), figure(item.test), values or "failed", item.description))
+    wide = (max(len(row[place]) for row in (_HEADER, *rows)) for place in range(4))
+    room = max(20, width - sum(wide) - 10)  # two blanks after each column
+    for *figures, description in rows:
+        line = description if len(description) <= room else description[: room - 1] + "…"
+        table.add_row(*figures, escape(line))
     return table
 
 
 def _cache(data: ReportData) -> Table:
-    table = _table("trials", "number", "evaluating took", "saved", title="")
+    search = data.search
+    table = _table("outcome", "trials", "evaluating took", "saved")
+    table.columns[0].no_wrap = True
     for name in OUTCOMES:
-        line = data.search.outcomes[name]
+        line = search.outcomes[name]
         if line.trials:
             paid, saved = duration(line.paid_seconds), duration(line.saved_seconds)
             table.add_row(f"{name} ({MEANING[name]})", f"{line.trials:,}", paid, saved)
-    search = data.search
-    saved = f"{duration(search.saved_seconds)}, less {duration(search.hash_seconds)} of hashing"
-    spared = f"{search.trials:,}, {share(search.saved_trials, search.trials)} without evaluation"
-    if search.table_saved:
-        saved += f"; of training {duration(search.table_saved)}"
-    table.add_row("all", spared, duration(search.paid_seconds), saved, style="bold")
+    table.add_row("hashing", "", duration(search.hash_seconds), "")
+    total = duration(search.paid_seconds + search.hash_seconds)
+    table.add_row("all", f"{search.trials:,}", total, duration(search.saved_seconds), style="bold")
     return table
+
+
+def _savings(search: StudyPart) -> str:
+    spared = share(search.saved_trials, search.trials)
+    text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all."
+    if search.table_paid:
+        saved, paid = duration(search.table_saved), duration(search.table_paid)
+        text += f" By the table's account that saved {saved} of training on top of {paid}."
+    return text
 
 
 def _comparison(data: Comparison, console: Console) -> None:

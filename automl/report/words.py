@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from automl.evidence import Estimate
+from automl.jsontext import canonical, parse
 
 
 def figure(value: float | None, sign: bool = False, digits: int = 4) -> str:
@@ -67,6 +70,28 @@ def count_of(number: int, noun: str) -> str:
 def share(part: float, whole: float) -> str:
     """Writes a share in percent; a dash for nothing of nothing."""
     return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def choices_of(candidate: str) -> dict[str, str]:
+    """Returns a declarative candidate's choices by name, nested ones with their path; empty for other candidates."""
+    found: dict[str, str] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for name, item in value.items():
+                walk(f"{path}.{name}" if path else str(name), item)
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            for place, item in enumerate(value):
+                walk(f"{path}[{place}]", item)
+        else:
+            found[path] = (
+                figure(value) if isinstance(value, float) else value if isinstance(value, str) else canonical(value)
+            )
+
+    value = parse(candidate)
+    if isinstance(value, Mapping):
+        walk("", value)
+    return found
 
 
 def headline(text: str) -> str:

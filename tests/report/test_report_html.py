@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from report_studies import Chains, Recipe, Writer, new_writer, quality
 from automl import report
 from automl.errors import InvalidInput
 from automl.evidence import results_table
+from automl.fields import Choice, Real, Repeat
+from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.html import page
 from automl.report.pictures import graph_svg
+from automl.space import Space
+from automl.storage.studies import TrialRecord
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EVIL = "</script><script>alert(1)</script>"
@@ -116,6 +121,14 @@ def test_downloaded_data_is_what_was_drawn(writer: Writer) -> None:
     assert [float(row["accuracy"]) for row in tests if row["candidate"] == "found 1"] == data.winners[0].test_values
 
 
+def test_axes_of_any_size_are_labelled_in_plain_words(writer: Writer) -> None:
+    data = collected(writer, Recipe())
+    data.search.front[:] = [
+        replace(item, costs={"parameters": 10.0**place}) for place, item in enumerate(data.search.front)
+    ]
+    assert "mathdefault" not in page(data)
+
+
 def test_equal_data_gives_equal_bytes(writer: Writer) -> None:
     data = collected(writer, Recipe())
     assert page(data) == page(data)
@@ -140,6 +153,23 @@ def test_names_and_candidates_cannot_break_out(writer: Writer) -> None:
     found = assert_self_contained(text)
     assert EVIL not in text
     assert EVIL in found.words
+
+
+def test_a_configuration_is_shown_by_its_choices(writer: Writer) -> None:
+    class Plain(Space):
+        lr = Real(0.1, 1.0)
+        layers = Repeat(Choice(8, 16), 1, 3)
+
+    text = canonical({"layers": [8, 16], "lr": 0.25})
+    study = writer.store.create("plain", "search", {"objective": "accuracy", "direction": "maximize"})
+    rows = [TrialRecord(0, text, bytes(16), 1, "miss", 0.5, {"accuracy": 0.5}, 1, "sample", paid_seconds=1.0)]
+    writer.store.append_trials(study.id, rows)
+    test = writer.store.create("plain/test", "test", {"objective": "accuracy", "seeds": 2}, study.id)
+    rows[0].origin = "search winner"
+    writer.store.append_trials(test.id, rows)
+    data = report.collect(writer.database, "plain", Plain())
+    assert data.winners[0].description == "layers=[8,16], lr=0.25"
+    assert ("<dt>layers</dt><dd>[8,16]</dd>") in page(data)
 
 
 def test_a_study_with_nothing_in_it_still_makes_a_page(writer: Writer) -> None:

@@ -32,7 +32,7 @@ def test_one_screen_with_the_verdict_first(writer: Writer) -> None:
     assert len(lines) <= 40
     for part in ("average random architecture (RI)", "random search, equal evaluations", "found 1", "random best 1"):
         assert part in text
-    for part in ("miss (evaluated)", "hit (found in the cache)", "hashing", "1 failure: ValueError: [bold]no width"):
+    for part in ("miss (evaluated)", "hit (in the cache)", "hashing", "1 failure: ValueError: [bold]no width"):
         assert part in text
     assert "Not done: several runs of the whole search; several data sets" in text
 
