@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import special
 
+from automl import registry
 from automl.behaviour import Function
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluator import Evaluation, Evaluator, Metrics, Task, Work
@@ -63,6 +64,8 @@ class _FunctionEvaluator(Evaluator):
                 f"the evaluator {self.name!r} takes functions of {self.arity} numpy arrays, not this {behaviour.kind}; "
                 f"search the space {self.name!r}, or another space of such functions, with it"
             )
+        for name in how.fidelity.keys() - {"epochs"}:
+            raise InvalidInput(registry.unknown(f"fidelity of {self.name}", name, ["epochs"]))
         chosen = dataclasses.replace(self, **how.fidelity) if how.fidelity else self
         with np.errstate(all="ignore"):
             protocol = chosen.protocol(behaviour.call)

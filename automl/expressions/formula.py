@@ -22,7 +22,7 @@ def formula(tree: Tree, operators: Mapping[str, Operator]) -> str:
     if isinstance(tree, Variable):
         return tree.name
     if isinstance(tree, Constant):
-        return number_text(float(f"{tree.value:.4g}")).replace("-", "−")
+        return _shown(tree.value)
     parts = [formula(argument, operators) for argument in tree.arguments]
     own = PRECEDENCE.get(tree.operator)
     if own is not None:
@@ -40,6 +40,10 @@ def formula(tree: Tree, operators: Mapping[str, Operator]) -> str:
     return _ATOM.sub(lambda match: match[1] or match[2], template.format(*parts))
 
 
+def _shown(value: float) -> str:
+    return number_text(float(f"{value:.4g}")).replace("-", "−")
+
+
 def picture(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str], result: str) -> networkx.DiGraph:
     """Returns the distinct operations as a graph from the variables down to `result`; equal subtrees are drawn once."""
     import networkx
@@ -48,7 +52,7 @@ def picture(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[s
     steps = steps_of(tree, operators, variables)
     for number, step in enumerate(steps):
         if step.operator is None:
-            label = variables[step.arguments[0]] if step.arguments else number_text(step.value)
+            label = variables[step.arguments[0]] if step.arguments else _shown(step.value)
         else:
             label = _label(step.operator)
         graph.add_node(number, label=label)

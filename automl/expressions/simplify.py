@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from automl.expressions.operators import Operator
-from automl.expressions.tree import Call, Constant, Tree
+from automl.expressions.tree import Call, Constant, Tree, Variable
 
 
 def simplified(tree: Tree, operators: Mapping[str, Operator]) -> Tree:
     """Returns a tree of the same values, without what does nothing.
 
-    These go: sums with 0, products with 1, double negatives, extrema of equals, and calculations with constants alone.
+    These go: sums with 0, products with 1, double negatives, extrema of equals, differences of a variable with itself,
+    and calculations with constants alone.
     """
     if not isinstance(tree, Call):
         return tree
@@ -35,6 +36,8 @@ def _neutral(operator: str, arguments: tuple[Tree, ...]) -> Tree | None:
         return first.arguments[0]
     if operator in ("max", "min") and first == last:
         return first
+    if operator == "sub" and first == last and isinstance(first, Variable):
+        return Constant(0.0)
     for rule, one, other in (("add", last, first), ("add", first, last), ("mul", last, first), ("mul", first, last)):
         if operator == rule and other == Constant(0.0 if rule == "add" else 1.0):
             return one

@@ -209,7 +209,7 @@ class ExpressionSpace(Space):
         return f"{self.result} = {formula.formula(simplified(self.tree(candidate), self.known), self.known)}"
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
-        return formula.picture(self.tree(candidate), self.known, self.variables, self.result)
+        return formula.picture(simplified(self.tree(candidate), self.known), self.known, self.variables, self.result)
 
     def exported(self, candidate: Candidate, framework: source.Framework = "numpy") -> str:
         """Returns the source of a Python file with the function, which needs numpy (and scipy) or torch alone.

@@ -165,6 +165,7 @@ def test_references_and_samples_are_points_of_their_space(space: Activation | Lo
         ("-(-x) * exp(1)", "f(x) = x · 2.718"),
         ("0 + 1 * (x - 0)", "f(x) = x"),
         ("x / (1 - 1)", "f(x) = x / 0"),
+        ("tanh(x) + (x - x)", "f(x) = tanh(x)"),
     ],
 )
 def test_formulas(text: str, formula: str) -> None:

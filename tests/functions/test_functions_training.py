@@ -190,6 +190,11 @@ def test_unsuitable_tasks_and_behaviours_are_refused() -> None:
             ActivationTraining().evaluate(Work(behaviour, {}, "1"), Evaluation(1))
 
 
+def test_an_unknown_fidelity_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="unknown fidelity of activation 'epoch'; did you mean epochs"):
+        _reach(Activation(), ActivationTraining(**QUICK), "tanh(x)", fidelity={"epoch": 1})
+
+
 def test_a_plain_function_is_evaluated_too() -> None:
     behaviour = Function(lambda x: (np.tanh(x), 1 - np.tanh(x) ** 2))
     found = ActivationTraining(**QUICK).evaluate(Work(behaviour, {}, "1"), Evaluation(1))["accuracy"]

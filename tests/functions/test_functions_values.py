@@ -20,12 +20,10 @@ _X, _Y = np.array([0.3, 0.71, 1.4, 2.2, 3.1]), np.array([1.9, 0.2, 0.65, 2.7, 1.
 @pytest.mark.parametrize(
     "operator", [item for item in BUILT_IN.values() if item.derivative], ids=lambda item: item.name
 )
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_derivatives_agree_with_finite_differences(operator: Operator, sign: float) -> None:
-    if sign < 0 and operator.name in ("sqrt", "log"):
-        pytest.skip("not defined for negative numbers")
+def test_derivatives_agree_with_finite_differences(operator: Operator) -> None:
     assert operator.derivative is not None
-    points = (sign * _X, _Y)[: operator.arity]
+    signed = _X if operator.name in ("sqrt", "log") else np.array([1.0, -1.0, 1.0, -1.0, -1.0]) * _X
+    points = (signed, _Y)[: operator.arity]
     found = operator.derivative(*points)
     for place, slope in enumerate(found if isinstance(found, tuple) else (found,)):
         step = np.zeros((operator.arity, len(_X)))
