@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import logging
 import math
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,7 +94,7 @@ def pack(plan: Plan) -> bytes:
     import ray
 
     ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
-    own = [module for module in _modules_of(plan) if not _importable(module)]
+    own = [module for module in _modules_of(plan) if module in sys.modules and not _importable(module)]
     for module in own:
         ray.cloudpickle.register_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
     try:
@@ -107,15 +107,17 @@ def pack(plan: Plan) -> bytes:
 
 
 def _modules_of(plan: Plan) -> set[str]:
-    classes: Iterable[type] = (type(plan.evaluator), type(plan.space.space))
-    return {base.__module__ for item in classes for base in item.__mro__} - {"__main__", "builtins"}
+    """Returns the modules of the classes and functions that a plan holds: evaluator, the evaluator's fields, space."""
+    fields = [getattr(plan.evaluator, item.name) for item in dataclasses.fields(plan.evaluator)]  # type: ignore[arg-type]
+    held = [base for item in (plan.evaluator, plan.space.space) for base in type(item).__mro__]
+    held += [item for value in fields for item in (value, *type(value).__mro__)]
+    return {str(module) for item in held if (module := getattr(item, "__module__", None))} - {"__main__", "builtins"}
 
 
 def _importable(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+    """Returns whether a module could be imported anew; `importlib.util.find_spec` would answer for what is loaded."""
+    package = module.partition(".")[0]
+    return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
 
 
 def check_numbers(workers: int | None, num_cpus: float, num_gpus: float, memory: int | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pool_parts import DIES, HANGS, HANGS_IN_C, NAN, TAKES_MEMORY, Behaving, job, plan, run_all
 
 from automl.errors import InvalidInput, WorkersUnavailable
+from automl.pool import Plan
 from workers.ray_pool import RayPool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,6 +211,29 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
     )
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
     assert ran.stdout.splitlines() == ["{'v': 9.0} None", "None lost", "{'v': 16.0} None", "False"], ran.stderr
+
+
+def test_a_users_file_with_its_neighbour_reaches_the_workers(ray_session, tmp_path):
+    """The space is loaded there from its file; the evaluator, a function of that file, travels by value."""
+    from automl.function_evaluator import FunctionEvaluator
+    from automl.targets import resolve
+
+    (tmp_path / "neighbour_of_mine.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / "mine.py").write_text(
+        "from automl import Integer, Space\n"
+        "from neighbour_of_mine import double\n"
+        "class Mine(Space):\n"
+        "    x = Integer(0, 9)\n"
+        "def fitness(c, seed):\n"
+        "    return double(c.x) + 100 * seed\n"
+    )
+    space, reference = resolve(str(tmp_path / "mine.py"))
+    function = sys.modules[type(space).__module__].fitness
+    given = Plan(reference, FunctionEvaluator(function), "fitness")
+    with RayPool(given, workers=1, num_cpus=0, num_gpus=0.25) as pool:
+        pool.submit([job(0, 7, seed=3)])
+        (done,) = pool.completed()
+    assert done.metrics == {"fitness": 314.0}, done.error
 
 
 def test_no_cluster_at_the_address():
