@@ -14,7 +14,7 @@ import numpy as np
 from automl.behaviour import Probe, Program
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluation, Evaluator, Metrics, Part, Task, Work
-from automl.programs.code import join
+from automl.programs.code import header, join
 from automl.programs.language import ProgramLanguage
 from automl.programs.runner import evaluate_many
 from workers.program_tasks import Problems, ProgramTask, Wanted, from_task, generate
@@ -71,6 +71,11 @@ class ProgramTasks(Evaluator):
     def probe(self) -> Probe:
         return Probe(seed=1)
 
+    def prepare(self) -> None:
+        """Compiles the interpreter, which takes seconds the first time; then it is read from disk."""
+        tiny = dataclasses.replace(self, task="linear-regression", problems=1, train_examples=1, held_examples=1)
+        tiny.rate(ProgramLanguage(), [header([0, 0, 0])], [0])
+
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         (outcome,) = self.evaluate_many([(work, how)])
         if isinstance(outcome, Exception):
@@ -78,7 +83,7 @@ class ProgramTasks(Evaluator):
         return outcome
 
     def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
-        outcomes: list[Metrics | Exception] = [{}] * len(works)
+        outcomes: list[Metrics | Exception] = [{} for _ in works]
         groups: dict[tuple[int, Part, str], list[int]] = defaultdict(list)
         for place, (work, how) in enumerate(works):
             if isinstance(work.behaviour, Program):
