@@ -33,7 +33,7 @@ class DigitsCells(NASBench201):
         evaluator="classification",
         evaluator_settings={"task": "digits", "epochs": 12, "learning_rate": 0.05},
         strategy="regularized_evolution",
-        strategy_settings={"population": 32, "tournament": 8},
+        strategy_settings={"population": 24, "tournament": 12},
         objective="accuracy",
         trials=160,
     )
