@@ -4,6 +4,8 @@
     python benchmarks/automl_zero.py find --seeds 10 --programs 8000000
     python benchmarks/automl_zero.py compare --seeds 3 --programs 300000    (with and without the cache, in turn)
     python benchmarks/automl_zero.py search --programs 100000    (the whole engine, durable rows in SQLite)
+    python benchmarks/automl_zero.py two-layer --programs 100000    (improve linear regression, against random search)
+    python benchmarks/automl_zero.py digits --programs 50000    (improve logistic regression, the same)
 
 The setting is that of the published demo (10 tasks of 4 features, 100 training and 100 validation examples, six
 operations, sizes 10/2/8, population 1,000, tournament 10). `find` holds everything in memory: it measures the search,
@@ -24,8 +26,9 @@ import automl
 from automl.evaluator import Evaluation, Work
 from automl.hashing import Hasher
 from automl.jsontext import parse
+from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_candidate import ProgramCandidate
-from search_spaces.algorithms.program_spaces import AutoMLZeroLinear
+from search_spaces.algorithms.program_spaces import AutoMLZeroDigits, AutoMLZeroLinear, AutoMLZeroTwoLayer
 from workers.programs import ProgramTasks
 
 POPULATION, TOURNAMENT, BLOCK = 1000, 10, 250
@@ -222,9 +225,45 @@ def whole_engine(seed: int, programs: int) -> None:
         print(f"outcomes: {outcomes}")
 
 
+def descent(rate: float) -> dict[str, list[str]]:
+    """Linear (or, with probabilities, logistic) regression by gradient descent."""
+    return {
+        "setup": [f"s2 = {rate}"],
+        "predict": ["s1 = dot(v0, v1)"],
+        "learn": ["s3 = s0 - s1", "s3 = s2 * s3", "v2 = s3 * v0", "v1 = v1 + v2"],
+    }
+
+
+def improve(space: ProgramSpace, seed: int, programs: int) -> None:
+    """Starts from gradient descent on a linear model and compares what is found with its best learning rate."""
+    evaluator = ProgramTasks(**space.defaults.evaluator_settings)
+    rates = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
+    codes = [space.text.read_program(descent(rate)) for rate in rates]
+    searched = evaluator.rate(space.language, codes, [0] * len(codes))[0]
+    best = int(searched.argmax())
+    unseen = evaluator.rate(space.language, [codes[best]], [0], "test")[0][0]
+    print(f"by hand, learning rate {rates[best]}: {searched[best]:.4f} searched on, {unseen:.4f} on unseen problems")
+    with tempfile.TemporaryDirectory() as folder:
+        study = automl.search(
+            space,
+            evaluator=evaluator,
+            settings={"population": POPULATION, "tournament": TOURNAMENT},
+            trials=programs,
+            window=POPULATION,
+            workers=0,
+            enqueue=[descent(0.05)] * 25,  # one alone could die of age before it has children
+            seed=seed,
+            storage=f"sqlite:///{folder}/programs.db",
+        )
+        print(study.report())
+        print("\n".join(space.explanation(study.best.candidate)))
+        found = evaluator.rate(space.language, [space.code(study.best.candidate)], [1], "test")[0][0]
+    print(f"found: {study.best.fitness:.4f} searched on, {found:.4f} on unseen problems; by hand {unseen:.4f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pieces", "find", "compare", "search"])
+    parser.add_argument("what", choices=["pieces", "find", "compare", "search", "two-layer", "digits"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--programs", type=int, default=8_000_000)
@@ -235,8 +274,11 @@ def main() -> None:
         show_find(given.first_seed, given.seeds, given.programs)
     elif given.what == "compare":
         compare(given.first_seed, given.seeds, given.programs)
-    else:
+    elif given.what == "search":
         whole_engine(given.first_seed, given.programs)
+    else:
+        space = AutoMLZeroTwoLayer() if given.what == "two-layer" else AutoMLZeroDigits()
+        improve(space, given.first_seed, given.programs)
 
 
 if __name__ == "__main__":

@@ -39,18 +39,21 @@ class AutoMLZeroLinear(ProgramSpace):
 
 @dataclass(eq=False)
 class AutoMLZeroTwoLayer(ProgramSpace):
-    """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper."""
+    """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper.
+
+    Two dozen problems, because a search with every operation learns fewer by heart.
+    """
 
     defaults = Defaults(
         evaluator="programs",
-        evaluator_settings={"task": "two-layer-regression", "train_examples": 1000, "unseen_train_examples": 1000},
+        evaluator_settings={"task": "two-layer-regression", "problems": 24, "train_examples": 200},
         strategy_settings=_EVOLUTION,
         trials=200_000,
     )
 
     scalars: int = 5
-    vectors: int = 9
-    matrices: int = 2
+    vectors: int = 5
+    matrices: int = 1
     setup: Size = (1, 7)
     predict: Size = (1, 11)
     learn: Size = (1, 23)
@@ -58,14 +61,17 @@ class AutoMLZeroTwoLayer(ProgramSpace):
 
 @dataclass(eq=False)
 class AutoMLZeroDigits(ProgramSpace):
-    """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2)."""
+    """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2).
+
+    All 36 pairs that may be searched on, with few examples each: a handful of pairs would be learnt by heart.
+    """
 
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={
             "task": "digit-pairs",
-            "train_examples": 240,
-            "held_examples": 100,
+            "problems": 36,
+            "train_examples": 120,
             "unseen_problems": 45,
             "unseen_train_examples": 240,
         },
