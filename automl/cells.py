@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class CellSpace(Space):
-    """Base of spaces whose candidates are graphs. A subclass says how to read a candidate (`graph`) and how to vary one."""
+    """Base of spaces whose candidates are graphs. A subclass says how to read a candidate (`graph`) and how to vary
+    one.
+    """
 
     @abstractmethod
     def graph(self, candidate: Candidate) -> Graph:

@@ -66,9 +66,21 @@ def _arity(value: Callable[..., Any]) -> int:
 # --- derivatives that are more than a line ---------------------------------------------------------------------------
 
 
+_STEEP = 1e7
+
+
+def _side(x: Any) -> Any:
+    """1 right of a kink at 0, -1 left of it, 0 on it.
+
+    A ramp a billionth wide stands for the jump: then two equal terms that rounding moves apart by a bit are still
+    seen as equal, in every spelling. Single precision has no numbers between, but for those near 0.
+    """
+    return np.minimum(np.maximum(_STEEP * x, -1.0), 1.0)
+
+
 def _above(x: Any) -> Any:
     """1 where x > 0, 0 where x < 0, a half between: the mean of both sides at the kink."""
-    return 0.5 + 0.5 * np.sign(x)
+    return 0.5 + 0.5 * _side(x)
 
 
 def _tanh_slope(x: Any) -> Any:
@@ -103,7 +115,7 @@ _ALL = (
         "np.minimum({0}, {1})", "torch.minimum({0:t}, {1:t})",
     ),
     # one argument
-    Operator("abs", np.abs, np.sign, "|{0}|", "np.abs({0})", "torch.abs({0})"),
+    Operator("abs", np.abs, _side, "|{0}|", "np.abs({0})", "torch.abs({0})"),
     Operator("square", np.square, lambda x: 2.0 * x, "({0})²", "np.square({0})", "torch.square({0})"),
     Operator("cube", lambda x: x * x * x, lambda x: 3.0 * (x * x), "({0})³", "{0} * {0} * {0}", "{0} * {0} * {0}"),
     Operator("sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), "√({0})", "np.sqrt({0})", "torch.sqrt({0})"),

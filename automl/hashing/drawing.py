@@ -12,7 +12,9 @@ _STEP_X, _STEP_Y, _MARGIN = 150, 70, 50
 
 
 def drawing(picture: networkx.DiGraph | None) -> str:
-    """Returns an SVG element of an acyclic graph whose nodes and edges have a `label`, or nothing where there is no graph."""
+    """Returns an SVG element of an acyclic graph whose nodes and edges have a `label`, or nothing where there is no
+    graph.
+    """
     if picture is None or not len(picture):
         return ""
     import networkx
@@ -33,7 +35,8 @@ def drawing(picture: networkx.DiGraph | None) -> str:
         bow = 0.0 if x2 - x1 <= _STEP_X else (-1) ** number * 0.22 * (x2 - x1)
         middle = ((x1 + x2) / 2, (y1 + y2) / 2 + bow)
         parts.append(
-            f'<path d="M{x1:.0f} {y1:.0f} Q{middle[0]:.0f} {middle[1] + bow:.0f} {x2:.0f} {y2:.0f}" fill="none" stroke="#8a94a0"/>'
+            f'<path d="M{x1:.0f} {y1:.0f} Q{middle[0]:.0f} {middle[1] + bow:.0f} {x2:.0f} {y2:.0f}" '
+            'fill="none" stroke="#8a94a0"/>'
             f'<text x="{middle[0]:.0f}" y="{middle[1] - 4:.0f}" font-size="10" text-anchor="middle" fill="#44505c">'
             f"{html.escape(str(data.get('label', '')))}</text>"
         )
@@ -46,6 +49,7 @@ def drawing(picture: networkx.DiGraph | None) -> str:
     wide, high = 2 * _MARGIN + _STEP_X * (len(layers) - 1), 2 * _MARGIN + _STEP_Y * (tallest - 1) + _STEP_X
     top = -_STEP_X / 2
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {top:.0f} {wide} {high}" width="{wide}" font-family="sans-serif">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 {top:.0f} {wide} {high}" width="{wide}" '
+        'font-family="sans-serif">'
         f"{''.join(parts)}</svg>"
     )

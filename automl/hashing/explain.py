@@ -81,7 +81,8 @@ class Explanation:
             note = f"<p>Keyed by its JSON: {html.escape(side.fallback)}</p>" if side.fallback else ""
             form = html.escape("\n".join(side.form))
             sections.append(
-                f"<section><h2>{name}</h2><p><code>{html.escape(side.candidate)}</code></p><p>Key <code>{side.key}</code></p>"
+                f"<section><h2>{name}</h2><p><code>{html.escape(side.candidate)}</code></p>"
+                f"<p>Key <code>{side.key}</code></p>"
                 f"{note}{side.picture}<h3>What its outputs depend on</h3><pre>{form}</pre></section>"
             )
         reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in self.reasons)

@@ -1,8 +1,8 @@
 """The functional hash of graphs: content-addressed weights over a table of values.
 
-A weight is drawn from what its operation is and from the digest of the values that reach it, so relabelled, reordered and
-differently written graphs get equal weights and equal outputs. Twins (equal operations on equal inputs) are numbered as
-`automl.hashing.twins` says.
+A weight is drawn from what its operation is and from the digest of the values that reach it, so relabelled, reordered
+and differently written graphs get equal weights and equal outputs. Twins (equal operations on equal inputs) are
+numbered as `automl.hashing.twins` says.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class GraphHasher:
                 taken = [values[source] for source in sources]
                 terms[value] = list(table.add_key(taken)) if kind == SUM else taken
                 needed.update(terms[value])
-        lines = []
+        lines: list[str] = []
         for value in sorted(terms, key=first.__getitem__):
             kind, operation, _, _ = steps[first[value]]
             named[value] = f"v{len(lines) + 1}"
@@ -272,7 +272,8 @@ class GraphHasher:
 
     def _live(self, run: Run) -> set[int]:
         """Returns the weighted steps that the outputs depend on, by function: where one value has several makers, the
-        one with the fewest weights behind it counts; zeros and inputs have none."""  # noqa: D205, D209
+        one with the fewest weights behind it counts; zeros and inputs have none.
+        """
         values, steps = run.values, run.plan.steps
         behind: dict[int, int] = dict.fromkeys(run.inputs, 0)
         while True:
@@ -298,7 +299,9 @@ class GraphHasher:
         return {position for position in range(len(steps)) if reached >> position & 1}
 
     def _alike(self, run: Run, live: set[int], graph: Graph) -> dict[int, object]:
-        """Marks weighted steps; two with one mark feed the same sums and products, so exchanging them changes nothing."""
+        """Marks weighted steps; two with one mark feed the same sums and products, so exchanging them changes
+        nothing.
+        """
         users: dict[int, list[int]] = defaultdict(list)
         fixed = set() if graph.unordered_outputs else {run.values[output] for output in run.plan.outputs}
         for position, step in enumerate(run.plan.steps):

@@ -1,8 +1,8 @@
 """Rounding numbers and mixing them into digests: the same for every kind of behaviour.
 
-The idea is that of Gillard et al. 2023, *Unified Functional Hashing in Automatic Machine Learning* (arXiv 2302.05433, section 3):
-what a candidate computes is rounded, so that noise of floating point does not matter, and mixed into one number. Their code
-cuts bits off and drops the sign; here values are rounded to nearest and keep their sign.
+The idea is that of Gillard et al. 2023, *Unified Functional Hashing in Automatic Machine Learning* (arXiv 2302.05433,
+section 3): what a candidate computes is rounded, so that noise of floating point does not matter, and mixed into one
+number. Their code cuts bits off and drops the sign; here values are rounded to nearest and keep their sign.
 """
 
 from __future__ import annotations

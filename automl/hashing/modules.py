@@ -1,14 +1,18 @@
 """The functional hash of eager torch modules: any module with an example input, no tracing, no rewriting.
 
-A module is a function of its inputs and of its parameters (its slots). Two modules are equal when their slots can be paired so that
-they compute the same whatever the weights. So the slots are put into an order that depends on nothing but that function:
+A module is a function of its inputs and of its parameters (its slots). Two modules are equal when their slots can be
+paired so that they compute the same whatever the weights. So the slots are put into an order that depends on nothing
+but that function:
 
-1. All slots of one shape get the same weights; the gradients of the outputs with respect to each slot colour it. Slots of one
+1. All slots of one shape get the same weights; the gradients of the outputs with respect to each slot colour it.
+Slots of one
    colour get the same weights again, until no colour splits.
 2. Slots that nothing flows back to are changed instead, to see whether they are live.
-3. Live slots that are still tied (twins) are told apart one at a time, every member of a tie being tried while there are few.
-4. Each slot gets the weights that its colour stands for, and the module runs: in training mode with gradients, then in
-   evaluation mode. The key covers the outputs, the gradients with respect to the inputs, and which live slots are not trained.
+3. Live slots that are still tied (twins) are told apart one at a time, every member of a tie being tried while there
+are few. 4. Each slot gets the weights that its colour stands for, and the module runs: in training mode with
+gradients, then in
+   evaluation mode. The key covers the outputs, the gradients with respect to the inputs, and which live slots are not
+   trained.
 
 Parameters are matched by shape, axes of size one left out.
 """
@@ -71,7 +75,7 @@ class ModuleHasher:
                 return search
         except Unhashable as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever a user's module raises on a probe that may not suit it
+        except Exception as error:
             text = str(error).strip().splitlines()
             message = text[0] if text else "no message"
             return Unhashable(f"the module cannot be run on the probe: {type(error).__name__}: {message}")
@@ -124,7 +128,8 @@ class _Search:
             self._descend(branch, leaves // len(tried))
 
     def _refined(self, colours: list[bytes]) -> list[bytes]:
-        """Splits colours by gradients until none splits any more; slots without a gradient by their gradient in evaluation.
+        """Splits colours by gradients until none splits any more; slots without a gradient by their gradient in
+        evaluation.
 
         How often colours are mixed depends on live slots alone, so that dead ones leave no trace in any key.
         """

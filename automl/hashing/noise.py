@@ -1,6 +1,7 @@
 """Arrays that know their own rounding error, so that noise left over by cancellation can be told from small values.
 
-A running error analysis (Wilkinson 1963) with the derivative of each function taken by moving its inputs by their errors.
+A running error analysis (Wilkinson 1963) with the derivative of each function taken by moving its inputs by their
+errors.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 
 ROUNDING = 2.0**-53
 MARGIN = 2.0**24
-"""A value within this many times its error is noise, hence zero: what rounding may move must be far finer than the grid."""
+"""A value within this many times its error is noise, hence zero: what rounding may move must be far finer than the
+grid.
+"""
 
 
 class UntrackedError(Exception):
@@ -76,7 +79,7 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise UntrackedError("conversion to a plain array")
 
-    # --- what functions of arrays use of an array ----------------------------------------------------------------------
+    # --- what functions of arrays use of an array ---------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -128,8 +131,8 @@ def _shifted(function: Callable[..., Any], values: list[Any], errors: list[Any])
     found = []
     for place, error in enumerate(errors):
         if error is not None and error.any():
-            for moved in (values[place] + error, values[place] - error):
-                found.append(function(*values[:place], moved, *values[place + 1 :]))
+            moved = (values[place] + error, values[place] - error)
+            found += [function(*values[:place], value, *values[place + 1 :]) for value in moved]
     return found
 
 
@@ -164,17 +167,15 @@ def _reduced(ufunc: np.ufunc, item: Any, kwargs: Mapping[str, Any]) -> Any:
     axis = kwargs.get("axis", 0)
     if not isinstance(item, Tracked) or set(kwargs) - {"axis", "keepdims", "dtype"} or kwargs.get("dtype") is not None:
         raise UntrackedError(f"{ufunc.__name__}.reduce")
-    keep = bool(kwargs.get("keepdims", False))
-    value = ufunc.reduce(item.value, axis=axis, keepdims=keep)
+    how: dict[str, Any] = {"axis": axis, "keepdims": bool(kwargs.get("keepdims", False))}
+    value = ufunc.reduce(item.value, **how)
     if ufunc is np.add:
-        size = np.add.reduce(np.abs(item.value), axis=axis, keepdims=keep)
-        return Tracked(value, np.add.reduce(item.error, axis=axis, keepdims=keep) + ROUNDING * size * 4)
+        size = np.add.reduce(np.abs(item.value), **how)
+        return Tracked(value, np.add.reduce(item.error, **how) + ROUNDING * size * 4)
     if ufunc in (np.maximum, np.minimum):
-        return Tracked(value, np.maximum.reduce(item.error, axis=axis, keepdims=keep))
+        return Tracked(value, np.maximum.reduce(item.error, **how))
     if ufunc is np.multiply:
         with np.errstate(all="ignore"):
             relative = np.where(item.value == 0, 0.0, item.error / np.abs(item.value))
-        return Tracked(
-            value, np.abs(value) * (np.add.reduce(relative, axis=axis, keepdims=keep) + ROUNDING * item.size)
-        )
+        return Tracked(value, np.abs(value) * (np.add.reduce(relative, **how) + ROUNDING * item.size))
     raise UntrackedError(f"{ufunc.__name__}.reduce")

@@ -1,4 +1,6 @@
-"""What a hasher looks at, laid open: the arrays behind a digest, with names, and the form that was left after pruning."""
+"""What a hasher looks at, laid open: the arrays behind a digest, with names, and the form that was left after
+pruning.
+"""
 
 from __future__ import annotations
 

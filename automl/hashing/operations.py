@@ -1,11 +1,11 @@
 """Operations of graphs, run in numpy on many inputs at once.
 
-Four names are part of the hasher itself and need no class: `input` (setting `index`, default 0), `identity` (also spelled
-`skip_connect`), `zero` (also spelled `none`) and `add`. Everything else is an `Operation`; a graph may bring its own, or a
-plain function of arrays for one without weights.
+Four names are part of the hasher itself and need no class: `input` (setting `index`, default 0), `identity` (also
+spelled `skip_connect`), `zero` (also spelled `none`) and `add`. Everything else is an `Operation`; a graph may bring
+its own, or a plain function of arrays for one without weights.
 
-Arrays have the shape (stack, batch, ...): a stack of inputs is worked on in one call. Images are (stack, batch, channels,
-height, width).
+Arrays have the shape (stack, batch, ...): a stack of inputs is worked on in one call. Images are (stack, batch,
+channels, height, width).
 """
 
 from __future__ import annotations
@@ -37,11 +37,15 @@ class Operation:
     commutative: bool = False
 
     def identity(self, settings: Settings) -> Settings:
-        """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal operations."""
+        """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal
+        operations.
+        """
         return settings
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and batch)."""
+        """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and
+        batch).
+        """
         return ()
 
     def seed(self, settings: Settings) -> bytes:
@@ -169,7 +173,8 @@ def _patches(x: np.ndarray, window: tuple[int, int, int, int], fill: float) -> n
     span = dilation * (kernel - 1) + 1
     if min(padded.shape[-2:]) < span:
         raise Unhashable(
-            f"a window of {span} does not fit the probe's {x.shape[-2]}x{x.shape[-1]} image; give the graph a larger probe"
+            f"a window of {span} does not fit the probe's {x.shape[-2]}x{x.shape[-1]} image; "
+            "give the graph a larger probe"
         )
     windows = np.lib.stride_tricks.sliding_window_view(padded, (span, span), axis=(-2, -1))
     windows = windows[..., ::stride, ::stride, ::dilation, ::dilation]
@@ -182,7 +187,8 @@ def _patches(x: np.ndarray, window: tuple[int, int, int, int], fill: float) -> n
 class Convolution(Operation):
     """A two-dimensional convolution without bias, padded to keep the size.
 
-    Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default: as they came).
+    Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default:
+    as they came).
     """
 
     def identity(self, settings: Settings) -> Settings:
@@ -194,7 +200,8 @@ class Convolution(Operation):
         width = int(settings.get("width", channels))
         if channels % groups or width % groups:
             raise Unhashable(
-                f"{channels} channels to {width} cannot be split into {groups} groups; give the graph a probe whose channels can"
+                f"{channels} channels to {width} cannot be split into {groups} groups; "
+                "give the graph a probe whose channels can"
             )
         kernel = _window(settings)[0]
         return ((width, channels // groups, kernel, kernel),)
@@ -217,7 +224,9 @@ class Convolution(Operation):
 
 
 class FactorizedReduce(Operation):
-    """Halves the size: two 1x1 convolutions of stride 2, the second one pixel further, side by side (Liu et al. 2019, DARTS)."""
+    """Halves the size: two 1x1 convolutions of stride 2, the second one pixel further, side by side (Liu et al. 2019,
+    DARTS).
+    """
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         channels = shapes[0][0]
@@ -251,9 +260,11 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True)
 class Steps(Operation):
-    """Operations of one input, one after the other. Each takes the node's settings, except where it has fixed ones of its own.
+    """Operations of one input, one after the other. Each takes the node's settings, except where it has fixed ones of
+    its own.
 
-    The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one function.
+    The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one
+    function.
     """
 
     steps: tuple[tuple[Operation, Mapping[str, Any]], ...]
@@ -284,7 +295,9 @@ class WithTail(Operation):
 
 
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the stack."""
+    """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
+    stack.
+    """
     stack = len(output)
     scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
     for item in inputs:

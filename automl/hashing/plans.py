@@ -20,7 +20,8 @@ _OWN_WORDS = {"input": INPUT, "identity": SAME, "skip_connect": SAME, "zero": ZE
 
 
 Step = tuple[int, int, tuple[int, ...], bool]
-"""One step: what kind (see above), which operation, which earlier steps it reads, and whether their order is irrelevant.
+"""One step: what kind (see above), which operation, which earlier steps it reads, and whether their order is
+irrelevant.
 
 The operation is its number in the table; for INPUT the index of the probe's input, for ZERO the stride.
 """

@@ -1,4 +1,6 @@
-"""The functional hash of learning algorithms: run for a few steps on a fixed tiny task, then their predictions are mixed."""
+"""The functional hash of learning algorithms: run for a few steps on a fixed tiny task, then their predictions are
+mixed.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ class ProgramHasher:
         if outputs.ndim != 2 or len(outputs) != len(programs):
             return [
                 Unhashable(
-                    f"the language returned shape {outputs.shape} for {len(programs)} programs; one row for each is needed"
+                    f"the language returned shape {outputs.shape} for {len(programs)} programs; "
+                    "one row for each is needed"
                 )
             ] * len(programs)
         settings = mix_settings(language.settings)

@@ -1,13 +1,14 @@
 """Short signatures of large tensors: a few random sums, rounded coarsely.
 
-Every rounded number can straddle an edge of the grid, so the fewer there are the better; and two tensors that differ at all
-differ in a random sum.
+Every rounded number can straddle an edge of the grid, so the fewer there are the better; and two tensors that differ
+at all differ in a random sum.
 """
 
 from __future__ import annotations
 
 import functools
 
+import numpy as np
 import torch
 
 from automl.hashing.mixing import digest_array, mix
@@ -31,7 +32,9 @@ def directions(purpose: str, count: int, sums: int) -> torch.Tensor:
 
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns the tensor's values in one dimension as float64; complex ones as pairs, others (whole, boolean) converted."""
+    """Returns the tensor's values in one dimension as float64; complex ones as pairs, others (whole, boolean)
+    converted.
+    """
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
     if tensor.layout != torch.strided:
@@ -46,6 +49,6 @@ def signature(tensor: torch.Tensor) -> bytes:
     return mix(repr(tuple(tensor.shape)), digest_array(without_dust(sums), BITS))
 
 
-def without_dust(values: torch.Tensor) -> "numpy.ndarray":  # type: ignore[name-defined]  # noqa: F821, UP037
+def without_dust(values: torch.Tensor) -> np.ndarray:
     """Returns the values as a numpy array, those below `FLOOR` as exact zeros."""
     return torch.where(values.abs() < FLOOR, 0.0, values).numpy()

@@ -1,4 +1,6 @@
-"""A torch module as a function of its parameters: filled by colour, run on the probe, looked at through its gradients."""
+"""A torch module as a function of its parameters: filled by colour, run on the probe, looked at through its
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,10 @@ class Look:
     """One run of a module.
 
     Attributes:
-        values: what it returned and, where asked for, the gradients with respect to its inputs, as named arrays; long ones as
-            random sums.
-        outputs: digest of what it returned, in training and where asked for in evaluation, and of the numbers that noise met.
+        values: what it returned and, where asked for, the gradients with respect to its inputs, as named arrays; long
+            ones as random sums.
+        outputs: digest of what it returned, in training and where asked for in evaluation, and of the numbers that
+            noise met.
         gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
     """
@@ -91,7 +94,8 @@ class Slots:
 
         Args:
             gradients: also look at the gradients of the training outputs.
-            evaluation: mix the outputs in evaluation mode, running statistics moved by the training run, into `outputs`.
+            evaluation: mix the outputs in evaluation mode, running statistics moved by the training run, into
+                `outputs`.
         """
         self._restore()
         leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
@@ -150,7 +154,9 @@ class Slots:
 
 
 def _signatures(gradients: Sequence[torch.Tensor | None]) -> list[bytes | None]:
-    """Returns the rounded random sums of each gradient as bytes; None where it is missing or, beside the others, noise."""
+    """Returns the rounded random sums of each gradient as bytes; None where it is missing or, beside the others,
+    noise.
+    """
     flat = [None if item is None else as_real(item) for item in gradients]
     sums = [directions("slot", item.numel(), SUMS) @ item for item in flat if item is not None]
     if not sums:

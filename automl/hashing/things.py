@@ -18,7 +18,7 @@ def as_behaviour(thing: Any) -> Behaviour:
         InvalidInput: it is neither, or a callable whose number of arguments cannot be told.
     """
     if isinstance(thing, get_args(Behaviour)):
-        return thing  # type: ignore[no-any-return]
+        return thing
     torch = sys.modules.get("torch")  # whoever has a torch module has imported torch
     if torch is not None and isinstance(thing, torch.nn.Module):
         return Module(build=lambda: copy.deepcopy(thing))

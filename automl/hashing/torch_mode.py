@@ -1,4 +1,6 @@
-"""What happens to torch calls while a module is hashed: randomness is made a function of its arguments, float64 stays float64."""
+"""What happens to torch calls while a module is hashed: randomness is made a function of its arguments, float64 stays
+float64.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ _CASTS = frozenset({"float", "half", "bfloat16"})
 
 
 class Deterministic(TorchFunctionMode):
-    """Seeds torch afresh before every random call, from the call's name, its tensors, and how often the same was called.
+    """Seeds torch afresh before every random call, from the call's name, its tensors, and how often the same was
+    called.
 
     So a mask depends on what it is laid over, not on how many others were drawn before.
 

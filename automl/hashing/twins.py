@@ -1,13 +1,14 @@
 """Twins: equal operations on equal inputs, each with its own weights, in an order that no spelling decides.
 
-The weights of twins are numbered by rank. Which twin gets which rank must not depend on how the candidate was written, so
-the ranks are permuted and the smallest digest is taken. Where there are more arrangements than `ARRANGEMENTS`, twins are first
-told apart by what they do: all get the same weights, one at a time gets others, and the digests that come out order them. Only
-those that still tie are permuted, the first `ARRANGEMENTS` arrangements of them.
+The weights of twins are numbered by rank. Which twin gets which rank must not depend on how the candidate was
+written, so the ranks are permuted and the smallest digest is taken. Where there are more arrangements than
+`ARRANGEMENTS`, twins are first
+told apart by what they do: all get the same weights, one at a time gets others, and the digests that come out order
+them. Only those that still tie are permuted, the first `ARRANGEMENTS` arrangements of them.
 
-Both steps depend on the function alone: on the sizes of the groups of live twins and on digests, never on names, positions or
-structure. The one approximation: where over `ARRANGEMENTS` arrangements of still tied twins differ, equal functions may get
-different keys (a missed merge, never a wrong one).
+Both steps depend on the function alone: on the sizes of the groups of live twins and on digests, never on names,
+positions or structure. The one approximation: where over `ARRANGEMENTS` arrangements of still tied twins differ,
+equal functions may get different keys (a missed merge, never a wrong one).
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def arrangements(groups: Groups, alike: dict[int, object]) -> list[Ranks]:
 
 
 def count(groups: Groups) -> int:
-    """Returns the number of arrangements, those of members that are alike counted too (so that spelling cannot matter)."""
+    """Returns the number of arrangements, those of members that are alike counted too (so that spelling cannot
+    matter).
+    """
     return math.prod(math.factorial(len(group)) for group in groups)
 
 
@@ -93,8 +96,8 @@ def _offsets(groups: Groups, ties: Sequence[Sequence[int]]) -> Ranks:
 def _individualised(ties: list[list[int]], individual: Callable[[Sequence[Ranks]], list[bytes]]) -> list[list[int]]:
     """Splits ties further by fixing one member at a time and looking at how the others then differ.
 
-    Members of equal colour are nearly always images of one another under a symmetry, and then it does not matter which one is
-    fixed; the loop ends when no tie is left.
+    Members of equal colour are nearly always images of one another under a symmetry, and then it does not matter
+    which one is fixed; the loop ends when no tie is left.
     """
     while any(len(tied) > 1 for tied in ties):
         place = next(number for number, tied in enumerate(ties) if len(tied) > 1)

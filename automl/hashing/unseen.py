@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automl.fields import Choice, Field, Record, Repeat
 from automl.hashing.hasher import Hasher
 from automl.jsontext import canonical
-from automl.space import Candidate, Space
+from automl.space import Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,10 +17,11 @@ Put = Callable[[Any], Any]
 
 
 def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, samples: int = 8) -> list[str]:
-    """Returns the fields of a declarative space whose changes never reached the key, sorted, such as `lr` or `layers[].kind`.
+    """Returns the fields of a declarative space whose changes never reached the key, sorted, such as `lr` or
+    `layers[].kind`.
 
-    Each of `samples` random candidates is changed in one field at a time. A field is named when it could be changed at least
-    twice and no change gave another key. Spaces without declared fields (cells, programs) have none to name.
+    Each of `samples` random candidates is changed in one field at a time. A field is named when it could be changed
+    at least twice and no change gave another key. Spaces without declared fields (cells, programs) have none to name.
 
     Args:
         space: the space to examine.
@@ -52,7 +53,9 @@ def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, sample
 
 
 def _fields(field: Field, value: Any, name: str, put: Put) -> Iterator[tuple[str, Field, Any, Put]]:
-    """Yields every single choice inside a value: its name, its field, its value, and how to put another one in its place."""
+    """Yields every single choice inside a value: its name, its field, its value, and how to put another one in its
+    place.
+    """
     if isinstance(field, Record):
         for key, inner in field.fields.items():
 

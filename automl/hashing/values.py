@@ -1,7 +1,8 @@
 """A table of values: every array that any graph computes is kept once, under a small number, with its digest.
 
-Two values with one digest are one value, whatever computed them. Results are memoised by (operation, input values, rank), so a
-mutated child re-uses nearly all of its parent's work. The table only saves time: forgetting it changes no key.
+Two values with one digest are one value, whatever computed them. Results are memoised by (operation, input values,
+rank), so a mutated child re-uses nearly all of its parent's work. The table only saves time: forgetting it changes no
+key.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ class ValueTable:
         return tuple(flat)
 
     def compute(self, calls: Sequence[Call]) -> None:
-        """Runs the calls, none of which is in `results` yet, stacked by operation and shape, and enters their results."""
+        """Runs the calls, none of which is in `results` yet, stacked by operation and shape, and enters their
+        results.
+        """
         groups: dict[Any, list[Call]] = defaultdict(list)
         for call in calls:
             groups[call[0], *(self.arrays[number].shape for number in call[1])].append(call)
@@ -142,7 +145,8 @@ class ValueTable:
             output = operation.apply(settings, inputs, weights)
         if output.shape[:1] != (len(group),):
             raise Unhashable(
-                f"an operation returned shape {output.shape} for a stack of {len(group)}; the stack axis must stay first"
+                f"an operation returned shape {output.shape} for a stack of {len(group)}; "
+                "the stack axis must stay first"
             )
         return output
 

@@ -1,7 +1,8 @@
 """Content-addressed numbers: what a digest stands for decides the values, on every platform and in every process.
 
-Raw bits come from Philox 4x64 (Salmon et al. 2011), whose stream numpy promises to keep; the transform to real numbers is our
-own and uses exact arithmetic only, because distributions such as numpy's normal may change between releases.
+Raw bits come from Philox 4x64 (Salmon et al. 2011), whose stream numpy promises to keep; the transform to real
+numbers is our own and uses exact arithmetic only, because distributions such as numpy's normal may change between
+releases.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from typing import ClassVar
 
@@ -54,7 +55,7 @@ class SpaceContract:
 
     def test_crossover_gives_points_of_the_space(self) -> None:
         space, candidates, rng = self._drawn()
-        for one, other in zip(candidates, candidates[1:], strict=False):
+        for one, other in itertools.pairwise(candidates):
             checked(space, space.crossover(one, other, rng).value)
 
     def test_candidates_travel_by_pickle(self) -> None:

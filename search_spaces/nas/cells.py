@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -30,7 +30,7 @@ class ReluConvNorm(nn.Sequential):
 
 def edge_module(name: str, channels: int) -> nn.Module:
     """Returns the module of one edge; `name` is one of `nasbench201.OPERATIONS`."""
-    makers = {
+    makers: dict[str, Callable[[], nn.Module]] = {
         "none": Zero,
         "skip_connect": nn.Identity,
         "nor_conv_1x1": lambda: ReluConvNorm(channels, 1),

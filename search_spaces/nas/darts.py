@@ -1,7 +1,7 @@
 """The DARTS space (Liu, Simonyan and Yang, ICLR 2019): a normal and a reduction cell of four nodes with two edges each.
 
-A candidate's JSON is its genotype: `{"normal": [[[op, input], [op, input]], …four nodes], "reduce": […]}`. Inputs 0 and 1 are the two
-cells before, 2 to 5 the nodes of this one; a node adds its two edges, the cell concatenates its nodes.
+A candidate's JSON is its genotype: `{"normal": [[[op, input], [op, input]], …four nodes], "reduce": […]}`. Inputs 0 and
+1 are the two cells before, 2 to 5 the nodes of this one; a node adds its two edges, the cell concatenates its nodes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Cell = Sequence[Sequence[tuple[str, int]]]
 def genotype_graph(genotype: Mapping[str, Cell], **settings: Any) -> Graph:
     """Returns both cells as one graph; `settings` are those of `Graph` (frame, module).
 
-    In the reduction cell, edges from the cells before have stride 2, where a skip is a factorized reduction. Concatenated nodes
-    are read by 1x1 convolutions with free weights only, so their order is not seen.
+    In the reduction cell, edges from the cells before have stride 2, where a skip is a factorized reduction.
+    Concatenated nodes are read by 1x1 convolutions with free weights only, so their order is not seen.
     """
     nodes = [Node("input"), Node("input", (), (("index", 1),))]
 

@@ -1,4 +1,5 @@
-"""A macro space: how many blocks each stage of a network has, and which. Identity blocks are allowed, so depth is searched too.
+"""A macro space: how many blocks each stage of a network has, and which. Identity blocks are allowed, so depth is
+searched too.
 
 Whoever deletes an identity block changes nothing: the key stays the same.
 """
@@ -56,7 +57,7 @@ class MacroNet(Space):
         return self._network(c, self.width)
 
     def behaviour(self, candidate: Candidate) -> Behaviour:
-        # a quarter of the width hashes alike: the width is the space's, the same for all its candidates, and in the frame
+        # a quarter of the width hashes alike: the width is the space's, the same for all candidates, and in the frame
         reduced = max(4, self.width // 4)
         return Module(
             build=lambda: self.build(candidate),

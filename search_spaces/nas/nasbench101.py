@@ -1,9 +1,10 @@
 """NAS-Bench-101 (Ying et al., ICML 2019): cells as small directed graphs with an operation on each inner vertex.
 
-A candidate's JSON is the benchmark's own specification, `{"matrix": [[…]], "ops": […]}`: an upper triangular 0/1 matrix and one
-operation a vertex, `input` first and `output` last. As in the official model, an inner vertex adds its inputs and applies its
-operation; the cell's input reaches each inner vertex through a projection of its own (1x1 convolution, batch norm, ReLU) and is
-added, projected, to the output; the output concatenates the inner vertices. Vertices on no path from input to output are pruned.
+A candidate's JSON is the benchmark's own specification, `{"matrix": [[…]], "ops": […]}`: an upper triangular 0/1
+matrix and one operation a vertex, `input` first and `output` last. As in the official model, an inner vertex adds its
+inputs and applies its operation; the cell's input reaches each inner vertex through a projection of its own (1x1
+convolution, batch norm, ReLU) and is added, projected, to the output; the output concatenates the inner vertices. Vertices on no
+path from input to output are pruned.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def pruned(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> tuple[list[li
 def cell_graph(matrix: Sequence[Sequence[int]], ops: Sequence[str], **settings: Any) -> Graph:
     """Returns the graph of a cell; `settings` are those of `Graph` (frame, module).
 
-    The concatenated output is given as its parts, each with its own slice of the projected input; whoever consumes it is a
-    convolution with free weights, so their order is not seen.
+    The concatenated output is given as its parts, each with its own slice of the projected input; whoever consumes it
+    is a convolution with free weights, so their order is not seen.
 
     Raises:
         InvalidCandidate: no path leads from input to output.
@@ -140,7 +141,8 @@ class NASBench101(CellSpace):
     def decode(self, value: Any) -> Candidate:
         if not isinstance(value, Mapping) or set(value) != {"matrix", "ops"}:
             raise InvalidCandidate(
-                f'{value!r} is no cell of NAS-Bench-101; write {{"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}}'
+                f"{value!r} is no cell of NAS-Bench-101; write "
+                '{"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}'
             )
         matrix, ops = value["matrix"], value["ops"]
         if not isinstance(ops, list | tuple) or not 2 <= len(ops) <= self.vertices:

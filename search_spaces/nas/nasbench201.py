@@ -1,7 +1,7 @@
 """NAS-Bench-201 (Dong and Yang, ICLR 2020): cells of four nodes whose six edges each carry one of five operations.
 
-A candidate's JSON is the benchmark's own string, such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|`: one group for each
-of the nodes 1, 2, 3; in a group, for each earlier node, the operation on the edge from it.
+A candidate's JSON is the benchmark's own string, such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|`: one group
+for each of the nodes 1, 2, 3; in a group, for each earlier node, the operation on the edge from it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class NASBench201(CellSpace):
         return Candidate(to_text(from_text(value)))
 
     def size(self) -> int:
-        return len(OPERATIONS) ** len(EDGES)
+        return int(len(OPERATIONS) ** len(EDGES))
 
     def graph(self, candidate: Candidate) -> Graph:
         return cell_graph(from_text(candidate.value))

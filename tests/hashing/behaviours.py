@@ -20,7 +20,7 @@ CELLS = (
 class Halving:
     """A one-line language: a program is a learning rate."""
 
-    settings = {"steps": 3}  # noqa: RUF012
+    settings = {"steps": 3}
 
     def outputs(self, programs, probe):
         x = np.linspace(-1, 1, 8)

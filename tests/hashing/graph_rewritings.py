@@ -1,4 +1,6 @@
-"""Random graphs, rewritings that keep their function, changes that do not, and a plain float64 run with given weights."""
+"""Random graphs, rewritings that keep their function, changes that do not, and a plain float64 run with given
+weights.
+"""
 
 import itertools
 
@@ -29,7 +31,7 @@ class Draft:
 
     def insert(self, place, node):
         """Puts a node at `place`; what stood there and behind moves up by one. The node's inputs are in old numbers."""
-        move = lambda number: number + (number >= place)  # noqa: E731
+        move = lambda number: number + (number >= place)
         for item in self.nodes:
             item[1] = [move(number) for number in item[1]]
         self.outputs = [move(number) for number in self.outputs]
@@ -285,7 +287,9 @@ def rewritten(draft, rng, steps):
 
 
 def changed(draft, rng):
-    """Returns a copy with one operation, one edge, one setting or the order of two operations changed, and what it was."""
+    """Returns a copy with one operation, one edge, one setting or the order of two operations changed, and what it
+    was.
+    """
     draft = draft.copy()
     inner = range(2, len(draft.nodes))
     reached = set(draft.outputs)
@@ -350,7 +354,7 @@ def live_weights(graph, inputs, rng):
     found = {}
     for number, count in slots.items():
         moved = run(graph, inputs, {**kernels, number: rng.normal(size=count)})
-        if any(np.abs(a - b).max() > 1e-9 for a, b in zip(base, moved)):
+        if any(np.abs(a - b).max() > 1e-9 for a, b in zip(base, moved, strict=False)):
             found[number] = count
     return found, kernels
 
@@ -363,9 +367,9 @@ def really_equal(one, other, rng):
         return False
     target = run(one, inputs, kernels)
     for order in itertools.permutations(left):
-        if any(left[a] != right[b] for a, b in zip(order, right)):
+        if any(left[a] != right[b] for a, b in zip(order, right, strict=False)):
             continue
-        found = run(other, inputs, {**others, **{b: kernels[a] for a, b in zip(order, right)}})
-        if all(np.abs(a - b).max() < 1e-8 * max(1.0, np.abs(a).max()) for a, b in zip(target, found)):
+        found = run(other, inputs, {**others, **{b: kernels[a] for a, b in zip(order, right, strict=False)}})
+        if all(np.abs(a - b).max() < 1e-8 * max(1.0, np.abs(a).max()) for a, b in zip(target, found, strict=False)):
             return True
     return False

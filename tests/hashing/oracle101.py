@@ -1,7 +1,8 @@
-"""Cells of NAS-Bench-101: all of them up to a size, and which compute the same function, by matching weights explicitly.
+"""Cells of NAS-Bench-101: all of them up to a size, and which compute the same function, by matching weights
+explicitly.
 
-Knows nothing of the hasher. A cell's output is the multiset of its concatenated parts, each with its slice of the projected
-input. Every convolution and every slice of a projection has its own kernel.
+Knows nothing of the hasher. A cell's output is the multiset of its concatenated parts, each with its slice of the
+projected input. Every convolution and every slice of a projection has its own kernel.
 """
 
 import itertools
@@ -30,7 +31,7 @@ def all_cells(vertices, edges=9):
         if sum(bits) > edges:
             continue
         matrix = [[0] * vertices for _ in range(vertices)]
-        for (row, column), bit in zip(pairs, bits):
+        for (row, column), bit in zip(pairs, bits, strict=False):
             matrix[row][column] = bit
         if live(matrix) != list(range(vertices)):
             continue
@@ -83,7 +84,9 @@ class Oracle:
 
     @staticmethod
     def slots(matrix, ops):
-        """The names of all weights by kernel size: vertices, projections into vertices, projections into output parts."""
+        """The names of all weights by kernel size: vertices, projections into vertices, projections into output
+        parts.
+        """
         last = len(ops) - 1
         ones = [("op", v) for v in range(1, last) if ops[v] == OPS[0]] + [
             ("in", v) for v in range(1, last) if matrix[0][v]
@@ -118,7 +121,7 @@ class Oracle:
 
 
 def close(one, other):
-    return len(one) == len(other) and all(abs(a - b) < TOLERANCE for a, b in zip(one, other))
+    return len(one) == len(other) and all(abs(a - b) < TOLERANCE for a, b in zip(one, other, strict=False))
 
 
 def partition(cells):

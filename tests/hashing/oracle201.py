@@ -1,8 +1,9 @@
-"""Which cells of NAS-Bench-201 compute the same function, found by matching weights explicitly. Knows nothing of the hasher.
+"""Which cells of NAS-Bench-201 compute the same function, found by matching weights explicitly. Knows nothing of the
+hasher.
 
-Every convolution has its own weights. Cell A equals cell B when B's live convolutions can be given A's weights, one to one, so
-that both return the same numbers. Expressions are nested tuples; values come from torch in float64 and are compared with a
-tolerance, never rounded into keys.
+Every convolution has its own weights. Cell A equals cell B when B's live convolutions can be given A's weights, one
+to one, so that both return the same numbers. Expressions are nested tuples; values come from torch in float64 and are
+compared with a tolerance, never rounded into keys.
 """
 
 import itertools
@@ -88,7 +89,7 @@ def partition(cells):
     buckets = defaultdict(list)
     for number, cell in enumerate(cells):
         # with one kernel for all convolutions of a kind, equal functions are equal whatever the matching
-        shared = oracle.output(cell, {edge: 0 for edge in range(6)})
+        shared = oracle.output(cell, dict.fromkeys(range(6), 0))
         live = oracle.live(cell)
         kinds = tuple(sum(cell[edge] == kind for edge in live) for kind in (one, three))
         buckets[
@@ -105,7 +106,7 @@ def partition(cells):
                     break
             else:
                 classes[number] = count
-                weights = {edge: 0 for edge in range(6)}
+                weights = dict.fromkeys(range(6), 0)
                 for kind in CONVOLUTIONS:
                     weights.update({edge: place for place, edge in enumerate(e for e in live if cell[e] == kind)})
                 leaders.append((count, oracle.output(cell, weights)))
@@ -117,9 +118,9 @@ def _matches(oracle, cell, live, output):
     ones, threes = ([edge for edge in live if cell[edge] == kind] for kind in CONVOLUTIONS)
     for first in itertools.permutations(range(len(ones))):
         for second in itertools.permutations(range(len(threes))):
-            weights = {edge: 12 for edge in range(6)}
-            weights.update(zip(ones, first))
-            weights.update(zip(threes, second))
+            weights = dict.fromkeys(range(6), 12)
+            weights.update(zip(ones, first, strict=False))
+            weights.update(zip(threes, second, strict=False))
             if float((oracle.output(cell, weights) - output).abs().max()) < TOLERANCE:
                 return True
     return False

@@ -1,7 +1,8 @@
 """A small language of learning programs, random ones, rewritings that keep what they compute, and changes that do not.
 
-A program is a dict of three lists of instructions, `setup`, `predict`, `learn`; an instruction is (target, operation, operands).
-Registers are s0, s1, … (numbers) and v0, v1, … (vectors). By convention s0 holds the label, v0 the features, s1 the prediction.
+A program is a dict of three lists of instructions, `setup`, `predict`, `learn`; an instruction is (target, operation,
+operands). Registers are s0, s1, … (numbers) and v0, v1, … (vectors). By convention s0 holds the label, v0 the
+features, s1 the prediction.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ SIZE, STEPS, TASKS = 3, 4, 6
 class Language:
     """Runs programs one after the other on fixed regression tasks: a few learning steps, then predictions."""
 
-    settings = {"size": SIZE, "steps": STEPS, "tasks": TASKS}  # noqa: RUF012
+    settings = {"size": SIZE, "steps": STEPS, "tasks": TASKS}
 
     def outputs(self, programs, probe):
         tasks = range(probe.seed, probe.seed + TASKS)
@@ -46,7 +47,7 @@ def run(program, seed=0, examples=4):
     memory = {}
     with np.errstate(all="ignore"):
         execute(program["setup"], memory)
-        for x, y in zip(features[:STEPS], labels):
+        for x, y in zip(features[:STEPS], labels, strict=False):
             memory["v0"], memory["s0"] = x, np.asarray(0.0)
             execute(program["predict"], memory)
             memory["s0"] = np.asarray(y)
@@ -77,8 +78,8 @@ def execute(instructions, memory):
 
 
 def random_instruction(rng, part):
-    s = lambda: f"s{int(rng.integers(6))}"  # noqa: E731
-    v = lambda: f"v{int(rng.integers(4))}"  # noqa: E731
+    s = lambda: f"s{int(rng.integers(6))}"
+    v = lambda: f"v{int(rng.integers(4))}"
     target_s = f"s{int(rng.integers(1, 6))}"
     target_v = f"v{int(rng.integers(1, 4))}"
     drawn = rng.random()
@@ -145,7 +146,7 @@ def rename(p, rng):
         return False
     old = str(rng.choice(names))
     new = spare(p, old[0], rng)
-    swap = lambda name: new if name == old else name  # noqa: E731
+    swap = lambda name: new if name == old else name
     for part in PARTS:
         p[part] = [(swap(t), o, tuple(swap(name) for name in operands)) for t, o, operands in p[part]]
     return True
@@ -155,7 +156,7 @@ def reorder(p, rng):
     """Two neighbours that do not touch each other's registers change places."""
     places = []
     for part in PARTS:
-        for n, ((t1, _, o1), (t2, _, o2)) in enumerate(zip(p[part], p[part][1:])):
+        for n, ((t1, _, o1), (t2, _, o2)) in enumerate(zip(p[part], p[part][1:], strict=False)):
             if t1 != t2 and t1 not in o2 and t2 not in o1:
                 places.append((part, n))
     if not places:
@@ -302,8 +303,8 @@ def clear_label(p, rng):
 
 
 KEEPING = (
-    rename, reorder, dead, overwritten, commute, through_copy, constant_split, negate_twice, subtraction, vector_subtraction,
-    times_one, plus_zero, doubled_maximum, odd_tanh, setup_repeated, clear_label,
+    rename, reorder, dead, overwritten, commute, through_copy, constant_split, negate_twice, subtraction,
+    vector_subtraction, times_one, plus_zero, doubled_maximum, odd_tanh, setup_repeated, clear_label,
 )  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Known answers: the functional classes of NAS-Bench-201 and NAS-Bench-101, against oracles that match weights explicitly."""
+"""Known answers: the functional classes of NAS-Bench-201 and NAS-Bench-101, against oracles that match weights
+explicitly.
+"""
 
 import itertools
 from collections import defaultdict
