@@ -17,7 +17,7 @@ from automl.evaluator import Evaluator, Task
 from automl.loop import Interrupted
 from automl.monitoring import Observer
 from automl.parts import Parts, assemble, check_first_sample
-from automl.phases import Phases, check_enqueued
+from automl.phases import Phases, check_enqueued, check_name
 from automl.pool import Plan, Pool
 from automl.space import Space
 from automl.storage.engine import Database
@@ -133,7 +133,7 @@ def search(
         evaluations=evaluations,
         hours=hours,
         seed=seed,
-        window=window or parts.space.defaults.window or WINDOW_PER_WORKER * max(1, workers_of(parts, run)),
+        window=_window(window, parts, run),
         replicates=replicates,
         forget_probability=forget_probability,
         audit_probability=audit_probability,
@@ -149,10 +149,17 @@ def search(
     return execute(parts, config, run, study)
 
 
+def _window(given: int | None, parts: Parts, run: RunConfig) -> int:
+    if given is not None:
+        return given
+    return parts.space.defaults.window or WINDOW_PER_WORKER * max(1, workers_of(parts, run))
+
+
 def execute(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None) -> Study:
     """Checks everything that can be checked, then opens pool and database and runs the phases."""
     check_first_sample(parts.space, config.seed)
     check_enqueued(parts, config.enqueue)
+    check_name(name)
     Database.check(run.storage)
     with open_pool(parts, run) as pool:
         database = Database(run.storage)
@@ -283,8 +290,7 @@ def _interruptible(phases: Phases, study: str) -> Iterator[None]:
 
     def stop(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
-        if phases.current is not None:
-            phases.current.interrupted = True
+        phases.interrupt()
 
     before = signal.signal(signal.SIGINT, stop)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise InvalidInput(f"{name}={value}: it must be {bound} or more")
-        if self.hours is not None and self.hours <= 0:
-            raise InvalidInput(f"hours={self.hours}: it must be more than 0")
+        if self.hours is not None and not 0 < self.hours < math.inf:
+            raise InvalidInput(f"hours={self.hours}: it must be more than 0, and not for ever")
         self.policy()
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
@@ -125,9 +126,11 @@ class RunConfig:
             raise InvalidInput(f"workers={self.workers}: give 0 (this process) or more")
         if self.simulated_workers is not None and self.simulated_workers < 1:
             raise InvalidInput(f"simulated_workers={self.simulated_workers}: give 1 or more")
-        if self.timeout is not None and self.timeout <= 0:
+        if self.timeout is not None and not self.timeout > 0:
             raise InvalidInput(f"timeout={self.timeout}: it must be more than 0 seconds")
-        if self.cpus_per_worker <= 0 or self.gpus_per_worker < 0:
+        if self.memory_per_worker is not None and self.memory_per_worker < 1:
+            raise InvalidInput(f"memory_per_worker={self.memory_per_worker}: give bytes, or leave it out")
+        if not self.cpus_per_worker > 0 or not self.gpus_per_worker >= 0:
             raise InvalidInput(
                 f"cpus_per_worker={self.cpus_per_worker}, gpus_per_worker={self.gpus_per_worker}: "
                 "a worker needs some of a core, and no less than 0 GPUs"

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from automl.cache.policy import Plan
 from automl.cache.store import EquivalenceCache
+from automl.errors import AutoMLError, InvalidSpace
 from automl.flights import Flights, Outcome, Trial
 from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
@@ -29,6 +31,21 @@ from automl.strategies.base import Proposal, Strategy, Told
 
 ASK, VARY = 0, 1
 """Streams of a study's random numbers: proposals, and the variation of duplicates."""
+
+
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Turns whatever a user's space or strategy raises into one sentence that names it.
+
+    Raises:
+        InvalidSpace: something was raised that is no error of ours.
+    """
+    try:
+        yield
+    except AutoMLError:
+        raise
+    except Exception as error:
+        raise InvalidSpace(f"{what}: {type(error).__name__}: {error}; `automl check` finds such faults") from error
 
 
 class Interrupted(Exception):
@@ -154,7 +171,8 @@ class Search:
         given = [Proposal(candidate, origin) for candidate, origin in self.rules.enqueued[number : number + n]]
         if len(given) == n:
             return given
-        return given + self.strategy.ask(n - len(given), self._rng(ASK, number))
+        with blaming(f"strategy {self.strategy.name} on space {self.space.kind} fails to propose"):
+            return given + self.strategy.ask(n - len(given), self._rng(ASK, number))
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
@@ -175,7 +193,10 @@ class Search:
         return trials
 
     def _keys(self, proposals: Sequence[Proposal]) -> list[Hashed]:
-        pairs = [(self.space.behaviour(p.candidate), self.space.training(p.candidate)) for p in proposals]
+        pairs = []
+        for proposal in proposals:
+            with blaming(f"space {self.space.kind} fails on candidate {proposal.candidate.json}"):
+                pairs.append((self.space.behaviour(proposal.candidate), self.space.training(proposal.candidate)))
         return self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
 
     def _vary_duplicates(self, proposals: list[Proposal]) -> tuple[list[Proposal], list[Hashed]]:

@@ -158,6 +158,8 @@ def defaults_of(target: str | Space) -> Any:
     if isinstance(target, Space):
         return target.defaults
     found = targets.attribute(target)
+    if not isinstance(found, Space) and not callable(found):
+        raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
     return found.defaults if hasattr(found, "defaults") else Space.defaults
 
 

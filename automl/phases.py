@@ -35,7 +35,6 @@ class Phases:
 
     Attributes:
         current: the loop that is running, for whoever wants to interrupt it.
-        interrupted: set by whoever wants the search to stop.
     """
 
     def __init__(self, parts: Parts, config: StudyConfig, run: RunConfig, database: Database, pool: Pool) -> None:
@@ -48,6 +47,7 @@ class Phases:
         self.evaluator = parts.evaluator.for_device(pool.device)
         self.hasher = Hasher(self.evaluator.probe())
         self.current: Search | None = None
+        self._interrupted = False
         own = pool.observer()
         self.observers: list[Observer] = [*run.observers, *([own] if own else [])]
 
@@ -89,11 +89,17 @@ class Phases:
 
     def _free_name(self) -> str:
         target = self.parts.reference.target
-        stem = target.rpartition("/")[2].removesuffix(".py").replace(":", "-") if target else self.parts.space.kind
+        stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
         number = 1
         while self.store.find(f"{stem}-{number}") is not None:
             number += 1
         return f"{stem}-{number}"
+
+    def interrupt(self) -> None:
+        """Asks the search to stop after this turn of the loop, in whatever phase it is."""
+        self._interrupted = True
+        if self.current is not None:
+            self.current.interrupted = True
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -118,6 +124,8 @@ class Phases:
                 self.store.release(record.id, session.id)
         finally:
             session.close()
+            for observer in observers:
+                observer.close()
         return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
@@ -205,6 +213,7 @@ class Phases:
             asynchronous=self.config.asynchronous,
         )
         self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
+        self.current.interrupted = self._interrupted
         self.current.run(phase)
         if record_of.kind != "search":
             self.store.finish(record_of.id)
@@ -259,3 +268,15 @@ def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
             parts.space.decode(value)
         except InvalidInput as error:
             raise InvalidInput(f"enqueued candidate {number}: {error}") from error
+
+
+def check_name(name: str | None) -> None:
+    """Insists that a study's name is none of those that its own parts will have.
+
+    Raises:
+        InvalidInput: it is empty or holds a slash.
+    """
+    if name is not None and (not name.strip() or "/" in name):
+        raise InvalidInput(
+            f"study {name!r}: give a name without a slash (NAME/random and NAME/test belong to the study NAME)"
+        )

@@ -87,7 +87,11 @@ class Study:
             StorageRefused: the database cannot be used.
         """
         database = Database(storage, create=False)
-        return cls(database, find(StudyStore(database), name))
+        try:
+            return cls(database, find(StudyStore(database), name))
+        except BaseException:
+            database.close()
+            raise
 
     @property
     def finished(self) -> bool:

@@ -137,7 +137,7 @@ def _load_file(path: Path, source: str) -> ModuleType:
         sys.path.append(folder)
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's file may do anything
         del sys.modules[name]
         raise InvalidInput(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module

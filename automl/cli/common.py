@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,12 +62,31 @@ def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
             f"{path} cannot be read: {error.strerror}; give a file with one JSON candidate a line"
         ) from error
     with stream:
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                try:
+        number = 0
+        try:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
                     yield number, parse(line)
-                except InvalidInput as error:
-                    raise InvalidInput(f"line {number}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InvalidInput(
+                f"{path or 'standard input'} is not UTF-8 text ({error.reason}); give one JSON candidate a line"
+            ) from error
+        except InvalidInput as error:
+            raise InvalidInput(f"line {number}: {error}") from error
+
+
+def check_writable(path: Path | None) -> None:
+    """Insists, before any work is done, that a file can be written there.
+
+    Raises:
+        InvalidInput: its folder does not exist or may not be written to, or it is a folder itself.
+    """
+    if path is None:
+        return
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "it is a folder" if path.is_dir() else f"the folder {folder} does not exist or may not be written to"
+        raise InvalidInput(f"{path} cannot be written: {why}; name a file in a folder of yours")
 
 
 def print_json(value: Any) -> None:

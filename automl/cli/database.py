@@ -9,6 +9,7 @@ import click
 
 from automl.cache.audits import audit_report
 from automl.cache.maintenance import CacheStats, prune, stats
+from automl.cache.rows import MAX_BYTES, MAX_ROW, read_rows
 from automl.cache.transfer import export_cache, import_cache
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.storage import migrate
@@ -138,6 +139,8 @@ def export(path: Path, contexts: tuple[int, ...], namespace: str | None, storage
 @storage_option
 def import_command(path: Path, storage: str) -> None:
     """Merge the evaluations of a file into the database; every row is checked before the first is written."""
+    Database.check(storage)
+    next(read_rows(path, MAX_BYTES, MAX_ROW), None)  # refuses what is no such file, before a database is made for it
     database = Database(storage)
     click.echo(import_cache(database, path).sentence())
     database.close()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from automl import evidence
 from automl import report as reports
-from automl.cli.common import json_option, print_json, print_table, storage_option
+from automl.cli.common import check_writable, json_option, print_json, print_table, storage_option
 from automl.errors import InvalidInput
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
@@ -32,6 +32,7 @@ from automl.study import Study
 @json_option
 def report(study: tuple[str, ...], html: Path | None, results: Path | None, storage: str, as_json: bool) -> None:
     """Show the evidence of a study, compare several, or judge results from elsewhere."""
+    check_writable(html)
     if results is not None:
         if study:
             raise InvalidInput("give either studies or --results FILE.csv, not both")

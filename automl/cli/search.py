@@ -12,7 +12,15 @@ import click
 from rich.console import Console
 
 from automl import api
-from automl.cli.common import json_option, print_json, read_candidates, read_settings, set_option, storage_option
+from automl.cli.common import (
+    check_writable,
+    json_option,
+    print_json,
+    read_candidates,
+    read_settings,
+    set_option,
+    storage_option,
+)
 from automl.config import RunConfig
 from automl.errors import InvalidInput
 from automl.monitoring import Observer
@@ -144,6 +152,7 @@ def baseline(target: str, **options: Any) -> None:
 def resume(study: str, **options: Any) -> None:
     """Go on with a study where it stopped; nothing finished is lost or done again."""
     html, as_json, storage = options.pop("html"), options.pop("as_json"), options.pop("storage")
+    check_writable(html)
     wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours")}
     run = RunConfig(storage=storage, observers=_observers(as_json), **options)
     _finish(_stoppable(lambda: api.resume(study, storage=storage, run=run, **wider), storage), html, as_json)
@@ -151,6 +160,7 @@ def resume(study: str, **options: Any) -> None:
 
 def _run(target: str, options: dict[str, Any]) -> None:
     html, as_json = options.pop("html"), options.pop("as_json")
+    check_writable(html)
     options["settings"] = read_settings(options.pop("settings"))
     observers = _observers(as_json)
     _finish(_stoppable(lambda: api.search(target, observers=observers, **options), options["storage"]), html, as_json)
@@ -175,7 +185,13 @@ def _stoppable(work: Any, storage: str) -> Study:
 
 def _finish(study: Study, html: Path | None, as_json: bool) -> None:
     report = study.report()
-    path = report.save(html or Path(f"automl-report-{study.name.replace('/', '-')}.html"))
+    path = html or Path(f"automl-report-{study.name}.html")
+    try:
+        report.save(path)
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be written: {error.strerror}; the study is kept: automl report {study.name}"
+        ) from error
     if as_json:
         print_json({**report.json(), "html": str(path)})
     else:

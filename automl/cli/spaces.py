@@ -13,7 +13,15 @@ import click
 
 from automl import registry
 from automl.check import check_space
-from automl.cli.common import json_option, print_json, print_table, read_candidates, read_settings, set_option
+from automl.cli.common import (
+    check_writable,
+    json_option,
+    print_json,
+    print_table,
+    read_candidates,
+    read_settings,
+    set_option,
+)
 from automl.errors import AutoMLError, InvalidInput
 from automl.hashing import Hasher
 from automl.hashing.explain import explain as explain_candidates
@@ -102,6 +110,7 @@ def explain(
     target: str, a: Path, b: Path, html: Path | None, evaluator: str | None, task: str | None, settings: Any
 ) -> None:
     """Say whether two candidates compute the same function, and if not, the first value that differs."""
+    check_writable(html)
     parts = _parts(target, evaluator, task, settings)
     one, other = (_read_one(parts, path) for path in (a, b))
     explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
@@ -194,8 +203,9 @@ def _decode(parts: Parts, value: Any, number: int) -> Candidate:
 def _read_one(parts: Parts, path: Path) -> Candidate:
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}; give a file with a candidate's JSON") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(f"{path} cannot be read: {why}; give a file with a candidate's JSON") from error
     try:
         return parts.space.decode(parse(text))
     except AutoMLError as error:

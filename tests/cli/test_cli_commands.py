@@ -1,0 +1,296 @@
+"""Every command does what `automl --help` says, and what programs read is JSON and nothing else."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cli_parts import PROGRAM, SPACE, automl_command
+
+import automl
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a space and a finished study of it."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "pairs.py").write_text(SPACE)
+    before = Path.cwd()
+    os.chdir(folder)
+    ended = automl_command("search", "pairs.py", "--workers", 0, "--study", "first", "--json", "--objective", "score")
+    assert ended.code == 0, ended.err
+    (folder / "first.json").write_text(ended.out)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+def read(*arguments, stdin=""):
+    ended = automl_command(*arguments, stdin=stdin)
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
+
+
+def test_search_writes_one_object_for_programs(folder):
+    text = (folder / "first.json").read_text()
+    assert len(text.splitlines()) == 1
+    found = json.loads(text)
+    assert found["study"] == "first"
+    assert found["trials"] == 30 == sum(found["outcomes"].values())
+    assert set(found["outcomes"]) == {"miss", "hit", "partial", "joined", "failed"}
+    assert found["evaluations"] == found["outcomes"]["miss"]
+    assert found["seconds"] > 0
+    assert set(found["best"]) >= {"candidate", "fitness", "test"}
+    assert set(found["ri"]) >= {"value", "low", "high"}
+    assert set(found["gain_over_random_search"]) >= {"value", "low", "high"}
+    assert Path(found["html"]).is_file()
+
+
+def test_search_without_json_ends_by_naming_the_report():
+    ended = automl_command(
+        *("search", "pairs.py:Pairs", "--workers", 0, "--objective", "score", "--trials", 12, "--html", "mine.html"),
+        *("--set", "population=5", "--set", "strategy.tournament=2", "--seed", 3),
+    )
+    assert ended.code == 0, ended.err
+    assert ended.out.strip().splitlines()[-1] == f"Report: {Path('mine.html').resolve()}"
+    assert "<html" in Path("mine.html").read_text().lower()
+    names = [item["name"] for item in read("studies", "--json")]
+    assert "pairs-Pairs-1" in names
+    study = automl.Study.open("pairs-Pairs-1")
+    assert study.settings["strategy"]["settings"]["population"] == 5
+    assert study.settings["strategy"]["settings"]["tournament"] == 2
+    study.close()
+
+
+def test_the_same_command_again_pays_for_nothing_and_says_the_same(folder):
+    again = read("search", "pairs.py", "--workers", 0, "--study", "first", "--json", "--objective", "score")
+    once = json.loads((folder / "first.json").read_text())
+    for name in ("trials", "evaluations", "outcomes", "best", "ri", "verdict"):
+        assert again[name] == once[name]
+
+
+def test_candidates_from_a_file_come_first():
+    Path("known.jsonl").write_text('{"x":1,"y":2,"word":"plus"}\n\n{"x":9,"y":9,"word":"plus"}\n')
+    found = read(
+        *("search", "pairs.py", "--workers", 0, "--objective", "score", "--trials", 10, "--study", "known"),
+        *("--enqueue", "known.jsonl", "--no-baseline", "--json"),
+    )
+    assert found["best"]["candidate"] == {"x": 9, "y": 9, "word": "plus"}
+    study = automl.Study.open("known")
+    assert [trial.origin for trial in study.trials()][:3] == ["enqueued", "enqueued", "sample"]
+    study.close()
+
+
+def test_resume_takes_a_larger_budget():
+    automl_command("search", "pairs.py", "--workers", 0, "--study", "small", "--objective", "score", "--trials", 8)
+    assert read("resume", "small", "--workers", 0, "--trials", 20, "--json")["trials"] == 20
+    assert read("resume", "small", "--workers", 0, "--json")["trials"] == 20
+    refused = automl_command("resume", "small", "--workers", 0, "--trials", 10)
+    assert refused.code == 2
+    assert "trials=10 is less than the study's 20" in refused.err
+
+
+def test_baseline_samples_uniformly():
+    found = read(
+        "baseline", "pairs.py", "-n", 9, "--workers", 0, "--objective", "score", "--study", "average", "--json"
+    )
+    assert found["drawn"] == 9
+    study = automl.Study.open("average")
+    assert {trial.origin for trial in study.trials()} == {"sample"}
+    study.close()
+
+
+def test_report_compares_shows_and_writes():
+    whole = read("report", "first", "--json")
+    assert whole["study"] == "first"
+    shown = automl_command("report", "first", "--html", "again.html")
+    assert shown.code == 0
+    assert "first" in shown.out
+    assert Path("again.html").is_file()
+    automl_command("search", "pairs.py", "--workers", 0, "--study", "second", "--objective", "score", "--seed", 5)
+    assert isinstance(read("report", "first", "second", "--json"), dict)
+    Path("results.csv").write_text(
+        "dataset,method,kind,run,acc\n"
+        + "".join(f"c10,ours,method,{run},{93 + run / 10}\nc10,ours,random,{run},{92 + run / 10}\n" for run in range(4))
+    )
+    results = automl_command("report", "--results", "results.csv")
+    assert results.code == 0, results.err
+    assert "c10" in results.out
+
+
+def test_studies_lists_what_is_stored():
+    found = {item["name"]: item for item in read("studies", "--json")}
+    assert found["first"]["kind"] == "search"
+    assert found["first"]["state"] == "finished"
+    assert found["first/random"]["kind"] == "baseline"
+    assert found["first/test"]["kind"] == "test"
+    assert "first/random" in automl_command("studies").out
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("spaces", "nasbench201"), ("strategies", "regularized_evolution"), ("evaluators", "classification")],
+)
+def test_what_is_registered_is_listed(command, name):
+    rows = {row["name"]: row for row in read(command, "--json")}
+    assert rows[name]["about"]
+    assert name in automl_command(command).out
+    if command == "strategies":
+        assert rows[name]["settings"]["population"] == 100
+    if command == "evaluators":
+        assert rows[name]["metrics"]["accuracy"] == "maximize"
+
+
+def test_check_finds_a_sound_space_sound_and_names_what_is_not_seen():
+    sound = read("check", "pairs.py", "--json")
+    assert sound["sound"]
+    assert sound["size"] == 200
+    Path("blind.py").write_text(
+        "import torch\nfrom automl import Choice, Space\n"
+        "class Blind(Space):\n    width = Choice(2, 4)\n    lr = Choice(0.1, 0.2)\n"
+        "    def build(self, c):\n"
+        "        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, c.width))\n"
+    )
+    seen = ("--evaluator", "classification", "--task", "digits")
+    blind = automl_command("check", "blind.py", *seen)
+    assert blind.code == 2
+    assert "'lr'" in blind.out
+    assert "width" not in blind.out
+    assert json.loads(automl_command("check", "blind.py", *seen, "--json").out)["unseen"] == ["lr"]
+
+
+NETWORK = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+DEAD = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|none~2|"
+
+
+def test_hash_writes_one_key_a_line_in_order():
+    lines = [json.dumps(text) for text in (NETWORK, DEAD, NETWORK)]
+    ended = automl_command("hash", "nasbench201", stdin="\n".join(lines) + "\n")
+    assert ended.code == 0, ended.err
+    keys = ended.out.splitlines()
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
+    assert keys[0] == keys[2] != keys[1]
+    Path("cells.jsonl").write_text("\n".join(lines))
+    assert automl_command("hash", "nasbench201", "--input", "cells.jsonl").out.splitlines() == keys
+    assert automl_command("hash", "nasbench201", "--input", "-", stdin=lines[1]).out.splitlines() == [keys[1]]
+    assert automl_command("hash", "nasbench201", stdin="").out == ""
+
+
+def test_explain_says_whether_two_candidates_are_equal():
+    Path("a.json").write_text(json.dumps(NETWORK))
+    Path("b.json").write_text(json.dumps(DEAD))
+    differs = automl_command("explain", "nasbench201", "a.json", "b.json", "--html", "difference.html")
+    assert differs.code == 0, differs.err
+    assert Path("difference.html").is_file()
+    same = automl_command("explain", "nasbench201", "a.json", "a.json")
+    assert same.code == 0
+    assert same.out != differs.out
+
+
+def test_the_cache_is_counted_audited_exported_imported_and_pruned():
+    found = read("cache", "stats", "--json")
+    assert "first" in json.dumps(found)
+    assert automl_command("cache", "stats").code == 0
+    assert automl_command("cache", "audit", "--study", "first").code == 0
+    assert automl_command("cache", "export", "cache.jsonl.gz").code == 0
+    imported = automl_command("cache", "import", "cache.jsonl.gz", "--storage", "sqlite:///colleague.db")
+    assert imported.code == 0, imported.err
+    theirs = read("cache", "stats", "--storage", "sqlite:///colleague.db", "--json")
+    assert replicates(theirs) == replicates(found) > 0
+    prune = ("cache", "prune", "--storage", "sqlite:///colleague.db", "--older-than-days", 0, "--json")
+    dry = read(*prune, "--dry-run")
+    assert read("cache", "stats", "--storage", "sqlite:///colleague.db", "--json")["contexts"] == theirs["contexts"]
+    assert read(*prune)["evaluations"] == dry["evaluations"] == replicates(theirs)
+    assert replicates(read("cache", "stats", "--storage", "sqlite:///colleague.db", "--json")) == 0
+
+
+def replicates(found):
+    return sum(item["replicates"] for item in found["contexts"])
+
+
+def test_the_schema_is_shown_and_brought_up_to_date():
+    assert read("db", "current", "--json")["current"] == read("db", "current", "--json")["head"]
+    assert automl_command("db", "upgrade").code == 0
+    assert automl_command("db", "upgrade", "--storage", "sqlite:///new.db").code == 0
+    assert Path("new.db").is_file()
+
+
+def test_help_has_an_example_for_every_command():
+    top = automl_command("--help").out
+    commands = re.findall(r"^  ([a-z]+)  ", top, re.M)
+    assert set(commands) >= {
+        *("search", "resume", "baseline", "report", "check", "hash", "explain"),
+        *("studies", "spaces", "strategies", "evaluators", "cache", "db"),
+    }
+    for command in commands:
+        if command not in ("cache", "db"):
+            assert "Example: automl " in automl_command(command, "--help").out, command
+    for command in (
+        "cache stats",
+        "cache audit",
+        "cache export",
+        "cache import",
+        "cache prune",
+        "db upgrade",
+        "db current",
+    ):
+        assert "Example: automl " in automl_command(*command.split(), "--help").out, command
+
+
+def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, folder):
+    url = f"sqlite:///{tmp_path / 'stopped.db'}"
+    command = [PROGRAM, "search", folder / "pairs.py", "--workers", "0", "--objective", "score", "--storage", url]
+    process = subprocess.Popen(
+        [*map(str, command), "--trials", "400", "--no-baseline", "--study", "mine"],
+        cwd=tmp_path,
+        env=os.environ | {"AUTOML_TEST_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        await_trials(url, 5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert err.strip() == f"automl: stopped; what had finished is kept. Go on with: automl resume mine --storage {url}"
+    stopped = automl.Study.open("mine", url)
+    done = [(trial.number, trial.candidate, trial.fitness) for trial in stopped.trials()]
+    stopped.close()
+    assert 5 <= len(done) < 400
+    ended = automl_command(*err.strip().rpartition("automl ")[2].split(), "--workers", 0, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["trials"] == 400
+    study = automl.Study.open("mine", url)
+    assert [(trial.number, trial.candidate, trial.fitness) for trial in study.trials()][: len(done)] == done
+    study.close()
+
+
+def await_trials(url, count, seconds=60):
+    """Waits until so many trials are recorded."""
+    path = url.removeprefix("sqlite:///")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.path.exists(path):
+            try:
+                study = automl.Study.open("mine", url)
+            except automl.InvalidInput:  # not there yet
+                pass
+            else:
+                found = study.store.find("mine").trials
+                study.close()
+                if found >= count:
+                    return
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} trials within {seconds} s")
