@@ -138,7 +138,7 @@ def many_classes(url: str, classes: int) -> None:
             connection.exec_driver_sql(
                 "INSERT INTO evaluation (context, key, replicate, state, seed, candidate, metrics, error, seconds, "
                 f"attempt, changed) SELECT {context}, decode(md5(n::text), 'hex'), 0, 'done', n, '\\x00'::bytea, "
-                f"'{{\"accuracy\":0.5}}', '', 1.0, 1, 0 FROM generate_series(1, {classes}) AS n"
+                f"'{{\"accuracy\":0.5}}', '', 1.0, 1, 0 FROM generate_series(1, {classes}) AS n ORDER BY 2"
             )
 
         began = time.perf_counter()

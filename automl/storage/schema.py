@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Float,
     Index,
     Integer,
@@ -29,6 +30,17 @@ REVISION: Final = "0001"
 APPLICATION_ID: Final = 0x4155_544D
 """Stands in the header of our SQLite files ("AUTM"), which tells them from everybody else's."""
 
+
+class Bytes(LargeBinary):
+    """Bytes as both drivers take and return them by themselves; a conversion for each value would cost a tenth."""
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Values go to the driver as they are."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Values come from the driver as they are."""
+
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -41,7 +53,7 @@ context = Table(
     "context",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("fingerprint", LargeBinary(16), nullable=False),
+    Column("fingerprint", Bytes(16), nullable=False),
     Column("namespace", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("created", Float, nullable=False),
@@ -51,7 +63,7 @@ context = Table(
 candidate = Table(
     "candidate",
     metadata,
-    Column("digest", LargeBinary(16), primary_key=True),
+    Column("digest", Bytes(16), primary_key=True),
     Column("json", Text, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -60,8 +72,8 @@ equivalence_class = Table(
     "equivalence_class",
     metadata,
     Column("context", Integer, primary_key=True, autoincrement=False),
-    Column("key", LargeBinary(16), primary_key=True),
-    Column("candidate", LargeBinary(16), nullable=False),
+    Column("key", Bytes(16), primary_key=True),
+    Column("candidate", Bytes(16), nullable=False),
     Column("times_seen", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -70,11 +82,11 @@ evaluation = Table(
     "evaluation",
     metadata,
     Column("context", Integer, primary_key=True, autoincrement=False),
-    Column("key", LargeBinary(16), primary_key=True),
+    Column("key", Bytes(16), primary_key=True),
     Column("replicate", BigInteger, primary_key=True, autoincrement=False),
     Column("state", Text, nullable=False),
     Column("seed", BigInteger, nullable=False),
-    Column("candidate", LargeBinary(16), nullable=False),
+    Column("candidate", Bytes(16), nullable=False),
     Column("metrics", Text),
     Column("error", Text, nullable=False),
     Column("seconds", Float, nullable=False),
@@ -122,8 +134,8 @@ trial = Table(
     Column("study", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
-    Column("candidate", LargeBinary(16), nullable=False),
-    Column("key", LargeBinary(16), nullable=False),
+    Column("candidate", Bytes(16), nullable=False),
+    Column("key", Bytes(16), nullable=False),
     Column("context", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("fitness", Float),

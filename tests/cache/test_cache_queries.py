@@ -102,7 +102,7 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_requests(any_
         counts = []
         for size in (10, 900):
             seen: list[str] = []
-            listener = lambda _conn, _cursor, statement, *_, seen=seen: seen.append(statement)  # noqa: E731
+            listener = lambda _conn, _cursor, statement, *_, seen=seen: seen.append(statement)
             event.listen(database._write_engine, "before_cursor_execute", listener)
             requests = [Request(n, (size * 1000 + n).to_bytes(16, "big"), json.dumps(n)) for n in range(size)]
             answers = cache.resolve_many(context, None, requests, None, count=True)
