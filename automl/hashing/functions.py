@@ -1,8 +1,9 @@
 """The functional hash of plain functions: activations, losses, update rules, expression trees.
 
-A function is called on several small sets of points: generic ones with 0, ±1 and other round numbers, large ones, tiny ones, and
-infinities with NaN. Each set is a call of its own and each value is rounded on its own, so that a large one cannot drown a
-small one. Tiny and large points have few significant bits, so that sums written in another order agree.
+A function is called on several small sets of points: generic ones with 0, ±1 and other round numbers, large ones,
+tiny ones, and infinities with NaN. Each set is a call of its own and each value is rounded on its own, so that a
+large one cannot drown a small one. Tiny and large points have few significant bits, so that sums written in another
+order agree.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LARGE = (40.5, -40.5)
 _TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
 _SPECIAL = (math.inf, -math.inf, math.nan)
 _FAR = (120.5, -120.5, 1024.0, -1024.0)
-_GENERIC = 512
+_GENERIC = 2048
 _APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
 
@@ -99,7 +100,7 @@ class FunctionHasher:
             found = _values(function, seed)
         except Unhashable as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever a user's function raises
+        except Exception as error:  # whatever a user's function raises
             return Unhashable(f"the function cannot be run on the probe points: {type(error).__name__}: {error}")
         return mix(
             str(function.arity), *(mix(*(digest_array(array, self._bits) for array in arrays)) for arrays in found)
@@ -109,8 +110,8 @@ class FunctionHasher:
 def _values(function: Function, seed: int) -> list[list[np.ndarray]]:
     """Returns the outputs on each set of points.
 
-    All sets go through one call first. Where the first set alone gives something else, points influence one another (or the
-    function is random), and each set is called by itself.
+    All sets go through one call first. Where the first set alone gives something else, points influence one another
+    (or the function is random), and each set is called by itself.
 
     Raises:
         Unhashable: the function is random.
@@ -138,7 +139,7 @@ def _together(
     joined = [np.concatenate(column) for column in zip(*sets, strict=True)]
     try:
         outputs = run(function, joined)
-    except Exception:  # noqa: BLE001 - it may still work on the sets one by one, and fails there with its own message
+    except Exception:  # it may still work on the sets one by one
         return None
     if any(output.shape != joined[0].shape for output in outputs):
         return None
@@ -169,7 +170,7 @@ def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
 
 
 def _by_point(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Calls a function of plain numbers at each point. Where it raises, the last output says so and the others hold NaN."""
+    """Calls a function of plain numbers at each point. Where it raises, one output more says so and the others are NaN."""
     rows: list[list[float]] = []
     raised = []
     problem: Exception | None = None

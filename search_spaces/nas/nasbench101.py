@@ -3,8 +3,8 @@
 A candidate's JSON is the benchmark's own specification, `{"matrix": [[…]], "ops": […]}`: an upper triangular 0/1
 matrix and one operation a vertex, `input` first and `output` last. As in the official model, an inner vertex adds its
 inputs and applies its operation; the cell's input reaches each inner vertex through a projection of its own (1x1
-convolution, batch norm, ReLU) and is added, projected, to the output; the output concatenates the inner vertices. Vertices on no
-path from input to output are pruned.
+convolution, batch norm, ReLU) and is added, projected, to the output; the output concatenates the inner vertices.
+Vertices on no path from input to output are pruned.
 """
 
 from __future__ import annotations

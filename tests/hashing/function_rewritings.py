@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the rules are one a line
 """Random expression trees, rewritings that keep their function, and changes that do not.
 
 A tree is ("x", place), ("c", value) or (operation, tree, …).

@@ -10,9 +10,10 @@ CHANNELS = 4
 ACTIVATIONS = ("relu", "tanh", "silu", "gelu", "sigmoid")
 
 # A specification is a list of steps that keep the shape (batch, 4, height, width):
-#   ("conv", kernel, groups, bias) ("bn", momentum) ("gn", groups) ("act", name) ("pool",) ("max",) ("drop", rate) ("detach",)
-#   ("res", steps) ("sum", [steps, steps]) ("gate", steps, steps) ("mix", steps, steps) ("twice", steps) ("both", steps)
-# "gate" is a * sigmoid(b); "mix" concatenates and convolves back; "twice" applies one layer two times, "both" two such layers.
+#   ("conv", kernel, groups, bias) ("bn", momentum) ("gn", groups) ("act", name) ("pool",) ("max",) ("drop", rate)
+# ("detach",)   ("res", steps) ("sum", [steps, steps]) ("gate", steps, steps) ("mix", steps, steps) ("twice", steps)
+# ("both", steps) "gate" is a * sigmoid(b); "mix" concatenates and convolves back; "twice" applies one layer two
+# times, "both" two such layers.
 
 
 def random_spec(rng, depth=None):
