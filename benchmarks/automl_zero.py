@@ -211,8 +211,6 @@ def whole_engine(seed: int, programs: int) -> None:
                 strategy="regularized_evolution",
                 settings=settings,
                 trials=trials,
-                window=POPULATION,
-                workers=0,
                 baseline=False,
                 finalists=1,
                 seed=seed,
@@ -249,8 +247,6 @@ def improve(space: ProgramSpace, seed: int, programs: int) -> None:
             evaluator=evaluator,
             settings={"population": POPULATION, "tournament": TOURNAMENT},
             trials=programs,
-            window=POPULATION,
-            workers=0,
             enqueue=[descent(0.05)] * 25,  # one alone could die of age before it has children
             seed=seed,
             storage=f"sqlite:///{folder}/programs.db",

@@ -49,7 +49,6 @@ if __name__ == "__main__":
         settings={"population": 200},
         trials=trials,
         window=500,
-        workers=0,
         baseline=False,
         enqueue=[  # a start to improve on: gradient descent with a squashed error
             {

@@ -35,7 +35,6 @@ if __name__ == "__main__":
         settings={"population": 200},
         trials=trials,
         window=500,
-        workers=0,
         baseline=False,
         enqueue=[  # a good start: gradient descent
             {

@@ -8,6 +8,7 @@ from automl.space import Defaults
 from search_spaces.algorithms.program import Operations, ProgramSpace, Size
 
 _EVOLUTION = {"population": 1000, "tournament": 10}
+_WINDOW = 1000  # programs are proposed, probed, looked up and recorded some hundreds at a time
 
 SIX = (
     "scalar_const_set",
@@ -28,6 +29,7 @@ class AutoMLZeroLinear(ProgramSpace):
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
         strategy_settings=_EVOLUTION,
+        window=_WINDOW,
         trials=1_000_000,
     )
 
@@ -48,6 +50,7 @@ class AutoMLZeroTwoLayer(ProgramSpace):
         evaluator="programs",
         evaluator_settings={"task": "two-layer-regression", "problems": 24, "train_examples": 200},
         strategy_settings=_EVOLUTION,
+        window=_WINDOW,
         trials=200_000,
     )
 
@@ -76,6 +79,7 @@ class AutoMLZeroDigits(ProgramSpace):
             "unseen_train_examples": 240,
         },
         strategy_settings=_EVOLUTION,
+        window=_WINDOW,
         trials=200_000,
     )
 
