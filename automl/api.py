@@ -157,7 +157,7 @@ def _window(given: int | None, parts: Parts, run: RunConfig) -> int:
 
 def execute(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None) -> Study:
     """Checks everything that can be checked, then opens pool and database and runs the phases."""
-    check_first_sample(parts.space, config.seed)
+    check_first_sample(parts.space, parts.evaluator, config.seed)
     check_enqueued(parts, config.enqueue)
     check_name(name)
     Database.check(run.storage)

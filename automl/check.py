@@ -51,7 +51,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     import time
 
     space, rng = parts.space, np.random.default_rng(seed)
-    check_first_sample(space, seed)
+    check_first_sample(space, parts.evaluator, seed)
     found = Findings(size=space.size())
     hasher = Hasher(parts.evaluator.probe())
     candidates = _vary(space, samples, rng, found)

@@ -111,6 +111,13 @@ class Evaluator(ABC):
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
         return Probe()
 
+    def check(self, work: Work) -> None:
+        """Refuses, before a search begins, what it would refuse of every candidate alike (an unknown setting).
+
+        Raises:
+            InvalidInput: `work` is a sample of a space that this evaluator cannot serve.
+        """
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
 

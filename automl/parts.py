@@ -12,7 +12,7 @@ import numpy as np
 
 from automl import registry, strategies, targets
 from automl.errors import AutoMLError, InvalidInput, InvalidSpace
-from automl.evaluator import Evaluator, Task
+from automl.evaluator import Evaluator, Task, Work
 from automl.function_evaluator import FunctionEvaluator
 from automl.jsontext import canonical
 from automl.settings import known, make
@@ -211,8 +211,8 @@ def objective_of(evaluator: Evaluator, objective: str | None, direction: str | N
     return objective, direction or metrics[objective]
 
 
-def check_first_sample(space: Space, seed: int) -> None:
-    """Insists that one sampled candidate has a behaviour that can be made and JSON that reads back.
+def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
+    """Insists that one sampled candidate reads back, has a behaviour that can be made, and suits the evaluator.
 
     Raises:
         InvalidSpace: it does not; the space's own error is quoted.
@@ -225,7 +225,9 @@ def check_first_sample(space: Space, seed: int) -> None:
         candidate = space.sample(np.random.default_rng(seed))
         checked(space, candidate.value)
         behaviour = space.behaviour(candidate)
-        canonical(dict(space.training(candidate)))
+        training = dict(space.training(candidate))
+        canonical(training)
+        evaluator.check(Work(behaviour, training, candidate.json))
         if isinstance(behaviour, Module):
             behaviour.build()
     except AutoMLError:

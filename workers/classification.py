@@ -118,6 +118,10 @@ class Classification(Evaluator):
             return self
         return dataclasses.replace(self, precision="float16" if device.startswith("cuda") else "float32")
 
+    def check(self, work: Work) -> None:
+        """Refuses training settings that this evaluator does not know."""
+        self.adjusted(work.training, {})
+
     def adjusted(self, training: Mapping[str, Any], fidelity: Mapping[str, Any]) -> Classification:
         """Returns this evaluator with a candidate's training settings and a fidelity in place of its own.
 
