@@ -2,7 +2,7 @@
 
 SQLite: write-ahead log, `BEGIN IMMEDIATE` for every writing transaction (a transaction that reads first and writes
 later fails at once with "database is locked", whatever the timeout), synchronous=FULL: what is committed survives a
-power cut. PostgreSQL: each writing transaction first writes its number into the `writer` table, so that after a
+power cut. PostgreSQL: each transaction that writes also writes its number into the `writer` table, so that after a
 connection was lost in the middle of a commit the repetition finds out whether the first try went through.
 """
 
@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import BigInteger, Connection, Engine, event, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -152,16 +152,25 @@ class Database:
             self._connection = self._write_engine.connect()
         connection = self._connection
         with connection.begin() as transaction:
-            if not self.sqlite and not self._number(connection) and attempt.has_value:
+            if attempt.has_value and not self.sqlite and not self._number(connection, again=True):
                 transaction.rollback()  # the commit whose answer we never heard went through
                 return attempt.value  # type: ignore[no-any-return]
             value = work(connection)
+            if not self.sqlite and not attempt.has_value:
+                self._number(connection, again=False)
             attempt.value, attempt.has_value = value, True
         return value
 
-    def _number(self, connection: Connection) -> bool:
-        """Writes this transaction's number; False: it stands there already, so this very transaction was committed."""
-        statement = postgresql_insert(writer).values(id=self._writer_id, last=self._transaction, seen=database_time())
+    def _number(self, connection: Connection, *, again: bool) -> bool:
+        """Writes this transaction's number; False: it stands there already, so this very transaction was committed.
+
+        The first try writes it last, and only if it wrote anything else: a mere look-up then needs no disk. A
+        repetition writes it first, and so waits for an earlier try that the server is still busy with.
+        """
+        values = select(literal(self._writer_id, BigInteger), literal(self._transaction, BigInteger), database_time())
+        if not again:
+            values = values.where(func.txid_current_if_assigned().is_not(None))
+        statement = postgresql_insert(writer).from_select(["id", "last", "seen"], values)
         statement = statement.on_conflict_do_update(
             index_elements=[writer.c.id],
             set_={"last": statement.excluded.last, "seen": statement.excluded.seen},
