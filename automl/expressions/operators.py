@@ -66,21 +66,24 @@ def _arity(value: Callable[..., Any]) -> int:
 # --- derivatives that are more than a line ---------------------------------------------------------------------------
 
 
-_STEEP = 1e7
-
-
-def _side(x: Any) -> Any:
-    """1 right of a kink at 0, -1 left of it, 0 on it.
-
-    A ramp a billionth wide stands for the jump: then two equal terms that rounding moves apart by a bit are still
-    seen as equal, in every spelling. Single precision has no numbers between, but for those near 0.
-    """
-    return np.minimum(np.maximum(_STEEP * x, -1.0), 1.0)
+_STEEP, _SMALL, _LARGE = 2.0**20, 1e-30, 1e30
 
 
 def _above(x: Any) -> Any:
     """1 where x > 0, 0 where x < 0, a half between: the mean of both sides at the kink."""
-    return 0.5 + 0.5 * _side(x)
+    return 0.5 + 0.5 * np.sign(x)
+
+
+def _larger(x: Any, y: Any) -> tuple[Any, Any]:
+    """1 and 0 where x > y, 0 and 1 where x < y, halves between.
+
+    A ramp, a millionth of the size of x and y wide, stands for the jump: terms that are equal but for rounding then
+    count as equal, in every spelling.
+    """
+    size = np.minimum(np.maximum(np.abs(x) + np.abs(y), _SMALL), _LARGE)
+    ramp = (x - y) * (_STEEP / size)
+    half = 0.5 * np.minimum(np.maximum(ramp, -1.0), 1.0)
+    return 0.5 + half, 0.5 - half
 
 
 def _tanh_slope(x: Any) -> Any:
@@ -107,15 +110,15 @@ _ALL = (
     Operator("neg", np.negative, lambda _: -1.0, "−{0}", "-{0}", "-{0}"),
     # two arguments
     Operator(
-        "max", np.maximum, lambda x, y: (_above(x - y), _above(y - x)), "",
+        "max", np.maximum, _larger, "",
         "np.maximum({0}, {1})", "torch.maximum({0:t}, {1:t})",
     ),
     Operator(
-        "min", np.minimum, lambda x, y: (_above(y - x), _above(x - y)), "",
+        "min", np.minimum, lambda x, y: _larger(y, x), "",
         "np.minimum({0}, {1})", "torch.minimum({0:t}, {1:t})",
     ),
     # one argument
-    Operator("abs", np.abs, _side, "|{0}|", "np.abs({0})", "torch.abs({0})"),
+    Operator("abs", np.abs, np.sign, "|{0}|", "np.abs({0})", "torch.abs({0})"),
     Operator("square", np.square, lambda x: 2.0 * x, "({0})²", "np.square({0})", "torch.square({0})"),
     Operator("cube", lambda x: x * x * x, lambda x: 3.0 * (x * x), "({0})³", "{0} * {0} * {0}", "{0} * {0} * {0}"),
     Operator("sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), "√({0})", "np.sqrt({0})", "torch.sqrt({0})"),
