@@ -170,7 +170,7 @@ def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
 
 
 def _by_point(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Calls a function of plain numbers at each point. Where it raises, one output more says so and the others are NaN."""
+    """Calls a function of plain numbers at each point. Where it raises, one output more says so, the others are NaN."""
     rows: list[list[float]] = []
     raised = []
     problem: Exception | None = None
