@@ -127,6 +127,7 @@ class Flights:
         self._jobs: dict[int, Claim] = {}
         self._next_job = 0
         self._tries: dict[Slot, int] = defaultdict(int)
+        self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._final: list[Trial] = []
         self._done: list[tuple[Claim, Mapping[str, float], float]] = []
         self._failed: list[tuple[Claim, str, float]] = []
@@ -144,8 +145,16 @@ class Flights:
         return bool(self._done or self._failed or self._lost)
 
     def add(self, trials: Sequence[Trial]) -> None:
-        """Takes in newly proposed trials."""
-        self._fresh.extend(trials)
+        """Takes in newly proposed trials; one that needs what was given up has failed already."""
+        for trial in trials:
+            wanted = range(trial.plan.first, trial.plan.replicates) if self._given_up else ()
+            lost = next((slot for replicate in wanted if (slot := (trial.key, replicate)) in self._given_up), None)
+            if lost is None:
+                self._fresh.append(trial)
+            else:
+                trial.results[lost[1]] = self._given_up[lost]
+                trial.landed = True
+                self._final.append(trial)
 
     # --- resolve and submit ------------------------------------------------------------------------------------------
 
@@ -246,6 +255,7 @@ class Flights:
                 for trial in self._awaiting.pop(slot, []):
                     self._queue[trial.number] = trial
                 return
+            self._given_up[slot] = result
         self._deliver(slot, result)
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:

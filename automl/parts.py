@@ -62,8 +62,6 @@ def find_space(target: str | Space, settings: Mapping[str, Any] | None = None) -
     """Returns the space that a target or an object names."""
     if isinstance(target, Space):
         return target, targets.reference_to(target)
-    if not isinstance(target, str):
-        raise InvalidSpace(f"{target!r} is no space; give an instance of a subclass of automl.Space, or a target")
     return targets.resolve(target, settings)
 
 
@@ -135,6 +133,8 @@ def assemble(
         raise InvalidInput(
             "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
         )
+    if not isinstance(chosen, str | Evaluator) and not callable(chosen):
+        raise InvalidInput(f"evaluator {chosen!r} is neither a name, nor an automl.Evaluator, nor a function")
     plan = strategy if strategy is not None else defaults.strategy
     own_evaluator = evaluator is None or evaluator == defaults.evaluator
     own_strategy = strategy is None or strategy == defaults.strategy
@@ -157,6 +157,11 @@ def assemble(
 def defaults_of(target: str | Space) -> Any:
     if isinstance(target, Space):
         return target.defaults
+    if not isinstance(target, str):
+        advice = (
+            f"make an instance: {target.__name__}()" if isinstance(target, type) else "give an instance or a target"
+        )
+        raise InvalidSpace(f"{target!r} is no space; {advice}")
     found = targets.attribute(target)
     if not isinstance(found, Space) and not callable(found):
         raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
@@ -178,8 +183,6 @@ def make_evaluator(
         if callable(found):
             return make_evaluator(found, settings)[0], _as_json({"name": chosen, "settings": dict(settings)})
         raise InvalidInput(f"evaluator {chosen!r} is {found!r}; it must be an automl.Evaluator or a function")
-    if not callable(chosen):
-        raise InvalidInput(f"evaluator {chosen!r} is neither a name, nor an automl.Evaluator, nor a function")
     if "task" in settings:
         raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
     return FunctionEvaluator(chosen), None

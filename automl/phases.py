@@ -16,7 +16,7 @@ from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Evaluator, Part
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
-from automl.loop import Search
+from automl.loop import Search, blaming
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts
 from automl.pool import Pool
@@ -174,7 +174,8 @@ class Phases:
         if record.trials or not self.parts.space.record.fields:
             return
         rng = np.random.default_rng(self.config.seed)
-        unseen = unseen_fields(self.parts.space, self.hasher, rng)
+        with blaming(f"space {self.parts.space.kind} fails on some of its candidates"):
+            unseen = unseen_fields(self.parts.space, self.hasher, rng)
         if unseen:
             text = (
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "

@@ -123,7 +123,12 @@ class Study:
                 f"study {self.name} has no successful trial yet; search on, or see its failures in the report"
             )
         record = ranked[0].record
-        return Best(self.space.decode(parse(record.candidate)), ranked[0].fitness, dict(record.metrics), record.number)
+        value = parse(record.candidate)
+        try:
+            candidate = self.space.decode(value)
+        except AutoMLError:
+            candidate = Candidate(value)  # its space was an object in somebody's program
+        return Best(candidate, ranked[0].fitness, dict(record.metrics), record.number)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""
