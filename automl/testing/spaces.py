@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import pickle
 from typing import ClassVar
 
 import numpy as np
 
-from automl.behaviour import Probe
+from automl.behaviour import Module, Probe
 from automl.hashing.hasher import Hasher
 from automl.space import Candidate, Space, checked
 
@@ -72,6 +73,20 @@ class SpaceContract:
         for candidate in candidates:
             assert "\n" not in space.describe(candidate)
             space.picture(candidate)
+
+    def test_a_reduced_size_tells_the_same_candidates_apart(self) -> None:
+        """A smaller network for hashing must differ whenever the full one does (in width, too)."""
+        space, candidates, rng = self._drawn(1)
+        candidates = [*candidates[:6], *space.mutate_many(candidates[:6], rng)]
+        behaviours = [space.behaviour(candidate) for candidate in candidates]
+        modules = [item for item in behaviours if isinstance(item, Module) and item.reduced is not None]
+        full = [dataclasses.replace(item, reduced=None) for item in modules]
+        reduced_keys, full_keys = (
+            [item.key for item in Hasher(self.probe()).hash_many([(one, {}) for one in some])]
+            for some in (modules, full)
+        )
+        together = len(set(zip(reduced_keys, full_keys, strict=True)))
+        assert len(set(reduced_keys)) == len(set(full_keys)) == together
 
     def test_the_size_is_no_smaller_than_what_was_drawn(self) -> None:
         space, candidates, _ = self._drawn()

@@ -77,7 +77,7 @@ def test_freezing_detaching_and_sharing_are_seen():
     def detached(parts, x):
         return parts[1](parts[0](x).detach())
 
-    layers = lambda: (nn.Linear(8, 8), nn.Linear(8, 8))  # noqa: E731
+    layers = lambda: (nn.Linear(8, 8), nn.Linear(8, 8))
     shared = nn.Linear(8, 8)
     frozen = own(plain, *layers())
     frozen.parts[0].requires_grad_(False)

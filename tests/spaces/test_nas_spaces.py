@@ -36,7 +36,7 @@ class TestMacroNet(SpaceContract):
     samples = 12
 
     def space(self):
-        return MacroNet(width=4, stages=2)
+        return MacroNet(width=8, stages=2)
 
     def probe(self):
         return IMAGES
