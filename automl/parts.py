@@ -158,10 +158,7 @@ def defaults_of(target: str | Space) -> Any:
     if isinstance(target, Space):
         return target.defaults
     if not isinstance(target, str):
-        advice = (
-            f"make an instance: {target.__name__}()" if isinstance(target, type) else "give an instance or a target"
-        )
-        raise InvalidSpace(f"{target!r} is no space; {advice}")
+        raise InvalidSpace(f"{target!r} is no space; give an instance (as in MySpace()), or a target")
     found = targets.attribute(target)
     if not isinstance(found, Space) and not callable(found):
         raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
