@@ -25,7 +25,7 @@ def test_a_search_by_name_reports_what_it_found(name: str, tmp_path: Path) -> No
     study = automl.search(
         name,
         settings=_QUICK[name],
-        trials=40,
+        trials=24,
         enqueue=enqueue,
         finalists=1,
         test_seeds=2,
@@ -55,7 +55,7 @@ def test_a_search_is_the_same_again(tmp_path: Path) -> None:
     runs = []
     for number in range(2):
         study = automl.search(
-            "activation", settings=_QUICK["activation"], trials=25, baseline=False, finalists=1, test_seeds=1,
+            "activation", settings=_QUICK["activation"], trials=16, baseline=False, finalists=1, test_seeds=1,
             storage=f"sqlite:///{tmp_path / str(number)}.db", workers=0,
         )  # fmt: skip
         runs.append([(trial.candidate, trial.fitness, trial.outcome) for trial in study.trials()])
@@ -71,7 +71,7 @@ def test_the_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     kepler = names["Kepler"]()
     law = kepler.decode("a * sqrt_abs(a)")
     assert names["error"](law) < 0.01
-    names["main"](f"sqlite:///{tmp_path / 'own.db'}", trials=20)
+    names["main"](f"sqlite:///{tmp_path / 'own.db'}", trials=12)
     printed = capsys.readouterr().out
     assert "import torch" in printed
     assert "T(a) = " in printed
