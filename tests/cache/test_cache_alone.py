@@ -158,7 +158,9 @@ def test_a_cache_travels_with_its_namespace(any_url: str) -> None:
             assert other.get_or_evaluate(1, lambda: 3.0) == 3.0
 
 
-@pytest.mark.parametrize("name", ["cache_before_optuna.py", "cache_before_ray_tune.py"])
+@pytest.mark.parametrize(
+    "name", ["cache_before_optuna.py", pytest.param("cache_before_ray_tune.py", marks=pytest.mark.slow)]
+)
 def test_the_examples_run_and_show_what_was_saved(name: str, tmp_path: Path) -> None:
     path = PROJECT / "examples" / name
     assert len(path.read_text().splitlines()) < 80
