@@ -17,6 +17,7 @@ PROBE = Probe(inputs=(Array((64,)),))  # shaped like one example of the data
 X, Y = (torch.from_numpy(part) for part in load_digits(return_X_y=True))
 X = X.float() / 16
 TRAIN, VALIDATION = slice(0, 1200), slice(1200, 1797)
+torch.set_num_threads(1)
 
 
 def network(trial: optuna.Trial) -> nn.Module:
@@ -64,4 +65,4 @@ def main(trials: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
