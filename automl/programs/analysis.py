@@ -248,34 +248,32 @@ def _refine(code, table, where, own, sources, colours):
     """Spreads differences along data flow, both ways, until every instruction has heard of every other."""
     live = where.size
     heard = np.empty(live, np.uint64)
+    own_reads = np.empty(live, np.uint64)
     for _ in range(live + 1):
+        heard[:] = 0
         for place in range(live):
-            heard[place] = 0
-        for place in range(live):  # downstream: who reads me, and as what
-            commutes = table[code[HEADER + RECORD * where[place]], COMMUTES]
-            for operand in range(3):
-                role = np.uint64(7 if commutes and operand < 2 else operand)
-                for way in range(3):
-                    source = sources[place, operand, way]
-                    if source >= 0:
-                        heard[source] += mix(mix(colours[place] ^ role) ^ np.uint64(16 + way))
-        for place in range(live):  # upstream: what I read
-            commutes = table[code[HEADER + RECORD * where[place]], COMMUTES]
             at = HEADER + RECORD * where[place]
+            commutes = table[code[at], COMMUTES]
             reads = np.uint64(0)
             for operand in range(3):
-                colour = np.uint64(0)
+                value = np.uint64(0)  # upstream: what this operand may hold
                 given = True
                 for way in range(3):
                     source = sources[place, operand, way]
-                    colour = mix(colour ^ (colours[source] if source >= 0 else np.uint64(way)))
+                    value = mix(value ^ (colours[source] if source >= 0 else np.uint64(way)))
                     given = given and source < 0
                 kind = table[code[at], FIRST_TYPE + operand] if operand < 2 else np.int64(0)
                 if given and kind > 0:  # label and features are told from memory that nothing was written to
-                    colour = mix(np.uint64(1000 + kind * 2 + (code[at + 2 + operand] == 0)))
-                role = np.uint64(7 if commutes and operand < 2 else operand)
-                reads += mix(colour ^ mix(role))
-            heard[place] = mix(heard[place]) ^ mix(reads)
+                    value = mix(np.uint64(1000 + kind * 2 + (code[at + 2 + operand] == 0)))
+                role = mix(np.uint64(7 if commutes and operand < 2 else operand))
+                reads += mix(value ^ role)
+                for way in range(3):  # downstream: who reads me, as what, and what else it may find there
+                    source = sources[place, operand, way]
+                    if source >= 0:
+                        heard[source] += mix(mix(mix(colours[place] ^ role) ^ value) ^ np.uint64(16 + way))
+            own_reads[place] = reads
+        for place in range(live):
+            heard[place] = mix(heard[place]) ^ mix(own_reads[place])
         # The prediction itself is a reader: the last instruction of predict that writes s1.
         for place in range(live - 1, -1, -1):
             at = HEADER + RECORD * where[place]

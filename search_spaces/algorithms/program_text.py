@@ -24,7 +24,7 @@ _LINE = re.compile(
 _ADDRESS = re.compile(r"\b([svm])(\d+)\b")
 _DRAW = re.compile(rf"(\w+)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)", re.IGNORECASE)
 _FUNCTION_NAMES = frozenset(FUNCTIONS)
-_KEPT = 1 << 17
+_KEPT = 1 << 16
 _RECORDS = struct.Struct(f"{RECORD}s")
 _TYPE_NAMES = {"s": "scalar", "v": "vector", "m": "matrix"}
 
