@@ -233,3 +233,13 @@ def test_importing_storage_loads_neither_torch_nor_ray_nor_a_driver() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_creation_that_was_killed_before_its_last_step_is_finished_by_the_next_user(tmp_path: Path) -> None:
+    path = tmp_path / "young.db"
+    Database(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+    raw.close()
+    with Database(f"sqlite:///{path}") as database, database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -174,3 +174,13 @@ def test_closing_leaves_no_row_behind(postgres_url: str) -> None:
         database.write(lambda connection: add("one", connection))
     with Database(postgres_url) as database, database.read() as connection:
         assert connection.execute(select(func.count()).select_from(writer)).scalar_one() == 0
+
+
+def test_a_transaction_that_only_looks_writes_nothing(postgres_url: str) -> None:
+    """Waiting is polling, and a poll should touch no disk."""
+    with Database(postgres_url) as database:
+        database.write(lambda connection: connection.execute(select(func.count()).select_from(study)).scalar_one())
+        assert database.write(lambda connection: connection.execute(select(writer)).all()) == []
+        database.write(lambda connection: add("one", connection))
+        (row,) = database.write(lambda connection: connection.execute(select(writer)).all())
+        assert row.last == 3
