@@ -20,15 +20,31 @@ BITS = 12
 SUMS = 3
 """Random sums in a signature."""
 
+TILE = 2**14
+"""Longer tensors are summed in tiles of this length."""
+
 FLOOR = 2.0**-44
 """What a network computes below this is rounding noise, hence zero; its probe inputs and weights have variance one."""
 
 
-@functools.lru_cache(maxsize=512)
-def directions(purpose: str, count: int, sums: int) -> torch.Tensor:
+@functools.lru_cache(maxsize=256)
+def _directions(purpose: str, count: int, sums: int) -> torch.Tensor:
     """Returns `sums` fixed random directions among `count` values, shape (sums, count), scaled to keep variance."""
     values = uniform(mix("directions", purpose, str(count)), sums * count)
     return torch.from_numpy(values).reshape(sums, count) / max(1, count) ** 0.5
+
+
+def project(purpose: str, flat: torch.Tensor, sums: int) -> torch.Tensor:
+    """Returns `sums` fixed random sums of a one-dimensional tensor; differentiable.
+
+    """Returns the values in one dimension as float64; complex ones as pairs, others (whole, boolean) converted."""
+    """
+    count = flat.numel()
+    if count <= TILE:
+        return _directions(purpose, count, sums) @ flat
+    rows = -(-count // TILE)
+    table = torch.nn.functional.pad(flat, (0, rows * TILE - count)).reshape(rows, TILE)
+    return (_directions(f"{purpose} rows", rows, sums) * (_directions(purpose, TILE, sums) @ table.T)).sum(1)
 
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
@@ -45,7 +61,7 @@ def as_real(tensor: torch.Tensor) -> torch.Tensor:
 def signature(tensor: torch.Tensor) -> bytes:
     """Returns 16 bytes for a tensor's values and shape."""
     flat = as_real(tensor.detach())
-    sums = directions("signature", flat.numel(), SUMS) @ flat
+    sums = project("signature", flat, SUMS)
     return mix(repr(tuple(tensor.shape)), digest_array(without_dust(sums), BITS))
 
 

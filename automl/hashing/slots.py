@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,12 @@ from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing.inputs import probe_arrays
 from automl.hashing.mixing import NOISE, digest_array, mix, rounded
-from automl.hashing.signature import BITS, SUMS, as_real, directions, without_dust
+from automl.hashing.signature import BITS, SUMS, as_real, project, without_dust
 from automl.hashing.torch_mode import Deterministic
 from automl.hashing.weights import weight
+
+SMALL = 2**14
+"""Weights up to this number of values are remembered."""
 
 LONGEST = 64
 """Outputs with more values than this are reduced to as many random sums before they are rounded."""
@@ -143,7 +147,7 @@ class Slots:
         for place, item in enumerate(outputs):
             if item.requires_grad:
                 flat = as_real(item)
-                total = total + directions(f"gradient {place}", flat.numel(), 1)[0] @ flat
+                total = total + project(f"gradient {place}", flat, 1)[0]
         wanted = [item for item in (*self.parameters, *leaves) if item.requires_grad]
         if not isinstance(total, torch.Tensor) or not wanted:
             return [None] * len(self.parameters), []
@@ -158,7 +162,7 @@ def _signatures(gradients: Sequence[torch.Tensor | None]) -> list[bytes | None]:
     noise.
     """
     flat = [None if item is None else as_real(item) for item in gradients]
-    sums = [directions("slot", item.numel(), SUMS) @ item for item in flat if item is not None]
+    sums = [project("slot", item, SUMS) for item in flat if item is not None]
     if not sums:
         return [None] * len(flat)
     table = torch.stack(sums).numpy()
@@ -173,17 +177,17 @@ def _shortened(tensor: torch.Tensor) -> np.ndarray:
     """Returns the values as float64, more than `LONGEST` of them as that many random sums, noise as zeros."""
     flat = as_real(tensor)
     if flat.numel() > LONGEST:
-        flat = directions("outputs", flat.numel(), LONGEST) @ flat
+        flat = project("outputs", flat, LONGEST)
     return without_dust(flat)
 
 
-def _sums(gradient: torch.Tensor) -> torch.Tensor:
-    flat = as_real(gradient)
-    return directions("slot", flat.numel(), SUMS) @ flat
+def _weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
+    """Returns the weights of a seed; small ones are kept, because first colours come again and again."""
+    return _small_weights(seed, shape) if math.prod(shape) <= SMALL else torch.from_numpy(weight(seed, shape))
 
 
 @functools.lru_cache(maxsize=256)
-def _weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
+def _small_weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(weight(seed, shape))
 
 

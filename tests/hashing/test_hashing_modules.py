@@ -159,3 +159,14 @@ def test_unused_layers_leave_no_trace_however_many_there_are():
         for dead in range(5)
     }
     assert len(keys) == 1
+
+
+def test_large_layers_are_hashed_through_random_sums():
+    """40,000 weights and outputs are more than are rounded one by one."""
+
+    def net(*tail):
+        return nn.Sequential(nn.Linear(8, 200), nn.ReLU(), nn.Linear(200, 200), *tail, nn.Linear(200, 20000))
+
+    assert key(net(nn.Tanh(), nn.Identity()), ROWS) == key(net(nn.Tanh()), ROWS)
+    assert key(net(nn.Tanh()), ROWS) != key(net(nn.GELU()), ROWS)
+    assert key(net(nn.Dropout(0.1)), ROWS) != key(net(nn.Dropout(0.2)), ROWS)
