@@ -37,7 +37,8 @@ def _directions(purpose: str, count: int, sums: int) -> torch.Tensor:
 def project(purpose: str, flat: torch.Tensor, sums: int) -> torch.Tensor:
     """Returns `sums` fixed random sums of a one-dimensional tensor; differentiable.
 
-    """Returns the values in one dimension as float64; complex ones as pairs, others (whole, boolean) converted."""
+    Beyond `TILE` values, rows of a tile are summed first and then the rows, so that directions stay small enough to
+    keep.
     """
     count = flat.numel()
     if count <= TILE:
