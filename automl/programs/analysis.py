@@ -29,6 +29,8 @@ OUTPUT_TYPE, FIRST_TYPE, SECOND_TYPE, KERNEL_OF, COMMUTES, PARTIAL, IS_RANDOM = 
 
 SCALAR, VECTOR, MATRIX = 1, 2, 3
 
+_WAYS = 4
+
 
 @njit(cache=True, inline="always")
 def _bit(kind, address, scalars, vectors):
@@ -206,12 +208,12 @@ def _sources(code, table, where, part_of, scalars, vectors):
     """Returns, for each live instruction and operand, the instructions whose value it may read.
 
     Returns:
-        int64 of shape (live instructions, 3 operands, 3): the operands are the two inputs and, where one element is
+        int64 of shape (live instructions, 3 operands, 4): the operands are the two inputs and, where one element is
         written, the rest of the output; the last axis holds the place of the definition that reaches from the same
-        pass, from setup, from the pass before; -1 for none.
+        pass, from setup, from the pass before, and from the pass before when only predict runs; -1 for none.
     """
     live = where.size
-    found = np.full((live, 3, 3), -1, np.int64)
+    found = np.full((live, 3, _WAYS), -1, np.int64)
     for place in range(live):
         at = HEADER + RECORD * where[place]
         op = code[at]
@@ -237,9 +239,10 @@ def _sources(code, table, where, part_of, scalars, vectors):
                     if other < place:
                         found[place, operand, 0] = other
                     found[place, operand, 2] = other
+                    if part == 1 and part_of[other] == 1:
+                        found[place, operand, 3] = other
             if found[place, operand, 0] >= 0:  # what was written in this pass hides what came before
-                found[place, operand, 1] = -1
-                found[place, operand, 2] = -1
+                found[place, operand, 1:] = -1
     return found
 
 
@@ -258,16 +261,16 @@ def _refine(code, table, where, own, sources, colours):
             for operand in range(3):
                 value = np.uint64(0)  # upstream: what this operand may hold
                 given = True
-                for way in range(3):
+                for way in range(_WAYS):
                     source = sources[place, operand, way]
                     value = mix(value ^ (colours[source] if source >= 0 else np.uint64(way)))
                     given = given and source < 0
                 kind = table[code[at], FIRST_TYPE + operand] if operand < 2 else np.int64(0)
                 if given and kind > 0:  # label and features are told from memory that nothing was written to
-                    value = mix(np.uint64(1000 + kind * 2 + (code[at + 2 + operand] == 0)))
+                    value = mix(np.uint64(1000 + kind * 2 + (kind < MATRIX and code[at + 2 + operand] == 0)))
                 role = mix(np.uint64(7 if commutes and operand < 2 else operand))
                 reads += mix(value ^ role)
-                for way in range(3):  # downstream: who reads me, as what, and what else it may find there
+                for way in range(_WAYS):  # downstream: who reads me, as what, and what else it may find there
                     source = sources[place, operand, way]
                     if source >= 0:
                         heard[source] += mix(mix(mix(colours[place] ^ role) ^ value) ^ np.uint64(16 + way))
