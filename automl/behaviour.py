@@ -50,7 +50,7 @@ class Node:
     """One operation of a graph, applied to the values of earlier nodes.
 
     Attributes:
-        operation: a name in the graph's operations (see `automl.hashing.operations` for the built-in ones).
+        operation: a name in the graph's operations (see `automl.hashing.builtin` for the built-in ones).
         inputs: indices of the nodes whose values it takes, in the order that the operation expects.
         settings: what else determines it (stride, groups, width), as sorted (name, JSON scalar) pairs.
     """

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from automl.behaviour import Graph, Node
 from automl.errors import Unhashable
-from automl.hashing.operations import OPERATIONS, Operation, Own, Steps
+from automl.hashing.builtin import OPERATIONS
+from automl.hashing.operations import Operation, Own, Steps
 from automl.hashing.values import ADD, ValueTable
 from automl.jsontext import canonical
 

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.hashing.operations import OPERATIONS, Steps
+from automl.hashing.builtin import OPERATIONS
+from automl.hashing.operations import Steps
 
 PROBE = Probe(inputs=(Array((3, 4, 4)), Array((3, 4, 4))))
 UNARY = ("relu", "tanh", "abs", "negate", "average_pool", "max_pool", "nor_conv_1x1", "nor_conv_3x3", "conv1x1-bn-relu")
