@@ -29,6 +29,7 @@ _TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
 _SPECIAL = (math.inf, -math.inf, math.nan)
 _FAR = (120.5, -120.5, 1024.0, -1024.0)
 _GENERIC = 2048
+_SCALES = np.array([2.0, 0.5, 6.0, 2.0])
 _APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
 
@@ -36,7 +37,12 @@ _DUST = 2.0**-44
 @functools.lru_cache(maxsize=64)
 def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
     """Returns the sets of points: for each, one float64 array for each argument."""
-    generic = [2.0 * uniform(mix("points", str(seed), str(place)), _GENERIC) for place in range(arity)]
+    counting = np.arange(_GENERIC)
+    generic = [  # every mixture of scales between the arguments
+        uniform(mix("points", str(seed), str(place)), _GENERIC)
+        * _SCALES[counting // len(_SCALES) ** place % len(_SCALES)]
+        for place in range(arity)
+    ]
     rounds = _columns(_ROUND, arity, seed)
     sets = [tuple(np.concatenate(pair) for pair in zip(generic, rounds, strict=True))]
     # equal large or tiny arguments would cancel down to their rounding errors, so each argument has its own
