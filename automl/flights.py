@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +89,7 @@ class Trial:
             name,
             {} if name == "failed" else _mean(results),
             error,
-            sum(
+            math.fsum(
                 result.seconds
                 for result in self.results.values()
                 if result.study == study and result.trial == self.number

@@ -1,0 +1,57 @@
+"""Two searches at one time on one database: they share classes, and nothing is evaluated twice."""
+
+import multiprocessing
+
+import pytest
+from line_parts import Bag, Marking, marks, outcomes, whole
+from shared_child import search
+
+import automl
+from automl.errors import StudyBusy
+
+
+def test_two_searches_share_classes_and_evaluate_none_twice(any_url, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    ready = context.Barrier(2)
+    automl.EquivalenceCache(any_url).close()
+    processes = [
+        context.Process(target=search, args=(any_url, str(tmp_path / "marks"), ready, name, seed))
+        for name, seed in (("one", 1), ("two", 2))
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    begun = marks(tmp_path / "marks")
+    assert len(begun) == len(set(begun))
+    studies = [automl.Study.open(name, any_url) for name in ("one", "two")]
+    trials = [list(study.trials()) for study in studies]
+    assert all(whole(some) and len(some) == 150 for some in trials)
+    met = [{trial.key for trial in some} for some in trials]
+    paid = sum(outcomes(study)["miss"] for study in studies)
+    assert paid <= len(met[0] | met[1]) < len(met[0]) + len(met[1])
+    fitness = {}
+    for trial in (*trials[0], *trials[1]):
+        assert fitness.setdefault(trial.key, trial.fitness) == trial.fitness  # one result for both
+    for study in studies:
+        assert study.finished
+        assert sum(study.report().json()["outcomes"].values()) == 150
+        study.close()
+
+
+def test_a_study_has_one_coordinator(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    given = {"evaluator": Marking(), "trials": 9, "workers": 0, "study": "mine", "storage": url, "baseline": False}
+    refused = []
+
+    def again(study, trial):
+        if trial.number == 3:
+            with pytest.raises(StudyBusy, match="'mine' is being run by process"):
+                automl.search(Bag(), **given)
+            refused.append(trial.number)
+
+    study = automl.search(Bag(), **given, callbacks=[again])
+    assert refused == [3]
+    assert [trial.number for trial in study.trials()] == list(range(9))
+    study.close()
