@@ -29,7 +29,6 @@ _TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
 _SPECIAL = (math.inf, -math.inf, math.nan)
 _FAR = (120.5, -120.5, 1024.0, -1024.0)
 _GENERIC = 2048
-_SCALES = np.array([2.0, 0.5, 6.0, 2.0])
 _APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
 
@@ -37,10 +36,9 @@ _DUST = 2.0**-44
 @functools.lru_cache(maxsize=64)
 def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
     """Returns the sets of points: for each, one float64 array for each argument."""
-    counting = np.arange(_GENERIC)
-    generic = [  # every mixture of scales between the arguments
-        uniform(mix("points", str(seed), str(place)), _GENERIC)
-        * _SCALES[counting // len(_SCALES) ** place % len(_SCALES)]
+    turn = np.arange(_GENERIC) % (2 * arity)
+    generic = [  # at most one argument is far out, or sums of several would make sin(exp(.)) of them pure noise
+        uniform(mix("points", str(seed), str(place)), _GENERIC) * np.where(turn == 2 * place, 3.5, 2.0)
         for place in range(arity)
     ]
     rounds = _columns(_ROUND, arity, seed)
