@@ -1,0 +1,181 @@
+"""NSGA-II: several objectives at once, and constraints (Deb et al. 2002, IEEE TEVC 6(2), sections III and VI)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from automl.errors import InvalidInput
+from automl.strategies.base import Proposal, Strategy, Told
+
+_CONSTRAINT = re.compile(r"\s*([^<>=\s]+)\s*(<=?|>=?)\s*([^<>=\s]+)\s*")
+
+
+@dataclass
+class NSGA2(Strategy):
+    """Children of binary tournaments by front, then by crowding; the better half of parents and children survives.
+
+    Attributes:
+        objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
+            Left empty, the study's own objective is the only one.
+        constraints: such as "parameters<1e6,latency<=20"; a candidate that keeps them precedes every one that does
+            not, and those precede each other by how far they are off, relative to the bound. A bound itself is allowed.
+        population: number of survivors.
+        crossover: share of children that have two parents.
+
+    Raises:
+        InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+    """
+
+    name: ClassVar[str] = "nsga2"
+
+    objectives: str = ""
+    constraints: str = ""
+    population: int = 50
+    crossover: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise InvalidInput(f"population={self.population}: an evolution needs at least 2 members")
+        if not 0.0 <= self.crossover <= 1.0:
+            raise InvalidInput(f"crossover={self.crossover}: a share lies between 0 and 1")
+        self._goals = _goals(self.objectives)
+        self._limits = _limits(self.constraints)
+
+    def reset(self) -> None:
+        self._members: list[Told] = []
+        self._values = np.empty((0, max(1, len(self._goals))))
+        self._violations = np.empty(0)
+        self._told = 0
+        self._order()
+
+    def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
+        if self._told < self.population:
+            return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
+        drawn = rng.integers(len(self._members), size=(n, 2, 2))
+        # lower place = better: by front, then by crowding
+        winners = np.where(self._places[drawn[..., 0]] <= self._places[drawn[..., 1]], drawn[..., 0], drawn[..., 1])
+        crossed = rng.random(n) < self.crossover
+        bases, parents = [], []
+        for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True):
+            first, second = self._members[one], self._members[other]
+            bases.append(self.space.crossover(first.candidate, second.candidate, rng) if cross else first.candidate)
+            parents.append((first.number, second.number) if cross else (first.number,))
+        children = self.space.mutate_many(bases, rng)
+        return [
+            Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
+            for child, of in zip(children, parents, strict=True)
+        ]
+
+    def tell(self, trials: Sequence[Told]) -> None:
+        # One at a time, so that the order counts and not how the history was cut into batches.
+        for trial in trials:
+            values, violation = self._judge(trial)
+            self._told += 1
+            self._members.append(trial)
+            self._values = np.vstack([self._values, values])
+            self._violations = np.append(self._violations, violation)
+            if len(self._members) >= 2 * self.population:
+                self._survive()
+        self._order()
+
+    def front(self) -> list[Told]:
+        """Returns the Pareto front of the survivors that keep all constraints."""
+        feasible = np.flatnonzero(self._violations == 0)
+        if not len(feasible):
+            return []
+        return [self._members[place] for place in feasible[fronts(self._values[feasible]) == 0].tolist()]
+
+    def _judge(self, trial: Told) -> tuple[list[float], float]:
+        """Returns what is to be made large, and by how much the constraints are broken (infinite for a failure)."""
+        if trial.fitness is None:
+            return [-math.inf] * self._values.shape[1], math.inf
+        known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
+        values = [sign * _of(known, metric) for metric, sign in self._goals] or [trial.fitness]
+        excess = [sign * (_of(known, metric) - bound) / (abs(bound) or 1.0) for metric, sign, bound in self._limits]
+        return values, sum(max(0.0, part) for part in excess)
+
+    def _survive(self) -> None:
+        kept = np.sort(np.argsort(_places(self._values, self._violations))[: self.population])
+        self._members = [self._members[place] for place in kept.tolist()]
+        self._values, self._violations = self._values[kept], self._violations[kept]
+
+    def _order(self) -> None:
+        self._places = _places(self._values, self._violations)
+
+
+def fronts(values: np.ndarray) -> np.ndarray:
+    """Returns each row's front, 0 the best, of `values` [rows, objectives], larger being better."""
+    better: np.ndarray = (values[:, None] >= values[None]).all(axis=2) & (values[:, None] > values[None]).any(axis=2)
+    number = np.full(len(values), -1)
+    level = 0
+    while (number < 0).any():
+        left = number < 0
+        number[left & ~(better[left].any(axis=0))] = level
+        level += 1
+    return number
+
+
+def crowding(values: np.ndarray) -> np.ndarray:
+    """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
+    distance = np.zeros(len(values))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        low, high = column[order[0]], column[order[-1]]
+        distance[order[[0, -1]]] = np.inf
+        if math.isfinite(high - low) and high > low:
+            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / (high - low)
+    return distance
+
+
+def _places(values: np.ndarray, violations: np.ndarray) -> np.ndarray:
+    """Returns each row's place, 0 the best: those that keep the constraints by front and crowding, then the others."""
+    if not len(values):
+        return np.empty(0, dtype=int)
+    front = np.zeros(len(values), dtype=int)
+    spread = np.zeros(len(values))
+    feasible = np.flatnonzero(violations == 0)
+    if len(feasible):
+        front[feasible] = fronts(values[feasible])
+        for level in range(int(front[feasible].max()) + 1):
+            these = feasible[front[feasible] == level]
+            spread[these] = crowding(values[these])
+    order = np.lexsort((-spread, front, violations))
+    places = np.empty(len(values), dtype=int)
+    places[order] = np.arange(len(values))
+    return places
+
+
+def _of(known: Mapping[str, float], metric: str) -> float:
+    if metric not in known:
+        raise InvalidInput(f"nsga2: there is no metric {metric!r}; this search has {', '.join(sorted(known))}")
+    return float(known[metric])
+
+
+def _goals(text: str) -> list[tuple[str, float]]:
+    goals = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        metric, _, direction = part.partition(":")
+        if direction not in ("maximize", "minimize"):
+            raise InvalidInput(f"objectives: {part!r} is no objective; write it like accuracy:maximize")
+        goals.append((metric, 1.0 if direction == "maximize" else -1.0))
+    return goals
+
+
+def _limits(text: str) -> list[tuple[str, float, float]]:
+    limits = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = _CONSTRAINT.fullmatch(part)
+        try:
+            bound = float(match.group(3)) if match else math.nan
+        except ValueError:
+            bound = math.nan
+        if match is None or not math.isfinite(bound):
+            raise InvalidInput(f"constraints: {part!r} is no constraint; write it like parameters<1e6")
+        limits.append((match.group(1), 1.0 if match.group(2).startswith("<") else -1.0, bound))
+    return limits

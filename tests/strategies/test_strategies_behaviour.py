@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from automl import Integer, Space
+from automl.errors import InvalidInput
+from automl.space import Candidate
+from automl.strategies.base import Told
+from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
+from automl.strategies.local_search import LocalSearch
+from automl.strategies.nsga2 import NSGA2, crowding, fronts
+
+
+class Line(Space):
+    x = Integer(0, 1000)
+
+    def costs(self, candidate):
+        return {"weight": float(candidate.x)}
+
+
+def told(number, x, fitness, **metrics):
+    return Told(number, Candidate({"x": x}), fitness, metrics)
+
+
+def bound(strategy, trials):
+    strategy.bind(Line())
+    strategy.tell(trials)
+    return strategy
+
+
+def parents(strategy, n=60):
+    return {parent for one in strategy.ask(n, np.random.default_rng(0)) for parent in one.parents}
+
+
+def test_the_oldest_dies_in_regularized_evolution_and_the_worst_in_elitism():
+    trials = [told(0, 5, 100.0), *(told(n, n, float(n)) for n in range(1, 6))]
+    assert 0 not in parents(bound(RegularizedEvolution(population=5, tournament=2), trials))
+    assert 0 in parents(bound(ElitistEvolution(population=5, tournament=2), trials))
+    assert 1 not in parents(bound(ElitistEvolution(population=5, tournament=2), trials))
+
+
+def test_local_search_climbs_from_the_best_start_crosses_plateaus_and_starts_again():
+    search = bound(LocalSearch(starts=3, patience=2, settle=1), [told(0, 1, 1.0), told(1, 2, 3.0)])
+    assert parents(search) == set()
+    search.tell([told(2, 3, 2.0)])
+    assert parents(search) == {1}
+    search.tell([told(3, 4, 3.0)])  # equal: becomes the current one, and still counts as no progress
+    assert parents(search) == {3}
+    search.tell([told(4, 5, None)])
+    assert parents(search) == set()
+    search.tell([told(5, 6, 99.0), *(told(n, n, 0.1 * n) for n in (6, 7, 8))])  # 5 may be of the old climb
+    assert parents(search) == {8}
+
+
+def test_fronts_and_crowding_of_a_known_case():
+    values = np.array([[1.0, 4.0], [2.0, 3.0], [4.0, 1.0], [1.0, 3.0], [0.0, 0.0]])
+    assert fronts(values).tolist() == [0, 0, 0, 1, 2]
+    distance = crowding(values[:3])
+    assert np.isinf(distance[[0, 2]]).all()
+    assert distance[1] == pytest.approx(2.0)
+
+
+def test_nsga2_reads_costs_of_the_spelling_and_keeps_its_constraints():
+    trials = [told(0, 10, 1.0), told(1, 20, 2.0), told(2, 30, 1.5), told(3, 900, 9.0), told(4, 1, None)]
+    strategy = NSGA2(objectives="fitness:maximize,weight:minimize", constraints="weight<500", population=5)
+    assert [trial.number for trial in bound(strategy, trials).front()] == [0, 1]
+
+
+def test_nsga2_finds_both_ends_of_a_front():
+    strategy = NSGA2(objectives="near:maximize,weight:minimize", population=20)
+    strategy.bind(Line())
+    for number in range(400):
+        (one,) = strategy.ask(1, np.random.default_rng(number))
+        near = -abs(float(one.candidate.x) - 700.0)
+        strategy.tell([told(number, one.candidate.x, near, near=near)])
+    found = [trial.candidate.x for trial in strategy.front()]
+    assert min(found) < 30
+    assert 670 < max(found) <= 730
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"objectives": "accuracy"}, "accuracy:maximize"),
+        ({"constraints": "weight"}, "parameters<1e6"),
+        ({"constraints": "weight<much"}, "parameters<1e6"),
+        ({"population": 1}, "population=1"),
+        ({"crossover": 2.0}, "crossover=2.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, words):
+    with pytest.raises(InvalidInput, match=words):
+        NSGA2(**settings)
+
+
+def test_an_objective_that_does_not_exist_is_refused_with_the_known_ones():
+    with pytest.raises(InvalidInput, match="weight"):
+        bound(NSGA2(objectives="speed:maximize"), [told(0, 1, 1.0)])
