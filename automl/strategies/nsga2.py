@@ -111,7 +111,8 @@ class NSGA2(Strategy):
 
 def fronts(values: np.ndarray) -> np.ndarray:
     """Returns each row's front, 0 the best, of `values` [rows, objectives], larger being better."""
-    better: np.ndarray = (values[:, None] >= values[None]).all(axis=2) & (values[:, None] > values[None]).any(axis=2)
+    one, other = values[:, None], values[None]
+    better = np.all(one >= other, axis=2) & np.any(one > other, axis=2)
     number = np.full(len(values), -1)
     level = 0
     while (number < 0).any():
