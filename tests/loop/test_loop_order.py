@@ -83,10 +83,10 @@ def test_a_strategy_is_told_exactly_what_the_window_rule_says(search, window, bl
     search(strategy=strategy, window=window, trials=43)
     start = 0
     for n, told in strategy.asks:
-        assert n == min(block, 43 - start)
+        assert n == block  # a whole one: the budget cuts the study short and changes no proposal
         assert told == list(range(max(0, start + block - window)))
         start += n
-    assert start == 43
+    assert start - block < 43 <= start
 
 
 def test_an_asynchronous_study_is_told_in_the_order_of_completion(search):
