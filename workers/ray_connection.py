@@ -30,10 +30,10 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
         num_gpus: of a local Ray; None counts the machine's.
 
     Returns:
-        False where this process was connected already, whatever `address` says.
+        False where this process was connected already.
 
     Raises:
-        WorkersUnavailable: nothing answers at `address`.
+        WorkersUnavailable: nothing answers at `address`, or this process is connected to another Ray.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray tells of dead workers on standard output, amid our JSON; completions tell of them
@@ -41,6 +41,12 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     import ray
 
     if ray.is_initialized():
+        here = ray.get_runtime_context().gcs_address
+        if address not in (None, "auto", here):
+            raise WorkersUnavailable(
+                f"this process is connected to Ray at {here} already; "
+                f"leave {address!r} out, or call ray.shutdown() first"
+            )
         return False
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
