@@ -203,46 +203,50 @@ class StudyStore:
         self.database.write(lambda connection: connection.execute(changed).rowcount)
 
 
-def _append(connection: Connection, study_id: int, trials: Iterable[TrialRecord]) -> None:
-    rows = [_row(study_id, one) for one in trials]
-    store_candidates(connection, [(row["candidate"], row.pop("json")) for row in rows])
-    insert_rows(connection, trial, rows, ignoring=False)
-    see_classes(connection, _seen(rows))
+def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:
+    digests = [digest(one.candidate) for one in trials]
+    store_candidates(connection, ((mark, one.candidate) for mark, one in zip(digests, trials, strict=True)))
+    rows = [_row(study_id, one, mark) for one, mark in zip(trials, digests, strict=True)]
+    insert_rows(connection, trial, _COLUMNS, rows, ignoring=False)
+    see_classes(connection, _seen(trials, digests))
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
 
 
-def _seen(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, bytes, bytes, int]]:
+def _seen(trials: Iterable[TrialRecord], digests: Iterable[bytes]) -> list[tuple[int, bytes, bytes, int]]:
     times: dict[tuple[int, bytes], int] = {}
     first: dict[tuple[int, bytes], bytes] = {}
-    for row in rows:
-        place = (row["context"], row["key"])
+    for one, mark in zip(trials, digests, strict=True):
+        place = (one.context, one.key)
         times[place] = times.get(place, 0) + 1
-        first.setdefault(place, row["candidate"])
+        first.setdefault(place, mark)
     return [(*place, first[place], times[place]) for place in sorted(times)]
 
 
-def _row(study_id: int, one: TrialRecord) -> dict[str, Any]:
-    return {
-        "study": study_id,
-        "position": one.position,
-        "number": one.number,
-        "candidate": digest(one.candidate),
-        "json": one.candidate,
-        "key": one.key,
-        "context": one.context,
-        "outcome": one.outcome,
-        "fitness": one.fitness,
-        "metrics": canonical(one.metrics),
-        "replicates": one.replicates,
-        "origin": one.origin,
-        "parents": canonical(list(one.parents)) if one.parents else "[]",
-        "error": one.error,
-        "paid_seconds": one.paid_seconds,
-        "saved_seconds": one.saved_seconds,
-        "hash_seconds": one.hash_seconds,
-        "costs": canonical(one.costs) if one.costs else "{}",
-        "told_at": one.told_at,
-    }
+_COLUMNS = tuple(column.name for column in trial.columns)
+
+
+def _row(study_id: int, one: TrialRecord, mark: bytes) -> tuple[Any, ...]:
+    """Returns the values of all columns, in their order."""
+    return (
+        study_id,
+        one.position,
+        one.number,
+        mark,
+        one.key,
+        one.context,
+        one.outcome,
+        one.fitness,
+        canonical(one.metrics),
+        one.replicates,
+        one.origin,
+        canonical(one.parents) if one.parents else "[]",
+        one.error,
+        one.paid_seconds,
+        one.saved_seconds,
+        one.hash_seconds,
+        canonical(one.costs) if one.costs else "{}",
+        one.told_at,
+    )
 
 
 def _trial(row: Row[Any]) -> TrialRecord:
