@@ -7,14 +7,15 @@ for each of the nodes 1, 2, 3; in a group, for each earlier node, the operation 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import networkx
-import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
 from automl.cells import CellSpace
 from automl.errors import InvalidCandidate
+from automl.fields import Choice
 from automl.space import Candidate, Defaults
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -25,6 +26,8 @@ EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 
 PROBE = Probe(inputs=(Array((3, 4, 4)),))
 """What the cell is run on to be hashed: three channels of 4x4, a batch of two."""
+
+_FIELDS = tuple(f"edge_{source}_{node}" for node, source in EDGES)
 
 _TEXT = re.compile(
     r"\|([a-z_0-9]+)~0\|\+\|([a-z_0-9]+)~0\|([a-z_0-9]+)~1\|\+\|([a-z_0-9]+)~0\|([a-z_0-9]+)~1\|([a-z_0-9]+)~2\|"
@@ -68,35 +71,25 @@ def cell_graph(operations: tuple[str, ...], **settings: Any) -> Graph:
 
 
 class NASBench201(CellSpace):
-    """The 15,625 cells of the benchmark; 5,044 functions."""
+    """The 15,625 cells of the benchmark; 5,044 functions. Each edge is a declared field, `edge_SOURCE_NODE`."""
 
     defaults = Defaults(evaluator="nasbench201", evaluator_settings={"dataset": "cifar100"})
 
-    def sample(self, rng: np.random.Generator) -> Candidate:
-        return Candidate(
-            to_text(tuple(OPERATIONS[number] for number in rng.integers(len(OPERATIONS), size=len(EDGES))))
-        )
+    edge_0_1 = Choice(*OPERATIONS)
+    edge_0_2 = Choice(*OPERATIONS)
+    edge_1_2 = Choice(*OPERATIONS)
+    edge_0_3 = Choice(*OPERATIONS)
+    edge_1_3 = Choice(*OPERATIONS)
+    edge_2_3 = Choice(*OPERATIONS)
 
-    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
-        """Returns a cell with the operation of one edge changed."""
-        operations = list(from_text(candidate.value))
-        edge = int(rng.integers(len(EDGES)))
-        shift = 1 + int(rng.integers(len(OPERATIONS) - 1))
-        operations[edge] = OPERATIONS[(OPERATIONS.index(operations[edge]) + shift) % len(OPERATIONS)]
-        return Candidate(to_text(tuple(operations)))
+    def to_fields(self, candidate: Candidate) -> dict[str, str]:
+        return dict(zip(_FIELDS, from_text(candidate.value), strict=True))
 
-    def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
-        """Returns a cell that takes the operation of each edge from one parent or the other."""
-        pairs = zip(from_text(one.value), from_text(other.value), strict=True)
-        return Candidate(
-            to_text(tuple(pair[int(side)] for pair, side in zip(pairs, rng.integers(2, size=len(EDGES)), strict=True)))
-        )
+    def from_fields(self, values: Mapping[str, str]) -> Candidate:
+        return Candidate(to_text(tuple(values[name] for name in _FIELDS)))
 
     def decode(self, value: Any) -> Candidate:
         return Candidate(to_text(from_text(value)))
-
-    def size(self) -> int:
-        return int(len(OPERATIONS) ** len(EDGES))
 
     def graph(self, candidate: Candidate) -> Graph:
         return cell_graph(from_text(candidate.value))
