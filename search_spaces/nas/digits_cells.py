@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from automl.behaviour import Graph
 from automl.errors import InvalidInput
 from automl.space import Candidate, Defaults
-from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text
+from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text, parameters
 
 if TYPE_CHECKING:
     import torch
@@ -46,6 +46,12 @@ class DigitsCells(NASBench201):
 
     def settings(self) -> Mapping[str, Any]:
         return {"channels": self._channels, "cells": self._cells}
+
+    def costs(self, candidate: Candidate) -> Mapping[str, float]:
+        """Returns the parameters of the whole network."""
+        stem = (INPUT_CHANNELS + 2) * self._channels
+        head = 2 * self._channels + (self._channels + 1) * CLASSES
+        return {"parameters": float(stem + self._cells * parameters(candidate, self._channels) + head)}
 
     def graph(self, candidate: Candidate) -> Graph:
         operations = from_text(candidate.value)

@@ -57,6 +57,20 @@ def from_text(text: Any) -> tuple[str, ...]:
     return match.groups()
 
 
+_WIDTHS = (16, 32, 64)
+# A stem, two residual blocks that halve the image and double the channels, a last batch norm and the classifier.
+_FRAME_PARAMETERS = 464 + 14_464 + 57_600 + 128 + 650
+
+
+def parameters(candidate: Candidate, channels: int) -> int:
+    """Returns how many parameters a cell has: those of its convolutions, without bias, and of their batch norms."""
+    text: str = candidate.value
+    return sum(
+        text.count(f"nor_conv_{size}x{size}") * (size * size * channels + 2) * channels  # a norm has two a channel
+        for size in (1, 3)
+    )
+
+
 # Step 0 is the cell's input; the sum of node n stands behind the operations of its edges.
 _SUMS = (0, 2, 5, 9)
 _EDGE_NODES = tuple({name: Node(name, (_SUMS[source],)) for name in OPERATIONS} for _, source in EDGES)
@@ -93,6 +107,13 @@ class NASBench201(CellSpace):
 
     def graph(self, candidate: Candidate) -> Graph:
         return cell_graph(from_text(candidate.value))
+
+    def costs(self, candidate: Candidate) -> Mapping[str, float]:
+        """Returns the parameters of the benchmark's network for CIFAR-10: five cells at each of 16, 32, 64 channels.
+
+        The other data sets have more classes, which adds the same to every cell.
+        """
+        return {"parameters": float(_FRAME_PARAMETERS + sum(5 * parameters(candidate, width) for width in _WIDTHS))}
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
         return cell_picture(from_text(candidate.value))
