@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.api import Stopped as Stopped
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from automl.cache.store import EquivalenceCache as EquivalenceCache
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
+    from automl.evaluator import Approximation as Approximation
     from automl.evaluator import Evaluator as Evaluator
     from automl.evaluator import Task as Task
     from automl.fields import Choice as Choice
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
+    "Stopped": "automl.api",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
@@ -44,6 +47,7 @@ _HOMES = {
     "EquivalenceCache": "automl.cache.store",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
+    "Approximation": "automl.evaluator",
     "Evaluator": "automl.evaluator",
     "Task": "automl.evaluator",
     "Choice": "automl.fields",

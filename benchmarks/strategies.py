@@ -86,10 +86,11 @@ def table(cells: Cells, data: str, names: list[str], repeats: int, evaluations: 
         runs = found[name] = searched(cells, data, name, repeats, evaluations)
         seconds = (time.process_time() - began) / repeats
         ri = relative_improvement([[run.test] for run in runs], sample)
+        gain = "–" if name == BASE else compared(runs, found[BASE])
         trials, paid = (np.mean([getattr(run, what) for run in runs]) for what in ("trials", "evaluations"))
         print(
             f"| {name} | {trials:.0f} | {paid:.0f} | {interval([run.test for run in runs], 2)} "
-            f"| {ri.value:.2f} [{ri.low:.2f}, {ri.high:.2f}] | {'–' if name == BASE else compared(runs, found[BASE])} | {seconds:.2g} |",
+            f"| {ri.value:.2f} [{ri.low:.2f}, {ri.high:.2f}] | {gain} | {seconds:.2g} |",
             flush=True,
         )
     for rival in RIVALS:

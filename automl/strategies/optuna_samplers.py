@@ -16,7 +16,7 @@ import xxhash
 from automl.errors import InvalidInput
 from automl.fields import Choice, Field, Integer, Real, Record, Repeat
 from automl.space import Space
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 _SAMPLERS = {
     "tpe": "TPESampler",
@@ -61,12 +61,12 @@ class OptunaSampler(Strategy):
                 raise InvalidInput(f"sampler={self.sampler!r} needs the package {package}; run pip install {package}")
         self._numbering = self.sampler in _NUMBERING
 
-    def bind(self, space: Space) -> None:
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
         if not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
             )
-        super().bind(space)
+        super().bind(space, fidelities)
 
     def reset(self) -> None:
         self._study: Any = None
