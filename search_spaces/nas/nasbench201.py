@@ -60,6 +60,7 @@ def from_text(text: Any) -> tuple[str, ...]:
 _WIDTHS = (16, 32, 64)
 # A stem, two residual blocks that halve the image and double the channels, a last batch norm and the classifier.
 _FRAME_PARAMETERS = 464 + 14_464 + 57_600 + 128 + 650
+_FRAME_MACS = 442_368 + 3_670_016 + 3_670_016 + 640
 
 
 def parameters(candidate: Candidate, channels: int) -> int:
@@ -69,6 +70,12 @@ def parameters(candidate: Candidate, channels: int) -> int:
         text.count(f"nor_conv_{size}x{size}") * (size * size * channels + 2) * channels  # a norm has two a channel
         for size in (1, 3)
     )
+
+
+def macs(candidate: Candidate, channels: int, pixels: int) -> int:
+    """Returns the multiply-accumulates of a cell's convolutions on one image with so many pixels."""
+    text: str = candidate.value
+    return sum(text.count(f"nor_conv_{size}x{size}") * size * size * channels * channels * pixels for size in (1, 3))
 
 
 # Step 0 is the cell's input; the sum of node n stands behind the operations of its edges.
@@ -109,11 +116,15 @@ class NASBench201(CellSpace):
         return cell_graph(from_text(candidate.value))
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns the parameters of the benchmark's network for CIFAR-10: five cells at each of 16, 32, 64 channels.
+        """Returns parameters and multiply-accumulates of the benchmark's network for CIFAR-10.
 
-        The other data sets have more classes, which adds the same to every cell.
+        Five cells at each of 16, 32, 64 channels, on images of 32x32, 16x16, 8x8. The other data sets have more classes
+        or smaller images, which changes every cell alike. The benchmark calls multiply-accumulates FLOPs.
         """
-        return {"parameters": float(_FRAME_PARAMETERS + sum(5 * parameters(candidate, width) for width in _WIDTHS))}
+        return {
+            "parameters": float(_FRAME_PARAMETERS + sum(5 * parameters(candidate, width) for width in _WIDTHS)),
+            "macs": float(_FRAME_MACS + 15 * macs(candidate, 16, 32 * 32)),  # as many at each width
+        }
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
         return cell_picture(from_text(candidate.value))

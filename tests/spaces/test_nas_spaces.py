@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+import automl
 from automl.behaviour import Array, Probe
 from automl.errors import InvalidCandidate, InvalidSpace
 from automl.hashing import Hasher
@@ -74,11 +75,29 @@ def test_nasbench201_counts_parameters_as_the_benchmark_does(data_folder):
     assert np.mean(np.abs(counted / 1e6 - published) < 1e-5) > 0.98
 
 
-def test_digits_cells_count_the_parameters_of_the_network_they_build():
+def test_nasbench201_counts_multiply_accumulates_as_published():
+    space = nasbench201.NASBench201()
+    counted = [space.costs(space.decode(nasbench201.to_text((name,) * 6)))["macs"] for name in ("nor_conv_3x3", "none")]
+    assert counted == [220_119_680, 7_783_040]  # 220.12 M and 7.78 M, the largest and smallest of the benchmark
+
+
+def test_digits_cells_cost_what_the_network_they_build_costs():
     space = DigitsCells(channels=5, cells=3)
     for candidate in space.sample_many(20, np.random.default_rng(0)):
         module = space.behaviour(candidate).module()
-        assert space.costs(candidate) == {"parameters": sum(weight.numel() for weight in module.parameters())}
+        assert space.costs(candidate) == automl.module_costs(module, automl.Array((1, 8, 8)))
+
+
+def test_module_costs_counts_layers_by_hand_and_leaves_the_module_as_it_was():
+    import torch
+
+    network = torch.nn.Sequential(
+        torch.nn.Embedding(50, 8), torch.nn.Linear(8, 4, bias=False), torch.nn.BatchNorm1d(6), torch.nn.Linear(4, 3)
+    ).train()
+    found = automl.module_costs(network, automl.Array((6,), 0, 49))
+    assert found == {"parameters": 50 * 8 + 8 * 4 + 2 * 6 + 4 * 3 + 3, "macs": 6 * (8 * 4 + 4 * 3)}
+    assert network.training
+    assert int(network[2].num_batches_tracked) == 0
 
 
 def test_nasbench101_prunes_and_refuses():
