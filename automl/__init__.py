@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.api import Stopped as Stopped
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
+    from automl.costs import module_costs as module_costs
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
+    from automl.evaluator import Approximation as Approximation
     from automl.evaluator import Evaluator as Evaluator
     from automl.evaluator import Task as Task
     from automl.fields import Choice as Choice
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
+    "Stopped": "automl.api",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
@@ -42,8 +46,10 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
+    "module_costs": "automl.costs",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
+    "Approximation": "automl.evaluator",
     "Evaluator": "automl.evaluator",
     "Task": "automl.evaluator",
     "Choice": "automl.fields",

@@ -16,7 +16,7 @@ from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
 from automl.loop import Interrupted
 from automl.monitoring import Observer
-from automl.parts import Parts, assemble, check_first_sample
+from automl.parts import Parts, assemble, check_first_sample, rungs_of
 from automl.phases import Phases, check_enqueued, check_name
 from automl.pool import Plan, Pool
 from automl.space import Space
@@ -75,6 +75,7 @@ def search(
     ray_address: str | None = None,
     simulated_workers: int | None = None,
     timeout: float | None = None,
+    checkpoints: str | None = None,
     dashboard: bool = False,
     callbacks: Sequence[Callable[..., None]] = (),
     observers: Sequence[Observer] = (),
@@ -97,7 +98,7 @@ def search(
             enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
                 data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
-            dashboard, callbacks, observers: see `automl.config.RunConfig`.
+            checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
     Raises:
         InvalidInput: something given is wrong; nothing was written.
@@ -122,6 +123,7 @@ def search(
         ray_address=ray_address,
         simulated_workers=simulated_workers,
         timeout=timeout,
+        checkpoints=checkpoints,
         dashboard=dashboard,
         callbacks=tuple(callbacks),
         observers=tuple(observers),
@@ -158,6 +160,7 @@ def _window(given: int | None, parts: Parts, run: RunConfig) -> int:
 def execute(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None) -> Study:
     """Checks everything that can be checked, then opens pool and database and runs the phases."""
     check_first_sample(parts.space, parts.evaluator, config.seed)
+    rungs_of(parts)
     check_enqueued(parts, config.enqueue)
     check_name(name)
     Database.check(run.storage)
