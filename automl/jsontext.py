@@ -5,7 +5,6 @@ from typing import Any
 
 from automl.errors import InvalidInput
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -51,7 +51,7 @@ def driver_text(statement: Insert | Update, columns: tuple[str, ...]) -> str:
     """Returns a statement as the SQLite driver takes it; its parameters are `columns`, in this order."""
     keys = list(columns) if isinstance(statement, Insert) else None
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=keys)
-    assert compiled.positiontup == list(columns), (compiled.positiontup, columns)  # type: ignore[attr-defined]
+    assert compiled.positiontup == list(columns), (compiled.positiontup, columns)
     return str(compiled)
 
 

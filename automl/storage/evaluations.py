@@ -84,7 +84,9 @@ def read_evaluations(
     query = _stored_sqlite if connection.dialect.name == "sqlite" else _stored_postgresql
     rows: list[Row[Any]] = []
     for chunk in chunks(keys, CHUNK):
-        rows.extend(connection.execute(query, {"context_id": context_id, "all_key": chunk, "first": first, "last": last}))
+        rows.extend(
+            connection.execute(query, {"context_id": context_id, "all_key": chunk, "first": first, "last": last})
+        )
     return rows
 
 
