@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from automl.cache.store import EquivalenceCache as EquivalenceCache
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
+    from automl.evaluator import Approximation as Approximation
     from automl.evaluator import Evaluator as Evaluator
     from automl.evaluator import Task as Task
     from automl.fields import Choice as Choice
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from automl.fields import Repeat as Repeat
     from automl.function_evaluator import FunctionEvaluator as FunctionEvaluator
     from automl.hashing import functional_hash as functional_hash
+    from automl.running import Stopped as Stopped
     from automl.space import Candidate as Candidate
     from automl.space import Space as Space
     from automl.study import Study as Study
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
+    "Stopped": "automl.running",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
@@ -44,6 +47,7 @@ _HOMES = {
     "EquivalenceCache": "automl.cache.store",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
+    "Approximation": "automl.evaluator",
     "Evaluator": "automl.evaluator",
     "Task": "automl.evaluator",
     "Choice": "automl.fields",

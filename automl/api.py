@@ -13,7 +13,6 @@ from automl.monitoring import Observer
 from automl.parts import Parts, assemble
 from automl.phases import check_name
 from automl.repeats import Runs, common_config, config_of
-from automl.running import Stopped as Stopped
 from automl.running import execute, workers_of
 from automl.space import Space
 from automl.storage.engine import Database
@@ -62,6 +61,7 @@ def search(
     ray_address: str | None = None,
     simulated_workers: int | None = None,
     timeout: float | None = None,
+    checkpoints: str | None = None,
     dashboard: bool = False,
     callbacks: Sequence[Callable[..., None]] = (),
     observers: Sequence[Observer] = (),
@@ -87,7 +87,7 @@ def search(
             enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
                 data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
-            dashboard, callbacks, observers: see `automl.config.RunConfig`.
+            checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
     Raises:
         InvalidInput: something given is wrong; nothing was written.
@@ -112,6 +112,7 @@ def search(
         ray_address=ray_address,
         simulated_workers=simulated_workers,
         timeout=timeout,
+        checkpoints=checkpoints,
         dashboard=dashboard,
         callbacks=tuple(callbacks),
         observers=tuple(observers),

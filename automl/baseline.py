@@ -33,7 +33,7 @@ def best_classes(store: StudyStore, study: int, n: int, maximize: bool) -> list[
             value = record.fitness if maximize else -record.fitness
             first = latest[record.key][1] if record.key in latest else record.position
             latest[record.key] = (value, first, record)
-        else:
+        elif record.outcome == "failed":
             latest.pop(record.key, None)
         if len(latest) > 50_000:  # bounded: what is far from the top cannot come back
             keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]

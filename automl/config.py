@@ -107,6 +107,8 @@ class RunConfig:
         ray_address: of a running cluster; None starts Ray on this machine.
         simulated_workers: run evaluations here at once, on a simulated clock with so many workers.
         timeout: seconds allowed for one evaluation.
+        checkpoints: folder for the states that long evaluations leave, which all workers must reach; None: beside an
+            SQLite database, and nowhere with PostgreSQL.
         dashboard: whether Ray's dashboard is on.
         callbacks: called with (study, trial record) after each trial.
         observers: told of every turn.
@@ -120,6 +122,7 @@ class RunConfig:
     ray_address: str | None = None
     simulated_workers: int | None = None
     timeout: float | None = None
+    checkpoints: str | None = None
     dashboard: bool = False
     callbacks: Sequence[Callable[..., None]] = ()
     observers: Sequence[Observer] = ()

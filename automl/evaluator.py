@@ -8,6 +8,7 @@ of every cached result, so that changing one never serves a stale figure.
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import xxhash
 
 from automl.behaviour import Array, Behaviour, Probe
+from automl.checkpoints import Checkpoint
 from automl.errors import InvalidInput
 
 Part = Literal["validation", "test"]
@@ -49,6 +51,8 @@ class Evaluation:
         fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty
             for full fidelity.
         device: "cpu" or "cuda".
+        checkpoint: where a `carries` evaluator leaves its state and finds what a cheaper or a broken-off evaluation of
+            this very candidate, replicate and seed left; None where nothing is kept.
     """
 
     seed: int
@@ -56,6 +60,27 @@ class Evaluation:
     replicate: int = 0
     fidelity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     device: str = "cpu"
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approximation:
+    """A cheaper way to evaluate.
+
+    Attributes:
+        share: its cost as a share of a full evaluation's, between 0 and 1.
+        settings: what stands in `Evaluation.fidelity`.
+
+    Raises:
+        InvalidInput: the share is none.
+    """
+
+    share: float
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not (0 < self.share < 1 and math.isfinite(self.share)):
+            raise InvalidInput(f"an approximation costs a share between 0 and 1 of a full evaluation, not {self.share}")
 
 
 class Evaluator(ABC):
@@ -69,6 +94,8 @@ class Evaluator(ABC):
             objective first.
         test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
             it say nothing.
+        carries: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
+            would have had in one piece; going on then costs the difference.
     """
 
     name: ClassVar[str]
@@ -76,6 +103,7 @@ class Evaluator(ABC):
     inline: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, str]]
     test_is_population_mean: ClassVar[bool] = False
+    carries: ClassVar[bool] = False
 
     @abstractmethod
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
@@ -110,6 +138,10 @@ class Evaluator(ABC):
     def probe(self) -> Probe:
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
         return Probe()
+
+    def approximations(self) -> Sequence[Approximation]:
+        """Returns the cheaper evaluations that `evaluate` can be asked for, cheapest first; none unless overridden."""
+        return ()
 
     def check(self, work: Work) -> None:
         """Refuses, before a search begins, what it would refuse of every candidate alike (an unknown setting).

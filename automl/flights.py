@@ -12,8 +12,9 @@ from typing import Any, Literal
 from automl.cache.policy import Plan
 from automl.cache.records import Claim, Request, Resolution, Result
 from automl.cache.store import EquivalenceCache
+from automl.checkpoints import file_of
 from automl.pool import Completion, Job, Pool
-from automl.rules import Rules
+from automl.rules import Fidelity, Rules
 from automl.strategies.base import Proposal
 
 POLL_SECONDS = 0.25
@@ -21,8 +22,8 @@ POLL_SECONDS = 0.25
 
 OutcomeName = Literal["miss", "hit", "partial", "joined", "failed"]
 
-Slot = tuple[bytes, int]
-"""A key and the number of a replicate: what one evaluation fills."""
+Slot = tuple[int, bytes, int]
+"""A context, a key and the number of a replicate: what one evaluation fills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Trial:
     """One proposal under way.
 
     Attributes:
+        fidelity: how much of a full evaluation it gets.
         plan: which replicates of its class it sees, and whether its own spelling is evaluated too (an audit).
         told_before: number of trials that the strategy had been told when this one was proposed.
         results: the replicates that are final; an audit stands under a negative number.
@@ -51,12 +53,16 @@ class Trial:
     number: int
     proposal: Proposal
     key: bytes
+    fidelity: Fidelity
     plan: Plan
     hash_seconds: float
     told_before: int
     results: dict[int, Result] = field(default_factory=dict)
     waited: bool = False
     landed: bool = False
+
+    def slot(self, replicate: int) -> Slot:
+        return self.fidelity.context, self.key, replicate
 
     @property
     def final(self) -> bool:
@@ -114,6 +120,15 @@ def _mean(results: Sequence[Result]) -> Mapping[str, float]:
     return {name: sum(metrics[name] for metrics in every) / len(every) for name in shared}
 
 
+@dataclass(slots=True)
+class Ended:
+    """What workers brought of one context: (claim, metrics, seconds), (claim, error, seconds), (claim, why lost)."""
+
+    done: list[tuple[Claim, Mapping[str, float], float]] = field(default_factory=list)
+    failed: list[tuple[Claim, str, float]] = field(default_factory=list)
+    lost: list[tuple[Claim, str]] = field(default_factory=list)
+
+
 class Flights:
     """The trials of one study that are under way."""
 
@@ -125,14 +140,12 @@ class Flights:
         self._queue: dict[int, Trial] = {}  # something missing that nobody evaluates, by number
         self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)
         self._flying: dict[Slot, Claim] = {}  # our own claims
-        self._jobs: dict[int, Claim] = {}
+        self._jobs: dict[int, tuple[Claim, int]] = {}  # with their contexts
         self._next_job = 0
         self._tries: dict[Slot, int] = defaultdict(int)
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._final: list[Trial] = []
-        self._done: list[tuple[Claim, Mapping[str, float], float]] = []
-        self._failed: list[tuple[Claim, str, float]] = []
-        self._lost: list[tuple[Claim, str]] = []
+        self._ended: dict[int, Ended] = {}  # by context, not yet committed
         self._polled = 0.0
 
     @property
@@ -143,17 +156,17 @@ class Flights:
     @property
     def unsaved(self) -> bool:
         """True while a worker's result is not yet committed."""
-        return bool(self._done or self._failed or self._lost)
+        return bool(self._ended)
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Takes in newly proposed trials; one that needs what was given up has failed already."""
         for trial in trials:
             wanted = range(trial.plan.first, trial.plan.replicates) if self._given_up else ()
-            lost = next((slot for replicate in wanted if (slot := (trial.key, replicate)) in self._given_up), None)
+            lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
             if lost is None:
                 self._fresh.append(trial)
             else:
-                trial.results[lost[1]] = self._given_up[lost]
+                trial.results[lost[2]] = self._given_up[lost]
                 trial.landed = True
                 self._final.append(trial)
 
@@ -167,15 +180,15 @@ class Flights:
         if not trials:
             return
         self._fresh.clear()
-        resolutions = self._cache.resolve_many(
-            self._rules.context,
-            self._rules.study,
-            [_request(trial) for trial in trials],
-            capacity,
-        )
+        by_context: dict[int, list[Trial]] = defaultdict(list)
+        for trial in trials:
+            by_context[trial.fidelity.context].append(trial)
         jobs: list[Job] = []
-        for trial, resolution in zip(trials, resolutions, strict=True):
-            jobs += self._take(trial, resolution)
+        for context, some in by_context.items():
+            requests = [_request(trial) for trial in some]
+            resolutions = self._cache.resolve_many(context, self._rules.study, requests, capacity - len(jobs))
+            for trial, resolution in zip(some, resolutions, strict=True):
+                jobs += self._take(trial, resolution)
         if jobs:
             self._pool.submit(jobs)
 
@@ -192,19 +205,19 @@ class Flights:
 
     def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
         for result in (*resolution.results, *([resolution.audit] if resolution.audit else [])):
-            slot = (trial.key, result.replicate)
+            slot = trial.slot(result.replicate)
             if slot in self._awaiting:
                 self._deliver(slot, result, waited=True)
             elif result.replicate not in trial.results:
                 trial.results[result.replicate] = result
         jobs = []
         for claim in resolution.claims:
-            slot = (claim.key, claim.replicate)
+            slot = trial.slot(claim.replicate)
             self._flying[slot] = claim
             self._wait(trial, slot)
             jobs.append(self._job(claim, trial))
         for replicate in resolution.waiting:
-            self._wait(trial, (trial.key, replicate))
+            self._wait(trial, trial.slot(replicate))
         if resolution.queued:
             self._queue[trial.number] = trial
         else:
@@ -218,8 +231,10 @@ class Flights:
 
     def _job(self, claim: Claim, trial: Trial) -> Job:
         self._next_job += 1
-        self._jobs[self._next_job] = claim
-        return Job(self._next_job, trial.proposal.candidate.json, claim.seed, claim.replicate, self._rules.part)
+        self._jobs[self._next_job] = (claim, trial.fidelity.context)
+        rules, text = self._rules, trial.proposal.candidate.json
+        kept = file_of(rules.checkpoints, claim.key, claim.replicate, text) if rules.checkpoints else None
+        return Job(self._next_job, text, claim.seed, claim.replicate, rules.part, trial.fidelity.settings, kept)
 
     # --- collect and save --------------------------------------------------------------------------------------------
 
@@ -234,8 +249,9 @@ class Flights:
         return final
 
     def _settle(self, completion: Completion) -> None:
-        claim = self._jobs.pop(completion.job)
-        slot = (claim.key, claim.replicate)
+        claim, context = self._jobs.pop(completion.job)
+        slot = (context, claim.key, claim.replicate)
+        ended = self._ended.setdefault(context, Ended())
         del self._flying[slot]
         result = Result(
             claim.replicate,
@@ -246,11 +262,11 @@ class Flights:
             claim.number,
         )
         if completion.metrics is not None:
-            self._done.append((claim, completion.metrics, completion.seconds))
+            ended.done.append((claim, completion.metrics, completion.seconds))
         elif completion.fault == "candidate":
-            self._failed.append((claim, completion.error, completion.seconds))
+            ended.failed.append((claim, completion.error, completion.seconds))
         else:
-            self._lost.append((claim, f"{completion.fault}: {completion.error}"))
+            ended.lost.append((claim, f"{completion.fault}: {completion.error}"))
             self._tries[slot] += 1
             if self._tries[slot] <= self._rules.retries:
                 for trial in self._awaiting.pop(slot, []):
@@ -261,7 +277,7 @@ class Flights:
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
         for trial in self._awaiting.pop(slot, []):
-            trial.results[slot[1]] = result
+            trial.results[slot[2]] = result
             trial.waited |= waited
             self._land(trial)
 
@@ -273,23 +289,21 @@ class Flights:
 
     def save(self, also: Callable[[Any], None]) -> None:
         """Commits all results that workers brought, and whatever `also` writes, in one transaction."""
-        context, done, failed, lost = self._rules.context, self._done, self._failed, self._lost
 
         def write(connection: Any) -> None:
-            if done:
-                self._cache.complete_many(context, done, connection)
-            if failed:
-                self._cache.fail_many(context, failed, connection)
-            if lost:
-                self._cache.release_many(context, lost, connection)
+            for context, ended in sorted(self._ended.items()):
+                self._cache.complete_many(context, ended.done, connection)
+                self._cache.fail_many(context, ended.failed, connection)
+                self._cache.release_many(context, ended.lost, connection)
             also(connection)
 
         self._cache.database.write(write)
-        self._done, self._failed, self._lost = [], [], []
+        self._ended.clear()
 
     def abandon(self) -> None:
         """Gives back what is still claimed, so that nobody waits for it."""
-        self._lost += [(claim, "the search stopped") for claim in self._jobs.values()]
+        for claim, context in self._jobs.values():
+            self._ended.setdefault(context, Ended()).lost.append((claim, "the search stopped"))
         self._jobs.clear()
         if self.unsaved:
             self.save(lambda _: None)

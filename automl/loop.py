@@ -24,10 +24,10 @@ from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.monitoring import Observer
 from automl.pool import Pool
-from automl.rules import ENQUEUED, Rules
+from automl.rules import ENQUEUED, Fidelity, FullCost, Rules
 from automl.space import Candidate, Space
 from automl.storage.studies import StudyStore, TrialRecord
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 ASK, VARY = 0, 1
 """Streams of a study's random numbers: proposals, and the variation of duplicates."""
@@ -46,6 +46,11 @@ def blaming(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InvalidSpace(f"{what}: {type(error).__name__}: {error}; `automl check` finds such faults") from error
+
+
+def _met_as(key: bytes, fidelity: Fidelity) -> bytes:
+    """Returns what a class counts as where each fidelity has its own replicates."""
+    return key if fidelity.share == FULL else key + str(fidelity.context).encode()
 
 
 class Interrupted(Exception):
@@ -86,18 +91,25 @@ class Search:
         self._done = 0  # trials recorded
         self._told = 0  # trials that the strategy knows
         self._untold: deque[Told] = deque()
+        self._open: dict[int, Proposal] = {}  # proposed and not told, by number
         self._gaps: deque[int] = deque()  # numbers that an asynchronous study lost when it was killed
         self._begun = 0  # recorded trials of a block that a kill cut in two
         self._begun_new: set[bytes] = set()  # keys among them that the study had not met before that block
-        self._drawn = 0  # evaluations drawn upon
+        self._drawn: float = 0  # evaluations drawn upon
+        self._full_cost = FullCost(rules.carries)
+        self._fidelities = {fidelity.share: fidelity for fidelity in rules.fidelities}
+        self._cheapest = rules.fidelities[0]
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
         self._elapsed_before = 0.0
         self._opened = pool.now()
 
     @property
-    def drawn(self) -> int:
-        """Number of evaluations that the study has drawn upon, whether it paid for them or found them in the cache."""
+    def drawn(self) -> float:
+        """Number of evaluations that the study has drawn upon, whether it paid for them or found them in the cache.
+
+        In full ones: a cheaper evaluation counts by its share of the cost.
+        """
         return self._drawn
 
     def run(self, phase: str = "search") -> None:
@@ -107,7 +119,7 @@ class Search:
             Interrupted: it was asked to stop.
             StorageError: the database failed; what was committed stands.
         """
-        self.strategy.bind(self.space)
+        self.strategy.bind(self.space, [fidelity.share for fidelity in self.rules.fidelities])
         self._replay()
         for observer in self.observers:
             observer.begin(self.rules, phase, self._done, self._drawn)
@@ -171,8 +183,13 @@ class Search:
         given = [Proposal(candidate, origin) for candidate, origin in self.rules.enqueued[number : number + n]]
         if len(given) == n:
             return given
+        self.strategy.pending = self._pending()
         with blaming(f"strategy {self.strategy.name} on space {self.space.kind} fails to propose"):
             return given + self.strategy.ask(n - len(given), self._rng(ASK, number))
+
+    def _pending(self) -> list[Proposal]:
+        """Returns what was proposed before the next block and is not told yet, in order."""
+        return [proposal for number, proposal in self._open.items() if number < self._start]
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
@@ -188,7 +205,10 @@ class Search:
             if item.fallback:
                 self.fallbacks[item.fallback] = self.fallbacks.get(item.fallback, 0) + 1
             number = self._gaps.popleft() if self._gaps else self._asked
-            trials.append(Trial(number, proposal, item.key, self._plan(item.key, number), seconds, self._told))
+            fidelity = self._fidelity(proposal)
+            plan = self._plan(item.key, number, proposal.candidate.json, fidelity)
+            trials.append(Trial(number, proposal, item.key, fidelity, plan, seconds, self._told))
+            self._open[number] = proposal
             self._asked += 1
         return trials
 
@@ -210,9 +230,13 @@ class Search:
             met: set[bytes] = set()
             again = []
             for place, item in enumerate(hashed):
-                if item.key in met or (item.key in self.rules.plans and item.key not in self._begun_new):
+                fidelity = self._fidelity(proposals[place])
+                if fidelity != self._cheapest:
+                    continue  # it goes on with something known
+                key = _met_as(item.key, fidelity)
+                if key in met or (key in self.rules.plans and key not in self._begun_new):
                     again.append(place)
-                met.add(item.key)
+                met.add(key)
             if not again:
                 break
             children = self.space.mutate_many([proposals[place].candidate for place in again], rng)
@@ -222,10 +246,20 @@ class Search:
                 hashed[place] = item
         return proposals, hashed
 
-    def _plan(self, key: bytes, number: int) -> Plan:
-        plan = self.rules.plans.plan(key, number)
+    def _fidelity(self, proposal: Proposal) -> Fidelity:
+        fidelity = self._fidelities.get(proposal.fidelity)
+        if fidelity is None:
+            raise InvalidSpace(
+                f"strategy {self.strategy.name} asks for fidelity {proposal.fidelity}, which is none of "
+                f"{', '.join(map(str, self._fidelities))}; let its rungs() return what it will ask for"
+            )
+        return fidelity
+
+    def _plan(self, key: bytes, number: int, candidate: str, fidelity: Fidelity) -> Plan:
+        plan = self.rules.plans.plan(_met_as(key, fidelity), number)
         if plan.adds:
-            self._drawn += plan.adds
+            new = range(plan.replicates - plan.adds, plan.replicates)
+            self._drawn += self._full_cost.cost(candidate, new, fidelity.share) if self.rules.rungs else plan.adds
             self._last_new = self._asked
         return plan
 
@@ -243,7 +277,7 @@ class Search:
         if records or flights.unsaved:
             flights.save(lambda connection: self.store.append_trials(self.rules.study, records, connection))
         for trial, record in zip(ready, records, strict=True):
-            self._untold.append(self._told_of(record, trial.proposal.candidate))
+            self._untold.append(self._told_of(record, trial.proposal.candidate, trial.fidelity))
         self._done += len(ready)
         if self.rules.asynchronous:
             self._tell_up_to(self._done)
@@ -267,9 +301,9 @@ class Search:
             number=trial.number,
             candidate=trial.proposal.candidate.json,
             key=trial.key,
-            context=self.rules.context,
+            context=trial.fidelity.context,
             outcome=outcome.name,
-            fitness=fitness,
+            fitness=fitness if trial.fidelity.share == FULL else None,
             metrics=dict(outcome.metrics),
             replicates=len(trial.seen),
             origin=trial.proposal.origin,
@@ -283,15 +317,19 @@ class Search:
             position=position,
         )
 
-    def _told_of(self, record: TrialRecord, candidate: Candidate) -> Told:
-        fitness = record.fitness
+    def _told_of(self, record: TrialRecord, candidate: Candidate, fidelity: Fidelity) -> Told:
+        fitness = record.metrics.get(self.rules.objective)
         if fitness is not None and not self.rules.maximize:
             fitness = -fitness
-        return Told(record.number, candidate, fitness, record.metrics, record.outcome in ("hit", "joined"))
+        duplicate = record.outcome in ("hit", "joined")
+        return Told(record.number, candidate, fitness, record.metrics, duplicate, fidelity.share)
 
     def _tell_up_to(self, count: int) -> None:
         if count > self._told:
-            self.strategy.tell([self._untold.popleft() for _ in range(count - self._told)])
+            told = [self._untold.popleft() for _ in range(count - self._told)]
+            for trial in told:
+                del self._open[trial.number]
+            self.strategy.tell(told)
             self._told = count
 
     # --- resume ------------------------------------------------------------------------------------------------------
@@ -301,12 +339,16 @@ class Search:
         hold_back = 0 if self.rules.asynchronous else self.rules.window
         numbers: set[int] = set()
         last: deque[tuple[bytes, bool]] = deque(maxlen=self.rules.block)  # keys, and whether they were new
+        fidelities = {fidelity.context: fidelity for fidelity in self.rules.fidelities}
         for record in self.store.trials(self.rules.study):
-            self._untold.append(self._told_of(record, self.space.decode(parse(record.candidate))))
+            candidate, fidelity = self.space.decode(parse(record.candidate)), fidelities[record.context]
+            self._untold.append(self._told_of(record, candidate, fidelity))
+            self._open[record.number] = Proposal(candidate, record.origin, record.parents, fidelity.share)
             self._done += 1
             numbers.add(record.number)
-            last.append((record.key, record.key not in self.rules.plans))
-            self._plan(record.key, record.number)
+            key = _met_as(record.key, fidelity)
+            last.append((key, key not in self.rules.plans))
+            self._plan(record.key, record.number, record.candidate, fidelity)
             self._asked = max(self._asked, record.number + 1)
             self._elapsed_before = max(self._elapsed_before, record.told_at)
             if len(self._untold) > hold_back + 1000:

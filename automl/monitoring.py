@@ -16,10 +16,10 @@ class Observer:
     def note(self, text: str) -> None:
         """Something that the user should know, in a sentence; empty where there is nothing."""
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
+    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         """A study starts or resumes with so many trials recorded and evaluations drawn upon."""
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         """One turn of the loop ended: these trials were recorded, so many evaluations are with workers."""
 
     def end(self, rules: Rules) -> None:
@@ -36,7 +36,7 @@ class Callbacks(Observer):
         self._study = study
         self._functions = functions
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         for trial in trials:
             for function in self._functions:
                 function(self._study, trial)

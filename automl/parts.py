@@ -12,7 +12,7 @@ import numpy as np
 
 from automl import registry, strategies, targets
 from automl.errors import AutoMLError, InvalidInput, InvalidSpace
-from automl.evaluator import Evaluator, Task, Work
+from automl.evaluator import Approximation, Evaluator, Task, Work
 from automl.function_evaluator import FunctionEvaluator
 from automl.jsontext import canonical
 from automl.settings import known, make
@@ -209,6 +209,17 @@ def objective_of(evaluator: Evaluator, objective: str | None, direction: str | N
     elif objective not in metrics:
         raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
     return objective, direction or metrics[objective]
+
+
+def rungs_of(parts: Parts) -> list[Approximation]:
+    """Returns the approximations that the strategy will ask the evaluator for, cheapest first.
+
+    Raises:
+        InvalidInput: the strategy needs some, and the evaluator has none.
+    """
+    offered = {one.share: one for one in parts.evaluator.approximations()}
+    wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])
+    return [offered[share] for share in sorted(wanted) if share != strategies.FULL]
 
 
 def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from automl import baseline
+from automl import baseline, checkpoints
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.config import RunConfig, StudyConfig, differences, environment
 from automl.errors import InvalidInput, StudyMismatch
-from automl.evaluator import Evaluator, Part
+from automl.evaluator import Approximation, Evaluator, Part
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
 from automl.loop import Search, blaming
 from automl.monitoring import Callbacks, Observer
-from automl.parts import Parts
+from automl.parts import Parts, rungs_of
 from automl.pool import Pool
-from automl.rules import ENQUEUED, Budget, Rules
+from automl.rules import ENQUEUED, Budget, Fidelity, Rules
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -57,6 +59,7 @@ class Phases:
         self.store = StudyStore(database)
         self.evaluator = parts.evaluator.for_device(pool.device)
         self.hasher = Hasher(self.evaluator.probe())
+        self.rungs = rungs_of(parts)
         self.current: Search | None = None
         self._interrupted = False
 
@@ -79,7 +82,14 @@ class Phases:
             "evaluator_given": self.parts.evaluator_given,
             "environment": environment(),
             "hasher": dict(self.hasher.description()),
+            **self._fidelity_settings(),
         }
+
+    def _fidelity_settings(self) -> dict[str, Any]:
+        if not self.rungs:
+            return {}
+        shares = [{"share": rung.share, "settings": dict(rung.settings)} for rung in self.rungs]
+        return {"fidelities": {"rungs": shares, "carries": self.evaluator.carries}}
 
     def create_or_find(self, name: str) -> StudyRecord:
         """Returns the study to run.
@@ -193,12 +203,21 @@ class Phases:
         self._warn_of_unseen_fields(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
-            record, cache, observers, "search", self.parts.strategy, config.seed, config.budget(), enqueued
+            record,
+            cache,
+            observers,
+            "search",
+            self.parts.strategy,
+            config.seed,
+            config.budget(),
+            enqueued,
+            rungs=self.rungs,
         )
         random: StudyRecord | None = None
         if config.baseline:
             seed = baseline.derived_seed(config.seed, "random search")
-            random = self._child(record, "baseline", {"seed": seed, "evaluations": drawn})
+            full = math.ceil(drawn)
+            random = self._child(record, "baseline", {"seed": seed, "evaluations": full})
             self._loop(
                 random,
                 cache,
@@ -206,7 +225,7 @@ class Phases:
                 "baseline",
                 Random(),
                 seed,
-                Budget(evaluations=drawn),
+                Budget(evaluations=full),
                 plans=Occurrences(Policy(self.config.replicates), seed),
             )
         elif self.parts.strategy.name == Random.name:
@@ -257,12 +276,15 @@ class Phases:
         enqueued: Sequence[tuple[Candidate, str]] = (),
         part: Part = "validation",
         plans: Plans | None = None,
-    ) -> int:
-        """Runs one loop to its end and returns how many evaluations it drew upon."""
+        rungs: Sequence[Approximation] = (),
+    ) -> float:
+        """Runs one loop to its end and returns how many evaluations it drew upon, in full ones."""
+        context = cache.context(context_of(self.hasher, self.evaluator, part))
+        kept = self._checkpoints(cache.lineage(context))
         rules = Rules(
             study=record_of.id,
             name=record_of.name,
-            context=cache.context(context_of(self.hasher, self.evaluator, part)),
+            context=context,
             objective=self.parts.objective,
             maximize=self.parts.direction == "maximize",
             seed=seed,
@@ -272,13 +294,25 @@ class Phases:
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
+            rungs=[
+                Fidelity(rung.share, rung.settings, cache.context(context_of(self.hasher, self.evaluator, part, rung)))
+                for rung in rungs
+            ],
+            carries=self.evaluator.carries,
+            checkpoints=kept,
         )
         self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
         self.current.interrupted = self._interrupted
         self.current.run(phase)
         if record_of.kind != "search":
             self.store.finish(record_of.id)
+        if kept:
+            checkpoints.clear(kept)
         return self.current.drawn
+
+    def _checkpoints(self, lineage: str) -> str | None:
+        folder = self.run_config.checkpoints or self.database.beside("checkpoints")
+        return str(Path(folder) / lineage) if folder and self.evaluator.carries else None
 
     def _child(
         self, parent: StudyRecord, kind: Literal["baseline", "test"], settings: Mapping[str, Any]
@@ -308,12 +342,14 @@ class Phases:
         return self._create_child(parent, "test", f"test-{len(tests) + 1}" if tests else "test", settings)
 
 
-def context_of(hasher: Hasher, evaluator: Evaluator, part: Part) -> dict[str, Any]:
+def context_of(
+    hasher: Hasher, evaluator: Evaluator, part: Part, approximation: Approximation | None = None
+) -> dict[str, Any]:
     """Returns the description of a context: whatever changes a result and is not the candidate's own."""
     return {
         "hasher": dict(hasher.description()),
         "evaluator": {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()},
-        "fidelity": {},
+        "fidelity": dict(approximation.settings) if approximation else {},
         "part": part,
     }
 

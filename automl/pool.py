@@ -46,6 +46,7 @@ class Job:
         candidate: canonical JSON.
         seed: 63-bit.
         replicate, part, fidelity: as in `Evaluation`.
+        checkpoint: path of its checkpoint, or None where nothing is kept.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Job:
     replicate: int = 0
     part: Part = "validation"
     fidelity: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class _Counts(Observer):
         self.console = console
         self.outcomes: Counter[str] = Counter()
         self.best: float | None = None
-        self.drawn = self.in_flight = self.at_start = self.trials = 0
+        self.drawn: float = 0
+        self.in_flight = self.at_start = self.trials = 0
         self.began = time.monotonic()
         self.phase = ""
 
@@ -49,12 +50,12 @@ class _Counts(Observer):
         if text:
             self.console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
+    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         self.outcomes.clear()
         self.best, self.drawn, self.trials, self.at_start = None, drawn, trials, trials
         self.began, self.phase = time.monotonic(), phase
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         self.trials += len(trials)
         self.in_flight, self.drawn = in_flight, drawn
         for trial in trials:
@@ -70,7 +71,8 @@ class _Counts(Observer):
         if budget.trials:
             shares.append((self.trials / budget.trials, f"{self.trials} of {budget.trials} trials"))
         if budget.evaluations:
-            shares.append((self.drawn / budget.evaluations, f"{self.drawn} of {budget.evaluations} evaluations"))
+            words = f"{round(self.drawn, 1)} of {budget.evaluations} evaluations"
+            shares.append((self.drawn / budget.evaluations, words))
         if budget.seconds:
             spent = time.monotonic() - self.began
             shares.append((spent / budget.seconds, f"{spent / 3600:.2f} of {budget.seconds / 3600:.2f} hours"))
@@ -85,19 +87,19 @@ class _Counts(Observer):
             left = f", about {_duration(seconds * (1 - share) / share)} left"
         shown = ", ".join(f"{self.outcomes[name]} {name}" for name in OUTCOMES if self.outcomes[name])
         best = "" if self.best is None else f", best {rules.objective} {self.best:.4g}"
-        return f"{words} ({shown}), {self.drawn} evaluations{best}, {rate:.3g} trials/s{left}"
+        return f"{words} ({shown}), {round(self.drawn, 1)} evaluations{best}, {rate:.3g} trials/s{left}"
 
 
 class Lines(_Counts):
     """One plain line at the start and end of each phase, and every ten seconds between."""
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
+    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         super().begin(rules, phase, trials, drawn)
         gone_on = f", going on after trial {trials - 1}" if trials else ""
         self.console.print(f"{rules.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
         self._printed = time.monotonic()
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         super().turn(rules, trials, in_flight, drawn)
         if time.monotonic() - self._printed >= LINE_SECONDS:
             self._printed = time.monotonic()
@@ -115,12 +117,12 @@ class Display(_Counts):
         self._live: Live | None = None
         self._shown = 0.0
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: int) -> None:
+    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         super().begin(rules, phase, trials, drawn)
         self._live = Live(self._render(rules), console=self.console, refresh_per_second=4)
         self._live.start()
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         super().turn(rules, trials, in_flight, drawn)
         if self._live is not None and time.monotonic() - self._shown > 0.2:
             self._shown = time.monotonic()
@@ -146,7 +148,7 @@ class Display(_Counts):
         best = "–" if self.best is None else f"{self.best:.5g}"
         rate = f"{(self.trials - self.at_start) / seconds:.3g}"
         table.add_row(
-            *(str(self.outcomes[name]) for name in OUTCOMES), str(self.drawn), str(self.in_flight), best, rate
+            *(str(self.outcomes[name]) for name in OUTCOMES), str(round(self.drawn, 1)), str(self.in_flight), best, rate
         )
         left = _duration(seconds * (1 - share) / share) if 0 < share < 1 and self.trials > self.at_start else ""
         head = Text.assemble(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from automl.cache.policy import Plans
 from automl.evaluator import Part
 from automl.space import Candidate
+from automl.strategies.base import FULL
 
 ENQUEUED = "enqueued"
 """The origin of candidates that the user gave to be tried first; they are never varied."""
@@ -29,6 +31,21 @@ class Budget:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How much of a full evaluation a trial gets.
+
+    Attributes:
+        share: of a full evaluation's cost; 1 for a full one.
+        settings: what the evaluator is told.
+        context: number of the context that its results stand in; all fidelities of an evaluator share one lineage.
+    """
+
+    share: float
+    settings: Mapping[str, Any]
+    context: int
+
+
 @dataclass(frozen=True)
 class Rules:
     """How one study's loop runs.
@@ -36,7 +53,7 @@ class Rules:
     Attributes:
         study: its number in the database.
         name: its name.
-        context: number of the context in which its keys mean something.
+        context: number of the context of full evaluations.
         objective: the metric that is the fitness.
         maximize: its direction.
         seed: of everything random in the study.
@@ -47,6 +64,9 @@ class Rules:
         enqueued: candidates that are proposed first, with the origin shown for each.
         asynchronous: tell every result as it comes.
         retries: how often an evaluation that was lost (not the candidate's fault) is tried again.
+        rungs: the cheaper fidelities that may be asked for, cheapest first.
+        carries: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
+        checkpoints: folder for the states that evaluations leave, or None.
     """
 
     study: int
@@ -62,7 +82,36 @@ class Rules:
     enqueued: Sequence[tuple[Candidate, str]] = ()
     asynchronous: bool = False
     retries: int = 2
+    rungs: Sequence[Fidelity] = ()
+    carries: bool = False
+    checkpoints: str | None = None
+
+    @property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """All that may be asked for, cheapest first; the last is the full one."""
+        return (*self.rungs, Fidelity(FULL, {}, self.context))
 
     @property
     def block(self) -> int:
         return 1 if self.asynchronous else max(1, self.window // 4)
+
+
+class FullCost:
+    """What evaluations at several fidelities cost, in full ones.
+
+    Args:
+        carries: an evaluation goes on where a cheaper one of the same candidate and replicate ended.
+    """
+
+    def __init__(self, carries: bool) -> None:
+        self._carries = carries
+        self._reached: dict[tuple[str, int], float] = {}
+
+    def cost(self, candidate: str, replicates: Iterable[int], share: float) -> float:
+        """Returns what these replicates of one candidate cost, and keeps in mind how far they were taken."""
+        cost = 0.0
+        for replicate in replicates:
+            reached = self._reached.get((candidate, replicate), 0.0)
+            cost += share - (reached if self._carries and reached < share else 0.0)
+            self._reached[candidate, replicate] = max(reached, share)
+        return cost

@@ -12,7 +12,7 @@ from typing import Any
 from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.loop import Interrupted
-from automl.parts import Parts, check_first_sample
+from automl.parts import Parts, check_first_sample, rungs_of
 from automl.phases import Phases, check_enqueued
 from automl.pool import Plan, Pool
 from automl.repeats import Runs
@@ -51,6 +51,7 @@ def execute(
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     check_first_sample(parts.space, parts.evaluator, config.seed)
+    rungs_of(parts)
     check_enqueued(parts, config.enqueue)
     Database.check(run.storage)
     with open_pool(parts, run) as pool:

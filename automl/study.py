@@ -129,9 +129,8 @@ class Study:
         """
         ranked = best_classes(self.store, self.record_id, 1, self.settings["direction"] == "maximize")
         if not ranked:
-            raise InvalidInput(
-                f"study {self.name} has no successful trial yet; search on, or see its failures in the report"
-            )
+            what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
+            raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")
         record = ranked[0].record
         value = parse(record.candidate)
         try:

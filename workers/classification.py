@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +13,7 @@ import numpy as np
 from automl import registry
 from automl.behaviour import Array, Probe
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluation, Evaluator, Metrics, Task, Work
+from automl.evaluator import Approximation, Evaluation, Evaluator, Metrics, Task, Work
 
 if TYPE_CHECKING:
     from workers.training import Tensors
@@ -35,7 +35,8 @@ class Classification(Evaluator):
     threads. Training stops with an error as soon as the loss is not finite.
 
     A space's `training` may give any of the fields from `epochs` to `gradient_clip` for one candidate ("lr" is short
-    for "learning_rate"); a fidelity may give "epochs".
+    for "learning_rate"). The fidelity {"epochs": n} breaks the very same training off after n epochs, in the middle of
+    its schedule; with a checkpoint a fuller evaluation goes on from there.
 
     Attributes:
         task: a Task, or the name of a registered one. Inputs are float arrays of shape (examples, channels, height,
@@ -58,6 +59,7 @@ class Classification(Evaluator):
     name: ClassVar[str] = "classification"
     version: ClassVar[str] = "1"
     metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize", "loss": "minimize"}
+    carries: ClassVar[bool] = True
 
     task: Task | str = "digits"
     epochs: int = 10
@@ -118,17 +120,20 @@ class Classification(Evaluator):
             return self
         return dataclasses.replace(self, precision="float16" if device.startswith("cuda") else "float32")
 
+    def approximations(self) -> Sequence[Approximation]:
+        return [Approximation(epochs / self.epochs, {"epochs": epochs}) for epochs in range(1, self.epochs)]
+
     def check(self, work: Work) -> None:
         """Refuses training settings that this evaluator does not know."""
-        self.adjusted(work.training, {})
+        self.adjusted(work.training)
 
-    def adjusted(self, training: Mapping[str, Any], fidelity: Mapping[str, Any]) -> Classification:
-        """Returns this evaluator with a candidate's training settings and a fidelity in place of its own.
+    def adjusted(self, training: Mapping[str, Any]) -> Classification:
+        """Returns this evaluator with a candidate's training settings in place of its own.
 
         Raises:
             InvalidInput: a setting that this evaluator does not know, or an impossible value.
         """
-        if not training and not fidelity:
+        if not training:
             return self
         known = [item.name for item in dataclasses.fields(self) if item.name not in ("task", "precision")]
         changes: dict[str, Any] = {}
@@ -137,21 +142,36 @@ class Classification(Evaluator):
             if field not in known:
                 raise InvalidInput(registry.unknown("training setting", name, [*known, *_ALIASES]))
             changes[field] = value
-        for name, value in fidelity.items():
-            if name != "epochs":
-                raise InvalidInput(registry.unknown("fidelity of classification", name, ["epochs"]))
-            changes[name] = value
         return dataclasses.replace(self, **changes)
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        from workers.snapshots import Unreadable
+
+        saved = how.checkpoint.read() if how.checkpoint else None
+        try:
+            metrics = self._trained(work, how, saved)
+        except Unreadable:
+            metrics = self._trained(work, how, None)
+        if how.checkpoint and not how.fidelity:
+            how.checkpoint.discard()
+        return metrics
+
+    def _trained(self, work: Work, how: Evaluation, saved: bytes | None) -> Metrics:
         from workers import training
 
-        settings = self.adjusted(work.training, how.fidelity).for_device(how.device)
+        settings = self.adjusted(work.training).for_device(how.device)
         data: Tensors = training.tensors(self.data(), how.device)
+        until = self._until(how.fidelity, settings.epochs)
         with training.seeded(how.seed, how.device):
             module = training.module_of(work.behaviour).to(how.device)
-            training.fit(module, data.train, settings, how.seed)
+            training.fit(module, data.train, settings, how.seed, until, how.checkpoint, saved)
             return training.measure(module, getattr(data, how.part), settings)
+
+    def _until(self, fidelity: Mapping[str, Any], epochs: int) -> int:
+        """Returns the epoch to stop after: of a candidate with epochs of its own, the same share of them."""
+        if unknown := set(fidelity) - {"epochs"}:
+            raise InvalidInput(registry.unknown("fidelity of classification", min(unknown), ["epochs"]))
+        return max(1, round(epochs * fidelity["epochs"] / self.epochs)) if fidelity else epochs
 
 
 @functools.lru_cache(maxsize=8)

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from automl.checkpoints import Checkpoint
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluation, Evaluator, Metrics, Work
 from automl.jsontext import parse
@@ -97,7 +99,8 @@ def work_of(space: Space, job: Job) -> Work:
 
 def how_of(job: Job, device: str) -> Evaluation:
     """Returns how the evaluation is to be run."""
-    return Evaluation(job.seed, job.part, job.replicate, job.fidelity, device)
+    kept = Checkpoint(Path(job.checkpoint)) if job.checkpoint else None
+    return Evaluation(job.seed, job.part, job.replicate, job.fidelity, device, kept)
 
 
 def complete(job: Job, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str) -> Completion:

@@ -42,7 +42,7 @@ class RayMetrics(Observer):
         )
         self._found: dict[str, float] = {}  # the best of each study
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: int) -> None:
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
         self.trials_told(rules.name, trials)
         self.in_flight(rules.name, in_flight)
         self.hashing(rules.name, sum(trial.hash_seconds for trial in trials))

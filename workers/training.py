@@ -14,8 +14,10 @@ import torch
 from torch import nn
 
 from automl.behaviour import Behaviour, Graph, Module
+from automl.checkpoints import Checkpoint
 from automl.errors import CandidateFailure
 from automl.evaluator import Metrics, Task
+from workers.snapshots import Training
 
 if TYPE_CHECKING:
     from workers.classification import Classification
@@ -89,11 +91,29 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
-def fit(module: nn.Module, data: Part, settings: Classification, seed: int) -> None:
+def fit(
+    module: nn.Module,
+    data: Part,
+    settings: Classification,
+    seed: int,
+    until: int,
+    checkpoint: Checkpoint | None = None,
+    saved: bytes | None = None,
+) -> None:
     """Trains a module in place.
+
+    Args:
+        module: to be trained.
+        data: inputs and targets.
+        settings: of the whole training; its schedule is over all of `epochs`.
+        seed: of the order of examples.
+        until: the epoch after which to stop; a training that stops before its end leaves a checkpoint.
+        checkpoint: where states are left, from time to time too.
+        saved: a state to go on from; the result is the same as without.
 
     Raises:
         CandidateFailure: the loss is not finite.
+        Unreadable: `saved` is no state of this training.
     """
     inputs, targets = data
     device = inputs.device
@@ -106,8 +126,10 @@ def fit(module: nn.Module, data: Part, settings: Classification, seed: int) -> N
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(settings, steps * settings.epochs))
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
     order = torch.Generator().manual_seed(seed)
+    training = Training(module, optimizer, schedule, scaler, order, device)
+    begun = training.load(saved, until) if saved is not None else 0
     module.train()
-    for epoch in range(settings.epochs):
+    for epoch in range(begun, until):
         permutation = torch.randperm(len(inputs), generator=order).to(device)
         total = torch.zeros((), device=device)
         for batch in permutation[: steps * size].reshape(steps, size):
@@ -126,6 +148,9 @@ def fit(module: nn.Module, data: Part, settings: Classification, seed: int) -> N
             if device.type == "cpu":
                 _check(total, epoch)
         _check(total, epoch)  # on a GPU once an epoch only: looking at a number waits for all work before it
+        done = epoch + 1
+        if checkpoint is not None and done < settings.epochs and (done == until or checkpoint.due):
+            checkpoint.write(training.save(done))
 
 
 def _check(total: torch.Tensor, epoch: int) -> None:

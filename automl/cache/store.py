@@ -57,8 +57,8 @@ class EquivalenceCache:
         self._owns_session = session is None
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._fingerprints: dict[int, bytes] = {}
         self._contexts: dict[bytes, int] = {}
+        self._lineages: dict[int, bytes] = {}
         self._alive: dict[int, float] = {}
 
     @property
@@ -84,14 +84,21 @@ class EquivalenceCache:
             text = canonical(description)
             found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
             self._contexts[mark] = found
-            self._fingerprints[found] = mark
+            self._lineages[found] = keying.fingerprint(self.namespace, keying.lineage(description))
         return self._contexts[mark]
 
+    def lineage(self, context: int) -> str:
+        """Returns 32 hexadecimal digits that all fidelities of one context share; from this cache's `context()`."""
+        return self._lineages[context].hex()
+
     def seed(self, context: int, key: bytes, replicate: int) -> int:
-        """Returns the 63-bit seed of one replicate; `context` must come from this cache's own `context()`."""
-        if context not in self._fingerprints:
+        """Returns the 63-bit seed of one replicate; `context` must come from this cache's own `context()`.
+
+        All fidelities of a context have the same seeds, so that a fuller evaluation can go on where a cheaper ended.
+        """
+        if context not in self._lineages:
             raise InvalidInput(f"context {context} was not opened by this cache; get its id from context(description)")
-        return keying.seed(self.namespace, self._fingerprints[context], key, replicate)
+        return keying.seed(self.namespace, self._lineages[context], key, replicate)
 
     def resolve_many(
         self,

@@ -53,6 +53,11 @@ _WHERE = [
         "--simulated-workers", type=int, metavar="N", help="Evaluate here, on a simulated clock with N workers."
     ),
     click.option("--timeout", type=float, metavar="SECONDS", help="Allowed for one evaluation."),
+    click.option(
+        "--checkpoints",
+        metavar="DIR",
+        help="Where long evaluations leave their state, to be gone on with; beside an SQLite database by default.",
+    ),
     click.option("--dashboard/--no-dashboard", default=True, help="Ray's dashboard during the search."),
     click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report here at the end."),
     json_option,

@@ -44,11 +44,11 @@ class Effort:
     """What one study spent and found on validation, for the comparison with its random search.
 
     Attributes:
-        evaluations: distinct class replicates drawn upon, whether paid or found in the cache.
+        evaluations: distinct class replicates drawn upon, whether paid or found in the cache, in full ones.
         classes: distinct classes with a fitness.
     """
 
-    evaluations: int
+    evaluations: float
     classes: int
 
 

@@ -1,4 +1,4 @@
-"""A study's trials as compact columns: 31 bytes a trial (a few times that while they are grouped at the end).
+"""A study's trials as compact columns: 39 bytes a trial (a few times that while they are grouped at the end).
 
 Everything else that a report needs is aggregated while the trials stream by.
 """
@@ -20,7 +20,7 @@ class Counts:
     """What the columns say once all trials are in.
 
     Attributes:
-        drawn: int64 array of shape (trials,): evaluations drawn upon up to and including each trial.
+        drawn: array of shape (trials,): evaluations drawn upon up to and including each trial, in full ones.
         evaluations: paid for.
         classes: fitness of each class, the latest (it has seen the most replicates), falling; without failed classes.
         best: place of the best class's latest trial in told order, None where no class has a fitness.
@@ -40,12 +40,21 @@ class Columns:
         self.replicates = array("H")
         self.pays = array("B")
         self.fitness = array("d")
+        self.shares = array("d")
         self.parents = (array("i"), array("i"))
         self._positions = array("i")
 
-    def add(self, trial: TrialRecord, fitness: float | None) -> None:
-        """Appends one trial; `fitness` is None for a failed one."""
-        self.keys.append(_short(trial.key))
+    def add(self, trial: TrialRecord, fitness: float | None, share: float = 1.0, level: int = 0) -> None:
+        """Appends one trial.
+
+        Args:
+            trial: as stored.
+            fitness: None for a failed one, and below a full evaluation.
+            share: what each new replicate costs, in full evaluations.
+            level: tells the fidelities apart, whose replicates count for themselves; 0 for full ones.
+        """
+        self.keys.append(_short(trial.key) ^ level)
+        self.shares.append(share)
         self.replicates.append(min(max(1, trial.replicates), 65535))
         paid = trial.outcome in _PAYING or (trial.outcome == "failed" and trial.paid_seconds > 0.0)
         self.pays.append(paid)
@@ -66,7 +75,7 @@ class Columns:
         """Groups the rows by class. Two classes sharing 64 of their 128 key bits would be one; they do not."""
         keys = np.frombuffer(self.keys, dtype=np.uint64)
         if not len(keys):
-            return Counts(np.zeros(0, dtype=np.int64), 0, np.zeros(0), None)
+            return Counts(np.zeros(0), 0, np.zeros(0), None)
         order = np.argsort(keys, kind="stable")
         starts = np.ones(len(keys), dtype=bool)
         starts[1:] = keys[order][1:] != keys[order][:-1]
@@ -81,7 +90,7 @@ class Columns:
         valid = np.isfinite(fitness)
         ranked = np.lexsort((order[first][valid], -fitness[valid]))  # of equals the one found first
         return Counts(
-            drawn=np.cumsum(fresh),
+            drawn=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)),
             evaluations=int(np.maximum(fresh[pays], 1).sum()),
             classes=fitness[valid][ranked],
             best=int(latest[valid][ranked[0]]) if len(ranked) else None,

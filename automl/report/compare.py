@@ -149,7 +149,7 @@ def _method(runs: list[ReportData]) -> Method:
     return Method(name, strategy, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
 
 
-def _band(curves: list[tuple[list[int], list[float]]]) -> Band | None:
+def _band(curves: list[tuple[list[float], list[float]]]) -> Band | None:
     """Interpolates step curves onto one axis, as far as all of them reach."""
     curves = [curve for curve in curves if curve[0]]
     if not curves:

@@ -54,7 +54,7 @@ class Curve:
     """
 
     trials: list[int]
-    evaluations: list[int]
+    evaluations: list[float]
     seconds: list[float]
     best: list[float]
 
@@ -122,7 +122,7 @@ class StudyPart:
     created: float
     trials: int
     evaluations: int
-    drawn: int
+    drawn: float
     classes: int
     seconds: float
     hash_seconds: float

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl.jsontext import canonical
 from automl.report.columns import Columns, Counts
 from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
 from automl.report.thinning import Failures, Front, Thinned, Values
+from automl.rules import FullCost
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.strategies.base import FULL
 
 CLOUD = 400
 """Points drawn behind a Pareto front."""
@@ -39,10 +42,36 @@ def note(trial: TrialRecord) -> TrialNote:
     return TrialNote(trial.number, trial.candidate, trial.key, trial.fitness, trial.origin, trial.outcome, costs)
 
 
+class Fidelities:
+    """What the trials of a study cost in full evaluations, where it asked for cheaper ones too."""
+
+    def __init__(self, store: StudyStore, record: StudyRecord) -> None:
+        stored = record.settings.get("fidelities") if record.kind == "search" else None
+        self._levels: dict[int, tuple[float, int]] = {}  # by context: share, and a number of its own
+        if stored:
+            shares = {canonical(rung["settings"]): float(rung["share"]) for rung in stored["rungs"]}
+            for context, settings in store.fidelities(record.id).items():
+                self._levels[context] = (shares.get(canonical(settings), FULL), context if settings else 0)
+        self._cost = FullCost(bool(stored and stored["carries"]))
+        self._met: dict[tuple[bytes, int], int] = {}
+
+    def of(self, trial: TrialRecord) -> tuple[float, int]:
+        """Returns what each new replicate of the trial costs, and the level that it counts in."""
+        if not self._levels:
+            return FULL, 0
+        share, level = self._levels[trial.context]
+        before = self._met.get((trial.key, level), 0)
+        new = range(before, max(before, trial.replicates))
+        self._met[trial.key, level] = new.stop
+        cost = self._cost.cost(trial.candidate, new, share)
+        return (cost / len(new) if new else share), level
+
+
 class _Reader:
-    def __init__(self, sign: float, cost: str) -> None:
+    def __init__(self, sign: float, cost: str, fidelities: Fidelities) -> None:
         self.sign = sign
         self.cost = cost
+        self.fidelities = fidelities
         self.columns = Columns()
         self.outcomes = {name: OutcomeLine() for name in OUTCOMES}
         self.failures = Failures()
@@ -66,11 +95,10 @@ class _Reader:
         self.hash_seconds += trial.hash_seconds
         self.seconds = max(self.seconds, trial.told_at)
         worth = None if trial.fitness is None else self.sign * trial.fitness
-        self.columns.add(trial, worth)
-        if worth is None:
+        self.columns.add(trial, worth, *self.fidelities.of(trial))
+        if trial.outcome == "failed":
             self.failures.add(trial.error)
-        else:
-            assert trial.fitness is not None
+        elif worth is not None and trial.fitness is not None:
             self.values.add(trial.fitness)
             if not self.steps or worth > self.sign * self.steps[-1][2]:
                 self.steps.append((place, trial.told_at, trial.fitness))
@@ -99,7 +127,7 @@ class _Reader:
             steps = [*steps[:: len(steps) // 1000 + 1], steps[-1]]
         return Curve(
             trials=[place + 1 for place, _, _ in steps],
-            evaluations=[int(drawn[place]) for place, _, _ in steps],
+            evaluations=[_number(drawn[place]) for place, _, _ in steps],
             seconds=[seconds for _, seconds, _ in steps],
             best=[fitness for _, _, fitness in steps],
         )
@@ -121,7 +149,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Readin
         record: the study.
         minimize: True where a smaller fitness is better.
     """
-    reader = _Reader(-1.0 if minimize else 1.0, "")
+    reader = _Reader(-1.0 if minimize else 1.0, "", Fidelities(store, record))
     for trial in store.trials(record.id):
         reader.add(trial)
     counts = reader.columns.counts()
@@ -133,7 +161,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Readin
         created=record.created,
         trials=len(reader.columns.keys),
         evaluations=counts.evaluations,
-        drawn=int(counts.drawn[-1]) if len(counts.drawn) else 0,
+        drawn=_number(counts.drawn[-1]) if len(counts.drawn) else 0,
         classes=len(counts.classes),
         seconds=reader.seconds,
         hash_seconds=reader.hash_seconds,
@@ -148,6 +176,11 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Readin
         cloud=reader.cloud,
     )
     return Reading(part, reader.columns, counts)
+
+
+def _number(drawn: float) -> float:
+    """Returns a count of evaluations, whole where all were full ones."""
+    return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
 
 
 def trial_at(store: StudyStore, study: int, place: int) -> TrialRecord:

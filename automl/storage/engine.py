@@ -83,6 +83,10 @@ class Database:
         """True for SQLite, False for PostgreSQL."""
         return self._url.get_backend_name() == "sqlite"
 
+    def beside(self, name: str) -> str | None:
+        """Returns the path of a folder for this database's files of one kind, None where it has no place of its own."""
+        return f"{self._url.database}-{name}" if self.sqlite else None
+
     @property
     def url(self) -> str:
         """The whole URL, password included: for opening it elsewhere, never for printing."""

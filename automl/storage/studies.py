@@ -16,7 +16,7 @@ from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
-from automl.storage.schema import candidate, database_time, study, trial
+from automl.storage.schema import candidate, context, database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "test"]
@@ -57,8 +57,9 @@ class TrialRecord:
         key: 16 bytes.
         context: id of the context that the key means something in.
         outcome: what it took.
-        fitness: as the objective reads, None for a failed trial.
-        metrics: the means that the fitness was taken from.
+        fitness: as the objective reads; None for a failed trial, and below a full evaluation, whose figures compare
+            among themselves only.
+        metrics: means over the replicates.
         replicates: number of results in those means.
         origin: which part of the strategy proposed it.
         parents: numbers of the trials it was bred from.
@@ -210,6 +211,14 @@ class StudyStore:
             if len(rows) < page:
                 return
             after_position = rows[-1].position
+
+    def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
+        """Returns what the evaluator was told of fidelity in each context that the study's trials stand in."""
+        contexts = select(trial.c.context).where(trial.c.study == study_id).distinct()
+        query = select(context.c.id, context.c.description).where(context.c.id.in_(contexts))
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {row.id: json.loads(row.description).get("fidelity", {}) for row in rows}
 
     def finish(self, study_id: int) -> None:
         """Marks the study as finished."""

@@ -10,9 +10,9 @@ from typing import Any
 from automl import registry
 from automl.errors import InvalidInput
 from automl.settings import make
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
-__all__ = ["Proposal", "Strategy", "Told", "create"]
+__all__ = ["FULL", "Proposal", "Strategy", "Told", "create"]
 
 
 def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:

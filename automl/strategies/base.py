@@ -17,6 +17,9 @@ import numpy as np
 
 from automl.space import Candidate, Space
 
+FULL = 1.0
+"""The fidelity of a full evaluation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -26,11 +29,13 @@ class Proposal:
         candidate: the proposed point of the space.
         origin: how it was made: "sample", "mutate", "crossover", "enqueued".
         parents: numbers of the trials it was made from.
+        fidelity: how much of a full evaluation it gets, one of those that `bind` was given.
     """
 
     candidate: Candidate
     origin: str = "sample"
     parents: tuple[int, ...] = ()
+    fidelity: float = FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Told:
         fitness: larger is better, whatever the study's direction; None where the evaluation failed.
         metrics: all metrics, for strategies with several objectives; empty where the evaluation failed.
         duplicate: True where the fitness came from the cache and no evaluation was run.
+        fidelity: as it was proposed; fitness compares only within one.
     """
 
     number: int
@@ -50,17 +56,40 @@ class Told:
     fitness: float | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     duplicate: bool = False
+    fidelity: float = FULL
 
 
 class Strategy(ABC):
-    """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space."""
+    """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space.
+
+    Attributes:
+        space: what proposals are points of.
+        fidelities: shares of a full evaluation that proposals may ask for, rising; the last is 1.
+        pending: what was proposed and has not been told yet, in order. Whoever runs the strategy sets it before each
+            `ask`; most strategies need not know.
+    """
 
     name: ClassVar[str]
     space: Space
+    fidelities: Sequence[float] = (FULL,)
+    pending: Sequence[Proposal] = ()
 
-    def bind(self, space: Space) -> None:
-        """Forgets everything told and proposes from `space` from now on."""
+    def rungs(self, offered: Sequence[float]) -> Sequence[float]:
+        """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
+
+        Args:
+            offered: shares of a full evaluation, rising; the last is 1.
+
+        Raises:
+            InvalidInput: they do not suffice for this strategy.
+        """
+        return (FULL,)
+
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
+        """Forgets everything told; proposes from `space`, and asks for `fidelities`, from now on."""
         self.space = space
+        self.fidelities = tuple(fidelities)
+        self.pending = ()
         self.reset()
 
     def reset(self) -> None:

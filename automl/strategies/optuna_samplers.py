@@ -13,7 +13,7 @@ import numpy as np
 from automl.errors import InvalidInput
 from automl.fields import Choice, Field, Integer, Real, Record, Repeat
 from automl.space import Candidate, Space
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 _SAMPLERS = {
     "tpe": "TPESampler",
@@ -51,12 +51,12 @@ class OptunaSampler(Strategy):
             if importlib.util.find_spec(package) is None:
                 raise InvalidInput(f"sampler={self.sampler!r} needs the package {package}; run pip install {package}")
 
-    def bind(self, space: Space) -> None:
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
         if type(space).sample is not Space.sample or not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
             )
-        super().bind(space)
+        super().bind(space, fidelities)
 
     def reset(self) -> None:
         self._history: list[Any] = []

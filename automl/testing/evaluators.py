@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import math
 import pickle
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
+from automl.checkpoints import Checkpoint
 from automl.evaluator import Evaluation, Evaluator, Work
 from automl.jsontext import canonical
 
@@ -55,6 +58,21 @@ class EvaluatorContract:
         assert len(batch) >= 2, "works() must give at least two candidates"
         assert evaluator.evaluate_many(batch) == [evaluator.evaluate(work, how) for work, how in batch]
         assert evaluator.evaluate_many([]) == []
+
+    def test_approximations_are_cheaper_and_change_the_result_of_no_full_evaluation(self) -> None:
+        evaluator = self.evaluator().for_device("cpu")
+        evaluator.prepare()
+        offered = evaluator.approximations()
+        shares = [one.share for one in offered]
+        assert shares == sorted(set(shares)), "approximations must come cheapest first, each share once"
+        work = self.works()[0]
+        whole = evaluator.evaluate(work, Evaluation(seed=5))
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Checkpoint(Path(folder) / "state") if evaluator.carries else None
+            for one in (*offered[:1], *offered[-1:]):
+                how = Evaluation(seed=5, fidelity=one.settings, checkpoint=kept)
+                assert evaluator.evaluate(work, how) == evaluator.evaluate(work, Evaluation(5, fidelity=one.settings))
+            assert evaluator.evaluate(work, Evaluation(seed=5, checkpoint=kept)) == whole
 
     def test_the_test_part_is_there(self) -> None:
         evaluator = self.evaluator().for_device("cpu")

@@ -7,7 +7,10 @@ import copy
 import numpy as np
 
 from automl.space import Space, checked
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
+
+OFFERED = (1 / 27, 1 / 9, 1 / 3, 1.0)
+"""Fidelities of an evaluator that has some."""
 
 
 class StrategyContract:
@@ -27,15 +30,16 @@ class StrategyContract:
 
     def _bound(self) -> Strategy:
         strategy = self.strategy()
-        strategy.bind(self.space())
+        strategy.bind(self.space(), strategy.rungs(OFFERED))
         return strategy
 
     def _told(self, number: int, proposal: Proposal, failing: bool) -> Told:
         text = proposal.candidate.json
         fitness = (sum(map(ord, text)) % 97) / 97  # no meaning, but the same for the same candidate
         if failing and number % 7 == 3:
-            return Told(number, proposal.candidate, None)
-        return Told(number, proposal.candidate, fitness, self.metrics(fitness), duplicate=number % 5 == 0)
+            return Told(number, proposal.candidate, None, fidelity=proposal.fidelity)
+        duplicate = number % 5 == 0
+        return Told(number, proposal.candidate, fitness, self.metrics(fitness), duplicate, proposal.fidelity)
 
     def _run(self, seed: int, rounds: int = 12, batch: int = 5, failing: bool = True) -> tuple[Strategy, list[Told]]:
         strategy, history = self._bound(), list[Told]()
@@ -60,6 +64,14 @@ class StrategyContract:
             assert set(proposal.parents) <= numbers
             assert proposal.origin
 
+    def test_it_asks_for_the_fidelities_that_it_chose_and_for_full_evaluations_in_the_end(self) -> None:
+        strategy, history = self._run(8, rounds=30)
+        rungs = list(strategy.rungs(OFFERED))
+        assert rungs == sorted(rungs)
+        assert rungs[-1] == FULL
+        assert set(rungs) <= set(OFFERED)
+        assert {trial.fidelity for trial in history} == set(rungs)
+
     def test_proposals_depend_on_the_generator_and_the_history_alone(self) -> None:
         (one, first), (other, second) = self._run(2), self._run(2)
         assert first == second
@@ -82,14 +94,14 @@ class StrategyContract:
 
     def test_binding_forgets_what_was_told(self) -> None:
         strategy, _ = self._run(6)
-        strategy.bind(self.space())
+        strategy.bind(self.space(), strategy.rungs(OFFERED))
         assert strategy.ask(6, np.random.default_rng(7)) == self._bound().ask(6, np.random.default_rng(7))
 
     def test_it_goes_on_when_everything_failed(self) -> None:
         strategy = self._bound()
         for number in range(60):
             (proposal,) = strategy.ask(1, np.random.default_rng(number))
-            strategy.tell([Told(number, proposal.candidate, None)])
+            strategy.tell([Told(number, proposal.candidate, None, fidelity=proposal.fidelity)])
         assert len(strategy.ask(4, np.random.default_rng(0))) == 4
 
     def test_settings_make_the_same_strategy_again(self) -> None:

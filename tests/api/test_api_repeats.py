@@ -10,7 +10,7 @@ from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
 
-SPACE = '''
+SPACE = """
 from automl import Choice, Integer, Space
 from automl.space import Defaults
 
@@ -25,7 +25,7 @@ class Pairs(Space):
 def rate(candidate, seed):
     sign = 1 if candidate.word == "plus" else -1
     return {"score": candidate.x + sign * candidate.y + (seed % 100) / 1000}
-'''
+"""
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import pytest
 import automl
 from automl import Choice, Integer, Real, Repeat, Space
 from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
+from automl.strategies.halving import SuccessiveHalving
 from automl.strategies.local_search import LocalSearch
 from automl.strategies.nsga2 import NSGA2
 from automl.strategies.random import Random
@@ -46,6 +47,16 @@ class TestLocalSearch(_OnPlain):
         return LocalSearch(starts=5, patience=6, settle=5)
 
 
+class TestSuccessiveHalving(_OnPlain):
+    def strategy(self):
+        return SuccessiveHalving(reduction=2, levels=3)
+
+
+class TestSuccessiveHalvingOfEvolution(_OnPlain):
+    def strategy(self):
+        return SuccessiveHalving(reduction=3, levels=3, proposer="regularized_evolution")
+
+
 class TestNSGA2(_OnPlain):
     def strategy(self):
         return NSGA2(objectives="fitness:maximize,size:minimize", constraints="size<0.8", population=10)
@@ -54,7 +65,9 @@ class TestNSGA2(_OnPlain):
         return {"size": (fitness * 7919) % 1.0}
 
 
-@pytest.mark.parametrize("name", ["random", "regularized_evolution", "elitist_evolution", "local_search", "nsga2"])
+@pytest.mark.parametrize(
+    "name", ["random", "regularized_evolution", "elitist_evolution", "local_search", "nsga2", "successive_halving"]
+)
 def test_every_strategy_is_found_by_name(name):
     from automl.strategies import create
 

@@ -86,10 +86,10 @@ def test_unknown_settings_are_refused_with_the_nearest():
         FEW.evaluate(work(), Evaluation(1, fidelity={"steps": 3}))
 
 
-def test_a_fidelity_is_fewer_epochs():
-    one = FEW.evaluate(work(), Evaluation(1, fidelity={"epochs": 1}))
-    assert one == dataclasses.replace(FEW, epochs=1).evaluate(work(), Evaluation(1))
-    assert one["loss"] > FEW.evaluate(work(), Evaluation(1))["loss"]
+def test_offered_fidelities_are_all_shorter_trainings():
+    assert [one.share for one in FEW.approximations()] == [n / 10 for n in range(1, 10)]
+    assert [one.settings for one in FEW.approximations()] == [{"epochs": n} for n in range(1, 10)]
+    assert not dataclasses.replace(FEW, epochs=1).approximations()
 
 
 def test_divergence_is_the_candidates_own_failure():

@@ -52,7 +52,7 @@ class TestClassification(EvaluatorContract):
         torch.set_num_threads(former)
 
     def evaluator(self):
-        return Classification(epochs=1)
+        return Classification(epochs=3)
 
     def works(self):
         def build(width):

@@ -1,0 +1,120 @@
+"""Asynchronous successive halving: many cheap evaluations, of which the best go on to fuller ones.
+
+Source: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (arXiv 1810.05934), Algorithm 2.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from automl.errors import InvalidInput
+from automl.space import Space
+from automl.strategies.base import FULL, Proposal, Strategy, Told
+
+PROMOTED = "promote"
+"""The origin of candidates that go on to the next rung."""
+
+
+@dataclass
+class SuccessiveHalving(Strategy):
+    """ASHA: whatever is among the best 1/reduction of its rung goes on to the next, else a new candidate begins.
+
+    Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. What
+    is pending counts as promoted, so nothing goes on twice.
+
+    Attributes:
+        reduction: how many candidates of a rung there are for one that goes on; the paper's eta.
+        levels: number of rungs, full evaluations included; each costs about 1/reduction of the next. Fewer where the
+            evaluator has no fidelity in between.
+        proposer: the strategy that new candidates come from, by name; it is told what the lowest rung says of them. The
+            paper samples uniformly.
+
+    Raises:
+        InvalidInput: a setting out of range, or an unknown proposer.
+    """
+
+    name: ClassVar[str] = "successive_halving"
+
+    reduction: int = 3
+    levels: int = 3
+    proposer: str = "random"
+
+    def __post_init__(self) -> None:
+        from automl.strategies import create
+
+        if self.reduction < 2:
+            raise InvalidInput(f"reduction={self.reduction}: one of at least 2 candidates goes on")
+        if self.levels < 2:
+            raise InvalidInput(f"levels={self.levels}: successive halving needs at least 2 rungs")
+        if self.proposer == self.name:
+            raise InvalidInput(f"proposer={self.proposer!r}: new candidates must come from another strategy")
+        self._proposer = create(self.proposer)
+
+    def rungs(self, offered: Sequence[float]) -> Sequence[float]:
+        """Returns the offered fidelities nearest to 1, 1/reduction, 1/reduction², …, as ratios.
+
+        Raises:
+            InvalidInput: the evaluator has no cheaper fidelity.
+        """
+        if len(offered) < 2:
+            raise InvalidInput(
+                "successive_halving needs an evaluator with cheaper evaluations (such as fewer epochs) and this one "
+                "has none; take another strategy, or override the evaluator's approximations()"
+            )
+        wanted = [float(self.reduction) ** -level for level in range(self.levels)]
+        return sorted({min(offered, key=lambda share: abs(math.log(share / want))) for want in wanted})
+
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
+        super().bind(space, fidelities)
+        self._proposer.bind(space)
+
+    def reset(self) -> None:
+        # per rung: (-fitness, trial), rising, failures last
+        self._ranking: list[list[tuple[float, int]]] = [[] for _ in self.fidelities]
+        self._trials: dict[int, Told] = {}
+        self._known: list[set[str]] = [set() for _ in self.fidelities]  # candidates told on each rung
+
+    def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
+        proposals = self._promotions(n)
+        if len(proposals) < n:
+            fresh = [one for one in self.pending if self._rung(one.fidelity) == 0]
+            self._proposer.pending = [replace(one, fidelity=FULL) for one in fresh]
+            new = self._proposer.ask(n - len(proposals), rng)
+            proposals += [replace(one, fidelity=self.fidelities[0]) for one in new]
+        return proposals
+
+    def _promotions(self, n: int) -> list[Proposal]:
+        """Returns up to `n` candidates that may go on, from the highest rung down."""
+        found: list[Proposal] = []
+        on_their_way = {(self._rung(one.fidelity), one.candidate.json) for one in self.pending}
+        for rung in range(len(self.fidelities) - 2, -1, -1):
+            ranking = self._ranking[rung]
+            for worth, number in ranking[: len(ranking) // self.reduction]:
+                candidate = self._trials[number].candidate
+                if len(found) == n:
+                    return found
+                step = (rung + 1, candidate.json)
+                if worth == math.inf or candidate.json in self._known[rung + 1] or step in on_their_way:
+                    continue
+                on_their_way.add(step)
+                found.append(Proposal(candidate, PROMOTED, (number,), self.fidelities[rung + 1]))
+        return found
+
+    def tell(self, trials: Sequence[Told]) -> None:
+        for trial in trials:
+            rung, text = self._rung(trial.fidelity), trial.candidate.json
+            if text not in self._known[rung]:  # the same spelling again says nothing new about its rung
+                worth = math.inf if trial.fitness is None else -trial.fitness
+                bisect.insort(self._ranking[rung], (worth, trial.number))
+                self._trials[trial.number] = trial
+                self._known[rung].add(text)
+        self._proposer.tell([replace(one, fidelity=FULL) for one in trials if self._rung(one.fidelity) == 0])
+
+    def _rung(self, fidelity: float) -> int:
+        return self.fidelities.index(fidelity)
