@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
+    from automl.costs import module_costs as module_costs
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluator import Approximation as Approximation
@@ -45,6 +46,7 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
+    "module_costs": "automl.costs",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Approximation": "automl.evaluator",

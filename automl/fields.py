@@ -71,12 +71,14 @@ class Choice(Field):
             if text in self._index:
                 raise InvalidSpace(f"Choice{options!r} has {option!r} twice: give each option once")
             self._index[text] = number
+        self._strings = {option: number for number, option in enumerate(options) if isinstance(option, str)}
+        self._conditional = any(map(_is_space, options))
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self._fill(int(rng.integers(len(self.options))), rng)
 
     def mutate(self, value: Any, rng: np.random.Generator) -> Any:
-        now = self._number(value)
+        now = self.number(value)
         option = self.options[now]
         inner = option.record.mutable(value) if _is_space(option) else 0
         others = len(self.options) - 1
@@ -87,13 +89,13 @@ class Choice(Field):
         return self._fill((now + 1 + int(rng.integers(others))) % len(self.options), rng)
 
     def crossover(self, one: Any, other: Any, rng: np.random.Generator) -> Any:
-        now = self._number(one)
-        if _is_space(self.options[now]) and now == self._number(other):
+        now = self.number(one)
+        if _is_space(self.options[now]) and now == self.number(other):
             return {"kind": self.options[now].kind} | self.options[now].record.crossover(one, other, rng)
         return super().crossover(one, other, rng)
 
     def check(self, value: Any, path: str) -> Any:
-        number = self._number(value, path)
+        number = self.number(value, path)
         option = self.options[number]
         if not _is_space(option):
             return option
@@ -110,15 +112,20 @@ class Choice(Field):
         return total
 
     def mutable(self, value: Any) -> int:
-        option = self.options[self._number(value)]
-        inner = option.record.mutable(value) if _is_space(option) else 0
+        inner = 0
+        if self._conditional:
+            option = self.options[self.number(value)]
+            inner = option.record.mutable(value) if _is_space(option) else 0
         return inner + (len(self.options) > 1)
 
     def _fill(self, number: int, rng: np.random.Generator) -> Any:
         option = self.options[number]
         return {"kind": option.kind} | option.record.sample(rng) if _is_space(option) else option
 
-    def _number(self, value: Any, path: str = "choice") -> int:
+    def number(self, value: Any, path: str = "choice") -> int:
+        """Returns the place of a value's option among the options; raises InvalidCandidate where there is none."""
+        if isinstance(value, str) and value in self._strings:  # without the detour of its JSON
+            return self._strings[value]
         wanted = {"kind": value["kind"]} if isinstance(value, Mapping) and "kind" in value else value
         try:
             return self._index[canonical(wanted)]

@@ -140,15 +140,15 @@ class Space(ABC):
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         """Draws one candidate uniformly."""
-        return Candidate(self._fields().sample(rng))
+        return self.from_fields(self._fields().sample(rng))
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a candidate that differs from `candidate` in one choice."""
-        return Candidate(self._fields().mutate(candidate.value, rng))
+        return self.from_fields(self._fields().mutate(self.to_fields(candidate), rng))
 
     def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a candidate made of both parents."""
-        return Candidate(self._fields().crossover(one.value, other.value, rng))
+        return self.from_fields(self._fields().crossover(self.to_fields(one), self.to_fields(other), rng))
 
     def sample_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Draws `n` candidates; spaces with a vectorised sampler override it."""
@@ -165,6 +165,16 @@ class Space(ABC):
             InvalidCandidate: the data is no point of this space; the message names the field.
         """
         return Candidate(self._fields().check(value, "candidate"))
+
+    def to_fields(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Returns the values of the declared fields: the candidate's own JSON, unless a space writes it in another form
+        (a benchmark's string) and overrides this and `from_fields`, each undoing the other, and `decode`.
+        """
+        return candidate.value  # type: ignore[no-any-return]
+
+    def from_fields(self, values: Mapping[str, Any]) -> Candidate:
+        """Returns the candidate whose declared fields have these values."""
+        return Candidate(values)
 
     def size(self) -> int | None:
         """Returns the number of candidates (spellings, not functions), or None where there is no end to them."""

@@ -15,69 +15,44 @@ path. The table is found by $AUTOML_DATA, else in ../shared/data.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 from collections import deque
 from pathlib import Path
 
 import numpy as np
+from cells201 import DATASETS, STEPS, Cells, drive
 
-from automl.hashing import Hasher
-from automl.space import Candidate
-from automl.strategies.base import Told
 from automl.strategies.evolution import RegularizedEvolution
-from search_spaces.nas.nasbench201 import OPERATIONS, PROBE, NASBench201, to_text
 
 POPULATION, TOURNAMENT, EVALUATIONS = 100, 10, 300
-DATASETS = {"CIFAR-10": "c10", "CIFAR-100": "c100", "ImageNet16-120": "in16"}
-STEPS = [5**place for place in range(6)]
 
 
-class Cells:
-    """All cells by the number whose base-5 digits are their operations, with their classes and accuracies."""
+def knowledge(cells: Cells) -> dict[str, list[int] | None]:
+    """Returns each cell's class by what is known of equal cells."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "hashing"))
+    import oracle201
+    import torch
 
-    def __init__(self, file: Path) -> None:
-        table = np.load(file)
-        place = (table["ops"].astype(int) * STEPS).sum(axis=1)
-        order = np.argsort(place)
-        self.texts = [to_text(tuple(OPERATIONS[code] for code in row)) for row in table["ops"][order]]
-        self.number = {text: number for number, text in enumerate(self.texts)}
-        space = NASBench201()
-        pairs = [(space.behaviour(Candidate(text)), {}) for text in self.texts]
-        keys = [item.key for item in Hasher(PROBE).hash_many(pairs, self.texts)]
-        sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "hashing"))
-        import oracle201
-        import torch
-
-        torch.set_num_threads(1)
-
-        known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        self.classes: dict[str, list[int] | None] = {
-            "no cache": None,
-            "exact repeats": list(range(len(order))),
-            "published strings": table["iso_class"][order].astype(int).tolist(),
-            "functional hash": [known[key] for key in keys],
-            "perfect knowledge": oracle201.partition(
-                [tuple(OPERATIONS[code] for code in row) for row in table["ops"][order]]
-            ),
-        }
-        self.seeds, self.test = {}, {}
-        for name, prefix in DATASETS.items():
-            columns = np.stack([table[f"{prefix}_val_200_s{seed}"][order] for seed in range(3)], axis=1)
-            self.seeds[name] = [[float(value) for value in row if value == value] for row in columns]
-            self.test[name] = table[f"{prefix}_test_200"][order].astype(float).tolist()
+    torch.set_num_threads(1)
+    return {
+        "no cache": None,
+        "exact repeats": list(range(len(cells.texts))),
+        "published strings": cells.published,
+        "functional hash": cells.keys,
+        "perfect knowledge": oracle201.partition(cells.operations),
+    }
 
 
-def fast(cells: Cells, data: str, policy: str, seed: int, k: int = 1, forget: float = 0.0, budget: int = EVALUATIONS):
+def fast(cells: Cells, data: str, classes: list[int] | None, seed: int, k: int = 1, forget: float = 0.0):
     """Returns trials bought, test accuracy of the best by validation, and that after each evaluation."""
     rng = random.Random(seed)
-    draw, classes, seeds, test = rng.random, cells.classes[policy], cells.seeds[data], cells.test[data]
+    draw, seeds, test = rng.random, cells.seeds[data], cells.test[data]
     population: deque[tuple[float, int]] = deque(maxlen=POPULATION)
     results: dict[int, list[float]] = {}
     trials = paid = 0
     best, chosen, curve = -1.0, 0, []
-    while paid < budget:
+    while paid < EVALUATIONS:
         if trials < POPULATION:
             cell = int(draw() * 15625)
         else:
@@ -107,24 +82,12 @@ def _fitness(member: tuple[float, int]) -> float:
     return member[0]
 
 
-def real(cells: Cells, data: str, policy: str, seed: int) -> tuple[int, float]:
+def real(cells: Cells, data: str, classes: list[int] | None, seed: int) -> tuple[int, float]:
     """The same with the strategy that searches use."""
-    rng, classes = np.random.default_rng(seed), cells.classes[policy]
-    strategy = RegularizedEvolution(population=POPULATION, tournament=TOURNAMENT)
-    strategy.bind(NASBench201())
-    results: dict[int, float] = {}
-    trials, best, chosen = 0, -1.0, 0
-    while len(results) < EVALUATIONS:
-        candidate = strategy.ask(1, rng)[0].candidate
-        cell = cells.number[candidate.value]
-        key = trials if classes is None else classes[cell]
-        if key not in results:
-            results[key] = cells.seeds[data][cell][int(rng.integers(len(cells.seeds[data][cell])))]
-            if results[key] > best:
-                best, chosen = results[key], cell
-        strategy.tell([Told(trials, candidate, results[key])])
-        trials += 1
-    return trials, cells.test[data][chosen]
+    run = drive(
+        RegularizedEvolution(population=POPULATION, tournament=TOURNAMENT), cells, data, classes, seed, EVALUATIONS
+    )
+    return run.trials, run.test
 
 
 def mean(values) -> str:
@@ -144,15 +107,15 @@ def reached(curves: np.ndarray, goal: float, rng: np.random.Generator) -> str:
     return f"{first(curves.mean(axis=0)):.0f} [{low:.0f}, {high:.0f}]"
 
 
-def gains(cells: Cells, repeats: int, drive: int) -> None:
+def gains(cells: Cells, known: dict[str, list[int] | None], repeats: int, driven: int) -> None:
     rng = np.random.default_rng(0)
     for data in DATASETS:
         print(f"\n{data}, {EVALUATIONS} evaluations, {repeats} repeats, 95 % intervals")
         print("| knowledge | trials bought | times no cache | test % of the best | evaluations to no cache's result |")
         print("|---|---|---|---|---|")
         found, goal = {}, None
-        for policy in cells.classes:
-            runs = [fast(cells, data, policy, seed) for seed in range(repeats)]
+        for policy, classes in known.items():
+            runs = [fast(cells, data, classes, seed) for seed in range(repeats)]
             trials = np.array([run[0] for run in runs])
             curves = np.array([run[2] for run in runs])
             goal = curves[:, -1].mean() if goal is None else goal
@@ -161,11 +124,11 @@ def gains(cells: Cells, repeats: int, drive: int) -> None:
                 f"| {policy} | {mean(trials)} | {mean(trials / EVALUATIONS)} | {mean([run[1] for run in runs])} "
                 f"| {reached(curves, goal, rng)} |"
             )
-            if drive:
-                driven = [real(cells, data, policy, seed) for seed in range(drive)]
+            if driven:
+                own = [real(cells, data, classes, seed) for seed in range(driven)]
                 print(
-                    f"|   the same, real strategy, {drive} runs | {mean([run[0] for run in driven])} | "
-                    f"| {mean([run[1] for run in driven])} | |"
+                    f"|   the same, real strategy, {driven} runs | {mean([run[0] for run in own])} | "
+                    f"| {mean([run[1] for run in own])} | |"
                 )
         saved = {policy: 1 - EVALUATIONS / trials for policy, trials in found.items()}
         share = saved["functional hash"].mean() / saved["perfect knowledge"].mean()
@@ -180,7 +143,7 @@ def policies(cells: Cells, repeats: int) -> None:
         print("|---|---|---|---|")
         for k in (1, 2, 3):
             for forget in (0.0, 0.1):
-                runs = [fast(cells, data, "functional hash", seed, k, forget) for seed in range(repeats)]
+                runs = [fast(cells, data, cells.keys, seed, k, forget) for seed in range(repeats)]
                 row = mean([run[0] for run in runs]), mean([run[1] for run in runs])
                 print(f"| {k} | {forget} | {row[0]} | {row[1]} |", flush=True)
 
@@ -191,10 +154,10 @@ def main() -> None:
     arguments.add_argument("--real", type=int, default=0)
     arguments.add_argument("--policies", action="store_true")
     chosen = arguments.parse_args()
-    folder = Path(os.environ.get("AUTOML_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
-    cells = Cells(folder / "nasbench201" / "nb201.npz")
-    print({name: len(set(classes)) for name, classes in cells.classes.items() if classes is not None})
-    gains(cells, chosen.repeats, chosen.real)
+    cells = Cells()
+    known = knowledge(cells)
+    print({name: len(set(classes)) for name, classes in known.items() if classes is not None})
+    gains(cells, known, chosen.repeats, chosen.real)
     if chosen.policies:
         policies(cells, chosen.repeats)
 

@@ -36,12 +36,12 @@ def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, sample
     for _ in range(samples):
         base = space.sample(rng)
         changes = []
-        for name, field, value, put in _fields(space.record, base.value, "", lambda new: new):
+        for name, field, value, put in _fields(space.record, space.to_fields(base), "", lambda new: new):
             tried.setdefault(name, 0)
             changed = _changed(field, value, rng)
             if name in seen or canonical(changed) == canonical(value):
                 continue
-            changes.append((name, space.decode(put(changed))))
+            changes.append((name, space.from_fields(put(changed))))
         candidates = [base, *(candidate for _, candidate in changes)]
         pairs = [(space.behaviour(candidate), space.training(candidate)) for candidate in candidates]
         keys = [item.key for item in hasher.hash_many(pairs, [candidate.json for candidate in candidates])]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import xxhash
 
 from automl.errors import InvalidInput
 from automl.fields import Choice, Field, Integer, Real, Record, Repeat
-from automl.space import Candidate, Space
+from automl.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 _SAMPLERS = {
@@ -23,13 +26,19 @@ _SAMPLERS = {
     "qmc": "QMCSampler",
 }
 _NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+_REPLAYED = frozenset({"cmaes", "nsgaiii", "qmc"})
+"""Samplers that leave notes in their study and in the trials that they proposed, and go by them: generations, the
+place in a sequence. History is led through them again, as if they had proposed it."""
+_NUMBERING = frozenset({"cmaes", "qmc"})
+"""Samplers that know no categories: the number of an option stands for it."""
 
 
 @dataclass
 class OptunaSampler(Strategy):
-    """One of Optuna's samplers, asked and told through a study in memory that is made anew from history each time.
+    """One of Optuna's samplers, asked and told through a study in memory that is rebuilt from history.
 
-    Duplicates are told with the fitness that the cache gave them, failures as failed trials.
+    Duplicates are told with the fitness that the cache gave them, failures as failed trials. "cmaes" and "qmc" see a
+    `Choice` as whole numbers in the order of its options.
 
     Attributes:
         sampler: "tpe", "gp" (needs torch), "cmaes" (needs the package cmaes), "nsgaiii" or "qmc" (quasi-random).
@@ -50,100 +59,143 @@ class OptunaSampler(Strategy):
         for package in ("optuna", *filter(None, [_NEEDS.get(self.sampler)])):
             if importlib.util.find_spec(package) is None:
                 raise InvalidInput(f"sampler={self.sampler!r} needs the package {package}; run pip install {package}")
+        self._numbering = self.sampler in _NUMBERING
 
     def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        if type(space).sample is not Space.sample or not space.record.fields:
+        if not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
             )
         super().bind(space, fidelities)
 
     def reset(self) -> None:
-        self._history: list[Any] = []
+        self._study: Any = None
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
-        import optuna
-
         seed = int(rng.integers(2**31))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = getattr(optuna.samplers, _SAMPLERS[self.sampler])(seed=seed)
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
-            study = optuna.create_study(direction="maximize", sampler=sampler)
-            study.add_trials(self._history)
-            return [Proposal(Candidate(_suggest(self.space.record, "", study.ask()))) for _ in range(n)]
-        finally:
-            optuna.logging.set_verbosity(verbosity)
+        with _quiet():
+            study = self._begin(seed) if self._study is None else self._study
+            if self.sampler not in _REPLAYED:
+                study.sampler = self._sampler(seed)
+            elif self._study is not None:
+                study = pickle.loads(pickle.dumps(study))  # noqa: S301 -- our own copy, made this moment
+                study.sampler = self._sampler(self._sequence if self.sampler == "qmc" else seed)
+            proposals = []
+            for _ in range(n):
+                trial = study.ask()
+                values = _suggest(self.space.record, "", trial, self._numbering)
+                proposals.append(Proposal(self.space.from_fields(values)))
+                if study is self._study:
+                    study.tell(trial, state=_states().FAIL)  # so that it counts for nothing
+            return proposals
 
     def tell(self, trials: Sequence[Told]) -> None:
+        with _quiet():
+            for trial in trials:
+                if self._study is None:
+                    # One scrambled sequence for a study, another one for another study.
+                    self._sequence = xxhash.xxh32_intdigest(trial.candidate.json.encode())
+                    self._study = self._begin(self._sequence)
+                self._add(trial)
+
+    def _add(self, trial: Told) -> None:
         import optuna
 
-        for trial in trials:
-            params: dict[str, Any] = {}
-            kinds: dict[str, Any] = {}
-            _read(self.space.record, "", trial.candidate.value, params, kinds)
-            state = optuna.trial.TrialState.FAIL if trial.fitness is None else optuna.trial.TrialState.COMPLETE
-            self._history.append(
+        params: dict[str, Any] = {}
+        kinds: dict[str, Any] = {}
+        _read(self.space.record, "", self.space.to_fields(trial.candidate), params, kinds, self._numbering)
+        state = _states().FAIL if trial.fitness is None else _states().COMPLETE
+        if self.sampler not in _REPLAYED:
+            self._study.add_trial(
                 optuna.trial.create_trial(state=state, value=trial.fitness, params=params, distributions=kinds)
             )
+            return
+        self._study.enqueue_trial(params)
+        asked = self._study.ask()
+        _ = asked.relative_params  # this is where samplers make their notes
+        _suggest(self.space.record, "", asked, self._numbering)
+        self._study.tell(asked, trial.fitness, state=state)
+
+    def _begin(self, seed: int) -> Any:
+        import optuna
+
+        return optuna.create_study(direction="maximize", sampler=self._sampler(seed))
+
+    def _sampler(self, seed: int) -> Any:
+        import optuna
+
+        scrambled = {"scramble": True} if self.sampler == "qmc" else {}
+        return getattr(optuna.samplers, _SAMPLERS[self.sampler])(seed=seed, **scrambled)
 
 
-def _suggest(field: Field, path: str, trial: Any) -> Any:
+def _states() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Optuna from logging each trial and from warning of samplers that it calls experimental."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _suggest(field: Field, path: str, trial: Any, numbering: bool) -> Any:
     """Returns a value of `field`, each of its single choices suggested under its path."""
     if isinstance(field, Record):
-        return {name: _suggest(item, f"{path}.{name}", trial) for name, item in field.fields.items()}
+        return {name: _suggest(item, f"{path}.{name}", trial, numbering) for name, item in field.fields.items()}
     if isinstance(field, Choice):
-        option = field.options[trial.suggest_categorical(path, list(range(len(field.options))))]
+        last = len(field.options) - 1
+        if numbering:
+            option = field.options[trial.suggest_int(path, 0, last)]
+        else:
+            option = field.options[trial.suggest_categorical(path, list(range(last + 1)))]
         if not isinstance(option, Space):
             return option
-        return {"kind": option.kind} | _suggest(option.record, f"{path}={option.kind}", trial)
+        return {"kind": option.kind} | _suggest(option.record, f"{path}={option.kind}", trial, numbering)
     if isinstance(field, Integer):
-        return trial.suggest_int(path, field.low, field.high)
+        return trial.suggest_int(path, field.low, field.high, log=field.log)
     if isinstance(field, Real):
         return trial.suggest_float(path, field.low, field.high, log=field.log)
     if isinstance(field, Repeat):
         length = trial.suggest_int(f"{path}#", field.minimum, field.maximum)
-        return [_suggest(field.item, f"{path}[{place}]", trial) for place in range(length)]
+        return [_suggest(field.item, f"{path}[{place}]", trial, numbering) for place in range(length)]
     raise _unknown(field, path)
 
 
-def _read(field: Field, path: str, value: Any, params: dict[str, Any], kinds: dict[str, Any]) -> None:
+def _read(field: Field, path: str, value: Any, params: dict[str, Any], kinds: dict[str, Any], numbering: bool) -> None:
     """Writes into `params` and `kinds` what `_suggest` would have been answered for `value`."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(field, Record):
         for name, item in field.fields.items():
-            _read(item, f"{path}.{name}", value[name], params, kinds)
+            _read(item, f"{path}.{name}", value[name], params, kinds, numbering)
     elif isinstance(field, Choice):
-        params[path] = _number(field, value)
-        kinds[path] = CategoricalDistribution(list(range(len(field.options))))
+        last = len(field.options) - 1
+        params[path] = field.number(value)
+        kinds[path] = IntDistribution(0, last) if numbering else CategoricalDistribution(list(range(last + 1)))
         option = field.options[params[path]]
         if isinstance(option, Space):
-            _read(option.record, f"{path}={option.kind}", value, params, kinds)
+            _read(option.record, f"{path}={option.kind}", value, params, kinds, numbering)
     elif isinstance(field, Integer):
-        params[path], kinds[path] = value, IntDistribution(field.low, field.high)
+        params[path], kinds[path] = value, IntDistribution(field.low, field.high, log=field.log)
     elif isinstance(field, Real):
         params[path], kinds[path] = value, FloatDistribution(field.low, field.high, log=field.log)
     elif isinstance(field, Repeat):
         params[f"{path}#"], kinds[f"{path}#"] = len(value), IntDistribution(field.minimum, field.maximum)
         for place, item in enumerate(value):
-            _read(field.item, f"{path}[{place}]", item, params, kinds)
+            _read(field.item, f"{path}[{place}]", item, params, kinds, numbering)
     else:
         raise _unknown(field, path)
-
-
-def _number(field: Choice, value: Any) -> int:
-    from automl.jsontext import canonical
-
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    for number, option in enumerate(field.options):
-        if (isinstance(option, Space) and option.kind == kind) or (
-            not isinstance(option, Space) and canonical(option) == canonical(value)
-        ):
-            return number
-    raise InvalidInput(f"{value!r} is none of the options {field.options!r}")
 
 
 def _unknown(field: Field, path: str) -> InvalidInput:

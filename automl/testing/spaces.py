@@ -59,6 +59,17 @@ class SpaceContract:
         for one, other in itertools.pairwise(candidates):
             checked(space, space.crossover(one, other, rng).value)
 
+    def test_declared_fields_and_candidates_are_made_of_each_other(self) -> None:
+        space, candidates, rng = self._drawn()
+        if not space.record.fields:
+            return
+        for candidate in candidates:
+            values = space.to_fields(candidate)
+            assert space.record.check(values, "candidate") == values
+            assert space.from_fields(values) == candidate
+        for values in (space.record.sample(rng) for _ in range(self.samples)):
+            assert space.to_fields(space.from_fields(values)) == values
+
     def test_candidates_travel_by_pickle(self) -> None:
         _, candidates, _ = self._drawn()
         assert pickle.loads(pickle.dumps(candidates)) == candidates  # noqa: S301 - our own bytes

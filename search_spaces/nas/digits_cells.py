@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from automl.behaviour import Graph
 from automl.errors import InvalidInput
 from automl.space import Candidate, Defaults
-from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text
+from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text, macs, parameters
 
 if TYPE_CHECKING:
     import torch
 
-INPUT_CHANNELS, CLASSES = 1, 10
+INPUT_CHANNELS, PIXELS, CLASSES = 1, 8 * 8, 10
 
 
 class DigitsCells(NASBench201):
@@ -46,6 +46,16 @@ class DigitsCells(NASBench201):
 
     def settings(self) -> Mapping[str, Any]:
         return {"channels": self._channels, "cells": self._cells}
+
+    def costs(self, candidate: Candidate) -> Mapping[str, float]:
+        """Returns parameters and multiply-accumulates of the whole network."""
+        stem = (INPUT_CHANNELS + 2) * self._channels
+        head = 2 * self._channels + (self._channels + 1) * CLASSES
+        outside = INPUT_CHANNELS * self._channels * PIXELS + self._channels * CLASSES
+        return {
+            "parameters": float(stem + self._cells * parameters(candidate, self._channels) + head),
+            "macs": float(outside + self._cells * macs(candidate, self._channels, PIXELS)),
+        }
 
     def graph(self, candidate: Candidate) -> Graph:
         operations = from_text(candidate.value)

@@ -1,0 +1,36 @@
+"""What a torch module costs: its parameters and multiply-accumulates, counted by running it once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automl.behaviour import Array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
+    """Returns "parameters" and "macs" of one example's forward pass, ready for `Space.costs`.
+
+    Counted are the multiply-accumulates of convolutions, matrix products and attention, as torch's own flop counter
+    sees them (it counts each as two operations); sums, activations and normalisations are free, as papers have it.
+
+    Args:
+        module: is run once, in evaluation mode, on zeros.
+        inputs: the shape of each of its inputs, without the batch.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    examples = [
+        torch.zeros((1, *one.shape), dtype=torch.float32 if one.high is None else torch.int64) for one in inputs
+    ]
+    training = module.training
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.eval()(*examples)
+    module.train(training)
+    return {
+        "parameters": float(sum(parameter.numel() for parameter in module.parameters())),
+        "macs": counter.get_total_flops() / 2,
+    }
