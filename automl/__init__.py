@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.api import Stopped as Stopped
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from automl.fields import Repeat as Repeat
     from automl.function_evaluator import FunctionEvaluator as FunctionEvaluator
     from automl.hashing import functional_hash as functional_hash
+    from automl.running import Stopped as Stopped
     from automl.space import Candidate as Candidate
     from automl.space import Space as Space
     from automl.study import Study as Study
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
-    "Stopped": "automl.api",
+    "Stopped": "automl.running",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",

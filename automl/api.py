@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
-from automl.loop import Interrupted
 from automl.monitoring import Observer
-from automl.parts import Parts, assemble, check_first_sample, rungs_of
-from automl.phases import Phases, check_enqueued, check_name
-from automl.pool import Plan, Pool
+from automl.parts import Parts, assemble
+from automl.phases import check_name
+from automl.repeats import Runs, common_config, config_of
+from automl.running import execute, workers_of
 from automl.space import Space
 from automl.storage.engine import Database
+from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import Study, find
 
 if TYPE_CHECKING:
     from automl.strategies import Strategy
 
 WINDOW_PER_WORKER = 4
-
-
-class Stopped(KeyboardInterrupt):
-    """The search was interrupted; what had finished is recorded.
-
-    Attributes:
-        study: its name, for going on.
-    """
-
-    def __init__(self, study: str) -> None:
-        super().__init__(study)
-        self.study = study
 
 
 def search(
@@ -54,6 +38,8 @@ def search(
     evaluations: int | None = None,
     hours: float | None = None,
     study: str | None = None,
+    repeats: int = 1,
+    warm_cache: bool = False,
     seed: int = 0,
     window: int | None = None,
     replicates: int = 1,
@@ -94,6 +80,9 @@ def search(
         settings: of space, evaluator and strategy by name, as `--set` takes them.
         trials, evaluations, hours: budget; the space's default number of trials where all are left out.
         study: its name; a free one where left out.
+        repeats: how often the whole search is run, random search and tests included, each time with a seed derived
+            from `seed` and in a cold part of the cache; the study returned then has `runs`.
+        warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
             enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
                 data of candidates.
@@ -148,34 +137,15 @@ def search(
         test_seeds=test_seeds,
         sample=sample,
     )
-    return execute(parts, config, run, study)
+    check_name(study)
+    runs = Runs(repeats, warm_cache)
+    return execute(parts, config, run, study, runs if repeats > 1 else None)
 
 
 def _window(given: int | None, parts: Parts, run: RunConfig) -> int:
     if given is not None:
         return given
     return parts.space.defaults.window or WINDOW_PER_WORKER * max(1, workers_of(parts, run))
-
-
-def execute(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None) -> Study:
-    """Checks everything that can be checked, then opens pool and database and runs the phases."""
-    check_first_sample(parts.space, parts.evaluator, config.seed)
-    rungs_of(parts)
-    check_enqueued(parts, config.enqueue)
-    check_name(name)
-    Database.check(run.storage)
-    with open_pool(parts, run) as pool:
-        database = Database(run.storage)
-        try:
-            phases = Phases(parts, config, run, database, pool)
-            record, _ = phases.create_or_find(name)
-            for observer in run.observers:
-                observer.note(pool.notice)
-            with _interruptible(phases, record.name):
-                return phases.run(record)
-        except BaseException:
-            database.close()
-            raise
 
 
 def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig | None = None, **extended: Any) -> Study:
@@ -193,7 +163,8 @@ def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig |
     """
     database = Database(storage, create=False)
     try:
-        stored = Study(database, find_search(database, study))
+        records = find_searches(database, study)
+        stored = Study(database, records[0])
         settings = dict(stored.settings)
         run = replace(run or RunConfig(), storage=storage)
         space = stored.space
@@ -214,91 +185,26 @@ def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig |
             direction=settings["direction"],
         )
         assert space.kind == parts.space.kind
-        fields = {name: settings[name] for name in StudyConfig.__dataclass_fields__}
-        config = StudyConfig(**{**fields, "enqueue": tuple(fields["enqueue"])})
-        wider = {name: value for name, value in extended.items() if value is not None}
-        if wider:
-            config = _extend(stored, config, wider)
     finally:
         database.close()
-    return execute(parts, config, run, study)
-
-
-def _extend(stored: Study, config: StudyConfig, wider: Mapping[str, Any]) -> StudyConfig:
+    wider = {name: value for name, value in extended.items() if value is not None}
+    if records[0].name == study:
+        config, runs = config_of(settings), None
+    else:
+        config, runs = common_config([record.settings for record in records])
     for name, value in wider.items():
         old = getattr(config, name)
         if old is not None and value < old:
             raise InvalidInput(f"{name}={value} is less than the study's {old}; a budget can only grow")
-    config = replace(config, **wider)
-    stored.store.reopen(stored.record_id, {**stored.settings, **wider})
-    return config
+    return execute(parts, replace(config, **wider), run, study, runs, wider)
 
 
-def find_search(database: Database, name: str) -> Any:
-    """Returns the record of a study of kind search; raises InvalidInput for its children."""
-    from automl.storage.studies import StudyStore
-
-    record = find(StudyStore(database), name)
+def find_searches(database: Database, name: str) -> list[StudyRecord]:
+    """Returns the record of a study of kind search, or those of its runs; raises InvalidInput for its children."""
+    store = StudyStore(database)
+    record = store.find(name)
+    if record is None:
+        return store.runs(name) or [find(store, name)]
     if record.kind != "search":
         raise InvalidInput(f"{name} belongs to another study; name that one: {name.rpartition('/')[0]}")
-    return record
-
-
-def workers_of(parts: Parts, run: RunConfig) -> int:
-    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process."""
-    if run.simulated_workers is not None:
-        return run.simulated_workers
-    if run.workers is not None:
-        return run.workers
-    if parts.evaluator.inline:
-        return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, int(cores / run.cpus_per_worker))
-
-
-def open_pool(parts: Parts, run: RunConfig) -> Pool:
-    """Opens the pool that a run asks for.
-
-    Raises:
-        WorkersUnavailable: more workers than Ray's resources hold.
-    """
-    plan = Plan(parts.reference, parts.evaluator, parts.objective, run.timeout)
-    workers = workers_of(parts, run)
-    if run.simulated_workers is not None:
-        return _pool("simulated")(plan, workers=run.simulated_workers)
-    if workers == 0:
-        return _pool("inline")(plan)
-    return _pool("ray")(
-        plan,
-        workers=workers,
-        num_cpus=run.cpus_per_worker,
-        num_gpus=run.gpus_per_worker,
-        memory=run.memory_per_worker,
-        address=run.ray_address,
-        dashboard=run.dashboard,
-    )
-
-
-def _pool(name: str) -> Callable[..., Pool]:
-    found: Callable[..., Pool] = registry.load("pools", name)
-    return found
-
-
-@contextlib.contextmanager
-def _interruptible(phases: Phases, study: str) -> Iterator[None]:
-    """Turns the first Ctrl-C into a clean stop after this turn of the loop, and the second into an immediate one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        phases.interrupt()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    except Interrupted:
-        raise Stopped(study) from None
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return [record]

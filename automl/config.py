@@ -36,6 +36,8 @@ class StudyConfig:
         finalists: how many of the best classes, of the search and of random search, are evaluated on the test part.
         test_seeds: with how many fresh seeds.
         sample: how many uniformly sampled candidates stand for the average random architecture.
+        repeat: which of several runs of one search this is: {"study": name of them all, "run": from 1, "seed" and
+            "namespace": what the runs' own were derived from}; None for a search that runs once.
 
     Raises:
         InvalidInput: a value out of range.
@@ -57,6 +59,7 @@ class StudyConfig:
     finalists: int = 3
     test_seeds: int = 3
     sample: int = 24
+    repeat: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         least = {

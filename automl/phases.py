@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,11 +37,21 @@ class Phases:
     """Runs the phases of one search over one database and one pool. Each phase is resumable on its own.
 
     Attributes:
+        wider: bounds of the budget that `extend` writes instead of the stored ones.
         current: the loop that is running, for whoever wants to interrupt it.
     """
 
-    def __init__(self, parts: Parts, config: StudyConfig, run: RunConfig, database: Database, pool: Pool) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        config: StudyConfig,
+        run: RunConfig,
+        database: Database,
+        pool: Pool,
+        wider: Mapping[str, Any] | None = None,
+    ) -> None:
         self.parts = parts
+        self.wider = dict(wider or {})
         self.config = config
         self.run_config = run
         self.database = database
@@ -51,8 +62,15 @@ class Phases:
         self.rungs = rungs_of(parts)
         self.current: Search | None = None
         self._interrupted = False
-        own = pool.observer()
-        self.observers: list[Observer] = [*run.observers, *([own] if own else [])]
+
+    def alike(self, config: StudyConfig) -> Phases:
+        """Returns the phases of another run of the same search."""
+        return Phases(self.parts, config, self.run_config, self.database, self.pool, self.wider)
+
+    @cached_property
+    def observers(self) -> list[Observer]:
+        own = self.pool.observer()
+        return [*self.run_config.observers, *([own] if own else [])]
 
     # --- the study in the database -----------------------------------------------------------------------------------
 
@@ -73,35 +91,77 @@ class Phases:
         shares = [{"share": rung.share, "settings": dict(rung.settings)} for rung in self.rungs]
         return {"fidelities": {"rungs": shares, "carries": self.evaluator.carries}}
 
-    def create_or_find(self, name: str | None) -> tuple[StudyRecord, bool]:
-        """Returns the study to run and whether it existed before.
+    def create_or_find(self, name: str) -> StudyRecord:
+        """Returns the study to run.
 
         Raises:
+            InvalidInput: the name stands for several runs.
             StudyMismatch: a study of this name has other settings; each difference is named.
         """
-        settings = self.settings()
-        if name is None:
-            name = self._free_name()
+        if runs := self.store.runs(name):
+            raise InvalidInput(
+                f"study {name!r} has {len(runs)} runs; go on with all of them (`automl resume {name}`), "
+                "or take another name"
+            )
+        return self._find(name) or self.store.create(name, "search", self.settings())
+
+    def create_or_find_all(self, name: str, runs: Sequence[tuple[str, Phases]]) -> list[StudyRecord]:
+        """Returns the studies of several runs; those that are not there yet are stored together.
+
+        Raises:
+            InvalidInput: the name stands for a single study, or for more runs than these.
+            StudyMismatch: a run has other settings; each difference is named.
+        """
+        if self.store.find(name) is not None:
+            raise InvalidInput(f"study {name!r} exists and runs once; take another name for several runs")
+        if len(stored := self.store.runs(name)) > len(runs):
+            raise InvalidInput(f"study {name!r} has {len(stored)} runs already, more than {len(runs)}; ask for as many")
+        found = {own: phases._find(own) for own, phases in runs}
+        new = [(own, phases.settings()) for own, phases in runs if found[own] is None]
+        made = {record.name: record for record in self.store.create_many(new, "search")}
+        return [found[own] or made[own] for own, _ in runs]
+
+    def _find(self, name: str) -> StudyRecord | None:
         record = self.store.find(name)
         if record is None:
-            return self.store.create(name, "search", settings), False
-        never = ("environment", "evaluator_given")
+            return None
+        never = ("environment", "evaluator_given", *self.wider)
         differing = differences(
             {key: value for key, value in record.settings.items() if key not in never},
-            {key: value for key, value in settings.items() if key not in never},
+            {key: value for key, value in self.settings().items() if key not in never},
         )
         if differing:
             raise StudyMismatch(
                 f"study {name!r} exists with other settings ({'; '.join(differing)}); "
                 "take another name, or the same settings to go on with it"
             )
-        return record, True
+        return record
 
-    def _free_name(self) -> str:
+    def extend(self, records: Sequence[StudyRecord]) -> list[StudyRecord]:
+        """Gives studies the wider budget, all or none of them, and returns them as they are stored then.
+
+        Raises:
+            StudyBusy: a living process coordinates one of them.
+        """
+        if not self.wider:
+            return list(records)
+        session = Session(self.database)
+        try:
+            for record in records:
+                self.store.coordinate(record.id, session.id)
+            self.store.reopen([(record.id, {**record.settings, **self.wider}) for record in records])
+        finally:
+            for record in records:
+                self.store.release(record.id, session.id)
+            session.close()
+        return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+    def free_name(self) -> str:
+        """Returns a name that no study has."""
         target = self.parts.reference.target
         stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
         number = 1
-        while self.store.find(f"{stem}-{number}") is not None:
+        while self.store.find(f"{stem}-{number}") is not None or self.store.runs(f"{stem}-{number}"):
             number += 1
         return f"{stem}-{number}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +80,14 @@ class Study:
         self.record_id = record.id
         self._space = space
 
+    @property
+    def runs(self) -> list[Study]:
+        """The runs of the whole search: this one, where it ran once."""
+        return [self]
+
     @classmethod
     def open(cls, name: str, storage: str = "sqlite:///automl.db") -> Study:
-        """Opens a stored study for reading.
+        """Opens a stored study for reading, one of several runs too.
 
         Raises:
             InvalidInput: no study of this name (the nearest are offered).
@@ -88,7 +95,10 @@ class Study:
         """
         database = Database(storage, create=False)
         try:
-            return cls(database, find(StudyStore(database), name))
+            store = StudyStore(database)
+            if store.find(name) is None and (runs := store.runs(name)):
+                return RepeatedStudy(name, [Study(database, record) for record in runs])
+            return cls(database, find(store, name))
         except BaseException:
             database.close()
             raise
@@ -173,6 +183,51 @@ class Study:
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, {self.database.url_shown})"
+
+
+class RepeatedStudy(Study):
+    """Several runs of one search, each with a seed and, as a rule, a cold cache of its own.
+
+    What a study says of itself, this one says of all runs: `best` is the best of them by validation, `trials` are those
+    of the first run, then of the second, and so on; `report()` pools them. `runs` are the studies behind it.
+    """
+
+    def __init__(self, name: str, runs: Sequence[Study]) -> None:
+        self._runs = list(runs)
+        first = runs[0]
+        super().__init__(first.database, first.store.runs(name)[0], first._space)
+        self.name = name
+
+    @property
+    def runs(self) -> list[Study]:
+        return list(self._runs)
+
+    @property
+    def finished(self) -> bool:
+        return all(run.finished for run in self._runs)
+
+    @property
+    def best(self) -> Best:
+        found = []
+        for run in self._runs:
+            with contextlib.suppress(InvalidInput):
+                found.append(run.best)
+        if not found:
+            return self._runs[0].best  # raises, and says why
+        sign = 1 if self.settings["direction"] == "maximize" else -1
+        return max(found, key=lambda best: sign * best.fitness)
+
+    def trials(self) -> Iterator[TrialRecord]:
+        return chain.from_iterable(run.trials() for run in self._runs)
+
+    def trials_dataframe(self) -> pandas.DataFrame:
+        """Returns one row per trial as `Study.trials_dataframe` does, with the name of its run in `study`."""
+        import pandas
+
+        return pandas.concat([run.trials_dataframe().assign(study=run.name) for run in self._runs], ignore_index=True)
+
+    def report(self) -> Report:
+        return Report(report.compare([run.report().data for run in self._runs], self.name))
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:

@@ -42,8 +42,10 @@ def report(study: tuple[str, ...], html: Path | None, results: Path | None, stor
     if not study:
         raise InvalidInput("name a study (`automl studies` lists them), or give --results FILE.csv")
     opened = [Study.open(name, storage) for name in study]
-    data = [item.report().data for item in opened]
-    whole = data[0] if len(data) == 1 else reports.compare(data)
+    if len(opened) == 1:
+        whole = opened[0].report().data
+    else:
+        whole = reports.compare([run.report().data for item in opened for run in item.runs])
     _show(whole, reports.to_json(whole), html, as_json)
 
 

@@ -25,6 +25,7 @@ from automl.config import RunConfig
 from automl.errors import InvalidInput
 from automl.monitoring import Observer
 from automl.progress import progress
+from automl.running import Stopped
 from automl.study import Study
 
 
@@ -123,6 +124,15 @@ _WHAT = [
     "--asynchronous/--deterministic", default=False, help="Tell each result as it comes; default: in trial order."
 )
 @click.option("--baseline/--no-baseline", default=True, help="Random search with equal evaluations afterwards.")
+@click.option(
+    "--repeats",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="R",
+    help="Run the whole search R times, each in a cold part of the cache, and report on all runs together.",
+)
+@click.option("--warm-cache", is_flag=True, help="Let the repeats share their part of the cache; the report says so.")
 @click.option("--enqueue", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="Candidates proposed first.")
 def search(target: str, **options: Any) -> None:
     """Search a space, compare the result with random search, and report the evidence.
@@ -179,7 +189,7 @@ def _stoppable(work: Any, storage: str) -> Study:
     warnings.simplefilter("ignore", UserWarning)  # the display shows them
     try:
         found: Study = work()
-    except api.Stopped as stopped:
+    except Stopped as stopped:
         where = "" if storage == "sqlite:///automl.db" else f" --storage {storage}"
         click.echo(
             f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
@@ -190,7 +200,7 @@ def _stoppable(work: Any, storage: str) -> Study:
 
 def _finish(study: Study, html: Path | None, as_json: bool) -> None:
     report = study.report()
-    path = html or Path(f"automl-report-{study.name}.html")
+    path = html or Path(f"automl-report-{study.name.replace('/', '-')}.html")
     try:
         report.save(path)
     except OSError as error:

@@ -71,14 +71,19 @@ class Comparison:
     methods: list[Method]
     checklist: list[Check]
     notes: list[str] = field(default_factory=list)
+    study: str = ""
 
     @property
     def name(self) -> str:
-        return f"{len(self.studies)} studies compared"
+        return self.study or f"{len(self.studies)} studies compared"
 
 
-def compare(studies: Sequence[ReportData]) -> Comparison:
+def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
     """Puts several studies side by side and pools those that are runs of one method.
+
+    Args:
+        studies: read by `collect`.
+        name: of the study whose runs these are, where they are.
 
     Raises:
         InvalidInput: no study was given, or one was given twice.
@@ -103,7 +108,7 @@ def compare(studies: Sequence[ReportData]) -> Comparison:
     tasks = len({task_of(data) for data in studies})
     protocols = len({canonical(_protocol(data)) for data in studies})
     checks = checklist(studies[0], max(method.runs for method in methods), tasks, protocols)
-    return Comparison(list(studies), methods, checks, notes)
+    return Comparison(list(studies), methods, checks, notes, name)
 
 
 def _identity(data: ReportData) -> str:
@@ -161,6 +166,7 @@ def _band(curves: list[tuple[list[float], list[float]]]) -> Band | None:
 def comparison_json(data: Comparison) -> dict[str, Any]:
     """Returns the comparison as JSON data, every study's own report included."""
     return {
+        **({"study": data.study, "runs": len(data.studies)} if data.study else {}),
         "methods": [
             {
                 "method": method.name,

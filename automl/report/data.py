@@ -111,6 +111,7 @@ class StudyPart:
     Attributes:
         evaluations: paid for by this study.
         drawn: distinct class replicates drawn upon, whether paid or found in the cache: the measure of equal effort.
+        fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
         front: (cost, fitness) of trials that no other beats in both, cheapest first, and the name of the cost.
@@ -123,6 +124,7 @@ class StudyPart:
     trials: int
     evaluations: int
     drawn: float
+    fidelities: dict[str, int]
     classes: int
     seconds: float
     hash_seconds: float

@@ -8,7 +8,7 @@ from typing import Any
 
 from automl.jsontext import canonical
 from automl.report.data import ReportData
-from automl.report.words import count_of, duration
+from automl.report.words import count_of, duration, in_full
 from automl.storage.studies import StudyStore
 
 _SHOWN = {
@@ -28,6 +28,8 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
     """Returns groups of names and values, most important first."""
     settings = data.settings
     study = [("name", data.name), ("began", _date(data.search.created)), ("total cost", _cost(data))]
+    if data.search.fidelities:
+        study.append(("evaluations", f"worth {in_full(data.search.drawn, data.search.fidelities)}"))
     if store is not None:
         study.append(("tried here", _tried(data, store)))
     run = [("objective", f"{data.objective} ({settings.get('direction', 'maximize')})")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,9 +49,12 @@ class Fidelities:
     def __init__(self, store: StudyStore, record: StudyRecord) -> None:
         stored = record.settings.get("fidelities") if record.kind == "search" else None
         self._levels: dict[int, tuple[float, int]] = {}  # by context: share, and a number of its own
+        self._names: dict[int, str] = {}
+        self._trials: Counter[int] = Counter()
         if stored:
             shares = {canonical(rung["settings"]): float(rung["share"]) for rung in stored["rungs"]}
             for context, settings in store.fidelities(record.id).items():
+                self._names[context] = canonical(settings) if settings else "full"
                 self._levels[context] = (shares.get(canonical(settings), FULL), context if settings else 0)
         self._cost = FullCost(bool(stored and stored["carries"]))
         self._met: dict[tuple[bytes, int], int] = {}
@@ -60,11 +64,16 @@ class Fidelities:
         if not self._levels:
             return FULL, 0
         share, level = self._levels[trial.context]
+        self._trials[trial.context] += 1
         before = self._met.get((trial.key, level), 0)
         new = range(before, max(before, trial.replicates))
         self._met[trial.key, level] = new.stop
         cost = self._cost.cost(trial.candidate, new, share)
         return (cost / len(new) if new else share), level
+
+    def trials(self) -> dict[str, int]:
+        """Returns how many trials asked for each fidelity, cheapest first."""
+        return {self._names[one]: self._trials[one] for one in sorted(self._trials, key=self._levels.__getitem__)}
 
 
 class _Reader:
@@ -162,6 +171,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Readin
         trials=len(reader.columns.keys),
         evaluations=counts.evaluations,
         drawn=_number(counts.drawn[-1]) if len(counts.drawn) else 0,
+        fidelities=reader.fidelities.trials(),
         classes=len(counts.classes),
         seconds=reader.seconds,
         hash_seconds=reader.hash_seconds,

@@ -18,6 +18,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "trials": search.trials,
         "evaluations": search.evaluations,
         "drawn": search.drawn,
+        "fidelities": search.fidelities,
         "classes": search.classes,
         "outcomes": {name: search.outcomes[name].trials for name in OUTCOMES},
         "seconds": search.seconds,

@@ -12,7 +12,7 @@ from rich.text import Text
 from automl.evidence import ResultsTable, Verdict
 from automl.report.compare import Comparison
 from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
-from automl.report.words import compact, count_of, duration, ends, figure, headline, interval, share
+from automl.report.words import compact, count_of, duration, ends, figure, headline, in_full, interval, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,7 +121,8 @@ def _cache(data: ReportData) -> Table:
 
 def _savings(search: StudyPart) -> str:
     spared = share(search.saved_trials, search.trials)
-    text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all."
+    text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all"
+    text += f", worth {in_full(search.drawn, search.fidelities)}." if search.fidelities else "."
     if search.table_paid:
         saved, paid = duration(search.table_saved), duration(search.table_paid)
         text += f" By the table's account that saved {saved} of training on top of {paid}."

@@ -103,18 +103,34 @@ class StudyStore:
         Raises:
             InvalidInput: the name is taken, or the settings are not JSON.
         """
-        values = {"name": name, "kind": kind, "parent": parent, "settings": canonical(settings), "state": "open"}
+        return self.create_many([(name, settings)], kind, parent)[0]
 
-        def insert(connection: Connection) -> StudyRecord:
-            connection.execute(study.insert().values(**values, created=database_time(), trials=0))
-            return _study(connection.execute(select(study).where(study.c.name == name)).one())
+    def create_many(
+        self, named: Sequence[tuple[str, Mapping[str, Any]]], kind: Kind, parent: int | None = None
+    ) -> list[StudyRecord]:
+        """Adds studies by name, all of them or none.
+
+        Raises:
+            InvalidInput: a name is taken, or settings are not JSON.
+        """
+        rows = [
+            {"name": name, "kind": kind, "parent": parent, "settings": canonical(settings), "state": "open"}
+            for name, settings in named
+        ]
+
+        def insert(connection: Connection) -> list[StudyRecord]:
+            for row in rows:
+                connection.execute(study.insert().values(**row, created=database_time(), trials=0))
+            found = [connection.execute(select(study).where(study.c.name == row["name"])).one() for row in rows]
+            return [_study(row) for row in found]
 
         try:
-            return self.database.write(insert)
+            return self.database.write(insert) if rows else []
         except StorageError as error:
             if isinstance(error.__cause__, IntegrityError):
+                names = " or ".join(repr(name) for name, _ in named)
                 raise InvalidInput(
-                    f"a study named {name!r} exists already; choose another name, or resume it"
+                    f"a study named {names} exists already; choose another name, or resume it"
                 ) from error
             raise
 
@@ -122,6 +138,12 @@ class StudyStore:
         """Returns the study of this name."""
         found = self._read(select(study).where(study.c.name == name))
         return found[0] if found else None
+
+    def runs(self, name: str) -> list[StudyRecord]:
+        """Returns the runs of a study that was asked for several times, NAME/1 first."""
+        mine = study.c.name.startswith(f"{name}/", autoescape=True)
+        found = self._read(select(study).where(mine, study.c.kind == "search"))
+        return sorted(found, key=lambda record: int(record.name.rpartition("/")[2]))
 
     def all(self) -> list[StudyRecord]:
         """Returns all studies, oldest first."""
@@ -206,10 +228,15 @@ class StudyStore:
             )
         )
 
-    def reopen(self, study_id: int, settings: Mapping[str, Any]) -> None:
-        """Opens a finished study again, with settings in which a bound was raised."""
-        changed = study.update().where(study.c.id == study_id).values(state="open", settings=canonical(settings))
-        self.database.write(lambda connection: connection.execute(changed).rowcount)
+    def reopen(self, changed: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Opens finished studies again, each with settings in which a bound was raised; all of them or none."""
+
+        def write(connection: Connection) -> None:
+            for study_id, settings in changed:
+                mine = study.update().where(study.c.id == study_id)
+                connection.execute(mine.values(state="open", settings=canonical(settings)))
+
+        self.database.write(write)
 
 
 def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:

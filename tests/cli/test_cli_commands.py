@@ -245,6 +245,52 @@ def test_help_has_an_example_for_every_command():
         assert "Example: automl " in automl_command(*command.split(), "--help").out, command
 
 
+def test_repeats_are_one_object_for_programs_and_one_report_for_people():
+    ask = ("search", "pairs.py", "--workers", 0, "--objective", "score", "--trials", 12, "--study", "many")
+    found = read(*ask, "--repeats", 3, "--json")
+    assert found["study"] == "many"
+    assert Path(found["html"]).name == "automl-report-many.html"
+    assert Path(found["html"]).is_file()
+    assert [one["study"] for one in found["studies"]] == ["many/1", "many/2", "many/3"]
+    assert [method["runs"] for method in found["methods"]] == [3]
+    again = read("report", "many", "--json")
+    assert again == {name: value for name, value in found.items() if name != "html"}
+    assert {"many/1", "many/2", "many/3"} <= {item["name"] for item in read("studies", "--json")}
+    one = automl_command("resume", "many/2", "--workers", 0)
+    assert one.code == 0, one.err
+    assert Path("automl-report-many-2.html").is_file()
+    both = read("report", "many", "first", "--json")
+    assert len(both["studies"]) == 4
+    warm = automl_command(*ask[:-1], "warm", "--repeats", 2, "--warm-cache")
+    assert warm.code == 0, warm.err
+    assert "share a cache" in warm.out
+
+
+def test_ctrl_c_during_repeats_says_how_to_go_on_with_all(tmp_path, folder):
+    url = f"sqlite:///{tmp_path / 'stopped.db'}"
+    command = [PROGRAM, "search", folder / "pairs.py", "--workers", "0", "--objective", "score", "--storage", url]
+    process = subprocess.Popen(
+        [*map(str, command), "--trials", "30", "--repeats", "2", "--no-baseline", "--study", "both"],
+        cwd=tmp_path,
+        env=os.environ | {"AUTOML_TEST_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        await_trials(url, 5, study="both/2")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert err.strip() == f"automl: stopped; what had finished is kept. Go on with: automl resume both --storage {url}"
+    ended = automl_command(*err.strip().rpartition("automl ")[2].split(), "--workers", 0, "--json")
+    assert ended.code == 0, ended.err
+    assert [one["trials"] for one in json.loads(ended.out)["studies"]] == [30, 30]
+
+
 def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, folder):
     url = f"sqlite:///{tmp_path / 'stopped.db'}"
     command = [PROGRAM, "search", folder / "pairs.py", "--workers", "0", "--objective", "score", "--storage", url]
@@ -277,19 +323,19 @@ def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, fold
     study.close()
 
 
-def await_trials(url, count, seconds=60):
+def await_trials(url, count, seconds=60, study="mine"):
     """Waits until so many trials are recorded."""
     path = url.removeprefix("sqlite:///")
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if os.path.exists(path):
             try:
-                study = automl.Study.open("mine", url)
+                opened = automl.Study.open(study, url)
             except automl.InvalidInput:  # not there yet
                 pass
             else:
-                found = study.store.find("mine").trials
-                study.close()
+                found = opened.store.find(study).trials
+                opened.close()
                 if found >= count:
                     return
         time.sleep(0.1)

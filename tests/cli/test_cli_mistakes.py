@@ -112,6 +112,8 @@ def test_a_space_that_fails_in_the_middle(folder):
         (["--trials", 0], "trials=0"),
         (["--trials", -3], "trials=-3"),
         (["--evaluations", 0], "evaluations=0"),
+        (["--repeats", 0], "repeats=0"),
+        (["--warm-cache"], "--repeats 5 --warm-cache"),
         (["--hours", 0], "hours=0"),
         (["--hours", "nan"], "hours=nan"),
         (["--window", 0], "window=0"),

@@ -13,6 +13,7 @@ ARGUMENTS = {
     "declarative_space.py": ["12"],
     "cell_space.py": ["12"],
     "own_data.py": ["24"],
+    "own_fidelities.py": ["120"],
 }
 """A small number of trials where an example takes one."""
 
@@ -21,6 +22,7 @@ WORDS = {
     "declarative_space.py": ["Best(candidate=", "random search", "example-declarative.html"],
     "cell_space.py": ["hit", "random search"],
     "own_data.py": ["Best(candidate=", "random search"],
+    "own_fidelities.py": ["full evaluations", "Best(candidate=", "random search"],
 }
 """What the output must contain."""
 

@@ -86,6 +86,11 @@ def test_only_full_evaluations_have_a_fitness_and_the_best_is_one(search):
     best = max(by_context[full.pop()], key=lambda trial: trial.fitness)
     assert study.best.fitness == best.fitness
     counts = Counter(trial.origin for trial in trials)
+    stated = study.report().json()["fidelities"]
+    assert list(stated) == ['{"steps":1}', '{"steps":3}', "full"]
+    assert list(stated.values()) == [
+        len(by_context[one]) for one in sorted(by_context, key=lambda one: -len(by_context[one]))
+    ]
     assert counts["sample"] + counts["promote"] == 80
     assert len(trials) / 6 < counts["promote"] < len(trials) / 2
 

@@ -60,7 +60,7 @@ def test_a_study_is_finished_and_opened_again(store: StudyStore) -> None:
     made = store.create("a", "search", {"trials": 5})
     store.finish(made.id)
     assert store.find("a").state == "finished"
-    store.reopen(made.id, {"trials": 10})
+    store.reopen([(made.id, {"trials": 10})])
     found = store.find("a")
     assert (found.state, found.settings) == ("open", {"trials": 10})
 
