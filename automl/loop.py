@@ -322,7 +322,7 @@ class Search:
         if fitness is not None and not self.rules.maximize:
             fitness = -fitness
         duplicate = record.outcome in ("hit", "joined")
-        return Told(record.number, candidate, fitness, record.metrics, duplicate, fidelity.share)
+        return Told(record.number, candidate, fitness, record.metrics, duplicate, fidelity.share, tuple(record.parents))
 
     def _tell_up_to(self, count: int) -> None:
         if count > self._told:

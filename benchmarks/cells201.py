@@ -85,8 +85,8 @@ def drive(
     results: dict[int, float] = {}
     trials, last, best, chosen = 0, 0, -1.0, 0
     while len(results) < evaluations and (patience is None or trials - last < patience):
-        candidate = strategy.ask(1, rng)[0].candidate
-        cell = cells.number[candidate.value]
+        (proposal,) = strategy.ask(1, rng)
+        cell = cells.number[proposal.candidate.value]
         key = trials if classes is None else classes[cell]
         met = key in results
         if not met:
@@ -94,6 +94,9 @@ def drive(
             results[key] = cells.seeds[data][cell][int(rng.integers(len(cells.seeds[data][cell])))]
             if results[key] > best:
                 best, chosen = results[key], cell
-        strategy.tell([Told(trials, candidate, results[key], {"accuracy": results[key]}, duplicate=met)])
+        metrics = {"accuracy": results[key]}
+        strategy.tell(
+            [Told(trials, proposal.candidate, results[key], metrics, duplicate=met, parents=proposal.parents)]
+        )
         trials += 1
     return Run(trials, len(results), cells.test[data][chosen])

@@ -50,6 +50,6 @@ if __name__ == "__main__":
                 automl.functional_hash(function), partial(distance, function.call, evaluations)
             )
             best = min(best, (error, proposal.candidate.json))
-            told.append(Told(number, proposal.candidate, -error))  # larger is better
+            told.append(Told(number, proposal.candidate, -error, parents=proposal.parents))  # larger is better
         strategy.tell(told)
     print(f"{trials} proposals, {len(evaluations)} evaluations, best {best[1]} with an error of {best[0]:.3g}")

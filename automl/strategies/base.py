@@ -49,6 +49,7 @@ class Told:
         metrics: all metrics, for strategies with several objectives; empty where the evaluation failed.
         duplicate: True where the fitness came from the cache and no evaluation was run.
         fidelity: as it was proposed; fitness compares only within one.
+        parents: as it was proposed: numbers of the trials it was made from.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Told:
     metrics: Mapping[str, float] = field(default_factory=dict)
     duplicate: bool = False
     fidelity: float = FULL
+    parents: tuple[int, ...] = ()
 
 
 class Strategy(ABC):

@@ -17,11 +17,12 @@ from automl.strategies.parts import fitness_of
 class LocalSearch(Strategy):
     """Hill climbing with restarts; the baseline of White et al. 2021 (arXiv 2005.02960).
 
+    However many trials are under way, only those count that were made for what is going on now: random candidates
+    before a climb, in a climb the descendants of where it began, and against its patience the mutants of its best.
+
     Attributes:
         starts: random candidates of which the fittest begins a climb.
-        patience: trials without a better one after which a climb ends.
-        settle: trials after the end of a climb that may still be mutants of it and so begin no new one; the study's
-            window is enough. Random candidates are proposed meanwhile.
+        patience: mutants of the best trial of a climb, none of them better, after which the climb ends.
 
     Raises:
         InvalidInput: a setting out of range.
@@ -31,43 +32,56 @@ class LocalSearch(Strategy):
 
     starts: int = 10
     patience: int = 50
-    settle: int = 8
 
     def __post_init__(self) -> None:
-        for setting, least in (("starts", 1), ("patience", 1), ("settle", 0)):
-            if getattr(self, setting) < least:
-                raise InvalidInput(f"{setting}={getattr(self, setting)}: local search needs at least {least}")
+        for setting in ("starts", "patience"):
+            if getattr(self, setting) < 1:
+                raise InvalidInput(f"{setting}={getattr(self, setting)}: local search needs at least 1")
 
     def reset(self) -> None:
-        self._settling = 0
-        self._restart()
-
-    def _restart(self) -> None:
         self._current: Told | None = None
         self._seen = self._stuck = 0
+        self._climb: set[int] = set()  # trials that this climb led to; empty while starts are drawn
+        self._summit: set[int] = set()  # those among them that are as good as the current one
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         current = self._current
-        if current is None or self._seen < self.starts:
+        if current is None or not self._climb:
             return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
         children = self.space.mutate_many([current.candidate] * n, rng)
         return [Proposal(child, "mutate", (current.number,)) for child in children]
 
     def tell(self, trials: Sequence[Told]) -> None:
         for trial in trials:
-            if self._settling:
-                self._settling -= 1
-            else:
+            if self._climb:
                 self._step(trial)
+            elif not trial.parents:
+                self._start(trial)
+
+    def _start(self, trial: Told) -> None:
+        self._seen += 1
+        if trial.fitness is not None and trial.fitness >= self._best():
+            self._current = trial
+        if self._seen >= self.starts and self._current is not None:
+            self._climb.add(self._current.number)
+            self._summit.add(self._current.number)
 
     def _step(self, trial: Told) -> None:
-        climbing = self._current is not None and self._seen >= self.starts
-        best = -np.inf if self._current is None else fitness_of(self._current)
-        self._seen += 1
-        self._stuck = self._stuck + 1 if climbing and fitness_of(trial) <= best else 0
-        # Of equals the younger one, so that a plateau (a mutant with the same function) can be crossed.
-        if trial.fitness is not None and trial.fitness >= best:
+        if self._climb.isdisjoint(trial.parents):
+            return
+        self._climb.add(trial.number)
+        fitness, best = fitness_of(trial), self._best()
+        if fitness > best:
+            self._stuck = 0
+            self._summit.clear()
+        elif not self._summit.isdisjoint(trial.parents):
+            self._stuck += 1
+        if fitness >= best and trial.fitness is not None:
+            # Of equals the younger one, so that a plateau (a mutant with the same function) can be crossed.
             self._current = trial
+            self._summit.add(trial.number)
         if self._stuck >= self.patience:
-            self._restart()
-            self._settling = self.settle
+            self.reset()
+
+    def _best(self) -> float:
+        return -np.inf if self._current is None else fitness_of(self._current)

@@ -101,7 +101,9 @@ class StrategyContract:
         strategy = self._bound()
         for number in range(60):
             (proposal,) = strategy.ask(1, np.random.default_rng(number))
-            strategy.tell([Told(number, proposal.candidate, None, fidelity=proposal.fidelity)])
+            strategy.tell(
+                [Told(number, proposal.candidate, None, fidelity=proposal.fidelity, parents=proposal.parents)]
+            )
         assert len(strategy.ask(4, np.random.default_rng(0))) == 4
 
     def test_settings_make_the_same_strategy_again(self) -> None:

@@ -38,17 +38,31 @@ def test_the_oldest_dies_in_regularized_evolution_and_the_worst_in_elitism():
     assert 1 not in parents(bound(ElitistEvolution(population=5, tournament=2), trials))
 
 
+def child(number, x, fitness, parent):
+    return Told(number, Candidate({"x": x}), fitness, parents=(parent,))
+
+
 def test_local_search_climbs_from_the_best_start_crosses_plateaus_and_starts_again():
-    search = bound(LocalSearch(starts=3, patience=2, settle=1), [told(0, 1, 1.0), told(1, 2, 3.0)])
+    search = bound(LocalSearch(starts=3, patience=2), [told(0, 1, 1.0), told(1, 2, 3.0)])
     assert parents(search) == set()
     search.tell([told(2, 3, 2.0)])
     assert parents(search) == {1}
-    search.tell([told(3, 4, 3.0)])  # equal: becomes the current one, and still counts as no progress
+    search.tell([child(3, 4, 3.0, 1)])  # equal: becomes the current one, and still counts as no progress
     assert parents(search) == {3}
-    search.tell([told(4, 5, None)])
+    search.tell([child(4, 5, None, 3)])
     assert parents(search) == set()
-    search.tell([told(5, 6, 99.0), *(told(n, n, 0.1 * n) for n in (6, 7, 8))])  # 5 may be of the old climb
-    assert parents(search) == {8}
+
+
+def test_local_search_counts_only_what_was_made_for_what_is_going_on():
+    search = bound(LocalSearch(starts=2, patience=2), [told(0, 1, 1.0), told(1, 2, 3.0)])
+    search.tell([told(n, n, 0.0) for n in range(2, 12)])  # drawn before the climb, finished after it began
+    assert parents(search) == {1}
+    search.tell([child(12, 4, 0.0, 1), child(13, 5, 0.0, 1)])
+    assert parents(search) == set()
+    search.tell([child(14, 6, 99.0, 1), told(15, 7, 0.5), child(16, 8, 99.0, 1), told(17, 9, 0.4)])
+    assert parents(search) == {15}  # not the late mutants of the climb that has ended
+    search.tell([child(18, 6, 99.0, 1), child(19, 10, 0.6, 15)])
+    assert parents(search) == {19}
 
 
 def test_fronts_and_crowding_of_a_known_case():

@@ -44,7 +44,7 @@ class TestElitistEvolution(_OnPlain):
 
 class TestLocalSearch(_OnPlain):
     def strategy(self):
-        return LocalSearch(starts=5, patience=6, settle=5)
+        return LocalSearch(starts=5, patience=6)
 
 
 class TestSuccessiveHalving(_OnPlain):
