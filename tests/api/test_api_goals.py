@@ -8,8 +8,8 @@ class Sized(Space):
     x = Integer(0, 9)
     y = Integer(0, 9)
 
-    def costs(self, candidate):
-        return {"size": candidate.value["x"]}
+    def costs(self, c):
+        return {"size": c.x}
 
 
 def score(candidate, seed):
@@ -20,6 +20,7 @@ def test_whoever_is_tested_keeps_the_constraints(tmp_path):
     study = automl.search(
         Sized(),
         evaluator=score,
+        objective="score",
         strategy="nsga2",
         settings={"objectives": "score:maximize,size:minimize", "constraints": "size<=5", "population": 10},
         trials=60,
