@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import xxhash
 
+from automl.goals import Aims
 from automl.jsontext import parse
 from automl.space import Candidate, Space
 from automl.storage.studies import StudyStore, TrialRecord
@@ -22,14 +23,18 @@ class Ranked:
     fitness: float
 
 
-def best_classes(store: StudyStore, study: int, n: int, maximize: bool) -> list[Ranked]:
+def best_classes(store: StudyStore, study: int, n: int, aims: Aims) -> list[Ranked]:
     """Returns the `n` best classes of a study by fitness, each by its latest trial; of equals the one found first.
 
     A class's latest trial counts because it has seen the most replicates: an early lucky one must not stand for it.
+    Trials that break a limit stand for nothing.
     """
+    maximize = aims.told_sign > 0
     latest: dict[bytes, tuple[float, int, TrialRecord]] = {}
     for record in store.trials(study):
         if record.fitness is not None:
+            if not aims.allows(record):
+                continue
             value = record.fitness if maximize else -record.fitness
             first = latest[record.key][1] if record.key in latest else record.position
             latest[record.key] = (value, first, record)
@@ -42,26 +47,27 @@ def best_classes(store: StudyStore, study: int, n: int, maximize: bool) -> list[
     return [Ranked(record, record.fitness) for _, _, record in ranked if record.fitness is not None]
 
 
-def first_samples(store: StudyStore, study: int, n: int) -> list[TrialRecord]:
-    """Returns the first `n` trials of a baseline: an unselected, uniform sample, failures included."""
+def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[TrialRecord]:
+    """Returns the first `n` trials of a baseline that keep the limits: a uniform sample, failures included."""
     found = []
     for record in store.trials(study):
-        found.append(record)
+        if record.outcome == "failed" or aims.allows(record):
+            found.append(record)
         if len(found) == n:
             break
     return found
 
 
 def finalists(
-    space: Space, store: StudyStore, search: int | None, baseline: int | None, n: int, sample: int, maximize: bool
+    space: Space, store: StudyStore, search: int | None, baseline: int | None, n: int, sample: int, aims: Aims
 ) -> list[tuple[Candidate, str]]:
     """Returns whom the test part is opened for, each with its role; fixed by validation alone."""
     chosen: list[tuple[Candidate, str]] = []
     for study, role in ((search, SEARCH_WINNER), (baseline, RANDOM_WINNER)):
         if study is not None:
-            chosen += [(_decode(space, item.record), role) for item in best_classes(store, study, n, maximize)]
+            chosen += [(_decode(space, item.record), role) for item in best_classes(store, study, n, aims)]
     if baseline is not None:
-        chosen += [(_decode(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample)]
+        chosen += [(_decode(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, aims)]
     return chosen
 
 

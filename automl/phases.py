@@ -17,6 +17,7 @@ from automl.cache.store import EquivalenceCache
 from automl.config import RunConfig, StudyConfig, differences, environment
 from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Approximation, Evaluator, Part
+from automl.goals import aims_of
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
 from automl.loop import Search, blaming
@@ -199,7 +200,7 @@ class Phases:
         return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
-        config, maximize = self.config, self.parts.direction == "maximize"
+        config = self.config
         self._warn_of_unseen_fields(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
@@ -237,7 +238,7 @@ class Phases:
             random.id if random else None,
             config.finalists,
             config.sample,
-            maximize,
+            aims_of(record.settings),
         )
         if chosen:
             seeds = 1 if self.evaluator.test_is_population_mean else config.test_seeds

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl import report, targets
 from automl.baseline import best_classes
 from automl.errors import AutoMLError, InvalidInput
+from automl.goals import aims_of
 from automl.jsontext import parse
 from automl.registry import unknown
 from automl.space import Candidate, Space
@@ -122,12 +123,12 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The best class by validation.
+        """The best class by validation, of those that keep the strategy's constraints.
 
         Raises:
-            InvalidInput: no trial has succeeded yet.
+            InvalidInput: no such trial has succeeded yet.
         """
-        ranked = best_classes(self.store, self.record_id, 1, self.settings["direction"] == "maximize")
+        ranked = best_classes(self.store, self.record_id, 1, aims_of(self.settings))
         if not ranked:
             what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
             raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")

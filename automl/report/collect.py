@@ -18,6 +18,7 @@ from automl.evidence import (
     rank_agreement,
     relative_improvement,
 )
+from automl.goals import aims_of
 from automl.registry import unknown
 from automl.report.checklist import checklist
 from automl.report.data import Architecture, Ranks, ReportData, TrialNote
@@ -62,13 +63,14 @@ class _Collector:
         self.objective = str(self.settings.get("objective", "fitness"))
         self.minimize = self.settings.get("direction") == "minimize"
         self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
+        self.aims = aims_of(self.settings)
         self.notes: list[str] = []
         children = {child.kind: child for child in store.children(record.id)}
         self.random_record = children.get("baseline")
         self.test_record = children.get("test")
 
     def collect(self) -> ReportData:
-        search = read_study(self.store, self.record, self.minimize)
+        search = read_study(self.store, self.record, self.minimize, self.aims)
         random = self._random(search)
         tested = self._tested()
         winners = self._architectures(tested, SEARCH_WINNER, self.record, search)
@@ -81,14 +83,14 @@ class _Collector:
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, spelling_count = self._spellings(search, best)
-        tests = read_study(self.store, self.test_record, self.minimize).part if self.test_record else None
+        tests = read_study(self.store, self.test_record, self.minimize, self.aims).part if self.test_record else None
         self._remark(search, random)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
             objective=self.objective,
             minimize=self.minimize,
-            search=search.part,
+            search=replace(search.part, front=self._front(search, [*winners, *random_winners, *samples])),
             random=random.part if random else None,
             tests=tests,
             winners=winners,
@@ -107,6 +109,7 @@ class _Collector:
             checklist=[],
             facts=[],
             notes=self.notes,
+            aims=self.aims,
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist(data))
@@ -117,7 +120,7 @@ class _Collector:
     def _random(self, search: Reading) -> Reading | None:
         """Returns random search's rows; a search that samples uniformly is its own."""
         if self.random_record is not None:
-            return read_study(self.store, self.random_record, self.minimize)
+            return read_study(self.store, self.random_record, self.minimize, self.aims)
         return search if self._samples_uniformly() else None
 
     def _samples_uniformly(self) -> bool:
@@ -269,6 +272,14 @@ class _Collector:
         found = [note(trial_at(self.store, self.record.id, place)) for place in where if place is not None]
         return [self.illustrator.illustrate(item) for item in found]
 
+    def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
+        """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
+        figures = {item.key: item.test for item in tested}
+        return [
+            replace(item, description=self.illustrator.describe(item.candidate), test=figures.get(item.key))
+            for item in search.part.front
+        ]
+
     def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[TrialNote], int]:
         if key is None:
             return [], 0
@@ -277,6 +288,9 @@ class _Collector:
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
+        if self.aims.limits:
+            kept = " and ".join(map(str, self.aims.limits))
+            self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")
         if random is not None and (failed := random.part.outcomes["failed"].trials):
             self.notes.append(f"{failed} random candidates failed; they count as tried and are left out of averages.")
         if self.illustrator.missing:

@@ -1,4 +1,4 @@
-"""A study's trials as compact columns: 39 bytes a trial (a few times that while they are grouped at the end).
+"""A study's trials as compact columns: 40 bytes a trial (a few times that while they are grouped at the end).
 
 Everything else that a report needs is aggregated while the trials stream by.
 """
@@ -22,7 +22,8 @@ class Counts:
     Attributes:
         drawn: array of shape (trials,): evaluations drawn upon up to and including each trial, in full ones.
         evaluations: paid for.
-        classes: fitness of each class, the latest (it has seen the most replicates), falling; without failed classes.
+        classes: fitness of each class, the latest (it has seen the most replicates), falling; without failed classes
+            and those that keep no limits.
         best: place of the best class's latest trial in told order, None where no class has a fitness.
     """
 
@@ -41,10 +42,13 @@ class Columns:
         self.pays = array("B")
         self.fitness = array("d")
         self.shares = array("d")
+        self.allowed = array("B")
         self.parents = (array("i"), array("i"))
         self._positions = array("i")
 
-    def add(self, trial: TrialRecord, fitness: float | None, share: float = 1.0, level: int = 0) -> None:
+    def add(
+        self, trial: TrialRecord, fitness: float | None, share: float = 1.0, level: int = 0, *, allowed: bool = True
+    ) -> None:
         """Appends one trial.
 
         Args:
@@ -52,9 +56,11 @@ class Columns:
             fitness: None for a failed one, and below a full evaluation.
             share: what each new replicate costs, in full evaluations.
             level: tells the fidelities apart, whose replicates count for themselves; 0 for full ones.
+            allowed: whether it keeps the study's limits; only such trials stand for their class.
         """
         self.keys.append(_short(trial.key) ^ level)
         self.shares.append(share)
+        self.allowed.append(allowed)
         self.replicates.append(min(max(1, trial.replicates), 65535))
         paid = trial.outcome in _PAYING or (trial.outcome == "failed" and trial.paid_seconds > 0.0)
         self.pays.append(paid)
@@ -85,9 +91,11 @@ class Columns:
         fresh[order] = np.maximum(wanted - before, 0)
         pays = np.frombuffer(self.pays, dtype=np.uint8) > 0
         first = np.flatnonzero(starts)
-        latest = order[np.append(first[1:], len(keys)) - 1]
+        standing = np.where(np.frombuffer(self.allowed, dtype=np.uint8)[order] > 0, np.arange(len(keys)), -1)
+        last = np.maximum.reduceat(standing, first)
+        latest = order[last]
         fitness = np.frombuffer(self.fitness, dtype=np.float64)[latest]
-        valid = np.isfinite(fitness)
+        valid = np.isfinite(fitness) & (last >= 0)
         ranked = np.lexsort((order[first][valid], -fitness[valid]))  # of equals the one found first
         return Counts(
             drawn=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
+from automl.goals import Aims, Goal
 
 if TYPE_CHECKING:
     import networkx
@@ -91,7 +92,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TrialNote:
-    """One trial worth showing: an ancestor, a spelling, the best."""
+    """One trial worth showing: an ancestor, a spelling, the best, one of the Pareto front.
+
+    Attributes:
+        figures: of a trial of the front, what it reaches in each goal.
+        test: its class's figure on the test part, where it was tested.
+    """
 
     number: int
     candidate: str
@@ -102,6 +108,8 @@ class TrialNote:
     costs: Mapping[str, float]
     description: str = ""
     picture: networkx.DiGraph | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    test: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,10 @@ class StudyPart:
         fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
-        front: (cost, fitness) of trials that no other beats in both, cheapest first, and the name of the cost.
+        cost: the name of the cost that spellings are compared by, empty where there is none.
+        goals: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
+        front: trials that keep the limits and that no other matches or beats in every goal, by the last goal.
+        cloud: goals' values of a part of all trials, and whether each keeps the limits.
     """
 
     name: str
@@ -136,7 +147,8 @@ class StudyPart:
     failures: list[Failure]
     cost: str = ""
     front: list[TrialNote] = field(default_factory=list)
-    cloud: list[tuple[float, float]] = field(default_factory=list)
+    cloud: list[tuple[tuple[float, ...], bool]] = field(default_factory=list)
+    goals: tuple[Goal, ...] = ()
 
     @property
     def paid_seconds(self) -> float:
@@ -221,6 +233,7 @@ class ReportData:
         audits: what re-evaluations of hits found, where there were any.
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
+        aims: objectives, and limits that winners keep.
     """
 
     name: str
@@ -246,6 +259,7 @@ class ReportData:
     checklist: list[Check]
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
+    aims: Aims
 
     @property
     def best(self) -> Architecture | None:

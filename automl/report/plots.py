@@ -17,7 +17,8 @@ from automl.report.drawing import (
     draw,
     view,
 )
-from automl.report.trial_plots import genealogy, outcomes, pareto
+from automl.report.pareto_plots import pareto_plots
+from automl.report.trial_plots import genealogy, outcomes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def study_plots(data: ReportData) -> dict[str, Plot]:
         search_curve(data, "evaluations"),
         search_curve(data, "hours"),
         outcomes(data.search),
-        pareto(data),
+        *pareto_plots(data),
         genealogy(data),
     ]
     return {plot.name: plot for plot in found if plot is not None}

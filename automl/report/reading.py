@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automl.goals import Aims, Goal
 from automl.jsontext import canonical
 from automl.report.columns import Columns, Counts
 from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
@@ -77,9 +78,10 @@ class Fidelities:
 
 
 class _Reader:
-    def __init__(self, sign: float, cost: str, fidelities: Fidelities) -> None:
+    def __init__(self, sign: float, aims: Aims, fidelities: Fidelities) -> None:
         self.sign = sign
-        self.cost = cost
+        self.aims = aims
+        self.cost = ""
         self.fidelities = fidelities
         self.columns = Columns()
         self.outcomes = {name: OutcomeLine() for name in OUTCOMES}
@@ -88,7 +90,7 @@ class _Reader:
         self.points: Thinned[tuple[int, float, tuple[int, ...]]] = Thinned()
         self.steps: list[tuple[int, float, float]] = []  # place, seconds, fitness
         self.front: Front[TrialNote] = Front()
-        self.cloud: list[tuple[float, float]] = []
+        self.cloud: list[tuple[tuple[float, ...], bool]] = []
         self.cloud_every = 1
         self.hash_seconds = 0.0
         self.seconds = 0.0
@@ -104,26 +106,35 @@ class _Reader:
         self.hash_seconds += trial.hash_seconds
         self.seconds = max(self.seconds, trial.told_at)
         worth = None if trial.fitness is None else self.sign * trial.fitness
-        self.columns.add(trial, worth, *self.fidelities.of(trial))
+        allowed = self.aims.allows(trial)
+        self.columns.add(trial, worth, *self.fidelities.of(trial), allowed=allowed)
         if trial.outcome == "failed":
             self.failures.add(trial.error)
         elif worth is not None and trial.fitness is not None:
             self.values.add(trial.fitness)
-            if not self.steps or worth > self.sign * self.steps[-1][2]:
+            if allowed and (not self.steps or worth > self.sign * self.steps[-1][2]):
                 self.steps.append((place, trial.told_at, trial.fitness))
-            self._price(trial, worth)
+            self._weigh(trial, allowed)
         self.points.add((place, trial.told_at, tuple(line.trials for line in self.outcomes.values())))
 
-    def _price(self, trial: TrialRecord, worth: float) -> None:
+    def _weigh(self, trial: TrialRecord, allowed: bool) -> None:
+        """Holds a trial against the Pareto front; where there is one objective only, of quality and cost."""
         if not self.cost and trial.costs:
-            self.cost = "parameters" if "parameters" in trial.costs else min(trial.costs)
-        cost = trial.costs.get(self.cost)
-        if cost is None:
+            priced = [goal.metric for goal in self.aims.goals if goal.metric in trial.costs]
+            self.cost = (priced or [*({"parameters"} & set(trial.costs)), min(trial.costs)])[0]
+            if len(self.aims.goals) == 1 and not priced:
+                self.aims = replace(self.aims, goals=(*self.aims.goals, Goal(self.cost, minimize=True)))
+        known = self.aims.figures(trial)
+        goals = self.aims.goals
+        if len(goals) < 2 or any(goal.metric not in known for goal in goals):
             return
-        if self.front.wants(float(cost), worth):
-            self.front.add(float(cost), worth, note(trial))
+        values = tuple(known[goal.metric] for goal in goals)
+        signed = tuple(goal.sign * value for goal, value in zip(goals, values, strict=True))
+        if allowed and self.front.wants(signed):
+            figures = {goal.metric: value for goal, value in zip(goals, values, strict=True)}
+            self.front.add(signed, replace(note(trial), figures=figures))
         if self.values.count % self.cloud_every == 0:
-            self.cloud.append((float(cost), self.sign * worth))
+            self.cloud.append((values, allowed))
             if len(self.cloud) >= 2 * CLOUD:
                 del self.cloud[1::2]
                 self.cloud_every *= 2
@@ -150,15 +161,16 @@ class _Reader:
         )
 
 
-def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Reading:
+def read_study(store: StudyStore, record: StudyRecord, minimize: bool, aims: Aims) -> Reading:
     """Reads all trials of a study in pages; memory grows by 31 bytes a trial and by nothing else.
 
     Args:
         store: of the study.
         record: the study.
         minimize: True where a smaller fitness is better.
+        aims: of the search that it belongs to.
     """
-    reader = _Reader(-1.0 if minimize else 1.0, "", Fidelities(store, record))
+    reader = _Reader(-1.0 if minimize else 1.0, aims, Fidelities(store, record))
     for trial in store.trials(record.id):
         reader.add(trial)
     counts = reader.columns.counts()
@@ -182,6 +194,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool) -> Readin
         best=None if counts.best is None else note(trial_at(store, record.id, counts.best)),
         failures=reader.failures.items(),
         cost=reader.cost,
+        goals=reader.aims.goals,
         front=reader.front.items(),
         cloud=reader.cloud,
     )

@@ -44,7 +44,15 @@ def study_json(data: ReportData) -> dict[str, Any]:
             }
             for item in data.ranks
         ],
-        "pareto": {"cost": search.cost or None, "front": [_trial(item) for item in search.front]},
+        "pareto": {
+            "objectives": [
+                {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"}
+                for goal in search.goals
+            ],
+            "constraints": [str(limit) for limit in data.aims.limits],
+            "cost": search.cost or None,
+            "front": [{**_trial(item), "figures": dict(item.figures), "test": item.test} for item in search.front],
+        },
         "genealogy": [_trial(item) for item in data.genealogy],
         "spellings": [_trial(item) for item in data.spellings],
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],

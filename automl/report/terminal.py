@@ -12,7 +12,19 @@ from rich.text import Text
 from automl.evidence import ResultsTable, Verdict
 from automl.report.compare import Comparison
 from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
-from automl.report.words import compact, count_of, duration, ends, figure, headline, in_full, interval, share
+from automl.report.words import (
+    amount,
+    compact,
+    count_of,
+    duration,
+    ends,
+    figure,
+    headline,
+    in_full,
+    interval,
+    share,
+    spread,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +49,8 @@ def _study(data: ReportData, console: Console) -> None:
     elif data.search.best is not None:
         best = data.search.best
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
+    if len(data.search.front) > 1:
+        console.print(_front(data, console.width))
     console.print(_cache(data))
     console.print(Text(_savings(data.search)))
     if data.audits:
@@ -101,6 +115,25 @@ def _winners(data: ReportData, width: int) -> Table:
     for *figures, description in rows:
         line = description if len(description) <= room else description[: room - 1] + "…"
         table.add_row(*figures, escape(line))
+    return table
+
+
+def _front(data: ReportData, width: int) -> Table:
+    """Returns the Pareto front, or an even choice of it where it is long."""
+    goals, front = data.search.goals, data.search.front
+    table = _table(
+        "not beaten in all of", *(f"{goal.metric} {'↓' if goal.minimize else '↑'}" for goal in goals), "test"
+    )
+    asked_for = len(data.aims.goals) > 1
+    shown = spread(front, 8 if asked_for else 4)
+    used = 12 * (len(goals) + 1)
+    for item in shown:
+        room = max(20, width - used)
+        line = item.description or item.candidate
+        line = line if len(line) <= room else line[: room - 1] + "…"
+        table.add_row(escape(line), *(amount(item.figures[goal.metric]) for goal in goals), figure(item.test))
+    if len(shown) < len(front):
+        table.add_row(f"… {len(front)} in all", *("" for _ in goals), "")
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -77,25 +78,28 @@ class Values:
 
 
 class Front(Generic[T]):
-    """Keeps the items that no other beats in both cost (smaller) and worth (larger); the first of equals stays."""
+    """Keeps the items that no other matches or beats in every figure (larger is better); the first of equals stays."""
 
     def __init__(self) -> None:
-        self._items: list[tuple[float, float, T]] = []  # by rising cost, and so by rising worth
+        self._items: list[tuple[tuple[float, ...], T]] = []
 
-    def wants(self, cost: float, worth: float) -> bool:
-        """Tells whether such an item would be kept."""
-        return all(other_cost > cost or other_worth < worth for other_cost, other_worth, _ in self._items)
+    def wants(self, figures: tuple[float, ...]) -> bool:
+        """Tells whether an item with these figures would be kept."""
+        return not any(_covers(other, figures) for other, _ in self._items)
 
-    def add(self, cost: float, worth: float, item: T) -> None:
+    def add(self, figures: tuple[float, ...], item: T) -> None:
         """Takes one item and drops those that it beats."""
-        if self.wants(cost, worth):
-            self._items = [one for one in self._items if one[0] < cost or one[1] > worth]
-            self._items.append((cost, worth, item))
-            self._items.sort(key=lambda one: one[0])
+        if self.wants(figures):
+            self._items = [one for one in self._items if not _covers(figures, one[0])]
+            self._items.append((figures, item))
 
     def items(self) -> list[T]:
-        """Returns what was kept, cheapest first."""
-        return [item for _, _, item in self._items]
+        """Returns what was kept, the best in the last figure first."""
+        return [item for _, item in sorted(self._items, key=lambda one: one[0][::-1], reverse=True)]
+
+
+def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(map(operator.ge, one, other))
 
 
 class Failures:

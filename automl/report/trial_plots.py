@@ -1,4 +1,4 @@
-"""Plots of what happened trial by trial: outcomes, quality against cost, how the best came about."""
+"""Plots of what happened trial by trial: outcomes, how the best came about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from automl.report.data import MEANING, OUTCOMES, ReportData, StudyPart
-from automl.report.drawing import FIFTH, FOURTH, INK, PAPER, QUIET, RANDOM, SEARCH, THIRD, Plot, draw, view
+from automl.report.drawing import FIFTH, FOURTH, INK, PAPER, RANDOM, SEARCH, THIRD, Plot, draw
 from automl.report.words import figure
 
 if TYPE_CHECKING:
@@ -62,45 +62,6 @@ def outcomes(part: StudyPart) -> Plot | None:
         zip(line.trials, line.seconds, *(line.outcomes[name] for name in OUTCOMES), strict=True),
         paint,
         size=(5.2, 3.6),
-    )
-
-
-def pareto(data: ReportData) -> Plot | None:
-    """Draws validation fitness against what a candidate costs, with the front that no candidate beats in both."""
-    front = [item for item in data.search.front if item.fitness is not None]
-    cost = data.search.cost
-    if len(front) < 2 or len({item.costs[cost] for item in front}) < 2:
-        return None
-    shown_front = [(item.costs[cost], float(item.fitness or 0.0)) for item in front]
-    fitness = np.array([value for _, value in data.search.cloud])
-    low, high = view(fitness, [value for _, value in shown_front[-3:]], data.minimize)
-
-    def paint(axes: Axes) -> None:
-        from matplotlib.ticker import EngFormatter, NullFormatter
-
-        axes.plot(*zip(*data.search.cloud, strict=True), ".", color=QUIET, alpha=0.5, markersize=4, label="trials")
-        costs, values = zip(*shown_front, strict=True)
-        axes.step(costs, values, where="post", color=SEARCH, linewidth=1.4)
-        axes.plot(costs, values, "o", color=SEARCH, markersize=5, label="not beaten in both")
-        for item in data.winners[:1]:
-            if cost in item.costs and item.validation is not None:
-                axes.plot(item.costs[cost], item.validation, "*", color=INK, markersize=12, label="winner")
-        axes.set_ylim(low, high)
-        if min(costs) > 0 and max(costs) > 30 * min(costs):
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_xlabel(cost)
-        axes.set_ylabel(f"{data.objective} (validation)")
-        axes.legend(loc="upper right" if data.minimize else "lower right")
-
-    return draw(
-        "pareto",
-        f"Quality against {cost}",
-        f"{len(shown_front)} candidates that no other beats in both; {cost} belong to the spelling, not to its class.",
-        ("kind", cost, data.objective),
-        [*(("front", *row) for row in shown_front), *(("trial", *row) for row in data.search.cloud)],
-        paint,
     )
 
 

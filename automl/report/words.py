@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from automl.evidence import Estimate
 from automl.jsontext import canonical, parse
+
+T = TypeVar("T")
 
 
 def figure(value: float | None, sign: bool = False, digits: int = 4) -> str:
@@ -16,6 +18,11 @@ def figure(value: float | None, sign: bool = False, digits: int = 4) -> str:
         return "–"
     text = f"{value:+.{digits}g}" if sign else f"{value:.{digits}g}"
     return text.replace("-", "−") if "e" not in text else text
+
+
+def amount(value: float) -> str:
+    """Writes a metric or a cost: whole numbers in full, others with five significant digits."""
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e12 else figure(value, digits=5)
 
 
 def interval(estimate: Estimate, unit: str = "", sign: bool = True) -> str:
@@ -71,6 +78,13 @@ def count_of(number: int, noun: str) -> str:
     if number != 1:
         noun = f"{noun}es" if noun.endswith(("s", "x")) else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun}"
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Returns at most so many items, evenly chosen, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
 def share(part: float, whole: float) -> str:

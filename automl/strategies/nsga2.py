@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,9 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from automl.errors import InvalidInput
+from automl.goals import read_goals, read_limits
 from automl.strategies.base import Proposal, Strategy, Told
-
-_CONSTRAINT = re.compile(r"\s*([^<>=\s]+)\s*(<=?|>=?)\s*([^<>=\s]+)\s*")
 
 
 @dataclass
@@ -44,8 +42,8 @@ class NSGA2(Strategy):
             raise InvalidInput(f"population={self.population}: an evolution needs at least 2 members")
         if not 0.0 <= self.crossover <= 1.0:
             raise InvalidInput(f"crossover={self.crossover}: a share lies between 0 and 1")
-        self._goals = _goals(self.objectives)
-        self._limits = _limits(self.constraints)
+        self._goals = read_goals(self.objectives)
+        self._limits = read_limits(self.constraints)
 
     def reset(self) -> None:
         self._members: list[Told] = []
@@ -96,9 +94,8 @@ class NSGA2(Strategy):
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
         known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
-        values = [sign * _of(known, metric) for metric, sign in self._goals] or [trial.fitness]
-        excess = [sign * (_of(known, metric) - bound) / (abs(bound) or 1.0) for metric, sign, bound in self._limits]
-        return values, sum(max(0.0, part) for part in excess)
+        values = [goal.sign * _of(known, goal.metric) for goal in self._goals] or [trial.fitness]
+        return values, sum(limit.excess(_of(known, limit.metric)) for limit in self._limits)
 
     def _survive(self) -> None:
         kept = np.sort(np.argsort(_places(self._values, self._violations))[: self.population])
@@ -156,27 +153,3 @@ def _of(known: Mapping[str, float], metric: str) -> float:
     if metric not in known:
         raise InvalidInput(f"nsga2: there is no metric {metric!r}; this search has {', '.join(sorted(known))}")
     return float(known[metric])
-
-
-def _goals(text: str) -> list[tuple[str, float]]:
-    goals = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        metric, _, direction = part.partition(":")
-        if direction not in ("maximize", "minimize"):
-            raise InvalidInput(f"objectives: {part!r} is no objective; write it like accuracy:maximize")
-        goals.append((metric, 1.0 if direction == "maximize" else -1.0))
-    return goals
-
-
-def _limits(text: str) -> list[tuple[str, float, float]]:
-    limits = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        match = _CONSTRAINT.fullmatch(part)
-        try:
-            bound = float(match.group(3)) if match else math.nan
-        except ValueError:
-            bound = math.nan
-        if match is None or not math.isfinite(bound):
-            raise InvalidInput(f"constraints: {part!r} is no constraint; write it like parameters<1e6")
-        limits.append((match.group(1), 1.0 if match.group(2).startswith("<") else -1.0, bound))
-    return limits
