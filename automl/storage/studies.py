@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import IntegrityError
@@ -89,6 +89,15 @@ class TrialRecord:
     costs: Mapping[str, Any] = field(default_factory=dict)
     told_at: float = 0.0
     position: int = 0
+
+
+class Standing(NamedTuple):
+    """What ranking needs of one trial, see `TrialRecord`."""
+
+    position: int
+    key: bytes
+    outcome: Outcome
+    fitness: float | None
 
 
 class StudyStore:
@@ -196,21 +205,27 @@ class StudyStore:
 
         No page holds a transaction open while its trials are being used, so it never disturbs a running study.
         """
-        query = (
-            select(trial, candidate.c.json)
-            .join_from(trial, candidate, trial.c.candidate == candidate.c.digest)
-            .where(trial.c.study == study_id)
-            .order_by(trial.c.position)
-            .limit(page)
-        )
+        query = select(trial, candidate.c.json).join_from(trial, candidate, trial.c.candidate == candidate.c.digest)
+        return map(_trial, self._by_position(query, study_id, after_position, page))
+
+    def trial_at(self, study_id: int, position: int) -> TrialRecord:
+        """Returns the trial that was told as number `position`, by one look-up."""
+        return next(self.trials(study_id, after_position=position - 1, page=1))
+
+    def standings(self, study_id: int) -> Iterator[Standing]:
+        """Yields the trials as `trials` does, without what has to be looked up or read as JSON: a tenth of its time."""
+        query = select(trial.c.position, trial.c.key, trial.c.outcome, trial.c.fitness)
+        return map(Standing._make, self._by_position(query, study_id, -1, 20_000))
+
+    def _by_position(self, query: Select[Any], study_id: int, after: int, page: int) -> Iterator[Row[Any]]:
+        query = query.where(trial.c.study == study_id).order_by(trial.c.position).limit(page)
         while True:
             with self.database.read() as connection:
-                rows = connection.execute(query.where(trial.c.position > after_position)).all()
-            for row in rows:
-                yield _trial(row)
+                rows = connection.execute(query.where(trial.c.position > after)).all()
+            yield from rows
             if len(rows) < page:
                 return
-            after_position = rows[-1].position
+            after = rows[-1].position
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
         """Returns what the evaluator was told of fidelity in each context that the study's trials stand in."""
