@@ -119,11 +119,8 @@ def main() -> None:
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 10, 100, 1000, 10_000])
     chosen = arguments.parse_args()
     print(f"{chosen.trials} trials each")
-    print(
-        "| workers | duplicates | simulated hours | speed-up | in flight when proposed | evaluations | functions ",
-        end="",
-    )
-    print("| GPU hours paid | s here |")
+    print("| workers | duplicates in flight | how many | simulated hours | speed-up ", end="")
+    print("| evaluations | functions | hours paid | s here |")
     print("|---|---|---|---|---|---|---|---|---|")
     first: dict[bool, float] = {}
     with tempfile.TemporaryDirectory() as folder:

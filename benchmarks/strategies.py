@@ -24,6 +24,7 @@ from automl.evidence import difference, relative_improvement
 from automl.evidence.intervals import bootstrap
 from automl.strategies.base import Strategy
 from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
+from automl.strategies.halving import SuccessiveHalving
 from automl.strategies.local_search import LocalSearch
 from automl.strategies.nsga2 import NSGA2
 from automl.strategies.optuna_samplers import OptunaSampler
@@ -40,6 +41,8 @@ STRATEGIES: dict[str, tuple[Callable[[], Strategy], bool]] = {
     "regularized evolution, population 50": (lambda: RegularizedEvolution(population=50), True),
     "elitist evolution": (ElitistEvolution, True),
     "local search": (LocalSearch, True),
+    "successive halving": (SuccessiveHalving, True),
+    "successive halving of evolution": (lambda: SuccessiveHalving(proposer="regularized_evolution"), True),
     "nsga2, one objective": (NSGA2, True),
     "optuna tpe, no cache": (OptunaSampler, False),
     "optuna tpe": (OptunaSampler, True),

@@ -16,6 +16,7 @@ from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluator import Approximation, Evaluation, Evaluator, Metrics, Work
 from automl.jsontext import canonical
+from workers import nats_bench
 from workers.tasks import data_file
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # the table's codes 0 to 4
@@ -32,10 +33,11 @@ class NASBench201Table(Evaluator):
 
     Attributes:
         dataset: "cifar10", "cifar100" or "imagenet16-120".
-        epochs: 200 or 12; the fidelity {"epochs": 12} replaces it. The table has no training seconds for 12 epochs;
+        epochs: 200 or 12; the fidelity {"epochs": 12} replaces it. nb201.npz has no training seconds for 12 epochs;
             12/200 of those for 200 are taken.
         randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
-        path: of nb201.npz; None looks in $AUTOML_DATA/nasbench201.
+        path: of nb201.npz, or of NATS-Bench's own file or folder (see `workers.nats_bench`; reading those takes
+            minutes); None looks for $AUTOML_DATA/nasbench201/nb201.npz.
     """
 
     name: ClassVar[str] = "nasbench201"
@@ -55,8 +57,8 @@ class NASBench201Table(Evaluator):
         _checked({}, self.epochs)
 
     def prepare(self) -> None:
-        _columns(self._file(), _PREFIX[self.dataset], self.epochs)
-        _index(self._file())
+        _columns(self._file(), self.dataset, self.epochs)
+        _index(self._file(), self.dataset)
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -80,15 +82,15 @@ class NASBench201Table(Evaluator):
         return outcome
 
     def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
-        file, prefix = self._file(), _PREFIX[self.dataset]
-        index, own = _index(file), _columns(file, prefix, self.epochs)
+        file, dataset = self._file(), self.dataset
+        index, own = _index(file, dataset), _columns(file, dataset, self.epochs)
         outcomes: list[Metrics | Exception] = []
         for work, how in works:
             row = index.get(work.candidate)
-            if row is None:
-                outcomes.append(CandidateFailure(f"NAS-Bench-201 has no cell {work.candidate}"))
+            columns = _columns(file, dataset, _checked(how.fidelity, self.epochs)) if how.fidelity else own
+            if row is None or not columns.validation[row]:
+                outcomes.append(CandidateFailure(f"the table of NAS-Bench-201 has no cell {work.candidate}"))
                 continue
-            columns = _columns(file, prefix, _checked(how.fidelity, self.epochs)) if how.fidelity else own
             if how.part == "test":
                 accuracy = columns.test[row]
             else:
@@ -101,9 +103,10 @@ class NASBench201Table(Evaluator):
         if self.path is None:
             return data_file("nasbench201/nb201.npz", "the table of NAS-Bench-201")
         file = Path(self.path).expanduser()
-        if not file.is_file():
+        if not file.is_file() and not nats_bench.is_official(file):
             raise InvalidInput(
-                f"no file {self.path!r}; give the path of nb201.npz, or set AUTOML_DATA to its parent's parent"
+                f"no file {self.path!r}; give the path of nb201.npz, or set AUTOML_DATA to its parent's parent, or "
+                "give NATS-tss-v1_0-….pickle.pbz2 or its folder, from https://github.com/D-X-Y/NATS-Bench"
             )
         return file
 
@@ -129,7 +132,13 @@ def _checked(fidelity: Mapping[str, Any], epochs: int) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _columns(file: Path, prefix: str, epochs: int) -> _Columns:
+def _columns(file: Path, dataset: str, epochs: int) -> _Columns:
+    if nats_bench.is_official(file):
+        cells = nats_bench.read(file)[0][dataset, epochs]
+        figures = [cells.get(cell, _NOTHING) for cell in _official_cells(file, dataset)]
+        tests, costs = [one.test for one in figures], [one.cost for one in figures]
+        return _Columns([one.validation for one in figures], tests, costs)
+    prefix = _PREFIX[dataset]
     with np.load(file, allow_pickle=False) as table:
         test = table[f"{prefix}_test_{epochs}"].astype(float).round(4).tolist()
         seconds = (table[f"{prefix}_train_time_200_s"].astype(float) * (epochs / 200)).round(3).tolist()
@@ -143,9 +152,19 @@ def _columns(file: Path, prefix: str, epochs: int) -> _Columns:
     return _Columns(validation, test, seconds)
 
 
-@functools.lru_cache(maxsize=2)
-def _index(file: Path) -> dict[str, int]:
+_NOTHING = nats_bench.Figures([], math.nan, math.nan)
+
+
+def _official_cells(file: Path, dataset: str) -> list[str]:
+    table = nats_bench.read(file)[0]
+    return list(dict.fromkeys(cell for epochs in nats_bench.EPOCHS for cell in table[dataset, epochs]))
+
+
+@functools.lru_cache(maxsize=8)
+def _index(file: Path, dataset: str) -> dict[str, int]:
     """Returns the row of each cell by its canonical JSON, the official string in quotation marks."""
+    if nats_bench.is_official(file):
+        return {canonical(cell): row for row, cell in enumerate(_official_cells(file, dataset))}
     with np.load(file, allow_pickle=False) as table:
         rows = table["ops"].tolist()
     return {canonical(cell_string([OPERATIONS[code] for code in row])): number for number, row in enumerate(rows)}
@@ -153,7 +172,7 @@ def _index(file: Path) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=2)
 def _fingerprint(file: Path) -> str:
-    return xxhash.xxh3_128_hexdigest(file.read_bytes())
+    return nats_bench.read(file)[1] if nats_bench.is_official(file) else xxhash.xxh3_128_hexdigest(file.read_bytes())
 
 
 def cell_string(operations: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ import pytest
 import automl
 from automl import Integer, Space
 from automl.behaviour import Configuration
-from automl.space import Candidate
 from automl.strategies import create
 from automl.strategies.base import Told
 

@@ -67,8 +67,8 @@ def test_replicates_are_the_seeds_that_exist(path, raw):
 def test_every_cell_has_two_or_three_seeds_and_its_cost(path, raw):
     from workers.tabular import _columns
 
-    for prefix in ("c10", "c100", "in16"):
-        columns = _columns(NASBench201Table(path=path)._file(), prefix, 200)
+    for dataset, prefix in (("cifar10", "c10"), ("cifar100", "c100"), ("imagenet16-120", "in16")):
+        columns = _columns(NASBench201Table(path=path)._file(), dataset, 200)
         assert [len(seeds) for seeds in columns.validation] == raw[f"{prefix}_n_seeds"].tolist()
         assert columns.cost == pytest.approx(raw[f"{prefix}_train_time_200_s"].tolist(), abs=1e-2)
 
