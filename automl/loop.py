@@ -223,7 +223,7 @@ class Search:
         with blaming(lambda: f"space {self.space.kind} fails on candidate {proposals[len(pairs)].candidate.json}"):
             for proposal in proposals:
                 behaviour, training = self.space.behaviour(proposal.candidate), self.space.training(proposal.candidate)
-                pairs.append((behaviour, training))  # noqa: PERF401 - its length says whose turn it is
+                pairs.append((behaviour, training))
         return self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
 
     def _vary_duplicates(self, proposals: list[Proposal]) -> tuple[list[Proposal], list[Hashed]]:

@@ -20,7 +20,7 @@ from automl.cache.alone import get_or_evaluate
 from automl.cache.records import Claim, Request, Resolution, Result
 from automl.errors import InvalidInput
 from automl.jsontext import canonical
-from automl.storage import evaluations
+from automl.storage import evaluations, fidelities
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among
@@ -225,6 +225,16 @@ class EquivalenceCache:
             if row.state in (evaluations.DONE, evaluations.FAILED):
                 found.setdefault(row.key, []).append(resolving.to_result(row))
         return found
+
+    def fidelities(self, context: int) -> dict[int, dict[str, Any]]:
+        """Returns the contexts that differ from one in fidelity alone, with their fidelities; `{}` is the full one."""
+        with self.database.read() as connection:
+            return fidelities.fidelities_of(connection, context)
+
+    def classes_in_both(self, one: int, other: int, most: int) -> list[bytes]:
+        """Returns the keys of classes with a finished evaluation in both contexts, `most` at most."""
+        with self.database.read() as connection:
+            return fidelities.classes_in_both(connection, one, other, most)
 
     def get_or_evaluate(
         self,

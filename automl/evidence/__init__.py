@@ -15,7 +15,7 @@ from automl.evidence.comparisons import (
     relative_improvement,
 )
 from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, difference, ratio, units
-from automl.evidence.ranks import Agreement, rank_agreement
+from automl.evidence.ranks import Agreement, agreement_between, rank_agreement
 from automl.evidence.results import ResultRow, ResultsTable, results_table
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "ResultRow",
     "ResultsTable",
     "Verdict",
+    "agreement_between",
     "chance_of_luck",
     "difference",
     "gain_over_random_search",

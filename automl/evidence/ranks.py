@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from automl.errors import InvalidInput
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,13 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
     from scipy import stats  # as in `intervals`
 
     return Agreement(float(stats.kendalltau(a, b).statistic), float(stats.spearmanr(a, b).statistic), len(a))
+
+
+def agreement_between(one: Mapping[Key, float], other: Mapping[Key, float]) -> Agreement:
+    """Compares what two seeds, fidelities or contexts say of the same architectures; those in one only are left out.
+
+    Raises:
+        InvalidInput: a value is not finite.
+    """
+    both = [key for key in one if key in other]
+    return rank_agreement([one[key] for key in both], [other[key] for key in both])

@@ -15,15 +15,15 @@ from automl.evidence import (
     gain_over_random_search,
     is_deterministic,
     judge_run,
-    rank_agreement,
     relative_improvement,
 )
 from automl.goals import aims_of
 from automl.registry import unknown
 from automl.report.checklist import checklist
-from automl.report.data import Architecture, Ranks, ReportData, TrialNote
+from automl.report.data import Architecture, ReportData, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
+from automl.report.rankings import rankings
 from automl.report.reading import Reading, note, read_study, spellings
 from automl.space import Space
 from automl.storage.engine import Database
@@ -31,8 +31,6 @@ from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 ANCESTORS = 400
-RANKED = 2000
-"""Classes that rank agreement is computed from, at most."""
 
 
 def collect(database: Database, study_name: str, space: Space | None = None) -> ReportData:
@@ -101,7 +99,7 @@ class _Collector:
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
-            ranks=self._ranks(search, tested),
+            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective),
             genealogy=self._genealogy(search, best),
             spellings=cheapest,
             spelling_count=spelling_count,
@@ -229,33 +227,6 @@ class _Collector:
         context = self.store.trial_at(self.record.id, 0).context
         found = audit_report(self.database, self.objective, context=context, study=self.record.id)
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
-
-    def _ranks(self, search: Reading, tested: list[TrialRecord]) -> list[Ranks]:
-        """Compares the first two seeds wherever classes have two: in the search, and in the tested random sample.
-
-        Winners are left out of the second: among the best of many, little but noise is left to rank.
-        """
-        found = []
-        best = search.part.best
-        if best is not None and max(search.columns.replicates, default=0) > 1:
-            trial = next(self.store.trials(self.record.id, page=1))
-            wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
-            wanted = wanted[:: len(wanted) // RANKED + 1]
-            keys = [self.store.trial_at(self.record.id, place).key for place in wanted[:RANKED]]
-            found.append(self._agreement("two seeds, search, validation part", trial.context, keys))
-        sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
-        if sample:
-            keys = [item.key for item in sample]
-            found.append(self._agreement("two seeds, random sample, test part", sample[0].context, keys))
-        return [item for item in found if item.agreement.pairs >= 3]
-
-    def _agreement(self, what: str, context: int, keys: list[bytes]) -> Ranks:
-        pairs = []
-        for results in self.cache.replicates(context, keys).values():
-            values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
-            if len(values) > 1:
-                pairs.append(values[:2])
-        return Ranks(what, rank_agreement([one for one, _ in pairs], [other for _, other in pairs]))
 
     # --- where the best comes from -----------------------------------------------------------------------------------
 

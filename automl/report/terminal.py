@@ -51,6 +51,14 @@ def _study(data: ReportData, console: Console) -> None:
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
     if len(data.search.front) > 1:
         console.print(_front(data, console.width))
+    for ranks in data.ranks:
+        agreement = ranks.agreement
+        console.print(
+            Text(
+                f"Rank agreement of {ranks.what}: Kendall's τ {figure(agreement.tau)}, Spearman's ρ "
+                f"{figure(agreement.rho)}, {count_of(agreement.pairs, 'class')}."
+            )
+        )
     console.print(_cache(data))
     console.print(Text(_savings(data.search)))
     if data.audits:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from automl.errors import InvalidInput
-from automl.evidence import rank_agreement
+from automl.evidence import agreement_between, rank_agreement
 
 
 def published(name: str) -> tuple[list[float], list[float]]:
@@ -26,6 +26,16 @@ def test_published_architectures_give_the_published_tau(name: str, tau: float) -
     assert found.rho is not None
     assert found.tau is not None
     assert found.tau < found.rho < 1
+
+
+@pytest.mark.parametrize(("name", "tau"), [("seeds_a_vs_b.csv", 0.476), ("cells_8_vs_20.csv", 0.535)])
+def test_classes_of_two_contexts_are_matched_whatever_their_order(name: str, tau: float) -> None:
+    one, other = published(name)
+    first = {f"architecture {place}": value for place, value in enumerate(one)}
+    second = {f"architecture {place}": value for place, value in reversed(list(enumerate(other)))}
+    found = agreement_between({**first, "only here": 1.0}, {"only there": 99.0, **second})
+    assert found == rank_agreement(one, other)
+    assert found.tau == pytest.approx(tau, abs=0.0005)
 
 
 def test_agreement_by_hand() -> None:
