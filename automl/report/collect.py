@@ -24,7 +24,7 @@ from automl.report.data import Architecture, ReportData, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
 from automl.report.rankings import rankings
-from automl.report.reading import Reading, note, read_study, spellings, trial_at
+from automl.report.reading import Reading, note, read_study, spellings
 from automl.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
@@ -140,7 +140,7 @@ class _Collector:
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
             values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
             places = reading.columns.places(trial.key) if reading is not None else []
-            before = trial_at(self.store, study.id, places[-1]) if places else None
+            before = self.store.trial_at(study.id, places[-1]) if places else None
             found.append(
                 Architecture(
                     origin=origin,
@@ -211,7 +211,7 @@ class _Collector:
         """Returns what re-evaluations of hits found, empty where this study has none."""
         if not search.part.trials:
             return {}
-        context = trial_at(self.store, self.record.id, 0).context
+        context = self.store.trial_at(self.record.id, 0).context
         found = audit_report(self.database, self.objective, context=context, study=self.record.id)
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
@@ -222,12 +222,12 @@ class _Collector:
         places = search.columns.places(key) if key is not None else []
         if not places:
             return []
-        first = trial_at(self.store, self.record.id, places[0])
+        first = self.store.trial_at(self.record.id, places[0])
         line = search.columns.ancestors(first.number, ANCESTORS)
         if len(line) > 40:  # the ends and an even choice between
             line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
         where = [search.columns.position(number) for number in line]
-        found = [note(trial_at(self.store, self.record.id, place)) for place in where if place is not None]
+        found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
         return [self.illustrator.illustrate(item) for item in found]
 
     def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
