@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import xxhash
@@ -9,7 +10,7 @@ import xxhash
 from automl.goals import Aims
 from automl.jsontext import parse
 from automl.space import Candidate, Space
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.studies import Standing, StudyStore, TrialRecord
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
@@ -29,22 +30,26 @@ def best_classes(store: StudyStore, study: int, n: int, aims: Aims) -> list[Rank
     A class's latest trial counts because it has seen the most replicates: an early lucky one must not stand for it.
     Trials that break a limit stand for nothing.
     """
-    maximize = aims.told_sign > 0
-    latest: dict[bytes, tuple[float, int, TrialRecord]] = {}
-    for record in store.trials(study):
+    latest: dict[bytes, tuple[float, int, int]] = {}  # fitness, first position, last position
+    for record in _allowed(store, study, aims):
         if record.fitness is not None:
-            if not aims.allows(record):
-                continue
-            value = record.fitness if maximize else -record.fitness
             first = latest[record.key][1] if record.key in latest else record.position
-            latest[record.key] = (value, first, record)
+            latest[record.key] = (aims.told_sign * record.fitness, first, record.position)
         elif record.outcome == "failed":
             latest.pop(record.key, None)
         if len(latest) > 50_000:  # bounded: what is far from the top cannot come back
             keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]
             latest = dict(keep)
     ranked = sorted(latest.values(), key=lambda item: (-item[0], item[1]))[:n]
-    return [Ranked(record, record.fitness) for _, _, record in ranked if record.fitness is not None]
+    records = [store.trial_at(study, last) for *_, last in ranked]
+    return [Ranked(record, record.fitness) for record in records if record.fitness is not None]
+
+
+def _allowed(store: StudyStore, study: int, aims: Aims) -> Iterator[TrialRecord | Standing]:
+    """Yields the trials of a study but for those with a fitness that break a limit; whole ones only to judge that."""
+    if not aims.limits:
+        return store.standings(study)
+    return (one for one in store.trials(study) if one.fitness is None or aims.allows(one))
 
 
 def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[TrialRecord]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +25,9 @@ Slot = tuple[int, bytes, int]
 """A context, a key and the number of a replicate: what one evaluation fills."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """What came of one trial, as it is recorded."""
+    """What came of one trial, as it is recorded; nobody changes it."""
 
     name: OutcomeName
     metrics: Mapping[str, float]
@@ -78,30 +77,27 @@ class Trial:
 
         One failed replicate fails the class: a mean over the lucky ones would flatter it.
         """
-        results = self.seen
-        paid = [result for result in results if result.study == study and result.trial == self.number]
-        error = next((result.error for result in results if result.metrics is None), "")
-        if any(result.metrics is None for result in results):
+        results, mine, waited, error = self.seen, 0, self.waited, None
+        paid_seconds, seconds = 0.0, 0.0
+        for result in self.results.values():
+            own = result.study == study
+            if own and result.trial == self.number:
+                paid_seconds += result.seconds
+                mine += result.replicate >= 0
+            elif own and result.trial is not None and result.trial >= self.told_before:
+                waited = waited or result.replicate >= 0
+            if result.replicate >= 0:
+                seconds += result.seconds
+                if result.metrics is None:
+                    error = error or result.error
+        if error is not None:
             name: OutcomeName = "failed"
-        elif paid:
-            name = "miss" if len(paid) == len(results) else "partial"
-        elif self.waited or any(
-            result.study == study and (result.trial or 0) >= self.told_before for result in results
-        ):
-            name = "joined"
+        elif mine:
+            name = "miss" if mine == len(results) else "partial"
         else:
-            name = "hit"
-        return Outcome(
-            name,
-            {} if name == "failed" else _mean(results),
-            error,
-            math.fsum(
-                result.seconds
-                for result in self.results.values()
-                if result.study == study and result.trial == self.number
-            ),
-            0.0 if paid else sum(result.seconds for result in results) / len(results),
-        )
+            name = "joined" if waited else "hit"
+        metrics = {} if name == "failed" else _mean(results)
+        return Outcome(name, metrics, error or "", paid_seconds, 0.0 if mine else seconds / len(results))
 
 
 def _request(trial: Trial) -> Request:

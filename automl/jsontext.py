@@ -5,6 +5,15 @@ from typing import Any
 
 from automl.errors import InvalidInput
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
 
 def canonical(value: Any) -> str:
     """Returns `value` as JSON text with sorted keys and no spaces.
@@ -13,7 +22,7 @@ def canonical(value: Any) -> str:
         InvalidInput: the value is not JSON, or holds NaN or an infinity (JSON has no text for them).
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError) as error:
         raise InvalidInput(
             f"{value!r} cannot be written as JSON ({error}); use numbers, strings, lists and dicts"
@@ -26,11 +35,7 @@ def parse(text: str) -> Any:
     Raises:
         InvalidInput: the text is not JSON.
     """
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
     try:
-        return json.loads(text, parse_constant=refuse)
+        return _DECODER.decode(text)
     except ValueError as error:
         raise InvalidInput(f"not valid JSON: {error}") from error

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from automl.behaviour import Behaviour
 from automl.cache.policy import Plan
 from automl.cache.store import EquivalenceCache
 from automl.errors import AutoMLError, InvalidSpace
@@ -34,8 +36,11 @@ ASK, VARY = 0, 1
 
 
 @contextmanager
-def blaming(what: str) -> Iterator[None]:
+def blaming(what: str | Callable[[], str]) -> Iterator[None]:
     """Turns whatever a user's space or strategy raises into one sentence that names it.
+
+    Args:
+        what: failed; asked for only then, where it takes time to say.
 
     Raises:
         InvalidSpace: something was raised that is no error of ours.
@@ -45,6 +50,7 @@ def blaming(what: str) -> Iterator[None]:
     except AutoMLError:
         raise
     except Exception as error:
+        what = what if isinstance(what, str) else what()
         raise InvalidSpace(f"{what}: {type(error).__name__}: {error}; `automl check` finds such faults") from error
 
 
@@ -213,10 +219,11 @@ class Search:
         return trials
 
     def _keys(self, proposals: Sequence[Proposal]) -> list[Hashed]:
-        pairs = []
-        for proposal in proposals:
-            with blaming(f"space {self.space.kind} fails on candidate {proposal.candidate.json}"):
-                pairs.append((self.space.behaviour(proposal.candidate), self.space.training(proposal.candidate)))
+        pairs: list[tuple[Behaviour, Mapping[str, Any]]] = []
+        with blaming(lambda: f"space {self.space.kind} fails on candidate {proposals[len(pairs)].candidate.json}"):
+            for proposal in proposals:
+                behaviour, training = self.space.behaviour(proposal.candidate), self.space.training(proposal.candidate)
+                pairs.append((behaviour, training))
         return self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
 
     def _vary_duplicates(self, proposals: list[Proposal]) -> tuple[list[Proposal], list[Hashed]]:
@@ -273,7 +280,8 @@ class Search:
         for trial in final:
             self._finished[trial.number] = trial
         ready = self._ready()
-        records = [self._record_of(trial, self._done + place) for place, trial in enumerate(ready)]
+        now = self._elapsed()
+        records = [self._record_of(trial, position, now) for position, trial in enumerate(ready, self._done)]
         if records or flights.unsaved:
             flights.save(lambda connection: self.store.append_trials(self.rules.study, records, connection))
         for trial, record in zip(ready, records, strict=True):
@@ -294,7 +302,7 @@ class Search:
             ready.append(self._finished.pop(number))
         return ready
 
-    def _record_of(self, trial: Trial, position: int) -> TrialRecord:
+    def _record_of(self, trial: Trial, position: int, now: float) -> TrialRecord:
         outcome: Outcome = trial.outcome(self.rules.study)
         fitness = outcome.metrics.get(self.rules.objective)
         return TrialRecord(
@@ -304,7 +312,7 @@ class Search:
             context=trial.fidelity.context,
             outcome=outcome.name,
             fitness=fitness if trial.fidelity.share == FULL else None,
-            metrics=dict(outcome.metrics),
+            metrics=outcome.metrics,
             replicates=len(trial.seen),
             origin=trial.proposal.origin,
             parents=trial.proposal.parents,
@@ -312,8 +320,8 @@ class Search:
             paid_seconds=outcome.paid_seconds,
             saved_seconds=outcome.saved_seconds,
             hash_seconds=trial.hash_seconds,
-            costs=dict(self.space.costs(trial.proposal.candidate)),
-            told_at=self._elapsed(),
+            costs=self.space.costs(trial.proposal.candidate),
+            told_at=now,
             position=position,
         )
 

@@ -57,9 +57,9 @@ class Policy:
             raise InvalidInput(f"on_duplicate={self.on_duplicate!r}: it must be 'serve' or 'vary'")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Plan:
-    """What one trial wants of its class.
+    """What one trial wants of its class; nobody changes it.
 
     Attributes:
         first, replicates: it sees the replicates `first` … `replicates` - 1.
@@ -120,7 +120,8 @@ class Occurrences:
     def __init__(self, policy: Policy, seed: int):
         self.policy = policy
         self.seed = seed
-        self._met: dict[bytes, tuple[int, int]] = {}
+        self._met: dict[bytes, int] = {}
+        self._forgotten: dict[bytes, int] = {}
 
     def plan(self, key: bytes, trial: int) -> Plan:
         """Counts one more occurrence of the class and returns what this trial wants of it.
@@ -129,15 +130,18 @@ class Occurrences:
         forgotten; the occurrence that forgets sees the new one alone. Occurrences that add nothing may be audited.
         """
         policy = self.policy
-        met, forgotten = self._met.get(key, (0, 0))
+        met, forgotten = self._met.get(key, 0), self._forgotten.get(key, 0)
         before = min(met, policy.replicates) + forgotten
-        if met and draw(self.seed, trial, FORGET) < policy.forget_probability:
-            self._met[key] = (met, forgotten + 1)
-            return Plan(before, before + 1, 1, audit=False)
-        self._met[key] = (met + 1, forgotten)
+        if met and self._chance(trial, FORGET, policy.forget_probability):
+            self._forgotten[key] = forgotten + 1
+            return Plan(before, before + 1, 1, False)
+        self._met[key] = met + 1
         now = min(met + 1, policy.replicates) + forgotten
-        audit = now == before and draw(self.seed, trial, AUDIT) < policy.audit_probability
+        audit = now == before and self._chance(trial, AUDIT, policy.audit_probability)
         return Plan(0, now, now - before, audit)
+
+    def _chance(self, trial: int, stream: int, probability: float) -> bool:
+        return probability > 0 and draw(self.seed, trial, stream) < probability
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._met

@@ -1,4 +1,8 @@
-"""What is asked of the cache and what it answers."""
+"""What is asked of the cache and what it answers.
+
+Values that nobody changes. They are not frozen, since every trial makes some, and frozen ones take four times as long
+to make.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What one trial wants to know about its class.
 
@@ -27,7 +31,7 @@ class Request:
     audit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """One finished evaluation.
 
@@ -47,7 +51,7 @@ class Result:
     trial: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """One evaluation that is ours to run.
 
@@ -66,7 +70,7 @@ class Claim:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Resolution:
     """How far one request is answered.
 

@@ -200,20 +200,12 @@ class EquivalenceCache:
 
     def _end(
         self, context: int, claim: Claim, state: str, metrics: str | None, error: str, seconds: float
-    ) -> dict[str, Any]:
-        return {
-            "of_context": context,
-            "of_key": claim.key,
-            "of_replicate": claim.replicate,
-            "of_session": self.session.id,
-            "of_attempt": claim.attempt,
-            "to_state": state,
-            "to_metrics": metrics,
-            "to_error": error,
-            "to_seconds": float(seconds),
-        }
+    ) -> tuple[Any, ...]:
+        """Returns the columns of `evaluations.END`."""
+        place = (context, claim.key, claim.replicate)
+        return (state, metrics, error, float(seconds), *place, self.session.id, claim.attempt)
 
-    def _finish(self, ends: list[dict[str, Any]], connection: Connection | None) -> None:
+    def _finish(self, ends: list[tuple[Any, ...]], connection: Connection | None) -> None:
         if not ends:
             return
         ours = self.database.within(connection, lambda given: evaluations.end_claims(given, ends))

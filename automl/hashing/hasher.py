@@ -19,9 +19,9 @@ HASHER_VERSION = "1"
 """Part of every context. It changes whenever any key may."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Hashed:
-    """A key and how it came about.
+    """A key and how it came about; nobody changes it.
 
     Attributes:
         key: 16 bytes.

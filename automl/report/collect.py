@@ -24,7 +24,7 @@ from automl.report.data import Architecture, ReportData, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
 from automl.report.rankings import rankings
-from automl.report.reading import Reading, note, read_study, spellings, trial_at
+from automl.report.reading import Reading, note, read_study, spellings
 from automl.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
@@ -76,7 +76,7 @@ class _Collector:
         random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
         samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
         values = [item.test_values for item in (*winners, *random_winners, *samples)]
-        population = self._population_mean()
+        population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
@@ -130,19 +130,6 @@ class _Collector:
             return []
         return sorted(self.store.trials(self.test_record.id), key=lambda trial: trial.number)
 
-    def _population_mean(self) -> bool:
-        """Tells whether the evaluator looks its test figures up and they are means over all seeds there are."""
-        stored = self.settings.get("test_is_population_mean")
-        if stored is not None or self.test_record is None or self.test_record.settings.get("seeds") != 1:
-            return bool(stored)
-        from automl import registry
-
-        try:
-            found = registry.load("evaluators", self.settings.get("evaluator", {}).get("name", ""))
-        except InvalidInput:
-            return False
-        return bool(getattr(found, "test_is_population_mean", False))
-
     def _architectures(
         self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None
     ) -> list[Architecture]:
@@ -153,7 +140,7 @@ class _Collector:
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
             values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
             places = reading.columns.places(trial.key) if reading is not None else []
-            before = trial_at(self.store, study.id, places[-1]) if places else None
+            before = self.store.trial_at(study.id, places[-1]) if places else None
             found.append(
                 Architecture(
                     origin=origin,
@@ -224,7 +211,7 @@ class _Collector:
         """Returns what re-evaluations of hits found, empty where this study has none."""
         if not search.part.trials:
             return {}
-        context = trial_at(self.store, self.record.id, 0).context
+        context = self.store.trial_at(self.record.id, 0).context
         found = audit_report(self.database, self.objective, context=context, study=self.record.id)
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
@@ -235,12 +222,12 @@ class _Collector:
         places = search.columns.places(key) if key is not None else []
         if not places:
             return []
-        first = trial_at(self.store, self.record.id, places[0])
+        first = self.store.trial_at(self.record.id, places[0])
         line = search.columns.ancestors(first.number, ANCESTORS)
         if len(line) > 40:  # the ends and an even choice between
             line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
         where = [search.columns.position(number) for number in line]
-        found = [note(trial_at(self.store, self.record.id, place)) for place in where if place is not None]
+        found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
         return [self.illustrator.illustrate(item) for item in found]
 
     def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:

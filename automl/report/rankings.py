@@ -8,7 +8,7 @@ from automl.baseline import RANDOM_SAMPLE
 from automl.cache.store import EquivalenceCache
 from automl.evidence import agreement_between
 from automl.report.data import Ranks
-from automl.report.reading import Reading, trial_at
+from automl.report.reading import Reading
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
 RANKED = 2000
@@ -41,11 +41,11 @@ def rankings(
     """
     found = []
     if search.part.best is not None:
-        own = trial_at(store, record.id, search.columns.places(search.part.best.key)[-1]).context
+        own = store.trial_at(record.id, search.columns.places(search.part.best.key)[-1]).context
         if max(search.columns.replicates, default=0) > 1:
             wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
             wanted = wanted[:: len(wanted) // RANKED + 1]
-            keys = [trial_at(store, record.id, place).key for place in wanted[:RANKED]]
+            keys = [store.trial_at(record.id, place).key for place in wanted[:RANKED]]
             found.append(_seeds(cache, "two seeds, search, validation part", own, keys, objective))
         found += _fidelities(cache, own, objective)
     sample = [item for item in tested if item.origin == RANDOM_SAMPLE]

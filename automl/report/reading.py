@@ -191,7 +191,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool, aims: Aim
         curve=reader.curve(counts.drawn),
         timeline=reader.timeline(),
         sample=sample,
-        best=None if counts.best is None else note(trial_at(store, record.id, counts.best)),
+        best=None if counts.best is None else note(store.trial_at(record.id, counts.best)),
         failures=reader.failures.items(),
         cost=reader.cost,
         goals=reader.aims.goals,
@@ -206,11 +206,6 @@ def _number(drawn: float) -> float:
     return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
 
 
-def trial_at(store: StudyStore, study: int, place: int) -> TrialRecord:
-    """Returns the trial that was told as number `place`, by one look-up."""
-    return next(store.trials(study, after_position=place - 1, page=1))
-
-
 def spellings(
     store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[TrialNote], float | None]
 ) -> tuple[list[TrialNote], int]:
@@ -220,7 +215,7 @@ def spellings(
     """
     found: dict[str, TrialNote] = {}
     for place in reading.columns.places(key)[:1000]:
-        trial = note(trial_at(store, study, place))
+        trial = note(store.trial_at(study, place))
         found.setdefault(trial.candidate, trial)
 
     def rank(item: TrialNote) -> tuple[float, int]:

@@ -22,5 +22,4 @@ def store_candidates(connection: Connection, candidates: Iterable[tuple[bytes, s
     In the order of their digests: two transactions that store the same ones then wait for each other instead of
     deadlocking.
     """
-    rows = [{"digest": one, "json": text} for one, text in sorted(dict(candidates).items())]
-    insert_rows(connection, candidate, rows, ignoring=True)
+    insert_rows(connection, candidate, ("digest", "json"), sorted(dict(candidates).items()), ignoring=True)

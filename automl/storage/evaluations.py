@@ -7,11 +7,12 @@ the order of the keys, so that two processes on PostgreSQL wait for each other i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, true
+from sqlalchemy import Connection, Row, and_, bindparam, literal_column, select, true
 
-from automl.storage.bulk import chunks, insert_into, insert_won, unfolded, upsert_rows
+from automl.storage.bulk import Values, chunks, driver_text, folded, insert_into, insert_won, unfolded, upsert_rows
 from automl.storage.schema import context, database_time, equivalence_class, evaluation
 
 CLAIMED: Final = "claimed"
@@ -44,8 +45,8 @@ def find_context(connection: Connection, fingerprint: bytes) -> int | None:
 
 def see_classes(connection: Connection, seen: Sequence[tuple[int, bytes, bytes, int]]) -> None:
     """Adds (context, key, digest of the candidate, how often) to the classes; give them in the order of the keys."""
-    rows = [{"context": of, "key": key, "candidate": one, "times_seen": count} for of, key, one, count in seen]
-    upsert_rows(connection, equivalence_class, rows, add="times_seen")
+    columns = ("context", "key", "candidate", "times_seen")
+    upsert_rows(connection, equivalence_class, columns, list(seen), add="times_seen")
 
 
 _columns = [
@@ -69,7 +70,7 @@ _place = and_(
     evaluation.c.context == bindparam("context_id"),
     evaluation.c.replicate.between(bindparam("first"), bindparam("last")),
 )
-_stored_sqlite = select(*_columns).where(_place, evaluation.c.key.in_(bindparam("key", expanding=True)))
+_stored_sqlite = select(*_columns).where(_place, evaluation.c.key.in_(bindparam("all_key", expanding=True)))
 _given = unfolded(evaluation, ("key",))
 # OFFSET 0 keeps the planner from joining in another way than by one index look-up for each key.
 _of_one_key = select(*_columns).where(_place, evaluation.c.key == _given.c.key).offset(0).lateral("found")
@@ -83,7 +84,9 @@ def read_evaluations(
     query = _stored_sqlite if connection.dialect.name == "sqlite" else _stored_postgresql
     rows: list[Row[Any]] = []
     for chunk in chunks(keys, CHUNK):
-        rows.extend(connection.execute(query, {"context_id": context_id, "key": chunk, "first": first, "last": last}))
+        rows.extend(
+            connection.execute(query, {"context_id": context_id, "all_key": chunk, "first": first, "last": last})
+        )
     return rows
 
 
@@ -96,7 +99,9 @@ def insert_claims(connection: Connection, claims: Sequence[dict[str, Any]]) -> s
         return set()
     now = connection.execute(select(database_time())).scalar_one()
     fixed = {"state": CLAIMED, "error": "", "seconds": 0.0, "attempt": 1, "changed": now}
-    won = insert_won(connection, evaluation, [{**claim, **fixed} for claim in claims])
+    columns = tuple(one.name for one in evaluation.columns if one.name != "metrics")
+    rows = [itemgetter(*columns)(claim | fixed) for claim in claims]
+    won = insert_won(connection, evaluation, columns, rows)
     return {(bytes(key), replicate) for _, key, replicate in won}
 
 
@@ -134,31 +139,32 @@ def take_over(connection: Connection, claim: dict[str, Any], session: int | None
     return connection.execute(statement).rowcount == 1
 
 
-_end = (
+END: Final = ("state", "metrics", "error", "seconds", "context", "key", "replicate", "session", "attempt")
+"""What the end of a claim says: its result, and which claim of whom it was."""
+
+_RESULT: Final = END[:4]
+_end_sqlite = (
     evaluation.update()
     .where(
-        evaluation.c.context == bindparam("of_context"),
-        evaluation.c.key == bindparam("of_key"),
-        evaluation.c.replicate == bindparam("of_replicate"),
-        evaluation.c.state == CLAIMED,
-        evaluation.c.session == bindparam("of_session"),
-        evaluation.c.attempt == bindparam("of_attempt"),
+        evaluation.c.state == literal_column(f"'{CLAIMED}'"),
+        *(evaluation.c[name] == bindparam(f"of_{name}") for name in END[4:]),
     )
-    .values(
-        state=bindparam("to_state"),
-        metrics=bindparam("to_metrics"),
-        error=bindparam("to_error"),
-        seconds=bindparam("to_seconds"),
-        changed=database_time(),
-    )
+    .values({name: bindparam(f"to_{name}") for name in _RESULT} | {"changed": database_time()})
+)
+_end_text = driver_text(_end_sqlite, (*(f"to_{name}" for name in _RESULT), *(f"of_{name}" for name in END[4:])))
+_ends = unfolded(evaluation, END)
+_end_postgresql = (
+    evaluation.update()
+    .where(evaluation.c.state == CLAIMED, *(evaluation.c[name] == _ends.c[name] for name in END[4:]))
+    .values({name: _ends.c[name] for name in _RESULT} | {"changed": database_time()})
 )
 
 
-def end_claims(connection: Connection, ends: Sequence[dict[str, Any]]) -> int:
-    """Ends claims that are still ours and returns how many were.
-
-    Each end holds of_context, of_key, of_replicate, of_session, of_attempt, to_state, to_metrics, to_error, to_seconds.
-    """
+def end_claims(connection: Connection, ends: Sequence[Values]) -> int:
+    """Ends claims that are still ours and returns how many were. Each end holds the columns of `END`."""
     if not ends:
         return 0
-    return connection.execute(_end, sorted(ends, key=lambda end: (end["of_key"], end["of_replicate"]))).rowcount
+    rows = sorted(ends, key=lambda end: end[5:7])
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql(_end_text, rows).rowcount
+    return connection.execute(_end_postgresql, folded(END, rows)).rowcount

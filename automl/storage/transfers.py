@@ -75,15 +75,10 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         here[one.key][one.replicate] = one
     store_candidates(connection, [(digest(row["candidate"]), row["candidate"]) for row in given])
     classes = {
-        row["key"]: {
-            "context": context_id,
-            "key": row["key"],
-            "candidate": digest(row["candidate"]),
-            "times_seen": row["times_seen"],
-        }
-        for row in reversed(given)
+        row["key"]: (context_id, row["key"], digest(row["candidate"]), row["times_seen"]) for row in reversed(given)
     }
-    insert_rows(connection, equivalence_class, [classes[key] for key in keys], ignoring=True)
+    columns = ("context", "key", "candidate", "times_seen")
+    insert_rows(connection, equivalence_class, columns, [classes[key] for key in keys], ignoring=True)
     taken = {key: set(rows) for key, rows in here.items()}
     added = known = extra = 0
     fresh = []
@@ -107,7 +102,9 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         fresh.append(_row(context_id, row, replicate))
     now = connection.execute(select(database_time())).scalar_one()
     fresh.sort(key=lambda row: (row["key"], row["replicate"]))
-    insert_rows(connection, evaluation, [{**row, "changed": now} for row in fresh], ignoring=True)
+    if fresh:
+        values = [(*row.values(), now) for row in fresh]
+        insert_rows(connection, evaluation, (*fresh[0], "changed"), values, ignoring=True)
     return added, known, extra
 
 

@@ -85,7 +85,7 @@ def test_claims_go_to_the_first_requests_up_to_the_limit_and_are_made_in_key_ord
 
     def note(_conn, _cursor, statement, parameters, _context, many) -> None:
         if statement.startswith("INSERT INTO evaluation"):
-            inserted.append([row[1] for row in parameters] if many else list(parameters["key"]))
+            inserted.append([row[1] for row in parameters] if many else list(parameters["all_key"]))
 
     event.listen(database._write_engine, "before_cursor_execute", note)
     answers = cache.resolve_many(context, 1, [ask(0, C, 2), ask(1, A), ask(2, B), ask(3, C)], 3)
