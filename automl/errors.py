@@ -17,6 +17,20 @@ class InvalidCandidate(InvalidInput):
     """A candidate's JSON does not describe a point of the space."""
 
 
+class InvalidEnqueued(InvalidCandidate):
+    """A candidate that was to be proposed first is no point of the space.
+
+    Attributes:
+        number: its place among them, from 1.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(f"enqueued candidate {number}: {reason}")
+        self.number = number
+        self.reason = reason
+
+
 class InvalidSpace(InvalidInput):
     """A space definition cannot be searched: no fields, a `build` that raises, a field with one value too few."""
 

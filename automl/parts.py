@@ -141,6 +141,7 @@ def assemble(
     for_space, for_evaluator, for_strategy = split_settings(settings or {}, target, chosen, plan)
     for_evaluator = {**(evaluator_settings or {}), **for_evaluator}
     if task is not None:
+        _check_takes_task(chosen)
         for_evaluator["task"] = task
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
@@ -152,6 +153,15 @@ def assemble(
     runner, given = make_evaluator(chosen, for_evaluator)
     goal, way = objective_of(runner, objective or (defaults.objective if own_evaluator else None), direction)
     return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way)
+
+
+def _check_takes_task(chosen: str | Evaluator | Callable[..., Any]) -> None:
+    found = _class_of("evaluators", chosen) if isinstance(chosen, str) else type(chosen)
+    if not (inspect.isclass(found) and issubclass(found, Evaluator)) or "task" in (menu := known(found)):
+        return  # a function is refused where it is made into an evaluator
+    data = next((name for name in ("tasks", "dataset", "data") if name in menu), None)
+    what = f"set {data} instead (it is {canonical(menu[data])} unless set)" if data else "it has its data itself"
+    raise InvalidInput(f"evaluator {found.name} takes no task; {what}")
 
 
 def defaults_of(target: str | Space) -> Any:

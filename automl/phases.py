@@ -15,7 +15,7 @@ from automl import baseline, checkpoints
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.config import RunConfig, StudyConfig, differences, environment
-from automl.errors import InvalidInput, StudyMismatch
+from automl.errors import InvalidEnqueued, InvalidInput, StudyMismatch
 from automl.evaluator import Approximation, Evaluator, Part
 from automl.goals import aims_of
 from automl.hashing import Hasher
@@ -241,8 +241,9 @@ class Phases:
             aims_of(record.settings),
         )
         if chosen:
-            seeds = 1 if self.evaluator.test_is_population_mean else config.test_seeds
-            test = self._test_of(record, chosen, {"seeds": seeds, "part": "test"})
+            population = self.evaluator.test_is_population_mean
+            seeds = 1 if population else config.test_seeds
+            test = self._test_of(record, chosen, {"seeds": seeds, "part": "test", "population": population})
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
@@ -359,13 +360,13 @@ def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
     """Insists that all candidates that are to be proposed first belong to the space.
 
     Raises:
-        InvalidInput: one does not; its number is named.
+        InvalidEnqueued: one does not; its number is named.
     """
     for number, value in enumerate(values, 1):
         try:
             parts.space.decode(value)
         except InvalidInput as error:
-            raise InvalidInput(f"enqueued candidate {number}: {error}") from error
+            raise InvalidEnqueued(number, str(error)) from error
 
 
 def check_name(name: str | None) -> None:

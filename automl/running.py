@@ -50,6 +50,7 @@ def execute(
         runs: how often and in which caches it runs; None: once.
         wider: bounds of the budget that a stored study is given instead of its own.
     """
+    parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     check_first_sample(parts.space, parts.evaluator, config.seed)
     rungs_of(parts)
     check_enqueued(parts, config.enqueue)

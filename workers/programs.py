@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from automl import registry
 from automl.behaviour import Probe, Program
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluation, Evaluator, Metrics, Part, Task, Work
 from automl.programs.code import header, join
 from automl.programs.language import ProgramLanguage
 from automl.programs.runner import evaluate_many
-from workers.program_tasks import Problems, ProgramTask, Wanted, from_task, generate
+from workers.program_tasks import GENERATORS, Problems, ProgramTask, Wanted, from_task, generate
 
 IN_STEP = 16
 """At most so many problems run in step: more do not make it faster, and memory must stay near the processor."""
@@ -61,6 +62,8 @@ class ProgramTasks(Evaluator):
                 raise InvalidInput(f"{item}={getattr(self, item)}: give at least 1")
         if self.combine not in ("mean", "median"):
             raise InvalidInput(f"combine={self.combine!r}: it is 'mean' or 'median'")
+        if isinstance(self.task, str) and self.task not in GENERATORS:
+            raise InvalidInput(registry.unknown("task for programs", self.task, GENERATORS))
 
     def settings(self) -> dict[str, Any]:
         described = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}

@@ -48,11 +48,14 @@ for command in (
 def main() -> None:
     """Runs the command line and turns every error into an exit code."""
     try:
-        automl(standalone_mode=False)
+        automl(prog_name="automl", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"automl: {_sentence(error)}", err=True)
         sys.exit(2)
     except InvalidInput as error:
         click.echo(f"automl: {error}", err=True)
@@ -64,3 +67,11 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+
+
+def _sentence(error: click.ClickException) -> str:
+    """Returns what was wrong with a command line, and where to read how it should look, in one sentence."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    said = said[:1].lower() + said[1:]
+    context = getattr(error, "ctx", None)
+    return f"{said}; see {context.command_path} --help" if context is not None else said

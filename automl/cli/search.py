@@ -22,7 +22,7 @@ from automl.cli.common import (
     storage_option,
 )
 from automl.config import RunConfig
-from automl.errors import InvalidInput
+from automl.errors import InvalidEnqueued, InvalidInput
 from automl.monitoring import Observer
 from automl.progress import progress
 from automl.running import Stopped
@@ -139,9 +139,12 @@ def search(target: str, **options: Any) -> None:
 
     TARGET is a registered space, file.py, file.py:attribute or module:attribute.
     """
-    enqueue = options.pop("enqueue")
-    options["enqueue"] = [value for _, value in read_candidates(enqueue)] if enqueue else []
-    _run(target, options)
+    path = options.pop("enqueue")
+    lines = list(read_candidates(path)) if path else []
+    try:
+        _run(target, {**options, "enqueue": [value for _, value in lines]})
+    except InvalidEnqueued as error:
+        raise InvalidInput(f"{path}, line {lines[error.number - 1][0]}: {error.reason}") from error
 
 
 @click.command(epilog="Example: automl baseline digits-cells -n 24")

@@ -76,7 +76,7 @@ class _Collector:
         random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
         samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
         values = [item.test_values for item in (*winners, *random_winners, *samples)]
-        population = self._population_mean()
+        population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
@@ -129,19 +129,6 @@ class _Collector:
         if self.test_record is None:
             return []
         return sorted(self.store.trials(self.test_record.id), key=lambda trial: trial.number)
-
-    def _population_mean(self) -> bool:
-        """Tells whether the evaluator looks its test figures up and they are means over all seeds there are."""
-        stored = self.settings.get("test_is_population_mean")
-        if stored is not None or self.test_record is None or self.test_record.settings.get("seeds") != 1:
-            return bool(stored)
-        from automl import registry
-
-        try:
-            found = registry.load("evaluators", self.settings.get("evaluator", {}).get("name", ""))
-        except InvalidInput:
-            return False
-        return bool(getattr(found, "test_is_population_mean", False))
 
     def _architectures(
         self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None

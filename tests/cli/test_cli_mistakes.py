@@ -289,9 +289,43 @@ def test_files_that_are_no_cache(folder):
     assert "letter.gz" in sentence("cache", "import", "letter.gz")
 
 
-def test_click_says_its_own_mistakes_with_exit_code_2():
-    for arguments in ("search", "serch", "search pairs.py --trials ten", "search pairs.py --tirals 3"):
-        ended = automl_command(*arguments.split())
-        assert ended.code == 2
-        assert "Traceback" not in ended.err
-        assert ended.err.strip().splitlines()[-1].startswith("Error: ")
+# --- data, files and the command line itself -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ("optimizer", "evaluator optimizer takes no task; set tasks instead"),
+        ("nasbench201", "evaluator nasbench201 takes no task; set dataset instead"),
+        ("digits-cells", "unknown task 'xyz'; known: digits, "),
+        ("automl-zero-linear", "unknown task for programs 'xyz'; known: digit-pairs, "),
+        ("pairs.py", "a function as evaluator takes no task"),
+    ],
+)
+def test_a_task_that_is_none_of_the_evaluators(space, words):
+    assert words in sentence("search", space, "--task", "xyz", "--trials", 3)
+
+
+def test_the_line_of_a_candidate_that_cannot_be_proposed(folder):
+    (folder / "known.jsonl").write_text('{"x":1,"y":2,"word":"plus"}\n\n{"x":1,"y":99,"word":"plus"}\n')
+    found = search("--enqueue", "known.jsonl")
+    assert found.startswith("known.jsonl, line 3: ")
+    assert "99" in found
+    assert "enqueued candidate" not in found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search"], "missing argument 'TARGET'; see automl search --help"),
+        (["search", "pairs.py", "--trials", "many"], "'many' is not a valid integer; see automl search --help"),
+        (["search", "pairs.py", "--trails", "3"], "no such option"),
+        (["serch"], "no such command 'serch'"),
+        (["cache", "forget"], "see automl cache --help"),
+        (["search", "pairs.py", "--on-duplicate", "drop"], "'drop' is not one of"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read(arguments, words):
+    found = sentence(*arguments)
+    assert words in found
+    assert "Usage" not in found

@@ -163,7 +163,7 @@ def test_a_warm_cache_pays_nothing_and_draws_as_much(writer: Writer) -> None:
 
 
 def test_figures_from_a_table_are_called_population_means(writer: Writer) -> None:
-    data = collected(writer, Recipe(seeds=1, test_noise=0.0, settings={"test_is_population_mean": True}))
+    data = collected(writer, Recipe(seeds=1, test_noise=0.0, settings={"population": True}))
     assert report.to_json(data)["test_figures"] == "population means from a table"
     assert data.gain.units == (1, 1)
     assert data.gain.low == data.gain.value
