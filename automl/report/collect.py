@@ -110,7 +110,7 @@ class _Collector:
             aims=self.aims,
         )
         data.facts.extend(facts(data, self.store))
-        data.checklist.extend(checklist(data))
+        data.checklist.extend(checklist([data]))
         return data
 
     # --- parts -------------------------------------------------------------------------------------------------------
