@@ -323,6 +323,17 @@ def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, fold
     study.close()
 
 
+def test_how_to_go_on_is_said_without_the_password(tmp_path, postgres_url):
+    stopping = SPACE.replace(
+        "def rate(candidate, seed):\n", "def rate(candidate, seed):\n    os.kill(os.getpid(), 2)\n"
+    )
+    (tmp_path / "stopping.py").write_text(stopping)
+    ended = automl_command("search", tmp_path / "stopping.py", "--workers", 0, "--storage", postgres_url)
+    assert ended.code == 130, ended.err
+    assert "automl resume stopping-1 --storage postgresql+psycopg://automl:***@127.0.0.1" in ended.err
+    assert "secret" not in ended.out + ended.err
+
+
 def await_trials(url, count, seconds=60, study="mine"):
     """Waits until so many trials are recorded."""
     path = url.removeprefix("sqlite:///")
