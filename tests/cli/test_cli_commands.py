@@ -167,6 +167,19 @@ def test_check_finds_a_sound_space_sound_and_names_what_is_not_seen():
     assert json.loads(automl_command("check", "blind.py", *seen, "--json").out)["unseen"] == ["lr"]
 
 
+def test_check_says_where_nothing_is_hashed():
+    Path("shapeless.py").write_text(
+        "import torch\nfrom automl import Choice, Space\n"
+        "class Shapeless(Space):\n    width = Choice(2, 4)\n"
+        "    def build(self, c):\n        return torch.nn.Linear(64, c.width)\n"
+    )
+    said = automl_command("check", "shapeless.py", "--samples", 8).out.splitlines()[-1]
+    assert said.startswith("sound, but 8 of 8 candidates are keyed by their JSON")
+    assert "--evaluator NAME" in said
+    assert json.loads(automl_command("check", "shapeless.py", "--samples", 8, "--json").out)["by_json"] == 8
+    assert automl_command("check", "pairs.py").out.splitlines()[-1] == "sound"
+
+
 NETWORK = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
 DEAD = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|none~2|"
 

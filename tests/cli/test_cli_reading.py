@@ -32,9 +32,8 @@ def in_mid_transaction(url):
     import psycopg
 
     with psycopg.connect(url.replace("+psycopg", "")) as writer:
-        writer.execute(
-            "LOCK TABLE study, trial, evaluation, equivalence_class, candidate, context, session, writer IN EXCLUSIVE MODE"
-        )
+        tables = "study, trial, evaluation, equivalence_class, candidate, context, session, writer"
+        writer.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
         yield
         writer.rollback()
 
