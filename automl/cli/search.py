@@ -75,7 +75,9 @@ _WHAT = [
     click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="Default: as the metric says."),
     click.option("--study", metavar="NAME", help="Name of the study; one of this name and settings is gone on with."),
     click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything random."),
-    click.option("--window", type=int, metavar="W", help="Trials under way; default four per worker."),
+    click.option(
+        "--window", type=int, metavar="W", help="Trials under way; default four per worker, up to 64 for tables."
+    ),
     click.option(
         "--replicates", type=int, default=1, show_default=True, metavar="K", help="Evaluations of a class, at most."
     ),
