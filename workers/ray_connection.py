@@ -90,7 +90,7 @@ def _on_loopback_only(address: str) -> bool:
     if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdecimal():
         return False
     try:
-        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=5).close()
+        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=5).close()  # type: ignore[no-untyped-call]
     except OSError:
         return True
     return False
