@@ -205,7 +205,7 @@ def test_killed_again_and_again(tmp_path, monkeypatch, uninterrupted):
         adds_up(study)
 
 
-@pytest.mark.parametrize("recorded", [0, 19, 26])
+@pytest.mark.parametrize("recorded", [0, 12, 19])
 def test_killed_on_the_way_to_a_fitness_that_is_enough(recorded, tmp_path, monkeypatch, uninterrupted):
     monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
     changed = {"until": 20.0}
