@@ -6,7 +6,7 @@ import dataclasses
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
@@ -114,7 +114,7 @@ class RunConfig:
         observers: told of every turn.
     """
 
-    storage: str = "sqlite:///automl.db"
+    storage: str = field(default="sqlite:///automl.db", repr=False)  # it may hold a password
     workers: int | None = None
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0

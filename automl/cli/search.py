@@ -26,6 +26,7 @@ from automl.errors import InvalidEnqueued, InvalidInput
 from automl.monitoring import Observer
 from automl.progress import progress
 from automl.running import Stopped
+from automl.storage.urls import parse_url, shown
 from automl.study import Study
 
 
@@ -195,7 +196,7 @@ def _stoppable(work: Any, storage: str) -> Study:
     try:
         found: Study = work()
     except Stopped as stopped:
-        where = "" if storage == "sqlite:///automl.db" else f" --storage {storage}"
+        where = "" if storage == "sqlite:///automl.db" else f" --storage {shown(parse_url(storage))}"
         click.echo(
             f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
         )
