@@ -15,6 +15,7 @@ from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, Stud
 from automl.report.words import (
     amount,
     compact,
+    confirmed,
     count_of,
     duration,
     ends,
@@ -46,6 +47,8 @@ def _study(data: ReportData, console: Console) -> None:
     if data.winners:
         console.print(_winners(data, console.width))
         console.print(Text(f"Winner: {data.winners[0].candidate}"))
+        if data.confirmation is not None:
+            console.print(Text(confirmed(data.winners, data.confirmation)))
     elif data.search.best is not None:
         best = data.search.best
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
