@@ -54,6 +54,14 @@ def test_the_same_seed_gives_the_same_trials_from_a_cold_cache(search):
     assert {"mutate", "sample"} == {row["origin"] for row in rows(one)}
 
 
+def test_duplicates_cost_no_simulated_time(search):
+    given = {"strategy": "random", "trials": 600, "window": 8, "simulated_workers": 4, "workers": None}
+    trials = list(search(asynchronous=True, **given).trials())
+    paid = sum(trial.paid_seconds for trial in trials)
+    assert sum(trial.outcome == "hit" for trial in trials) > 300
+    assert max(trial.told_at for trial in trials) < 1.3 * paid / 4  # all four are kept busy, hits or no hits
+
+
 @pytest.mark.parametrize("workers", [1, 3, 16])
 def test_simulated_workers_change_nothing_but_the_clock(search, workers):
     inline = search(trials=80)

@@ -73,3 +73,14 @@ def test_simulated_timeout_ends_at_the_limit():
 def test_simulated_pool_needs_a_worker():
     with pytest.raises(InvalidInput, match="cannot have 0 workers"):
         SimulatedPool(plan(Costly()), workers=0)
+
+
+def test_the_simulated_clock_stands_still_for_who_only_looks():
+    pool = SimulatedPool(plan(Costly()), workers=2)
+    pool.submit([job(0, 50)])
+    assert pool.completed(0.0) == []
+    assert pool.now() == 0.0
+    pool.submit([job(1, 20)])  # begins now, beside the other
+    assert [item.job for item in pool.completed(0.1)] == [1]
+    assert pool.completed(0.0) == []
+    assert pool.now() == 20.0
