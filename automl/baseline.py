@@ -64,7 +64,12 @@ def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[Tri
 
 
 def finalists(
-    space: Space, store: StudyStore, winners: Sequence[tuple[Ranked, str]], baseline: int | None, sample: int, aims: Aims
+    space: Space,
+    store: StudyStore,
+    winners: Sequence[tuple[Ranked, str]],
+    baseline: int | None,
+    sample: int,
+    aims: Aims,
 ) -> list[tuple[Candidate, str]]:
     """Returns whom the test part is opened for, each with its role; fixed by validation alone."""
     chosen = [(decoded(space, item.record), role) for item, role in winners]

@@ -194,5 +194,6 @@ def check_name(name: str | None) -> None:
     """
     if name is not None and (not name.strip() or "/" in name):
         raise InvalidInput(
-            f"study {name!r}: give a name without a slash (NAME/random, NAME/confirmed and NAME/test belong to the study NAME)"
+            f"study {name!r}: give a name without a slash "
+            "(NAME/random, NAME/confirmed and NAME/test belong to the study NAME)"
         )

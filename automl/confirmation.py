@@ -1,8 +1,8 @@
 """The best classes are evaluated again on validation before one of them is reported as best.
 
-Where an evaluation is noisy, the best of many is the luckiest of many. So the leaders of a study get further replicates,
-and the mean over those decides. Whoever looks better than a leader that has lost its luck gets them too, for a few
-rounds (the idea of racing: Maron and Moore, NIPS 1993). Random search is selected in exactly the same way.
+Where an evaluation is noisy, the best of many is the luckiest of many. So the leaders of a study get further
+replicates, and the mean over all of theirs decides. Whoever then looks better than a leader that has lost its luck gets
+them too, up to a bound (the idea of racing: Maron and Moore, NIPS 1993). Random search is selected in the same way.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from automl.baseline import RANDOM_WINNER, SEARCH_WINNER, Ranked, best_classes
 from automl.goals import Aims
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
-ROUNDS = 3
-"""At most: so at most three times as many classes of a study are evaluated again as finalists are wanted."""
+AT_MOST = 3
+"""At most so many times as many classes of a study are evaluated again as finalists are wanted."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Contest:
             others = best_classes(self.store, study, self.n + len(own), self.aims)
             new = [item for item in others if item.record.key not in own]
             leaders = _best([*self._worth(confirmed, role), *new], self.n, self.aims)
-            found += [(item.record, role) for item in leaders if item.record.key not in own]
+            fresh = [(item.record, role) for item in leaders if item.record.key not in own]
+            found += fresh[: max(0, AT_MOST * self.n - len(own))]
         return found
 
     def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[Ranked]:

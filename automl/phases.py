@@ -253,11 +253,9 @@ class Phases:
         child: StudyRecord | None = None
         chosen: list[tuple[Candidate, str]] = []
         confirmed: list[TrialRecord] = []
-        rounds = 0 if self.config.confirm == 1 or self.evaluator.deterministic else confirmation.ROUNDS
-        for _ in range(rounds):
-            contenders = contest.contenders(confirmed)
-            if not contenders:
-                break
+        if self.config.confirm == 1 or self.evaluator.deterministic:
+            return confirmed
+        while contenders := contest.contenders(confirmed):
             chosen += [(baseline.decoded(self.parts.space, trial), role) for trial, role in contenders]
             child = self._confirmation_of(record)
             if child.trials < len(chosen):

@@ -12,7 +12,7 @@ from typing import Any
 from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.loop import Interrupted
-from automl.parts import check_enqueued, Parts, check_first_sample, rungs_of
+from automl.parts import Parts, check_enqueued, check_first_sample, rungs_of
 from automl.phases import Phases
 from automl.pool import Plan, Pool
 from automl.repeats import Runs

@@ -92,7 +92,7 @@ class _Collector:
             minimize=self.minimize,
             search=replace(search.part, front=self._front(search, [*winners, *random_winners, *samples])),
             random=random.part if random else None,
-            confirmation=self._part(self.confirmation_record),
+            confirmation=self._confirmation(),
             tests=self._part(self.test_record),
             winners=winners,
             random_winners=random_winners,
@@ -118,6 +118,16 @@ class _Collector:
 
     def _part(self, record: StudyRecord | None) -> StudyPart | None:
         return None if record is None else read_study(self.store, record, self.minimize, self.aims).part
+
+    def _confirmation(self) -> StudyPart | None:
+        """Returns the study that confirmed, with what it paid for itself: a part of each mean stood in the cache."""
+        record, part = self.confirmation_record, self._part(self.confirmation_record)
+        if record is None or part is None or not part.trials:
+            return part
+        context = self.store.trial_at(record.id, 0).context
+        found = self.cache.replicates(context, list({key for _, key in self.confirmed}))
+        paid = sum(result.study == record.id for results in found.values() for result in results)
+        return replace(part, evaluations=paid)
 
     # --- parts -------------------------------------------------------------------------------------------------------
 

@@ -268,6 +268,17 @@ class ReportData:
         return self.winners[0] if self.winners else None
 
     @property
+    def confirmed(self) -> str:
+        """How the winners were confirmed, in a sentence; empty where they were not."""
+        if self.confirmation is None or not self.winners or len(self.winners[0].validation_values) < 2:
+            return ""
+        count, paid = len(self.winners[0].validation_values), self.confirmation.evaluations
+        return (
+            f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
+            f"that took {paid:,} more evaluations in all."
+        )
+
+    @property
     def basis(self) -> str:
         """What test figures rest on, in words."""
         if self.population:
