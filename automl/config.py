@@ -6,7 +6,7 @@ import dataclasses
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ class RunConfig:
         observers: told of every turn.
     """
 
-    storage: str = "sqlite:///automl.db"
+    storage: str = field(default="sqlite:///automl.db", repr=False)  # it may hold a password
     workers: int | None = None
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
@@ -194,6 +194,5 @@ def check_name(name: str | None) -> None:
     """
     if name is not None and (not name.strip() or "/" in name):
         raise InvalidInput(
-            f"study {name!r}: give a name without a slash "
-            "(NAME/random, NAME/confirmed and NAME/test belong to the study NAME)"
+            f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"
         )

@@ -264,7 +264,7 @@ class Repeat(Field):
         return [self.item.check(item, f"{path}[{place}]") for place, item in enumerate(value)]
 
     def size(self) -> int | None:
-        one = self.item.size()
+        one = self.item.size() if self.maximum else 1  # nothing of a continuum is one value
         return None if one is None else sum(one**length for length in range(self.minimum, self.maximum + 1))
 
     def mutable(self, value: Sequence[Any]) -> int:

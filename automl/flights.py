@@ -171,11 +171,10 @@ class Flights:
     def resolve(self) -> None:
         """Looks up what is stored, claims what is missing and can be started now, and starts it."""
         capacity = self._pool.capacity()
-        due = self._waiting_for_queue(capacity) + self._waiting_for_others()
-        trials = sorted({trial.number: trial for trial in due + self._fresh}.values(), key=lambda trial: trial.number)
+        due = self._waiting_for_queue(capacity) + self._waiting_for_others() + self._newcomers(capacity)
+        trials = sorted({trial.number: trial for trial in due}.values(), key=lambda trial: trial.number)
         if not trials:
             return
-        self._fresh.clear()
         by_context: dict[int, list[Trial]] = defaultdict(list)
         for trial in trials:
             by_context[trial.fidelity.context].append(trial)
@@ -190,6 +189,19 @@ class Flights:
 
     def _waiting_for_queue(self, capacity: int) -> list[Trial]:
         return [trial for trial, _ in zip(self._queue.values(), range(capacity), strict=False)]
+
+    def _newcomers(self, capacity: int) -> list[Trial]:
+        """Returns the trials never looked up, but for those whose class an earlier one is queued for: these queue too.
+
+        Otherwise who pays for a class would depend on how many evaluations could be started at that moment.
+        """
+        fresh, self._fresh = self._fresh, []
+        if len(self._queue) <= capacity:
+            return fresh
+        queued = {trial.slot(0) for trial in self._queue.values()}
+        behind = [trial for trial in fresh if trial.slot(0) in queued]
+        self._queue.update((trial.number, trial) for trial in behind)
+        return [trial for trial in fresh if trial.number not in self._queue]
 
     def _waiting_for_others(self) -> list[Trial]:
         """Returns one trial for each slot that another process is filling, when it is time to look again."""

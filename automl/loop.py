@@ -34,6 +34,9 @@ from automl.strategies.base import FULL, Proposal, Strategy, Told
 ASK, VARY = 0, 1
 """Streams of a study's random numbers: proposals, and the variation of duplicates."""
 
+HASHED = 1 << 16
+"""Spellings whose keys are remembered, at most."""
+
 
 @contextmanager
 def blaming(what: str | Callable[[], str]) -> Iterator[None]:
@@ -93,6 +96,7 @@ class Search:
         self.interrupted = False
         self.exhausted = False
         self.fallbacks: dict[str, int] = {}  # why candidates were keyed by their JSON, and how many
+        self._hashed: dict[str, Hashed] = {}  # by spelling
         self._asked = 0  # trials proposed
         self._done = 0  # trials recorded
         self._told = 0  # trials that the strategy knows
@@ -219,12 +223,18 @@ class Search:
         return trials
 
     def _keys(self, proposals: Sequence[Proposal]) -> list[Hashed]:
+        """Returns the keys of the proposals; a spelling that was hashed lately is not hashed again."""
+        if len(self._hashed) > HASHED:
+            self._hashed.clear()
+        texts = [proposal.candidate.json for proposal in proposals]
+        new = {text: one.candidate for text, one in zip(texts, proposals, strict=True) if text not in self._hashed}
         pairs: list[tuple[Behaviour, Mapping[str, Any]]] = []
-        with blaming(lambda: f"space {self.space.kind} fails on candidate {proposals[len(pairs)].candidate.json}"):
-            for proposal in proposals:
-                behaviour, training = self.space.behaviour(proposal.candidate), self.space.training(proposal.candidate)
+        with blaming(lambda: f"space {self.space.kind} fails on candidate {list(new)[len(pairs)]}"):
+            for candidate in new.values():
+                behaviour, training = self.space.behaviour(candidate), self.space.training(candidate)
                 pairs.append((behaviour, training))
-        return self.hasher.hash_many(pairs, [p.candidate.json for p in proposals])
+        self._hashed.update(zip(new, self.hasher.hash_many(pairs, list(new)), strict=True))
+        return [self._hashed[text] for text in texts]
 
     def _vary_duplicates(self, proposals: list[Proposal]) -> tuple[list[Proposal], list[Hashed]]:
         """Hashes the proposals; where the policy says so, duplicates are mutated until their function is new."""

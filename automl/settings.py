@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from automl import registry
 from automl.errors import InvalidInput
+from automl.jsontext import canonical
 
 T = TypeVar("T")
 
@@ -66,8 +67,10 @@ def _fit(value: Any, default: Any, what: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidInput(f"{what}={value!r}: it must be a number")
         return float(value)
-    elif isinstance(default, str) and not isinstance(value, str):
-        return str(value)
+    elif isinstance(default, str) and isinstance(value, bool | int | float):
+        return canonical(value)  # `--set name=201` was meant as a text; an object is what it is
+    elif isinstance(default, str) and isinstance(value, list | dict):
+        raise InvalidInput(f"{what}={value!r}: it must be a text")
     elif isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)
     return value

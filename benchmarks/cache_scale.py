@@ -1,18 +1,23 @@
 """Is the cost of a proposal the same in a database of 1,000 trials and of 1,000,000?
 
     python benchmarks/cache_scale.py [--trials 1000000] [--new 0.5]
+    python benchmarks/cache_scale.py --search automl-zero-linear [--trials 1000000]
     python benchmarks/cache_scale.py --postgresql URL --classes 10000000
 
 Fills one SQLite file through the engine's own line (claim, complete, record: durable, synchronous=FULL) and measures at
 1,000, 10,000, 100,000 and 1,000,000 trials what one proposal costs in batches of 1,000, and one alone. Beside it stands
 the ratio to the first row, taken in the same run. The share of proposals that are new classes stays the same.
 
-The second form fills an empty PostgreSQL database with finished classes on the server, then looks keys up.
+The second form runs a whole search of that space (a space whose evaluations cost next to nothing) in this process, and
+prints what a trial cost at each size, what the end of the study and its report took, and the memory.
+
+The third form fills an empty PostgreSQL database with finished classes on the server, then looks keys up.
 """
 
 import argparse
 import json
 import random
+import resource
 import statistics
 import tempfile
 import time
@@ -21,8 +26,10 @@ from pathlib import Path
 import psutil
 import xxhash
 
+import automl
 from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
+from automl.monitoring import Observer
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
@@ -129,6 +136,54 @@ def flatness(trials: int, new: float) -> None:
                 size *= 10
 
 
+class Spans(Observer):
+    """Notes what trials cost, over the half of a search before each power of ten."""
+
+    def __init__(self, trials: int) -> None:
+        self.sizes = [size for size in (10**power for power in range(4, 12)) if size <= trials]
+        self.marks = [(0, time.perf_counter(), processor_seconds(), 0.0)]
+
+    def turn(self, rules, trials, in_flight, drawn) -> None:
+        if rules.part == "validation" and trials:
+            total = trials[-1].position + 1
+            if any(size / 2 <= total <= size for size in self.sizes):
+                memory = psutil.Process().memory_info().rss / 1e6
+                self.marks.append((total, time.perf_counter(), processor_seconds(), memory))
+
+    def show(self) -> None:
+        print(f"{'trials':>10} {'µs a trial':>11} {'processor':>10} {'ratio':>6} {'memory':>8}")
+        base = None
+        for size in self.sizes:
+            inside = [mark for mark in self.marks if size / 2 <= mark[0] <= size]
+            (first, *began, _), (last, *ended, memory) = inside[0], inside[-1]
+            wall, busy = ((end - begin) / (last - first) * 1e6 for begin, end in zip(began, ended, strict=True))
+            base = base or busy
+            print(f"{size:>10,} {wall:>11.1f} {busy:>10.1f} {busy / base:>6.2f} {memory:>6.0f}MB", flush=True)
+
+
+def whole_search(target: str, trials: int, window: int | None) -> None:
+    with tempfile.TemporaryDirectory(prefix="automl-scale-") as folder:
+        spans = Spans(trials)
+        storage = f"sqlite:///{folder}/scale.db"
+        began, busy = time.perf_counter(), processor_seconds()
+        study = automl.search(
+            target, trials=trials, window=window, baseline=False, observers=[spans], storage=storage, workers=0
+        )
+        ended = time.perf_counter()
+        print(f"{trials:,} trials of {target} in {ended - began:.0f} s, {processor_seconds() - busy:.0f} s processor")
+        spans.show()
+        finalists = time.perf_counter()
+        study.best  # noqa: B018 - what the end of a study costs beside its test figures
+        print(f"its best class is found in {time.perf_counter() - finalists:.1f} s")
+        before = processor_seconds()
+        text = study.report().json()
+        print(f"its report takes {processor_seconds() - before:.1f} s of processor; outcomes {text['outcomes']}")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        size = Path(folder, "scale.db").stat().st_size / 1e6
+        print(f"memory at most {peak:.0f} MB; file {size:.0f} MB")
+        study.close()
+
+
 def many_classes(url: str, classes: int) -> None:
     with Database(url) as database:
         cache = EquivalenceCache(database)
@@ -168,10 +223,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1_000_000)
     parser.add_argument("--new", type=float, default=0.5, help="share of proposals that are new classes")
+    parser.add_argument("--search", metavar="SPACE", help="run a whole search of this space")
+    parser.add_argument("--window", type=int, help="trials under way of that search")
     parser.add_argument("--postgresql", metavar="URL")
     parser.add_argument("--classes", type=int, default=10_000_000)
     given = parser.parse_args()
-    if given.postgresql:
+    if given.search:
+        whole_search(given.search, given.trials, given.window)
+    elif given.postgresql:
         many_classes(given.postgresql, given.classes)
     else:
         flatness(given.trials, given.new)

@@ -96,7 +96,8 @@ class NASBench101Table(Evaluator):
 
     def _file(self) -> Path:
         if self.path is None:
-            return data_file("nasbench101/nasbench_only108.tfrecord", "the table of NAS-Bench-101")
+            what = "the table of NAS-Bench-101 (from https://github.com/google-research/nasbench)"
+            return data_file("nasbench101/nasbench_only108.tfrecord", what)
         file = Path(self.path).expanduser()
         if not file.is_file():
             raise InvalidInput(

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from automl.errors import InvalidInput, WorkersUnavailable
@@ -52,7 +52,8 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     if address is not None:
         try:
             _answers(address)
-            ray.init(address=address, **quiet)
+            with loopback() if _on_loopback_only(address) else nullcontext():
+                ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise WorkersUnavailable(f"no Ray cluster answers at {address!r}: {one_line(error)}") from error
         return True
@@ -74,6 +75,25 @@ def _answers(address: str) -> None:
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=5).close()
+
+
+def _on_loopback_only(address: str) -> bool:
+    """Returns whether the Ray at this address listens on the loopback interface and nowhere else, as those we start do.
+
+    Ray takes 127.0.0.1 for another word for the machine's outward address and would wait there for minutes.
+    """
+    from ray._private import services
+
+    if address == "auto":
+        address = services.get_ray_address_from_environment(address, None) or ""
+    host, _, port = address.rpartition(":")
+    if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdecimal():
+        return False
+    try:
+        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=5).close()  # type: ignore[no-untyped-call]
+    except OSError:
+        return True
+    return False
 
 
 @contextmanager

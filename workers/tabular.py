@@ -101,7 +101,8 @@ class NASBench201Table(Evaluator):
 
     def _file(self) -> Path:
         if self.path is None:
-            return data_file("nasbench201/nb201.npz", "the table of NAS-Bench-201")
+            what = "the table of NAS-Bench-201 (give NATS-Bench's own, https://github.com/D-X-Y/NATS-Bench, as `path`)"
+            return data_file("nasbench201/nb201.npz", what)
         file = Path(self.path).expanduser()
         if not file.is_file() and not nats_bench.is_official(file):
             raise InvalidInput(

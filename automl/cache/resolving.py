@@ -69,13 +69,16 @@ def to_result(row: Row[Any]) -> Result:
 
 
 def _read(call: Call, requests: Sequence[Request]) -> None:
-    keys = sorted({request.key for request in requests})
-    first = min((request.first for request in requests), default=0)
-    last = max((request.replicates for request in requests), default=0) - 1
-    found = evaluations.read_evaluations(call.connection, call.context, keys, first, last)
-    audited = sorted({request.key for request in requests if request.audit})
+    ranges: dict[bytes, tuple[bytes, int, int]] = {}
+    for request in requests:
+        key, first, last = request.key, request.first, request.replicates - 1
+        if key in ranges:
+            first, last = min(first, ranges[key][1]), max(last, ranges[key][2])
+        ranges[key] = (key, first, last)
+    found = evaluations.read_evaluations(call.connection, call.context, sorted(ranges.values()))
+    audited = sorted({(request.key, evaluations.LOWEST * 2, -1) for request in requests if request.audit})
     if audited:
-        found += evaluations.read_evaluations(call.connection, call.context, audited, evaluations.LOWEST * 2, -1)
+        found += evaluations.read_evaluations(call.connection, call.context, audited)
     claimed = []
     for row in found:
         place = (row.key, row.replicate)

@@ -220,7 +220,7 @@ class EquivalenceCache:
         """Returns the finished replicates of each class in order, audits excluded; a class without one is left out."""
         found: dict[bytes, list[Result]] = {}
         with self.database.read() as connection:
-            rows = evaluations.read_evaluations(connection, context, sorted(set(keys)), 0, 1 << 62)
+            rows = evaluations.read_evaluations(connection, context, [(key, 0, 1 << 62) for key in sorted(set(keys))])
         for row in rows:
             if row.state in (evaluations.DONE, evaluations.FAILED):
                 found.setdefault(row.key, []).append(resolving.to_result(row))

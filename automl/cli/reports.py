@@ -55,7 +55,10 @@ def _show(data: Any, as_data: Any, html: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(as_data)
     else:
-        reports.render_terminal(data, Console(highlight=False))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = max(console.width, 110)  # a file or a pipe has no edge to wrap at
+        reports.render_terminal(data, console)
         if html is not None:
             click.echo(f"Report: {html.resolve()}")
 

@@ -26,6 +26,7 @@ from automl.errors import InvalidEnqueued, InvalidInput
 from automl.monitoring import Observer
 from automl.progress import progress
 from automl.running import Stopped
+from automl.storage.urls import parse_url, shown
 from automl.study import Study
 
 
@@ -74,7 +75,9 @@ _WHAT = [
     click.option("--direction", type=click.Choice(["maximize", "minimize"]), help="Default: as the metric says."),
     click.option("--study", metavar="NAME", help="Name of the study; one of this name and settings is gone on with."),
     click.option("--seed", type=int, default=0, show_default=True, metavar="K", help="Of everything random."),
-    click.option("--window", type=int, metavar="W", help="Trials under way; default four per worker."),
+    click.option(
+        "--window", type=int, metavar="W", help="Trials under way; default four per worker, up to 64 for tables."
+    ),
     click.option(
         "--replicates", type=int, default=1, show_default=True, metavar="K", help="Evaluations of a class, at most."
     ),
@@ -201,7 +204,7 @@ def _stoppable(work: Any, storage: str) -> Study:
     try:
         found: Study = work()
     except Stopped as stopped:
-        where = "" if storage == "sqlite:///automl.db" else f" --storage {storage}"
+        where = "" if storage == "sqlite:///automl.db" else f" --storage {shown(parse_url(storage))}"
         click.echo(
             f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
         )

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from automl import registry
-from automl.check import check_space
+from automl.check import Findings, check_space
 from automl.cli.common import (
     check_writable,
     json_option,
@@ -53,7 +53,7 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
     """
     found = check_space(_parts(target, evaluator, task, settings), samples)
     if as_json:
-        print_json(dataclasses.asdict(found) | {"sound": found.sound})
+        print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
     else:
         size = "no end of" if found.size is None else f"{found.size:,}"
         click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
@@ -67,9 +67,21 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
             )
         for reason, count in found.unhashable.items():
             click.echo(f"keyed by JSON ({count} candidates): {reason}")
-        click.echo("sound" if found.sound else "not sound")
+        click.echo(_verdict(found, probed=evaluator is not None or bool(defaults_of(target).evaluator)))
     if not found.sound:
         sys.exit(2)
+
+
+def _verdict(found: Findings, *, probed: bool) -> str:
+    if not found.sound:
+        return "not sound"
+    if not found.by_json:
+        return "sound"
+    advice = "" if probed else "; name the evaluator whose data shape the probe: --evaluator NAME"
+    return (
+        f"sound, but {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
+        f"their functions are evaluated again{advice}"
+    )
 
 
 @click.command(

@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from automl.evidence import BOOTSTRAP_RUNS, ENOUGH_RANDOM
 from automl.report.data import Check, ReportData
 from automl.report.words import count_of, duration
 
 
-def checklist(data: ReportData, runs: int = 1, tasks: int = 1, protocols: int = 1) -> list[Check]:
-    """Returns each practice with whether it was kept.
+def checklist(studies: Sequence[ReportData], runs: int = 1, tasks: int = 1, protocols: int = 1) -> list[Check]:
+    """Returns each practice with whether it was kept, by every study where there are several.
 
     Args:
-        data: of one study; of several, the first.
+        studies: at least one.
         runs: independent runs of the search at hand.
         tasks: different tasks among them.
         protocols: different evaluator settings among them, as an ablation of training tricks needs.
     """
+    each = [_of_one(data) for data in studies]
+    paid, hashed = sum(data.paid_seconds for data in studies), sum(data.hash_seconds for data in studies)
+    table = sum(data.table_paid for data in studies)
+    account = f"; by the table's account {duration(table)} of training" if table else ""
+    return [
+        *(_together(checks, studies) for checks in zip(*each, strict=True)),
+        Check(
+            "Several runs of the whole search",
+            runs > 1,
+            ("one run" if runs == 1 else f"{runs} runs")
+            + ("" if runs >= BOOTSTRAP_RUNS else f"; a claim about the method needs {BOOTSTRAP_RUNS} or more"),
+        ),
+        Check(
+            "Several data sets",
+            tasks > 1,
+            f"{tasks} tasks" if tasks > 1 else "one task; search on others and report the studies together",
+        ),
+        Check(
+            "Ablation of training tricks",
+            protocols > 1,
+            f"{protocols} training protocols compared"
+            if protocols > 1
+            else "one training protocol; search under another one and report the studies together",
+        ),
+        Check(
+            "Cost reported, hashing and baseline included",
+            True,
+            f"{duration(paid)} of evaluation, {duration(hashed)} of hashing{account}",
+        ),
+    ]
+
+
+def _together(checks: Sequence[Check], studies: Sequence[ReportData]) -> Check:
+    """Joins what each study did about one practice: what one of them lacks, all of them lack."""
+    first = checks[0]
+    broken = [(check, data) for check, data in zip(checks, studies, strict=True) if not check.kept]
+    if len(checks) == 1:
+        return first
+    if broken:
+        check, data = broken[0]
+        more = f"; {len(broken)} of {len(checks)} studies" if len(broken) > 1 else ""
+        return Check(first.practice, False, f"{data.name}: {check.note}{more}")
+    same = all(check.note == first.note for check in checks)
+    return Check(
+        first.practice, True, first.note if same else f"all {len(checks)} studies; {studies[0].name}: {first.note}"
+    )
+
+
+def _of_one(data: ReportData) -> list[Check]:
     random = data.random
     own = random is not None and random is not data.search
     averaged = sum(1 for item in data.random_samples if item.test_values)
@@ -57,28 +108,5 @@ def checklist(data: ReportData, runs: int = 1, tasks: int = 1, protocols: int = 
             "the evaluator gives the same test figure for every seed"
             if data.deterministic
             else f"{count_of(data.seeds, 'seed')} for each winner",
-        ),
-        Check(
-            "Several runs of the whole search",
-            runs > 1,
-            ("one run" if runs == 1 else f"{runs} runs")
-            + ("" if runs >= BOOTSTRAP_RUNS else f"; a claim about the method needs {BOOTSTRAP_RUNS} or more"),
-        ),
-        Check(
-            "Several data sets",
-            tasks > 1,
-            f"{tasks} tasks" if tasks > 1 else "one task; search on others and report the studies together",
-        ),
-        Check(
-            "Ablation of training tricks",
-            protocols > 1,
-            f"{protocols} training protocols compared"
-            if protocols > 1
-            else "one training protocol; search under another one and report the studies together",
-        ),
-        Check(
-            "Cost reported, hashing and baseline included",
-            True,
-            f"{duration(data.paid_seconds)} of evaluation, {duration(data.hash_seconds)} of hashing",
         ),
     ]

@@ -113,7 +113,7 @@ class _Collector:
             aims=self.aims,
         )
         data.facts.extend(facts(data, self.store))
-        data.checklist.extend(checklist(data))
+        data.checklist.extend(checklist([data]))
         return data
 
     def _part(self, record: StudyRecord | None) -> StudyPart | None:
@@ -272,6 +272,8 @@ class _Collector:
             self.notes.append(f"Candidates are shown without pictures: {self.illustrator.missing}.")
         if search.part.trials == 0:
             self.notes.append("No trial has been recorded yet.")
+        elif search.part.best is None and self.aims.limits and search.part.sample is not None:
+            self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
 

@@ -19,6 +19,7 @@ from automl.evidence import (
 from automl.jsontext import canonical
 from automl.report.checklist import checklist
 from automl.report.data import Check, ReportData
+from automl.report.facts import run_facts
 from automl.report.summary import rows_of, study_json, task_of
 
 _OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
@@ -62,6 +63,29 @@ class Method:
     def runs(self) -> int:
         return len(self.studies)
 
+    @property
+    def best_test(self) -> float | None:
+        """The mean of the winners' test figures."""
+        found = [data.best.test for data in self.studies if data.best is not None and data.best.test is not None]
+        return sum(found) / len(found) if found else None
+
+    @property
+    def evaluations(self) -> float:
+        """Evaluations that a run paid for, on the average."""
+        return sum(data.search.evaluations for data in self.studies) / self.runs
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a run's search, on the average."""
+        return sum(data.search.seconds for data in self.studies) / self.runs
+
+    @property
+    def saved(self) -> float:
+        """Share of the trials that needed no evaluation of their own."""
+        return sum(data.search.saved_trials for data in self.studies) / max(
+            1, sum(data.search.trials for data in self.studies)
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -72,6 +96,7 @@ class Comparison:
     checklist: list[Check]
     notes: list[str] = field(default_factory=list)
     study: str = ""
+    facts: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -107,8 +132,10 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
         notes.append("The studies have different objectives; their figures are not on one scale.")
     tasks = len({task_of(data) for data in studies})
     protocols = len({canonical(_protocol(data)) for data in studies})
-    checks = checklist(studies[0], max(method.runs for method in methods), tasks, protocols)
-    return Comparison(list(studies), methods, checks, notes, name)
+    checks = checklist(studies, min(method.runs for method in methods), tasks, protocols)
+    facts = [(method.name, run_facts(method.studies, method.shared_cache)) for method in methods]
+    facts += [group for group in studies[0].facts if group[0] in ("Hasher", "Versions and hardware")]
+    return Comparison(list(studies), methods, checks, notes, name, facts)
 
 
 def _identity(data: ReportData) -> str:
@@ -178,10 +205,15 @@ def comparison_json(data: Comparison) -> dict[str, Any]:
                 "verdict": method.verdict.text,
                 "verdict_reason": method.verdict.reason,
                 "shared_cache": method.shared_cache,
+                "best_test": method.best_test,
+                "evaluations": method.evaluations,
+                "seconds": method.seconds,
+                "saved": method.saved,
             }
             for method in data.methods
         ],
         "table": rows_of(data.studies),
+        "facts": [{"of": title, "facts": dict(rows)} for title, rows in data.facts],
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "notes": data.notes,
         "studies": [study_json(item) for item in data.studies],

@@ -67,18 +67,28 @@ def comparison_plots(data: Comparison) -> dict[str, Plot]:
             "ri",
             "Relative improvement",
             "Over the average random architecture; whiskers are 95 % intervals, the dashed line is no improvement.",
-            [(method.name, method.ri) for method in data.methods],
+            [(_label(method, data), method.ri) for method in data.methods],
             "RI, %",
         ),
         whiskers(
             "gain",
             "Gain over random search",
             "With equal evaluations, selected in the same way; whiskers are 95 % intervals.",
-            [(method.name, method.gain) for method in data.methods],
+            [(_label(method, data), method.gain) for method in data.methods],
             "difference in the test figure",
         ),
     ]
     return {plot.name: plot for plot in found if plot is not None}
+
+
+def _label(method: Method, data: Comparison) -> str:
+    """Names a method by what tells it from the others here."""
+    strategies, tasks = ({getattr(item, name) for item in data.methods} for name in ("strategy", "task"))
+    if len(data.methods) == len(tasks) and len(strategies) == 1:
+        return method.task
+    if len(data.methods) == len(strategies) and len(tasks) == 1:
+        return method.strategy
+    return method.name
 
 
 def results_plots(data: ResultsTable) -> dict[str, Plot]:
@@ -117,7 +127,9 @@ def _curves(methods: Sequence[Method], place: int) -> Plot | None:
                 axes.fill_between(band.evaluations, band.low, band.high, color=SERIES[style], alpha=0.18, linewidth=0)
         if random is not None:
             axes.plot(random.evaluations, random.middle, color=QUIET, linestyle=":", label="random search beside it")
-        axes.set_ylim(*curve_view([value for _, band in shown for value in band.middle], first.minimize))
+        low, high = curve_view([value for _, band in shown for value in band.middle], first.minimize)
+        best = [band.low[-1] if first.minimize else band.high[-1] for method, band in shown if method.runs > 1]
+        axes.set_ylim(min([low, *best]), max([high, *best]))
         axes.set_xlim(left=0)
         axes.set_xlabel("evaluations drawn upon")
         axes.set_ylabel(f"best {first.objective} (validation)")

@@ -305,3 +305,8 @@ class ReportData:
     @property
     def hash_seconds(self) -> float:
         return sum(part.hash_seconds for part in self.parts)
+
+    @property
+    def table_paid(self) -> float:
+        """What the evaluations of all parts would have taken by the evaluator's own account."""
+        return sum(part.table_paid for part in self.parts)

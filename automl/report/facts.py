@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.jsontext import canonical
@@ -21,6 +21,7 @@ _SHOWN = {
     "hasher",
     "evaluator_given",
     "enqueue",
+    "repeat",
 }
 
 
@@ -34,6 +35,8 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         study.append(("tried here", _tried(data, store)))
     run = [("objective", f"{data.objective} ({settings.get('direction', 'maximize')})")]
     run += [(_words(name), _text(settings[name])) for name in sorted(set(settings) - _SHOWN)]
+    if repeat := settings.get("repeat"):
+        run.append(("run", f"{repeat['run']} of {repeat['study']}, whose seed is {repeat['seed']}"))
     if settings.get("enqueue"):
         run.append(("proposed first", count_of(len(settings["enqueue"]), "candidate")))
     hasher, environment = settings.get("hasher") or {}, settings.get("environment") or {}
@@ -47,6 +50,39 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Versions and hardware", [(name, _text(value)) for name, value in sorted(environment.items())]),
     ]
     return [(title, rows) for title, rows in groups if rows]
+
+
+def run_facts(runs: Sequence[ReportData], shared_cache: bool) -> list[tuple[str, str]]:
+    """Returns what it takes to do several runs of one method again, and what all of them cost."""
+    first = runs[0]
+    seeds = [str(data.settings.get("seed", "–")) for data in runs]
+    groups = dict(first.facts)
+    rows = [("studies", ", ".join(data.name for data in runs))]
+    if (repeat := first.settings.get("repeat")) and len(runs) > 1:
+        rows.append(("seed", f"{repeat['seed']}; each run has one derived from it"))
+    else:
+        rows.append(("seeds" if len(seeds) > 1 else "seed", ", ".join(seeds)))
+    if len(runs) > 1:
+        rows.append(("cache", "shared by the runs" if shared_cache else "each run began with a cold one"))
+    for title in ("Space", "Evaluator", "Strategy"):
+        if title in groups:
+            (_, name), *settings = groups[title]
+            rows.append((title.lower(), ", ".join([name, *(f"{key} {value}" for key, value in settings)])))
+    budget = [
+        f"{name} {first.settings[name]}" for name in ("trials", "evaluations", "hours") if first.settings.get(name)
+    ]
+    if budget:
+        rows.append(("budget of each", ", ".join(budget)))
+    paid, hashed = sum(data.paid_seconds for data in runs), sum(data.hash_seconds for data in runs)
+    table = sum(data.table_paid for data in runs)
+    account = f"; by the table's account {duration(table)} of training" if table else ""
+    rows.append(
+        (
+            "total cost",
+            f"{duration(paid + hashed)}, random search, tests and {duration(hashed)} of hashing included{account}",
+        )
+    )
+    return rows
 
 
 def _part(stored: Any, name: str) -> list[tuple[str, str]]:
@@ -72,7 +108,8 @@ def _cost(data: ReportData) -> str:
     own = [(name, part) for name, part in parts if part is not None and (name == "search" or part is not data.search)]
     each = ", ".join(f"{name} {duration(part.paid_seconds)}" for name, part in own)
     total = data.paid_seconds + data.hash_seconds
-    return f"{duration(total)}: {each}, hashing {duration(data.hash_seconds)}"
+    table = f"; by the table's account {duration(data.table_paid)} of training" if data.table_paid else ""
+    return f"{duration(total)}: {each}, hashing {duration(data.hash_seconds)}{table}"
 
 
 def _tried(data: ReportData, store: StudyStore) -> str:

@@ -72,11 +72,19 @@ def _place(graph: networkx.DiGraph) -> dict[Any, _Box]:
     for depth, row in enumerate(rows):
         texts = [_short(str(graph.nodes[node].get("label", node))) for node in row]
         widths = [max(30.0, 16 + 1.12 * _CHARACTER * len(text)) for text in texts]
-        x = -(sum(widths) + _GAP_X * (len(row) - 1)) / 2
+        gap = max(_GAP_X, _room(graph, row) - min(widths))
+        x = -(sum(widths) + gap * (len(row) - 1)) / 2
         for node, text, width in zip(row, texts, widths, strict=True):
             boxes[node] = _Box(x + width / 2, depth * step, width, text)
-            x += width + _GAP_X
+            x += width + gap
     return boxes
+
+
+def _room(graph: networkx.DiGraph, row: list[Any]) -> float:
+    """Returns how far apart neighbours of a row must be for labels half-way along their edges not to meet."""
+    ends = set(row)
+    labels = [str(data.get("label", "")) for source, target, data in graph.edges(data=True) if {source, target} & ends]
+    return 4 * max((_half(_short(label)) for label in labels), default=0.0) + 6 if len(row) > 1 and any(labels) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from automl.report.drawing import (
 )
 from automl.report.pareto_plots import pareto_plots
 from automl.report.trial_plots import genealogy, outcomes
+from automl.report.words import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,15 +117,29 @@ def tests(data: ReportData) -> Plot | None:
             spread = np.linspace(-0.22, 0.22, len(sample)) if len(sample) > 1 else np.zeros(1)
             axes.plot(sample, len(rows) + spread, "D", color=QUIET, markersize=4, alpha=0.8)
             mean = float(np.mean(sample))
-            axes.plot([mean] * 2, [len(rows) - 0.38, len(rows) + 0.38], color=INK, linewidth=1.6)
             axes.set_xlim(low, high)
+            if low <= mean <= high:
+                axes.plot([mean] * 2, [len(rows) - 0.38, len(rows) + 0.38], color=INK, linewidth=1.6)
+            else:
+                left = mean < low
+                axes.annotate(
+                    f"◂ mean {figure(mean)}" if left else f"mean {figure(mean)} ▸",
+                    (low if left else high, len(rows)),
+                    xytext=(4 if left else -4, 0),
+                    textcoords="offset points",
+                    ha="left" if left else "right",
+                    va="center",
+                    fontsize=9,
+                    color=INK,
+                )
             labels.append(f"{len(sample)} at random")
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
         axes.set_xlabel(f"{data.objective} (test)")
         axes.grid(axis="y", visible=False)
 
-    hidden = f" {outside} of these lie outside the range shown." if outside else ""
+    lie = "lies" if outside == 1 else "lie"
+    hidden = f" {outside} of {len(sample)} {lie} outside the range shown." if outside else ""
     what = data.basis if data.deterministic else "one mark for each fresh seed"
     return draw(
         "test-figures",
@@ -145,9 +160,15 @@ def tests(data: ReportData) -> Plot | None:
 
 
 def _near(found: list[float], sample: list[float]) -> tuple[float, float]:
-    """Returns a range that holds the winners, the sample's mean and its middle half: its tail would flatten them."""
+    """Returns a range that holds the winners, the sample's mean and its middle half: its tail would flatten them.
+
+    Where even those would, the range is the winners' own, three times as wide.
+    """
+    best, span = (min(found), max(found)), max(found) - min(found)
     values = [*found, *([float(np.mean(sample)), *np.quantile(sample, [0.25, 0.75])] if sample else [])]
     low, high = float(min(values)), float(max(values))
+    if 0 < span < 0.15 * (high - low):
+        return best[0] - span, best[1] + span
     pad = 0.12 * (high - low) or 0.02 * abs(high) or 1.0
     return low - pad, high + pad
 

@@ -186,7 +186,7 @@ def _comparison(data: Comparison, console: Console) -> None:
             f"{item.search.evaluations:,}",
             duration(item.search.seconds),
             share(item.search.saved_trials, item.search.trials),
-            item.verdict.text.partition(":")[0],
+            item.verdict.text.partition(":")[0].replace("beats random search", "beats it"),
         )
     console.print(table)
     for method in data.methods:
@@ -194,6 +194,16 @@ def _comparison(data: Comparison, console: Console) -> None:
             console.print()
             _verdict(f"{method.name}, {count_of(method.runs, 'run')}", method.verdict, console)
             console.print(Text(f"RI over the average random architecture: {interval(method.ri, ' %')}"))
+            console.print(
+                Text(
+                    f"In the mean: test {figure(method.best_test)}, {method.evaluations:,.0f} evaluations, "
+                    f"{duration(method.seconds)}; {share(method.saved, 1)} of the trials needed none of their own."
+                )
+            )
+    missing = [item.practice.lower() for item in data.checklist if not item.kept]
+    if missing:
+        console.print()
+        console.print(Text(f"Not done: {'; '.join(missing)}."))
     for note in data.notes:
         console.print(Text(f"Note: {note}"))
 

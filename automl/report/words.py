@@ -17,7 +17,7 @@ def figure(value: float | None, sign: bool = False, digits: int = 4) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:+.{digits}g}" if sign else f"{value:.{digits}g}"
-    return text.replace("-", "−") if "e" not in text else text
+    return text.replace("-", "−")
 
 
 def amount(value: float) -> str:
@@ -76,7 +76,9 @@ def duration(seconds: float) -> str:
 def count_of(number: int, noun: str) -> str:
     """Writes `1 seed`, `3 seeds`."""
     if number != 1:
-        noun = f"{noun}es" if noun.endswith(("s", "x")) else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+        noun = (
+            f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+        )
     return f"{number:,} {noun}"
 
 
@@ -103,6 +105,8 @@ def choices_of(candidate: str) -> dict[str, str]:
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
             for place, item in enumerate(value):
                 walk(f"{path}[{place}]", item)
+        elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            found[path] = "\n".join(value)  # instructions of a program, one a line
         else:
             found[path] = (
                 figure(value) if isinstance(value, float) else value if isinstance(value, str) else canonical(value)

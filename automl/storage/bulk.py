@@ -7,12 +7,12 @@ rows travel as one array for each column and are unfolded there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Connection, Insert, Table, Update, bindparam, column, func, select
+from sqlalchemy import ARRAY, Column, Connection, Insert, Table, Update, bindparam, column, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.selectable import TableValuedAlias
 
@@ -34,10 +34,21 @@ def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert
 
 
 @lru_cache(maxsize=64)
-def unfolded(table: Table, columns: tuple[str, ...]) -> TableValuedAlias:
-    """Returns PostgreSQL's table of the arrays that `folded` makes of these columns."""
-    arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
-    values = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in columns))
+def _unfolded_once(table: Table, columns: tuple[str, ...]) -> TableValuedAlias:
+    return unfolded(table, columns, {})
+
+
+def unfolded(table: Table, columns: Sequence[str], like: Mapping[str, Column[Any]]) -> TableValuedAlias:
+    """Returns PostgreSQL's table of the arrays that `folded` makes of these columns.
+
+    Args:
+        table: gives the columns their types.
+        columns: their names.
+        like: columns of the table whose types those have that have other names.
+    """
+    types = {name: (like[name] if name in like else table.c[name]).type for name in columns}
+    arrays = [bindparam(f"all_{name}", type_=ARRAY(types[name])) for name in columns]
+    values = func.unnest(*arrays).table_valued(*(column(name, types[name]) for name in columns))
     return values.render_derived(name="given")
 
 
@@ -58,7 +69,7 @@ def driver_text(statement: Insert | Update, columns: tuple[str, ...]) -> str:
 @lru_cache(maxsize=64)
 def _inserting(dialect: str, table: Table, columns: tuple[str, ...]) -> sqlite.Insert | postgresql.Insert:
     insert = insert_into(dialect, table)
-    return insert if dialect == "sqlite" else insert.from_select(list(columns), select(unfolded(table, columns)))
+    return insert if dialect == "sqlite" else insert.from_select(list(columns), select(_unfolded_once(table, columns)))
 
 
 @lru_cache(maxsize=64)

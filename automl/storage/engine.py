@@ -307,7 +307,7 @@ def _sqlite_engine(url: URL, *, writing: bool) -> Engine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        cursor.execute("PRAGMA wal_autocheckpoint=16000")
         if not writing:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()

@@ -66,27 +66,39 @@ _columns = [
         "trial",
     )
 ]
-_place = and_(
+Range = tuple[bytes, int, int]
+"""A key with the first and the last replicate that are wanted of it, both included."""
+
+_RANGE: Final = ("key", "first", "last")
+_given = unfolded(evaluation, _RANGE, {"first": evaluation.c.replicate, "last": evaluation.c.replicate})
+_in_range = and_(
     evaluation.c.context == bindparam("context_id"),
-    evaluation.c.replicate.between(bindparam("first"), bindparam("last")),
+    evaluation.c.key == _given.c.key,
+    evaluation.c.replicate.between(_given.c.first, _given.c.last),
 )
-_stored_sqlite = select(*_columns).where(_place, evaluation.c.key.in_(bindparam("all_key", expanding=True)))
-_given = unfolded(evaluation, ("key",))
 # OFFSET 0 keeps the planner from joining in another way than by one index look-up for each key.
-_of_one_key = select(*_columns).where(_place, evaluation.c.key == _given.c.key).offset(0).lateral("found")
+_of_one_key = select(*_columns).where(_in_range).offset(0).lateral("found")
 _stored_postgresql = select(_of_one_key).join_from(_given, _of_one_key, true())
+# CROSS JOIN is SQLite's word for the same: look up the right side for each row of the left.
+_stored_sqlite = (
+    "WITH given (key, first, last) AS (VALUES {}) "  # noqa: S608 - nothing but our own column names
+    f"SELECT {', '.join(f'evaluation.{one.name}' for one in _columns)} FROM given CROSS JOIN evaluation "
+    "WHERE evaluation.context = ? AND evaluation.key = given.key "
+    "AND evaluation.replicate BETWEEN given.first AND given.last"
+)
 
 
-def read_evaluations(
-    connection: Connection, context_id: int, keys: Sequence[bytes], first: int, last: int
-) -> list[Row[Any]]:
-    """Returns the rows of these classes with replicates from `first` to `last`, both included."""
-    query = _stored_sqlite if connection.dialect.name == "sqlite" else _stored_postgresql
+def read_evaluations(connection: Connection, context_id: int, wanted: Sequence[Range]) -> list[Row[Any]]:
+    """Returns the rows of these classes within the ranges wanted; give each key once."""
     rows: list[Row[Any]] = []
-    for chunk in chunks(keys, CHUNK):
-        rows.extend(
-            connection.execute(query, {"context_id": context_id, "all_key": chunk, "first": first, "last": last})
-        )
+    for chunk in chunks(wanted, CHUNK):
+        if connection.dialect.name == "sqlite":
+            values = (*(value for one in chunk for value in one), context_id)
+            rows.extend(
+                connection.exec_driver_sql(_stored_sqlite.format(", ".join(["(?, ?, ?)"] * len(chunk))), values)
+            )
+        else:
+            rows.extend(connection.execute(_stored_postgresql, {"context_id": context_id} | folded(_RANGE, chunk)))
     return rows
 
 
@@ -152,7 +164,7 @@ _end_sqlite = (
     .values({name: bindparam(f"to_{name}") for name in _RESULT} | {"changed": database_time()})
 )
 _end_text = driver_text(_end_sqlite, (*(f"to_{name}" for name in _RESULT), *(f"of_{name}" for name in END[4:])))
-_ends = unfolded(evaluation, END)
+_ends = unfolded(evaluation, END, {})
 _end_postgresql = (
     evaluation.update()
     .where(evaluation.c.state == CLAIMED, *(evaluation.c[name] == _ends.c[name] for name in END[4:]))

@@ -71,7 +71,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     """
     keys = sorted({row["key"] for row in given})
     here: dict[bytes, dict[int, Row[Any]]] = {key: {} for key in keys}
-    for one in read_evaluations(connection, context_id, keys, -(1 << 63), (1 << 63) - 1):
+    for one in read_evaluations(connection, context_id, [(key, -(1 << 63), (1 << 63) - 1) for key in keys]):
         here[one.key][one.replicate] = one
     store_candidates(connection, [(digest(row["candidate"]), row["candidate"]) for row in given])
     classes = {

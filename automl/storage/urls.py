@@ -21,11 +21,15 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = sqlalchemy.make_url(url)
-    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
-        # The text itself is not shown: a mistyped URL may still hold a password.
-        raise StorageRefused(f"the storage is not a database URL; write it like {FORMS}") from error
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        # Neither the text nor what was raised is shown: a mistyped URL may still hold a password.
+        raise StorageRefused(f"the storage is not a database URL; write it like {FORMS}") from None
+    if "@" in (parsed.host or ""):
+        raise StorageRefused("the storage's user name or password holds an @; write it as %40 in the URL")
     backend = parsed.get_backend_name()
     if backend == "sqlite":
+        if parsed.host or parsed.username or parsed.port:
+            raise StorageRefused("an SQLite storage has no host: put three slashes before the file; write " + FORMS)
         if parsed.database in (None, "", ":memory:"):
             raise StorageRefused(
                 f"the storage {url!r} names no file, and a search must outlive its process; write {FORMS}"

@@ -18,7 +18,7 @@ import numpy as np
 from automl.behaviour import Array, Graph, Node, Probe
 from automl.cells import CellSpace
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.space import Candidate
+from automl.space import Candidate, Defaults
 
 OPERATIONS = ("conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
 VERTICES, EDGES = 7, 9
@@ -89,6 +89,8 @@ class NASBench101(CellSpace):
     Raises:
         InvalidSpace: another number of vertices.
     """
+
+    defaults = Defaults(evaluator="nasbench101")
 
     def __init__(self, vertices: int = VERTICES) -> None:
         if not 2 <= vertices <= VERTICES:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import automl
@@ -80,6 +80,7 @@ def test_samples_mutants_and_children_are_of_the_space(space, seed):
 
 @settings(max_examples=100, deadline=None)
 @given(spaces, seeds)
+@example(space_of([Repeat(Real(0.0, 1.0), 0, 0)]), 0)
 def test_a_mutant_differs_wherever_there_is_something_else(space, seed):
     rng = np.random.default_rng(seed)
     size = space.size()

@@ -2,8 +2,6 @@
 
 import multiprocessing
 import pickle
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +12,6 @@ import pytest
 
 from automl.cache.store import EquivalenceCache
 from automl.errors import CandidateFailure, InvalidInput
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -156,17 +152,3 @@ def test_a_cache_travels_with_its_namespace(any_url: str) -> None:
             assert copy.get_or_evaluate(1, lambda: 2.0) == 1.0
         with EquivalenceCache(any_url) as other:
             assert other.get_or_evaluate(1, lambda: 3.0) == 3.0
-
-
-@pytest.mark.parametrize(
-    "name", ["cache_before_optuna.py", pytest.param("cache_before_ray_tune.py", marks=pytest.mark.slow)]
-)
-def test_the_examples_run_and_show_what_was_saved(name: str, tmp_path: Path) -> None:
-    path = PROJECT / "examples" / name
-    assert len(path.read_text().splitlines()) < 80
-    done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1].split()
-    trials, evaluations, saved = (int(last[place]) for place in (0, 2, 4))
-    assert last[1::2] == ["trials,", "evaluations,", "saved"]
-    assert trials - evaluations == saved > 0

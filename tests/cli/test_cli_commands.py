@@ -167,6 +167,19 @@ def test_check_finds_a_sound_space_sound_and_names_what_is_not_seen():
     assert json.loads(automl_command("check", "blind.py", *seen, "--json").out)["unseen"] == ["lr"]
 
 
+def test_check_says_where_nothing_is_hashed():
+    Path("shapeless.py").write_text(
+        "import torch\nfrom automl import Choice, Space\n"
+        "class Shapeless(Space):\n    width = Choice(2, 4)\n"
+        "    def build(self, c):\n        return torch.nn.Linear(64, c.width)\n"
+    )
+    said = automl_command("check", "shapeless.py", "--samples", 8).out.splitlines()[-1]
+    assert said.startswith("sound, but 8 of 8 candidates are keyed by their JSON")
+    assert "--evaluator NAME" in said
+    assert json.loads(automl_command("check", "shapeless.py", "--samples", 8, "--json").out)["by_json"] == 8
+    assert automl_command("check", "pairs.py").out.splitlines()[-1] == "sound"
+
+
 NETWORK = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
 DEAD = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|none~2|"
 
@@ -321,6 +334,17 @@ def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, fold
     study = automl.Study.open("mine", url)
     assert [(trial.number, trial.candidate, trial.fitness) for trial in study.trials()][: len(done)] == done
     study.close()
+
+
+def test_how_to_go_on_is_said_without_the_password(tmp_path, postgres_url):
+    stopping = SPACE.replace(
+        "def rate(candidate, seed):\n", "def rate(candidate, seed):\n    os.kill(os.getpid(), 2)\n"
+    )
+    (tmp_path / "stopping.py").write_text(stopping)
+    ended = automl_command("search", tmp_path / "stopping.py", "--workers", 0, "--storage", postgres_url)
+    assert ended.code == 130, ended.err
+    assert "automl resume stopping-1 --storage postgresql+psycopg://automl:***@127.0.0.1" in ended.err
+    assert "secret" not in ended.out + ended.err
 
 
 def await_trials(url, count, seconds=60, study="mine"):

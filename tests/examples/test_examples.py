@@ -26,8 +26,19 @@ WORDS = {
 }
 """What the output must contain."""
 
+SLOW = {"cache_before_ray_tune.py"}
+"""Those that take more than a minute, of which starting Ray and Ray Tune's eight processes is nearly all."""
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+
+def every_example():
+    """Returns all of them, the slow ones marked."""
+    return [
+        pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name in SLOW else [])
+        for path in sorted(EXAMPLES.glob("*.py"))
+    ]
+
+
+@pytest.mark.parametrize("path", every_example())
 def test_example_runs(path, tmp_path):
     done = subprocess.run(
         [sys.executable, str(path), *ARGUMENTS.get(path.name, [])],
@@ -39,6 +50,16 @@ def test_example_runs(path, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     for word in WORDS.get(path.name, []):
         assert word in done.stdout, done.stdout[-3000:]
+    if path.name.startswith("cache_before_"):
+        saves_evaluations(done.stdout)
+
+
+def saves_evaluations(output):
+    """Checks the last line of an example that puts the cache in front of another tuner's objective."""
+    last = output.splitlines()[-1].split()
+    assert last[1::2] == ["trials,", "evaluations,", "saved"]
+    trials, evaluations, saved = (int(last[place]) for place in (0, 2, 4))
+    assert trials - evaluations == saved > 0
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

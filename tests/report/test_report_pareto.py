@@ -139,5 +139,7 @@ def test_limits_that_nothing_keeps_leave_no_winner(writer: Writer) -> None:
     assert data.search.best is None
     assert data.search.front == []
     assert not data.verdict.beats
+    assert any("No candidate of the search keeps these bounds" in note for note in data.notes)
+    assert not any("cheaper one" in note for note in data.notes)
     page(data)
     terminal(data)

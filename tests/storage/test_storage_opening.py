@@ -6,11 +6,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from automl.config import RunConfig
 from automl.errors import StorageRefused
 from automl.storage.engine import Database
 from automl.storage.schema import APPLICATION_ID
@@ -154,6 +156,9 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         ("automl.db", "not a database URL"),
         ("postgresql://user:hunter2@host:port/db", "not a database URL"),
         ("mysql://user:hunter2@host/db", "kind 'mysql' is not supported"),
+        ("postgresql://user:pass@hunter2@host/db", "write it as %40"),
+        ("sqlite://user:hunter2@host/automl.db", "has no host"),
+        ("sqlite://folder/automl.db", "three slashes"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
     ],
@@ -162,6 +167,13 @@ def test_a_url_that_is_none_is_refused_without_its_password(url: str, said: str)
     sentence = refused(url)
     assert said in sentence
     assert "hunter2" not in sentence
+    with pytest.raises(StorageRefused) as caught:
+        Database(url)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_run_configuration_does_not_show_its_password() -> None:
+    assert "hunter2" not in repr(RunConfig(storage="postgresql://user:hunter2@host/db"))
 
 
 def test_an_unreachable_postgresql_is_refused_without_its_password() -> None:

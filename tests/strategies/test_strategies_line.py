@@ -95,3 +95,33 @@ def test_local_search_climbs_with_more_trials_under_way_than_its_patience(tmp_pa
         depth[one.number] = 1 + max((depth[parent] for parent in one.parents), default=-1)
     assert max(depth.values()) >= 4  # climbs go on for generations; with leftovers counted each would end at once
     study.close()
+
+
+def test_the_command_takes_objectives_and_constraints_and_goes_on(data_folder, tmp_path, monkeypatch, capsys):
+    from automl.cli import main
+
+    storage = f"sqlite:///{tmp_path}/line.db"
+
+    def command(*arguments):
+        monkeypatch.setattr("sys.argv", ["automl", *arguments, "--storage", storage])
+        code = None
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        assert not code, capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
+    nsga2 = [
+        *("nasbench201", "--strategy", "nsga2", "--window", "16", "--workers", "0", "--no-baseline"),
+        *("--set", "objectives=accuracy:maximize,parameters:minimize", "--set", "constraints=parameters<=4e5"),
+        *("--set", "population=20"),
+    ]
+    command("search", *nsga2, "--trials", "180", "--study", "whole")
+    command("search", *nsga2, "--trials", "75", "--study", "cut")
+    command("resume", "cut", "--trials", "180")
+    whole, cut = (automl.Study.open(name, storage) for name in ("whole", "cut"))
+    assert len(rows(whole)) == 180
+    assert rows(cut) == rows(whole)
+    whole.close()
+    cut.close()
