@@ -22,6 +22,7 @@ class StudyConfig:
 
     Attributes:
         trials, evaluations, hours: budget; the first limit that is reached ends the search.
+        until: fitness that is enough, on the validation part; a search that has found it ends, too.
         seed: of everything random.
         window: how many trials may be under way (a strategy is told a trial this much later).
         replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean counts.
@@ -48,6 +49,7 @@ class StudyConfig:
     trials: int | None = None
     evaluations: int | None = None
     hours: float | None = None
+    until: float | None = None
     seed: int = 0
     window: int = 1
     replicates: int = 1
@@ -81,12 +83,14 @@ class StudyConfig:
                 raise InvalidInput(f"{name}={value}: it must be {bound} or more")
         if self.hours is not None and not 0 < self.hours < math.inf:
             raise InvalidInput(f"hours={self.hours}: it must be more than 0, and not for ever")
+        if self.until is not None and not math.isfinite(self.until):
+            raise InvalidInput(f"until={self.until}: give the fitness that is enough, a finite number")
         self.policy()
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
 
     def budget(self) -> Budget:
-        return Budget(self.trials, self.evaluations, None if self.hours is None else self.hours * 3600)
+        return Budget(self.trials, self.evaluations, None if self.hours is None else self.hours * 3600, self.until)
 
     def policy(self) -> Policy:
         """Returns what is done when a class is met again."""

@@ -83,6 +83,7 @@ class Defaults:
         strategy_settings: of that strategy.
         objective: a metric of the evaluator; None takes the evaluator's first.
         trials: how many.
+        until: fitness that is enough, or None.
         window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
             fiftieth of the budget up to 64.
     """
@@ -93,6 +94,7 @@ class Defaults:
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
+    until: float | None = None
     window: int | None = None
 
 

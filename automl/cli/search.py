@@ -131,6 +131,7 @@ _WHAT = [
     "--evaluations", type=int, metavar="N", help="Budget: evaluations drawn upon, paid or found in the cache."
 )
 @click.option("--hours", type=float, metavar="H", help="Budget: time.")
+@click.option("--until", type=float, metavar="FITNESS", help="End as soon as this fitness is reached.")
 @click.option(
     "--asynchronous/--deterministic", default=False, help="Tell each result as it comes; default: in trial order."
 )
@@ -178,11 +179,12 @@ def baseline(target: str, **options: Any) -> None:
 @click.option("--trials", type=int, metavar="N", help="A larger budget.")
 @click.option("--evaluations", type=int, metavar="N", help="A larger budget.")
 @click.option("--hours", type=float, metavar="H", help="A larger budget.")
+@click.option("--until", type=float, metavar="FITNESS", help="A better fitness to reach.")
 def resume(study: str, **options: Any) -> None:
     """Go on with a study where it stopped; nothing finished is lost or done again."""
     html, as_json, storage = options.pop("html"), options.pop("as_json"), options.pop("storage")
     check_writable(html)
-    wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours")}
+    wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours", "until")}
     run = RunConfig(storage=storage, observers=_observers(as_json), **options)
     _finish(_stoppable(lambda: api.resume(study, storage=storage, run=run, **wider), storage), html, as_json)
 

@@ -305,6 +305,7 @@ def _row(study_id: int, one: TrialRecord, mark: bytes) -> tuple[Any, ...]:
 
 
 def _trial(row: Row[Any]) -> TrialRecord:
+    metrics, parents, costs = json.loads(f"[{row.metrics},{row.parents},{row.costs}]")  # one call for all three
     return TrialRecord(
         number=row.number,
         candidate=row.json,
@@ -312,15 +313,15 @@ def _trial(row: Row[Any]) -> TrialRecord:
         context=row.context,
         outcome=row.outcome,
         fitness=row.fitness,
-        metrics=json.loads(row.metrics),
+        metrics=metrics,
         replicates=row.replicates,
         origin=row.origin,
-        parents=tuple(json.loads(row.parents)),
+        parents=tuple(parents),
         error=row.error,
         paid_seconds=row.paid_seconds,
         saved_seconds=row.saved_seconds,
         hash_seconds=row.hash_seconds,
-        costs=json.loads(row.costs),
+        costs=costs,
         told_at=row.told_at,
         position=row.position,
     )
