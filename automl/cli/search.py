@@ -107,6 +107,14 @@ _WHAT = [
     click.option(
         "--finalists", type=int, default=3, show_default=True, help="Best classes evaluated on the test part."
     ),
+    click.option(
+        "--confirm",
+        type=int,
+        default=2,
+        show_default=True,
+        metavar="N",
+        help="Evaluations of each of the best classes before one is reported as best; 1 confirms nothing.",
+    ),
     click.option("--test-seeds", type=int, default=3, show_default=True, help="Fresh seeds of each test figure."),
     click.option(
         "--sample", type=int, default=24, show_default=True, help="Random candidates for the average architecture."
