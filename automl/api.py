@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.config import RunConfig, StudyConfig
+from automl.config import RunConfig, StudyConfig, check_name
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
 from automl.monitoring import Observer
 from automl.parts import Parts, assemble
-from automl.phases import check_name
 from automl.repeats import Runs, common_config, config_of
 from automl.running import execute, workers_of
 from automl.space import Space
@@ -39,6 +38,7 @@ def search(
     trials: int | None = None,
     evaluations: int | None = None,
     hours: float | None = None,
+    until: float | None = None,
     study: str | None = None,
     repeats: int = 1,
     warm_cache: bool = False,
@@ -53,6 +53,7 @@ def search(
     enqueue: Sequence[Any] = (),
     baseline: bool = True,
     finalists: int = 3,
+    confirm: int = 2,
     test_seeds: int = 3,
     sample: int = 24,
     storage: str = "sqlite:///automl.db",
@@ -81,13 +82,14 @@ def search(
         strategy: a registered name, `file.py:Name`, or a Strategy.
         settings: of space, evaluator and strategy by name, as `--set` takes them.
         trials, evaluations, hours: budget; the space's default number of trials where all are left out.
+        until: end as soon as this fitness is reached; the space's own, if it has one, where no budget is given.
         study: its name; a free one where left out.
         repeats: how often the whole search is run, random search and tests included, each time with a seed derived
             from `seed` and in a cold part of the cache; the study returned then has `runs`.
         warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
-            enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
-                data of candidates.
+            enqueue, baseline, finalists, confirm, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes
+                JSON data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
             checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
@@ -121,10 +123,12 @@ def search(
     )
     if trials is None and evaluations is None and hours is None:
         trials = parts.space.defaults.trials
+        until = parts.space.defaults.until if until is None else until
     config = StudyConfig(
         trials=trials,
         evaluations=evaluations,
         hours=hours,
+        until=until,
         seed=seed,
         window=_window(window, parts, run, trials or evaluations),
         replicates=replicates,
@@ -136,6 +140,7 @@ def search(
         enqueue=tuple(enqueue),
         baseline=baseline,
         finalists=finalists,
+        confirm=confirm,
         test_seeds=test_seeds,
         sample=sample,
     )
@@ -166,7 +171,7 @@ def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig |
         study: its name.
         storage: the database.
         run: where and how; its `storage` is ignored.
-        extended: a larger budget: `trials`, `evaluations` or `hours`.
+        extended: a larger budget: `trials`, `evaluations`, `hours`, or a better `until`.
 
     Raises:
         InvalidInput: no such study, its space or evaluator cannot be loaded by name, or a budget below the old one.
@@ -205,7 +210,8 @@ def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig |
         config, runs = common_config([record.settings for record in records])
     for name, value in wider.items():
         old = getattr(config, name)
-        if old is not None and value < old:
+        sign = -1 if name == "until" and parts.direction == "minimize" else 1
+        if old is not None and sign * value < sign * old:
             raise InvalidInput(f"{name}={value} is less than the study's {old}; a budget can only grow")
     return execute(parts, replace(config, **wider), run, study, runs, wider)
 

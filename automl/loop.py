@@ -109,6 +109,7 @@ class Search:
         self._full_cost = FullCost(rules.carries)
         self._fidelities = {fidelity.share: fidelity for fidelity in rules.fidelities}
         self._cheapest = rules.fidelities[0]
+        self._reached = False  # the strategy was told of a trial whose fitness is enough
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
         self._elapsed_before = 0.0
@@ -155,6 +156,8 @@ class Search:
         while not self._ended() and (n := self._room()):
             if not self.rules.asynchronous:
                 self._tell_up_to(self._start + self.rules.block - self.rules.window)
+            if self._reached:
+                break
             proposals = self._ask(self.rules.block)[:n]  # a whole one: a budget cuts a study short and changes no trial
             proposed += self._hash(proposals)
             if len(proposals) < n:
@@ -347,8 +350,15 @@ class Search:
             told = [self._untold.popleft() for _ in range(count - self._told)]
             for trial in told:
                 del self._open[trial.number]
+                self._reached = self._reached or self._suffices(trial)
             self.strategy.tell(told)
             self._told = count
+
+    def _suffices(self, trial: Told) -> bool:
+        until = self.rules.budget.until
+        if until is None or trial.fitness is None or trial.fidelity != FULL:
+            return False
+        return trial.fitness >= (until if self.rules.maximize else -until)
 
     # --- resume ------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ OUTCOMES = ("miss", "hit", "joined", "partial", "failed")
 PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
+    "confirmation": "the best again on validation",
     "test": "fresh seeds on the test part",
 }
 LINE_SECONDS = 10.0
@@ -76,7 +77,9 @@ class _Counts(Observer):
         if budget.seconds:
             spent = time.monotonic() - self.began
             shares.append((spent / budget.seconds, f"{spent / 3600:.2f} of {budget.seconds / 3600:.2f} hours"))
-        return max(shares, default=(0.0, f"{self.trials} trials"))
+        share, words = max(shares, default=(0.0, f"{self.trials} trials"))
+        enough = "" if budget.until is None else f", until {rules.objective} {budget.until:g}"
+        return share, words + enough
 
     def summary(self, rules: Rules) -> str:
         seconds = max(time.monotonic() - self.began, 1e-9)

@@ -24,11 +24,14 @@ class Budget:
         evaluations: number of evaluations drawn upon, whether paid for now or found in the cache, so that a warm cache
             does not change what a study proposes.
         seconds: on the pool's clock.
+        until: fitness that is enough. The trials under way when the strategy is told of it still count, so that the
+            same seed gives the same trials however fast they finish.
     """
 
     trials: int | None = None
     evaluations: int | None = None
     seconds: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

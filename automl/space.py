@@ -83,6 +83,7 @@ class Defaults:
         strategy_settings: of that strategy.
         objective: a metric of the evaluator; None takes the evaluator's first.
         trials: how many.
+        until: fitness that is enough, or None.
         window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
             fiftieth of the budget up to 64.
     """
@@ -93,6 +94,7 @@ class Defaults:
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
+    until: float | None = None
     window: int | None = None
 
 
@@ -214,6 +216,14 @@ class Space(ABC):
     def describe(self, candidate: Candidate) -> str:
         """Returns one line for tables."""
         return candidate.json
+
+    def explanation(self, candidate: Candidate) -> list[str]:
+        """Returns lines that say what a candidate does, part by part; none where `describe` says it all."""
+        return []
+
+    def exported(self, candidate: Candidate) -> str:
+        """Returns the source of a Python file that does what a candidate does and needs nothing of ours, or ""."""
+        return ""
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate (nodes and edges with a `label`), or None where there is none."""

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,14 @@ __all__ = ["any_url", "own_cluster", "postgres_cluster", "postgres_url"]
 
 _USER = "automl_postgres"
 
+_CARETAKER = """
+import shutil, subprocess, sys
+sys.stdin.read()  # to its end: whoever started us has closed it, or is dead
+subprocess.run(sys.argv[2:])
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+"""A process of its own that ends a cluster when its tests end, however they end. Arguments: folder, how to stop it."""
+
 
 class Cluster:
     """One PostgreSQL cluster of our own, in a temporary folder, on a free port of 127.0.0.1."""
@@ -33,6 +42,14 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="automl-postgres-"))
         if user is not None:
             shutil.chown(self.folder, user)
+        self._caretaker = subprocess.Popen(
+            [sys.executable, "-c", _CARETAKER, self.folder, *self._command(*self._stopping("immediate"))],
+            cwd=self.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # what ends the tests' process group leaves it alone
+        )
         self.port = _free_port()
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "automl", "-A", "trust", "-E", "UTF8", "--no-locale")
         with (self.folder / "data" / "postgresql.conf").open("a") as settings:
@@ -40,11 +57,14 @@ class Cluster:
             settings.write("max_connections = 60\nlog_min_messages = fatal\n")
         self.start()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _command(self, program: str, *arguments: str) -> list[str]:
         command = [str(self.binaries / program), *arguments]
-        if self.user is not None:
-            command = ["runuser", "-u", self.user, "--", *command]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return command if self.user is None else ["runuser", "-u", self.user, "--", *command]
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            self._command(program, *arguments), cwd=self.folder, capture_output=True, text=True, timeout=120
+        )
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
@@ -54,7 +74,10 @@ class Cluster:
 
     def stop(self, mode: str = "fast") -> None:
         """Modes: "fast" ends connections first, "immediate" is a crash."""
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-t", "60", "-m", mode, "stop")
+        self._run(*self._stopping(mode))
+
+    def _stopping(self, mode: str) -> tuple[str, ...]:
+        return "pg_ctl", "-D", str(self.folder / "data"), "-w", "-t", "60", "-m", mode, "stop"
 
     def new_database(self) -> str:
         """Returns the URL of a new, empty database."""
@@ -66,10 +89,9 @@ class Cluster:
         return f"postgresql+psycopg://automl:secret@127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
-        try:
-            self.stop("immediate")
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._caretaker.stdin is not None
+        self._caretaker.stdin.close()
+        self._caretaker.wait(120)
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ from automl.cli.common import (
     set_option,
     storage_option,
 )
+from automl.cli.winners import explained, write_source
 from automl.config import RunConfig
 from automl.errors import InvalidEnqueued, InvalidInput
 from automl.monitoring import Observer
@@ -106,6 +107,14 @@ _WHAT = [
     click.option(
         "--finalists", type=int, default=3, show_default=True, help="Best classes evaluated on the test part."
     ),
+    click.option(
+        "--confirm",
+        type=int,
+        default=2,
+        show_default=True,
+        metavar="N",
+        help="Evaluations of each of the best classes before one is reported as best; 1 confirms nothing.",
+    ),
     click.option("--test-seeds", type=int, default=3, show_default=True, help="Fresh seeds of each test figure."),
     click.option(
         "--sample", type=int, default=24, show_default=True, help="Random candidates for the average architecture."
@@ -123,6 +132,7 @@ _WHAT = [
     "--evaluations", type=int, metavar="N", help="Budget: evaluations drawn upon, paid or found in the cache."
 )
 @click.option("--hours", type=float, metavar="H", help="Budget: time.")
+@click.option("--until", type=float, metavar="FITNESS", help="End as soon as this fitness is reached.")
 @click.option(
     "--asynchronous/--deterministic", default=False, help="Tell each result as it comes; default: in trial order."
 )
@@ -170,11 +180,12 @@ def baseline(target: str, **options: Any) -> None:
 @click.option("--trials", type=int, metavar="N", help="A larger budget.")
 @click.option("--evaluations", type=int, metavar="N", help="A larger budget.")
 @click.option("--hours", type=float, metavar="H", help="A larger budget.")
+@click.option("--until", type=float, metavar="FITNESS", help="A better fitness to reach.")
 def resume(study: str, **options: Any) -> None:
     """Go on with a study where it stopped; nothing finished is lost or done again."""
     html, as_json, storage = options.pop("html"), options.pop("as_json"), options.pop("storage")
     check_writable(html)
-    wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours")}
+    wider = {name: options.pop(name) for name in ("trials", "evaluations", "hours", "until")}
     run = RunConfig(storage=storage, observers=_observers(as_json), **options)
     _finish(_stoppable(lambda: api.resume(study, storage=storage, run=run, **wider), storage), html, as_json)
 
@@ -213,9 +224,14 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
         raise InvalidInput(
             f"{path} cannot be written: {error.strerror}; the study is kept: automl report {study.name}"
         ) from error
+    source = write_source(study, path.parent)
     if as_json:
-        print_json({**report.json(), "html": str(path)})
+        print_json({**report.json(), "html": str(path), "source": source and str(source)})
     else:
         click.echo(str(report))
+        if lines := explained(study):
+            click.echo("\n".join(["The winner, without what changes nothing:", *lines]))
+        if source:
+            click.echo(f"The winner in Python: {source.resolve()}")
         click.echo(f"Report: {path.resolve()}")
     study.close()

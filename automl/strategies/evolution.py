@@ -21,6 +21,8 @@ class _Evolution(Strategy):
         population: number of trials that can be parents.
         tournament: number of members drawn for each selection.
         crossover: share of children that have two parents.
+        restart: number of told trials after which a new population is drawn at random and nothing of the old one is
+            kept, as the demo of AutoML-Zero does when a search is stuck; None keeps one population for ever.
 
     Raises:
         InvalidInput: a setting out of range.
@@ -29,6 +31,7 @@ class _Evolution(Strategy):
     population: int = 100
     tournament: int = 10
     crossover: float = 0.0
+    restart: int | None = None
 
     def __post_init__(self) -> None:
         if self.population < 2:
@@ -37,21 +40,44 @@ class _Evolution(Strategy):
             raise InvalidInput(f"tournament={self.tournament}: a tournament needs at least 1 member")
         if not 0.0 <= self.crossover <= 1.0:
             raise InvalidInput(f"crossover={self.crossover}: a share lies between 0 and 1")
+        if self.restart is not None and self.restart <= self.population:
+            raise InvalidInput(
+                f"restart={self.restart}: a population of {self.population} needs more trials than that; "
+                "give a multiple of it, or leave it out"
+            )
 
     def survivors(self) -> Survivors:
         return Youngest(self.population)
 
     def reset(self) -> None:
         self._survivors = self.survivors()
-        self._told = 0
+        self._told = 0  # since the last restart
+        self._members = 0  # of them, those that this population can have
+        self._highest = -1  # number of a trial
+        self._before = -1  # trials up to this number belong to an older population
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
-        if self._told < self.population:
+        if self._members < self.population:
             return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
         return vary(self.space, self._survivors.members(), n, self.tournament, self.crossover, rng)
 
     def tell(self, trials: Sequence[Told]) -> None:
+        while trials:
+            n = len(trials) if self.restart is None else min(len(trials), self.restart - self._told)
+            self._add(trials[:n])
+            trials = trials[n:]
+            if self._told == self.restart:
+                self._survivors = self.survivors()
+                self._told = self._members = 0
+                self._before = self._highest
+
+    def _add(self, trials: Sequence[Told]) -> None:
+        """Adds trials to the population, but for those proposed for an older one and finished only now."""
         self._told += len(trials)
+        self._highest = max(self._highest, *(trial.number for trial in trials))
+        if self._before >= 0:
+            trials = [trial for trial in trials if min((trial.number, *trial.parents)) > self._before]
+        self._members += len(trials)
         self._survivors.add(trials)
 
 

@@ -28,9 +28,10 @@ class AutoMLZeroLinear(ProgramSpace):
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
-        strategy_settings=_EVOLUTION,
+        strategy_settings={**_EVOLUTION, "restart": 1_000_000},
         window=_WINDOW,
-        trials=1_000_000,
+        trials=8_000_000,
+        until=0.9999,
     )
 
     setup: Size = 10

@@ -14,6 +14,7 @@ from crash_parts import MARKS
 
 import automl
 from automl.config import RunConfig
+from automl.errors import InvalidInput
 from automl.report import to_json
 
 KILLS = int(os.environ.get("AUTOML_KILLS", "45"))
@@ -28,8 +29,8 @@ def scenarios():
     for place in range(max(0, KILLS - len(found))):
         point = list(POINTS)[place % len(POINTS)]
         phase = {"after tell": "search", "in random search's tell": "baseline"}.get(point)
-        phase = phase or draw.choices(["search", "baseline", "test"], [4, 2, 1])[0]
-        found.append((point, phase, 0 if phase == "test" else draw.randint(0, 40), 1))
+        phase = phase or draw.choices(["search", "baseline", "confirmation", "test"], [4, 2, 1, 1])[0]
+        found.append((point, phase, 0 if phase in ("confirmation", "test") else draw.randint(0, 40), 1))
     return found[:KILLS]
 
 
@@ -86,7 +87,7 @@ def without_outcome(trials):
 
 def told(study):
     """Returns the trials of the search, of random search and of the test figures."""
-    return {word: trials_of(study, word) for word in ("", "/random", "/test")}
+    return {word: trials_of(study, word) for word in ("", "/random", "/confirmed", "/test")}
 
 
 def told_trials(path):
@@ -202,6 +203,25 @@ def test_killed_again_and_again(tmp_path, monkeypatch, uninterrupted):
     with gone_on_with(tmp_path) as study:
         assert told(study) == uninterrupted
         adds_up(study)
+
+
+@pytest.mark.parametrize("recorded", [0, 12, 19])
+def test_killed_on_the_way_to_a_fitness_that_is_enough(recorded, tmp_path, monkeypatch, uninterrupted):
+    monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
+    changed = {"until": 20.0}
+    whole = automl.search(**given(f"sqlite:///{tmp_path / 'whole.db'}", **changed))
+    wanted = trials_of(whole)
+    assert 31 <= len(wanted) < 46  # trial 24 is enough, 46 would be better
+    whole.close()
+    (tmp_path / "marks").unlink()
+    assert forked(tmp_path, changed, kill_at, "after claims", "search", recorded) == -signal.SIGKILL
+    with gone_on_with(tmp_path, **changed) as study:
+        assert trials_of(study) == wanted
+    with pytest.raises(InvalidInput, match=r"until=17.5 is less than the study's 20.0; a budget can only grow"):
+        automl.resume(STUDY, storage=url_in(tmp_path), until=17.5)
+    longer = automl.resume(STUDY, storage=url_in(tmp_path), run=RunConfig(workers=0), until=30.0)
+    assert without_outcome(trials_of(longer)) == without_outcome(uninterrupted[""])
+    longer.close()
 
 
 def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path, monkeypatch, uninterrupted):

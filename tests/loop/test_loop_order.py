@@ -26,6 +26,7 @@ def search(tmp_path, monkeypatch):
             "workers": 0,
             "baseline": False,
             "finalists": 1,
+            "confirm": 1,
             "test_seeds": 1,
             "study": "bag",
             "storage": f"sqlite:///{tmp_path / f'{number}.db'}",
@@ -122,6 +123,26 @@ def test_the_budget_of_trials_is_kept_exactly(search):
     assert whole(list(study.trials()))
     assert len(rows(study)) == 7
     assert study.finished
+
+
+def test_a_search_ends_when_a_fitness_is_reached(search, tmp_path):
+    whole_length = rows(search(trials=200, evaluator=Marking(noise=0.0)))
+    enough = sorted({row["fitness"] for row in whole_length})[-2]
+    first = next(place for place, row in enumerate(whole_length) if row["fitness"] >= enough)
+    assert 10 < first < 150, "choose another seed: the fitness must be reached in between"
+    given = {"evaluator": Marking(noise=0.0), "trials": 200, "until": enough}
+    one = rows(search(**given))
+    assert first + 1 <= len(one) <= first + 1 + 8 + 2  # the window and a block: they were under way
+    assert one == whole_length[: len(one)]
+    assert rows(search(simulated_workers=3, workers=None, **given)) == one
+
+
+def test_minimising_ends_when_the_fitness_is_low_enough(search):
+    given = {"objective": "loss", "evaluator": Marking(noise=0.0), "trials": 300}
+    study = search(until=-5.0, **given)
+    assert study.best.fitness <= -5.0
+    assert len(rows(study)) < 300
+    assert len(rows(search(until=-100.0, **given))) == 300
 
 
 def test_the_budget_of_evaluations_counts_what_was_drawn_upon(search, tmp_path):

@@ -109,3 +109,20 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
 def test_an_objective_that_does_not_exist_is_refused_with_the_known_ones():
     with pytest.raises(InvalidInput, match="weight"):
         bound(NSGA2(objectives="speed:maximize"), [told(0, 1, 1.0)])
+
+
+@pytest.mark.parametrize("kind", [RegularizedEvolution, ElitistEvolution])
+def test_a_restart_draws_a_population_afresh_and_keeps_nothing_of_the_old_one(kind):
+    strategy = bound(kind(population=3, tournament=2, restart=6), [told(n, n, 100.0) for n in range(6)])
+    assert {proposal.origin for proposal in strategy.ask(5, np.random.default_rng(0))} == {"sample"}
+    strategy.tell([child(6, 1, 200.0, 5), child(7, 1, 200.0, 4)])  # under way when it restarted
+    assert parents(strategy) == set()
+    strategy.tell([told(8, 1, 1.0), told(9, 1, 2.0), told(10, 1, 3.0)])
+    assert parents(strategy) == {8, 9, 10}
+    strategy.tell([told(3, 1, 300.0)])  # one that was late in an asynchronous study
+    assert parents(strategy) == set()  # and it was the sixth since the restart
+
+
+def test_a_restart_before_the_population_is_full_is_refused():
+    with pytest.raises(InvalidInput, match=r"restart=10: a population of 10 needs more trials than that"):
+        RegularizedEvolution(population=10, restart=10)

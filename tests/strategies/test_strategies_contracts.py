@@ -37,6 +37,11 @@ class TestRegularizedEvolution(_OnPlain):
         return RegularizedEvolution(population=10, tournament=3, crossover=0.5)
 
 
+class TestRegularizedEvolutionWithRestarts(_OnPlain):
+    def strategy(self):
+        return RegularizedEvolution(population=8, tournament=3, restart=24)
+
+
 class TestElitistEvolution(_OnPlain):
     def strategy(self):
         return ElitistEvolution(population=10, tournament=3)
