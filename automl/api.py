@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.config import RunConfig, StudyConfig
+from automl.config import RunConfig, StudyConfig, check_name
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator, Task
 from automl.monitoring import Observer
 from automl.parts import Parts, assemble
-from automl.phases import check_name
 from automl.repeats import Runs, common_config, config_of
 from automl.running import execute, workers_of
 from automl.space import Space
@@ -54,6 +53,7 @@ def search(
     enqueue: Sequence[Any] = (),
     baseline: bool = True,
     finalists: int = 3,
+    confirm: int = 2,
     test_seeds: int = 3,
     sample: int = 24,
     storage: str = "sqlite:///automl.db",
@@ -88,8 +88,8 @@ def search(
             from `seed` and in a cold part of the cache; the study returned then has `runs`.
         warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
-            enqueue, baseline, finalists, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes JSON
-                data of candidates.
+            enqueue, baseline, finalists, confirm, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes
+                JSON data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
             checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
@@ -140,6 +140,7 @@ def search(
         enqueue=tuple(enqueue),
         baseline=baseline,
         finalists=finalists,
+        confirm=confirm,
         test_seeds=test_seeds,
         sample=sample,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import xxhash
@@ -64,15 +64,17 @@ def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[Tri
 
 
 def finalists(
-    space: Space, store: StudyStore, search: int | None, baseline: int | None, n: int, sample: int, aims: Aims
+    space: Space,
+    store: StudyStore,
+    winners: Sequence[tuple[Ranked, str]],
+    baseline: int | None,
+    sample: int,
+    aims: Aims,
 ) -> list[tuple[Candidate, str]]:
     """Returns whom the test part is opened for, each with its role; fixed by validation alone."""
-    chosen: list[tuple[Candidate, str]] = []
-    for study, role in ((search, SEARCH_WINNER), (baseline, RANDOM_WINNER)):
-        if study is not None:
-            chosen += [(_decode(space, item.record), role) for item in best_classes(store, study, n, aims)]
+    chosen = [(decoded(space, item.record), role) for item, role in winners]
     if baseline is not None:
-        chosen += [(_decode(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, aims)]
+        chosen += [(decoded(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, aims)]
     return chosen
 
 
@@ -81,5 +83,6 @@ def derived_seed(seed: int, purpose: str) -> int:
     return xxhash.xxh3_64_intdigest(f"{purpose}:{seed}".encode()) >> 1
 
 
-def _decode(space: Space, record: TrialRecord) -> Candidate:
+def decoded(space: Space, record: TrialRecord) -> Candidate:
+    """Returns the candidate of a trial."""
     return space.decode(parse(record.candidate))

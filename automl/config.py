@@ -35,6 +35,8 @@ class StudyConfig:
         enqueue: JSON data of candidates that are proposed first.
         baseline: whether random search with equal evaluations follows.
         finalists: how many of the best classes, of the search and of random search, are evaluated on the test part.
+        confirm: how many replicates a class has at least before it is reported as best; the best of both searches by
+            the mean over them are the finalists. 1: the figures that the searches had decide.
         test_seeds: with how many fresh seeds.
         sample: how many uniformly sampled candidates stand for the average random architecture.
         repeat: which of several runs of one search this is: {"study": name of them all, "run": from 1, "seed" and
@@ -59,6 +61,7 @@ class StudyConfig:
     enqueue: Sequence[Any] = ()
     baseline: bool = True
     finalists: int = 3
+    confirm: int = 2
     test_seeds: int = 3
     sample: int = 24
     repeat: Mapping[str, Any] | None = None
@@ -70,6 +73,7 @@ class StudyConfig:
             "window": 1,
             "seed": 0,
             "finalists": 1,
+            "confirm": 1,
             "test_seeds": 1,
             "sample": 2,
         }
@@ -170,6 +174,10 @@ def _processor() -> str:
     return f"{os.cpu_count()} x {model}"
 
 
+UNKNOWN_BEFORE = {"confirm": 1}
+"""What studies had that were stored before the setting was known."""
+
+
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200"."""
     found: list[str] = []
@@ -180,3 +188,15 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         elif old != new:
             found.append(f"{prefix}{name}: {old!r}, now {new!r}")
     return found
+
+
+def check_name(name: str | None) -> None:
+    """Insists that a study's name is none of those that its own parts will have.
+
+    Raises:
+        InvalidInput: it is empty or holds a slash.
+    """
+    if name is not None and (not name.strip() or "/" in name):
+        raise InvalidInput(
+            f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"
+        )

@@ -94,6 +94,7 @@ class Evaluator(ABC):
             objective first.
         test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
             it say nothing.
+        deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
         carries: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
             would have had in one piece; going on then costs the difference.
     """
@@ -103,6 +104,7 @@ class Evaluator(ABC):
     inline: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, str]]
     test_is_population_mean: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
     carries: ClassVar[bool] = False
 
     @abstractmethod

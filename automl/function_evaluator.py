@@ -48,6 +48,11 @@ class FunctionEvaluator(Evaluator):
         """What a bare number is called; a dict of metrics has its own names."""
         return {self.objective_name: "maximize"}
 
+    @property
+    def deterministic(self) -> bool:  # type: ignore[override]
+        """True for a function that is given no seed: it is taken at its word."""
+        return self._arguments() == 1
+
     def settings(self) -> dict[str, Any]:
         """Returns what identifies the function: its name, and its version or a hash of its source."""
         return {"function": self._title(), "code": self.code_version or self._source_hash()}

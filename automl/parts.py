@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from automl import registry, strategies, targets
-from automl.errors import AutoMLError, InvalidInput, InvalidSpace
+from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
 from automl.evaluator import Approximation, Evaluator, Task, Work
 from automl.function_evaluator import FunctionEvaluator
 from automl.jsontext import canonical
@@ -258,3 +258,16 @@ def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
         raise InvalidSpace(
             f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
         ) from error
+
+
+def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
+    """Insists that all candidates that are to be proposed first belong to the space.
+
+    Raises:
+        InvalidEnqueued: one does not; its number is named.
+    """
+    for number, value in enumerate(values, 1):
+        try:
+            parts.space.decode(value)
+        except InvalidInput as error:
+            raise InvalidEnqueued(number, str(error)) from error

@@ -7,15 +7,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from automl import baseline, checkpoints
+from automl import baseline, checkpoints, confirmation
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
-from automl.config import RunConfig, StudyConfig, differences, environment
-from automl.errors import InvalidEnqueued, InvalidInput, StudyMismatch
+from automl.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
+from automl.confirmation import Contest, contest_of
+from automl.errors import InvalidInput, StudyMismatch
 from automl.evaluator import Approximation, Evaluator, Part
 from automl.goals import aims_of
 from automl.hashing import Hasher
@@ -28,7 +29,7 @@ from automl.rules import ENQUEUED, Budget, Fidelity, Rules
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import Kind, StudyRecord, StudyStore, TrialRecord
 from automl.strategies import Strategy
 from automl.strategies.random import Random
 from automl.study import Study
@@ -128,7 +129,7 @@ class Phases:
             return None
         never = ("environment", "evaluator_given", *self.wider)
         differing = differences(
-            {key: value for key, value in record.settings.items() if key not in never},
+            {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in self.settings().items() if key not in never},
         )
         if differing:
@@ -218,7 +219,7 @@ class Phases:
         if config.baseline:
             seed = baseline.derived_seed(config.seed, "random search")
             full = math.ceil(drawn)
-            random = self._child(record, "baseline", {"seed": seed, "evaluations": full})
+            random = self._baseline_of(record, {"seed": seed, "evaluations": full})
             self._loop(
                 random,
                 cache,
@@ -231,15 +232,12 @@ class Phases:
             )
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
-        chosen = baseline.finalists(
-            self.parts.space,
-            self.store,
-            record.id,
-            random.id if random else None,
-            config.finalists,
-            config.sample,
-            aims_of(record.settings),
-        )
+        aims = aims_of(record.settings)
+        contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, aims)
+        confirmed = self._confirm(record, contest, cache)
+        winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
+        sampled = random.id if random else None
+        chosen = baseline.finalists(self.parts.space, self.store, winners, sampled, config.sample, aims)
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
@@ -249,6 +247,34 @@ class Phases:
             plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+
+    def _confirm(self, record: StudyRecord, contest: Contest, cache: EquivalenceCache) -> list[TrialRecord]:
+        """Evaluates the leaders of both searches again on validation; returns the trials that did, in order."""
+        child: StudyRecord | None = None
+        chosen: list[tuple[Candidate, str]] = []
+        confirmed: list[TrialRecord] = []
+        if self.config.confirm == 1 or self.evaluator.deterministic:
+            return confirmed
+        while contenders := contest.contenders(confirmed):
+            chosen += [(baseline.decoded(self.parts.space, trial), role) for trial, role in contenders]
+            child = self._confirmation_of(record)
+            if child.trials < len(chosen):
+                plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
+                budget = Budget(trials=len(chosen))
+                self._loop(child, cache, self.observers, "confirmation", Random(), 0, budget, chosen, plans=plans)
+            confirmed = confirmation.in_order(self.store, child)[: len(chosen)]
+        if child is not None:
+            self.store.finish(child.id)
+        return confirmed
+
+    def _confirmation_of(self, search: StudyRecord) -> StudyRecord:
+        """Returns the study that confirms the search as it stands now, begun before or not."""
+        trials = self.store.by_id(search.id).trials
+        old = [child for child in self.store.children(search.id) if child.kind == "confirmation"]
+        if old and old[-1].settings["search_trials"] == trials:
+            return old[-1]
+        word = f"confirmed-{len(old) + 1}" if old else "confirmed"
+        return self._create_child(search, "confirmation", word, {"search_trials": trials})
 
     def _warn_of_unseen_fields(self, record: StudyRecord) -> None:
         """Says which fields no key sees, when a study begins: all values of such a field share one result."""
@@ -306,7 +332,7 @@ class Phases:
         self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
         self.current.interrupted = self._interrupted
         self.current.run(phase)
-        if record_of.kind != "search":
+        if record_of.kind in ("baseline", "test"):  # the others have more to do
             self.store.finish(record_of.id)
         if kept:
             checkpoints.clear(kept)
@@ -316,18 +342,13 @@ class Phases:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / lineage) if folder and self.evaluator.carries else None
 
-    def _child(
-        self, parent: StudyRecord, kind: Literal["baseline", "test"], settings: Mapping[str, Any]
-    ) -> StudyRecord:
+    def _baseline_of(self, parent: StudyRecord, settings: Mapping[str, Any]) -> StudyRecord:
         for child in self.store.children(parent.id):
-            if child.kind == kind:
+            if child.kind == "baseline":
                 return child
-        word = {"baseline": "random", "test": "test"}[kind]
-        return self._create_child(parent, kind, word, settings)
+        return self._create_child(parent, "baseline", "random", settings)
 
-    def _create_child(
-        self, parent: StudyRecord, kind: Literal["baseline", "test"], word: str, settings: Mapping[str, Any]
-    ) -> StudyRecord:
+    def _create_child(self, parent: StudyRecord, kind: Kind, word: str, settings: Mapping[str, Any]) -> StudyRecord:
         uniform = {"strategy": {"name": Random.name, "settings": {}}}
         return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **uniform, **settings}, parent.id)
 
@@ -354,28 +375,3 @@ def context_of(
         "fidelity": dict(approximation.settings) if approximation else {},
         "part": part,
     }
-
-
-def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
-    """Insists that all candidates that are to be proposed first belong to the space.
-
-    Raises:
-        InvalidEnqueued: one does not; its number is named.
-    """
-    for number, value in enumerate(values, 1):
-        try:
-            parts.space.decode(value)
-        except InvalidInput as error:
-            raise InvalidEnqueued(number, str(error)) from error
-
-
-def check_name(name: str | None) -> None:
-    """Insists that a study's name is none of those that its own parts will have.
-
-    Raises:
-        InvalidInput: it is empty or holds a slash.
-    """
-    if name is not None and (not name.strip() or "/" in name):
-        raise InvalidInput(
-            f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"
-        )

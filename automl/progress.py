@@ -23,6 +23,7 @@ OUTCOMES = ("miss", "hit", "joined", "partial", "failed")
 PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
+    "confirmation": "the best again on validation",
     "test": "fresh seeds on the test part",
 }
 LINE_SECONDS = 10.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from automl.baseline import derived_seed
-from automl.config import StudyConfig
+from automl.config import UNKNOWN_BEFORE, StudyConfig
 from automl.errors import InvalidInput
 
 
@@ -46,7 +46,8 @@ class Runs:
 
 
 def config_of(settings: Mapping[str, Any]) -> StudyConfig:
-    """Reads a study's settings again; what a study of an older version did not know has its default."""
+    """Reads a study's settings again; what a study of an older version did not know is as it was then."""
+    settings = {**UNKNOWN_BEFORE, **settings}
     known = {field.name: settings[field.name] for field in fields(StudyConfig) if field.name in settings}
     return StudyConfig(**{**known, "enqueue": tuple(known.get("enqueue", ()))})
 

@@ -12,8 +12,8 @@ from typing import Any
 from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.loop import Interrupted
-from automl.parts import Parts, check_first_sample, rungs_of
-from automl.phases import Phases, check_enqueued
+from automl.parts import Parts, check_enqueued, check_first_sample, rungs_of
+from automl.phases import Phases
 from automl.pool import Plan, Pool
 from automl.repeats import Runs
 from automl.storage.engine import Database

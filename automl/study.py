@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl import report, targets
-from automl.baseline import best_classes
+from automl.confirmation import best_of
 from automl.errors import AutoMLError, InvalidInput
 from automl.goals import aims_of
 from automl.jsontext import parse
@@ -32,12 +32,14 @@ class Best:
         fitness: the mean over its replicates, as the objective reads.
         metrics: all metrics, means too.
         trial: its number.
+        replicates: how many evaluations that is the mean of; those that confirmed it are among them.
     """
 
     candidate: Candidate
     fitness: float
     metrics: dict[str, float]
     trial: int
+    replicates: int
 
 
 class Report:
@@ -123,22 +125,23 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The best class by validation, of those that keep the strategy's constraints.
+        """The best class by validation, of those that keep the constraints; confirmed where the search is over.
 
         Raises:
             InvalidInput: no such trial has succeeded yet.
         """
-        ranked = best_classes(self.store, self.record_id, 1, aims_of(self.settings))
-        if not ranked:
+        found = best_of(self.store, self.store.by_id(self.record_id), aims_of(self.settings))
+        if found is None:
             what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
             raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")
-        record = ranked[0].record
+        ranked, number = found
+        record = ranked.record
         value = parse(record.candidate)
         try:
             candidate = self.space.decode(value)
         except AutoMLError:
             candidate = Candidate(value)  # its space was an object in somebody's program
-        return Best(candidate, ranked[0].fitness, dict(record.metrics), record.number)
+        return Best(candidate, ranked.fitness, dict(record.metrics), number, record.replicates)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""

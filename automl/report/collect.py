@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.cache.audits import audit_report
 from automl.cache.store import EquivalenceCache
+from automl.confirmation import confirmed_trials
 from automl.errors import InvalidInput
 from automl.evidence import (
     Effort,
@@ -20,7 +21,7 @@ from automl.evidence import (
 from automl.goals import aims_of
 from automl.registry import unknown
 from automl.report.checklist import checklist
-from automl.report.data import Architecture, ReportData, TrialNote
+from automl.report.data import Architecture, ReportData, StudyPart, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
 from automl.report.rankings import rankings
@@ -66,6 +67,8 @@ class _Collector:
         children = {child.kind: child for child in store.children(record.id)}
         self.random_record = children.get("baseline")
         self.test_record = children.get("test")
+        self.confirmation_record = children.get("confirmation")
+        self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
         search = read_study(self.store, self.record, self.minimize, self.aims)
@@ -81,7 +84,6 @@ class _Collector:
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, spelling_count = self._spellings(search, best)
-        tests = read_study(self.store, self.test_record, self.minimize, self.aims).part if self.test_record else None
         self._remark(search, random)
         data = ReportData(
             name=self.record.name,
@@ -90,7 +92,8 @@ class _Collector:
             minimize=self.minimize,
             search=replace(search.part, front=self._front(search, [*winners, *random_winners, *samples])),
             random=random.part if random else None,
-            tests=tests,
+            confirmation=self._confirmation(),
+            tests=self._part(self.test_record),
             winners=winners,
             random_winners=random_winners,
             random_samples=samples,
@@ -112,6 +115,19 @@ class _Collector:
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
         return data
+
+    def _part(self, record: StudyRecord | None) -> StudyPart | None:
+        return None if record is None else read_study(self.store, record, self.minimize, self.aims).part
+
+    def _confirmation(self) -> StudyPart | None:
+        """Returns the study that confirmed, with what it paid for itself: a part of each mean stood in the cache."""
+        record, part = self.confirmation_record, self._part(self.confirmation_record)
+        if record is None or part is None or not part.trials:
+            return part
+        context = self.store.trial_at(record.id, 0).context
+        found = self.cache.replicates(context, list({key for _, key in self.confirmed}))
+        paid = sum(result.study == record.id for results in found.values() for result in results)
+        return replace(part, evaluations=paid)
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
@@ -141,6 +157,7 @@ class _Collector:
             values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
             places = reading.columns.places(trial.key) if reading is not None else []
             before = self.store.trial_at(study.id, places[-1]) if places else None
+            before = self.confirmed.get((origin, trial.key), before)
             found.append(
                 Architecture(
                     origin=origin,

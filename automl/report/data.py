@@ -227,6 +227,7 @@ class ReportData:
         minimize: True where a smaller objective is better.
         deterministic: True where test figures are equal for every seed.
         population: True where they are looked up in a table and are means over all seeds there are.
+        confirmation: evaluations of the best classes on validation before they were ranked as winners.
         winners, random_winners, random_samples: re-evaluated on the test part, by rank.
         genealogy: from the first ancestor to the best.
         spellings: of the best's class, cheapest first.
@@ -242,6 +243,7 @@ class ReportData:
     minimize: bool
     search: StudyPart
     random: StudyPart | None
+    confirmation: StudyPart | None
     tests: StudyPart | None
     winners: list[Architecture]
     random_winners: list[Architecture]
@@ -266,6 +268,17 @@ class ReportData:
         return self.winners[0] if self.winners else None
 
     @property
+    def confirmed(self) -> str:
+        """How the winners were confirmed, in a sentence; empty where they were not."""
+        if self.confirmation is None or not self.winners or len(self.winners[0].validation_values) < 2:
+            return ""
+        count, paid = len(self.winners[0].validation_values), self.confirmation.evaluations
+        return (
+            f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
+            f"that took {paid:,} more evaluations in all."
+        )
+
+    @property
     def basis(self) -> str:
         """What test figures rest on, in words."""
         if self.population:
@@ -280,13 +293,13 @@ class ReportData:
 
     @property
     def parts(self) -> list[StudyPart]:
-        """The search, its random search and the final tests, as far as they are studies of their own."""
+        """The search, its random search, the confirmation and the tests, as far as they are studies of their own."""
         random = None if self.random is self.search else self.random
-        return [part for part in (self.search, random, self.tests) if part is not None]
+        return [part for part in (self.search, random, self.confirmation, self.tests) if part is not None]
 
     @property
     def paid_seconds(self) -> float:
-        """Evaluation seconds of the search, its random search and the final tests together."""
+        """Evaluation seconds of all parts together."""
         return sum(part.paid_seconds for part in self.parts)
 
     @property

@@ -99,7 +99,12 @@ def _words(name: str) -> str:
 
 
 def _cost(data: ReportData) -> str:
-    parts = [("search", data.search), ("random search", data.random), ("test", data.tests)]
+    parts = [
+        ("search", data.search),
+        ("random search", data.random),
+        ("confirmation", data.confirmation),
+        ("test", data.tests),
+    ]
     own = [(name, part) for name, part in parts if part is not None and (name == "search" or part is not data.search)]
     each = ", ".join(f"{name} {duration(part.paid_seconds)}" for name, part in own)
     total = data.paid_seconds + data.hash_seconds

@@ -46,6 +46,8 @@ def _study(data: ReportData, console: Console) -> None:
     if data.winners:
         console.print(_winners(data, console.width))
         console.print(Text(f"Winner: {data.winners[0].candidate}"))
+        if data.confirmed:
+            console.print(Text(data.confirmed))
     elif data.search.best is not None:
         best = data.search.best
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))

@@ -19,7 +19,7 @@ from automl.storage.evaluations import see_classes
 from automl.storage.schema import candidate, context, database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
-Kind = Literal["search", "baseline", "test"]
+Kind = Literal["search", "baseline", "confirmation", "test"]
 Outcome = Literal["miss", "hit", "partial", "joined", "failed"]
 
 
@@ -147,6 +147,10 @@ class StudyStore:
         """Returns the study of this name."""
         found = self._read(select(study).where(study.c.name == name))
         return found[0] if found else None
+
+    def by_id(self, study_id: int) -> StudyRecord:
+        """Returns a study as it stands now."""
+        return self._read(select(study).where(study.c.id == study_id))[0]
 
     def runs(self, name: str) -> list[StudyRecord]:
         """Returns the runs of a study that was asked for several times, NAME/1 first."""

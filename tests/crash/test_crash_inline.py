@@ -29,8 +29,8 @@ def scenarios():
     for place in range(max(0, KILLS - len(found))):
         point = list(POINTS)[place % len(POINTS)]
         phase = {"after tell": "search", "in random search's tell": "baseline"}.get(point)
-        phase = phase or draw.choices(["search", "baseline", "test"], [4, 2, 1])[0]
-        found.append((point, phase, 0 if phase == "test" else draw.randint(0, 40), 1))
+        phase = phase or draw.choices(["search", "baseline", "confirmation", "test"], [4, 2, 1, 1])[0]
+        found.append((point, phase, 0 if phase in ("confirmation", "test") else draw.randint(0, 40), 1))
     return found[:KILLS]
 
 
@@ -87,7 +87,7 @@ def without_outcome(trials):
 
 def told(study):
     """Returns the trials of the search, of random search and of the test figures."""
-    return {word: trials_of(study, word) for word in ("", "/random", "/test")}
+    return {word: trials_of(study, word) for word in ("", "/random", "/confirmed", "/test")}
 
 
 def told_trials(path):

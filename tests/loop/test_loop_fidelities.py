@@ -59,6 +59,7 @@ def search(tmp_path, monkeypatch):
             "workers": 0,
             "baseline": False,
             "finalists": 1,
+            "confirm": 1,
             "test_seeds": 1,
             "study": "bag",
             "storage": f"sqlite:///{tmp_path / f'{next(counter)}.db'}",

@@ -26,6 +26,7 @@ def search(tmp_path, monkeypatch):
             "workers": 0,
             "baseline": False,
             "finalists": 1,
+            "confirm": 1,
             "test_seeds": 1,
             "study": "bag",
             "storage": f"sqlite:///{tmp_path / f'{number}.db'}",

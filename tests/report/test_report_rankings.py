@@ -17,7 +17,7 @@ def url(tmp_path_factory):
 def halved(data_folder, url):
     """A search that asks for 12 epochs first and for 200 of the better third."""
     study = automl.search(
-        "nasbench201", strategy="successive_halving", trials=240, replicates=2, study="halved", storage=url
+        "nasbench201", strategy="successive_halving", trials=240, replicates=2, confirm=1, study="halved", storage=url
     )
     yield study
     study.close()
