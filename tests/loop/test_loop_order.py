@@ -6,6 +6,7 @@ from line_parts import MARKS, Bag, Marking, Recording, child_rows, marks, outcom
 import automl
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator
+from automl.space import Defaults
 
 EVOLVE = {"strategy.population": 10, "tournament": 3}
 
@@ -135,6 +136,15 @@ def test_a_search_ends_when_a_fitness_is_reached(search, tmp_path):
     assert first + 1 <= len(one) <= first + 1 + 8 + 2  # the window and a block: they were under way
     assert one == whole_length[: len(one)]
     assert rows(search(simulated_workers=3, workers=None, **given)) == one
+
+
+class Modest(Bag):
+    defaults = Defaults(trials=150, until=5.0)
+
+
+def test_a_space_may_say_what_is_enough_unless_a_budget_is_given(search):
+    assert len(rows(search(space=Modest(), trials=None))) < 150
+    assert len(rows(search(space=Modest(), trials=149))) == 149
 
 
 def test_minimising_ends_when_the_fitness_is_low_enough(search):
