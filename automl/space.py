@@ -217,6 +217,14 @@ class Space(ABC):
         """Returns one line for tables."""
         return candidate.json
 
+    def explanation(self, candidate: Candidate) -> list[str]:
+        """Returns lines that say what a candidate does, part by part; none where `describe` says it all."""
+        return []
+
+    def exported(self, candidate: Candidate) -> str:
+        """Returns the source of a Python file that does what a candidate does and needs nothing of ours, or ""."""
+        return ""
+
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate (nodes and edges with a `label`), or None where there is none."""
         return None

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from automl.cache.lineages import chosen
+from automl.cache.lineages import lineages as lineages_of
 from automl.errors import InvalidInput
 from automl.storage import keeping
 from automl.storage.engine import Database
@@ -21,6 +23,7 @@ class ContextStats:
 
     Attributes:
         id, namespace, description: which it is.
+        lineage: the first context that differs from this one in nothing but fidelity.
         classes: keys with an evaluation.
         replicates: successful evaluations.
         failed: facts about candidates that failed by their own fault.
@@ -32,6 +35,7 @@ class ContextStats:
     id: int
     namespace: str
     description: dict[str, Any]
+    lineage: int
     classes: int
     replicates: int
     failed: int
@@ -44,6 +48,14 @@ class ContextStats:
     def evaluator(self) -> str:
         """The evaluator's name, as far as the description holds one."""
         return _name(self.description.get("evaluator"))
+
+    @property
+    def fidelity(self) -> str:
+        """What of the evaluator is approximated, such as "epochs=3"; empty for the full evaluation."""
+        found = self.description.get("fidelity")
+        if not isinstance(found, dict):
+            return ""
+        return ", ".join(f"{name}={json.dumps(value)}" for name, value in found.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +101,14 @@ class CacheStats:
 
 
 def stats(database: Database) -> CacheStats:
-    """Returns what is in the cache and what it has saved; a running study is not held up."""
+    """Returns what is in the cache and what it has saved, lineage by lineage; a running study is not held up."""
+    lineage = lineages_of(database)
     contexts = [
         ContextStats(
             row.id,
             row.namespace,
             json.loads(row.description),
+            lineage.get(row.id, row.id),
             row.classes,
             row.replicates,
             row.failed,
@@ -105,6 +119,7 @@ def stats(database: Database) -> CacheStats:
         )
         for row in keeping.context_rows(database)
     ]
+    contexts.sort(key=lambda item: (item.lineage, item.id))
     return CacheStats(contexts, _studies(database), keeping.size_bytes(database))
 
 
@@ -164,6 +179,7 @@ def prune(
     *,
     older_than_days: float | None = None,
     contexts: Sequence[int] = (),
+    lineages: Sequence[int] = (),
     failed: bool = False,
     lost: bool = False,
     dry_run: bool = False,
@@ -174,6 +190,7 @@ def prune(
         database: to prune; running studies go on, and evaluate again what they miss.
         older_than_days: only evaluations that ended longer ago.
         contexts: only those of these contexts.
+        lineages: only those of these contexts and of all that differ from them in fidelity alone.
         failed: only evaluations that failed by their candidate's own fault.
         lost: only evaluations that nobody finished.
         dry_run: count, and remove nothing.
@@ -181,14 +198,11 @@ def prune(
     Raises:
         InvalidInput: no condition was given, or a context does not exist.
     """
-    if older_than_days is None and not contexts and not failed and not lost:
+    if older_than_days is None and not contexts and not lineages and not failed and not lost:
         raise InvalidInput("prune needs to know what: give an age, a context, failed or lost")
     if older_than_days is not None and older_than_days < 0:
         raise InvalidInput(f"older_than_days={older_than_days}: it must be 0 or more")
-    known = {row.id for row in keeping.context_rows(database)} if contexts else set()
-    missing = sorted(set(contexts) - known)
-    if missing:
-        raise InvalidInput(f"there is no context {missing[0]}; `automl cache stats` lists them")
+    contexts = chosen(database, contexts, lineages)
     older = None if older_than_days is None else older_than_days * DAY_SECONDS
     places = keeping.prunable(database, older_than=older, contexts=contexts, failed=failed, lost=lost)
     if dry_run:

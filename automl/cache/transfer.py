@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.cache.lineages import chosen
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
 from automl.errors import InvalidInput
 from automl.storage import evaluations, transfers
@@ -63,7 +64,12 @@ class Imported:
 
 
 def export_cache(
-    database: Database, path: str | Path, *, contexts: Sequence[int] = (), namespace: str | None = None
+    database: Database,
+    path: str | Path,
+    *,
+    contexts: Sequence[int] = (),
+    lineages: Sequence[int] = (),
+    namespace: str | None = None,
 ) -> Exported:
     """Writes the finished evaluations to `path`, replacing it only once the file is whole.
 
@@ -71,19 +77,17 @@ def export_cache(
         database: to read; running studies are not held up.
         path: such as cache.jsonl.gz.
         contexts: only these; all without any.
+        lineages: these, and all that differ from one of them in fidelity alone.
         namespace: only this one; all without one.
 
     Raises:
         InvalidInput: a context does not exist, or the file cannot be written.
     """
-    known = transfers.contexts(database)
-    missing = sorted(set(contexts) - {row.id for row in known})
-    if missing:
-        raise InvalidInput(f"there is no context {missing[0]}; `automl cache stats` lists them")
-    chosen = [
+    named = chosen(database, contexts, lineages)
+    rows = [
         row
-        for row in known
-        if (not contexts or row.id in contexts) and (namespace is None or row.namespace == namespace)
+        for row in transfers.contexts(database)
+        if (not named or row.id in named) and (namespace is None or row.namespace == namespace)
     ]
     path = Path(path)
     try:
@@ -93,19 +97,19 @@ def export_cache(
     count = 0
     try:
         with os.fdopen(handle, "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as out:
-            for line in _lines(database, chosen):
+            for line in _lines(database, rows):
                 out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
                 count += "key" in line
         Path(partial).replace(path)
     finally:
         Path(partial).unlink(missing_ok=True)
-    return Exported(len(chosen), count)
+    return Exported(len(rows), count)
 
 
-def _lines(database: Database, chosen: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     yield FORMAT
     count = 0
-    for row in chosen:
+    for row in rows:
         yield {
             "context": json.loads(row.description),
             "namespace": row.namespace,

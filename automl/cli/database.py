@@ -17,6 +17,18 @@ from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
 from automl.study import find
 
+_context_option = click.option(
+    "--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated."
+)
+_lineage_option = click.option(
+    "--lineage",
+    "lineages",
+    type=int,
+    multiple=True,
+    metavar="N",
+    help="Only context N and those that differ from it in fidelity alone; may be repeated.",
+)
+
 
 @click.group()
 def db() -> None:
@@ -70,9 +82,11 @@ def stats_command(storage: str, as_json: bool) -> None:
 def _show(found: CacheStats) -> None:
     contexts = [
         (
+            item.lineage,
             item.id,
             item.namespace,
             item.evaluator,
+            item.fidelity,
             item.description.get("part", ""),
             f"{item.classes:,}",
             f"{item.replicates:,}",
@@ -82,7 +96,19 @@ def _show(found: CacheStats) -> None:
         )
         for item in found.contexts
     ]
-    columns = ["context", "namespace", "evaluator", "part", "classes", "replicates", "failed", "open", "seconds"]
+    columns = [
+        "lineage",
+        "context",
+        "namespace",
+        "evaluator",
+        "fidelity",
+        "part",
+        "classes",
+        "replicates",
+        "failed",
+        "open",
+        "seconds",
+    ]
     print_table(columns, contexts, "the cache is empty")
     studies = [
         (
@@ -124,13 +150,17 @@ def audit(metric: str | None, study: str | None, storage: str, as_json: bool) ->
 
 @cache.command(epilog="Example: automl cache export cache.jsonl.gz")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated.")
+@_context_option
+@_lineage_option
 @click.option("--namespace", metavar="NAME", help="Only this namespace.")
 @storage_option
-def export(path: Path, contexts: tuple[int, ...], namespace: str | None, storage: str) -> None:
+def export(
+    path: Path, contexts: tuple[int, ...], lineages: tuple[int, ...], namespace: str | None, storage: str
+) -> None:
     """Write the finished evaluations to one portable file."""
     database = Database(storage, create=False)
-    click.echo(export_cache(database, path, contexts=contexts, namespace=namespace).sentence())
+    done = export_cache(database, path, contexts=contexts, lineages=lineages, namespace=namespace)
+    click.echo(done.sentence())
     database.close()
 
 
@@ -148,9 +178,8 @@ def import_command(path: Path, storage: str) -> None:
 
 @cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")
 @click.option("--older-than-days", type=float, metavar="D", help="Only evaluations that ended longer ago.")
-@click.option(
-    "--context", "contexts", type=int, multiple=True, metavar="N", help="Only of this context; may be repeated."
-)
+@_context_option
+@_lineage_option
 @click.option("--failed", is_flag=True, help="Only those whose candidate failed.")
 @click.option("--lost", is_flag=True, help="Only those that nobody finished.")
 @click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
@@ -159,6 +188,7 @@ def import_command(path: Path, storage: str) -> None:
 def prune_command(
     older_than_days: float | None,
     contexts: tuple[int, ...],
+    lineages: tuple[int, ...],
     failed: bool,
     lost: bool,
     dry_run: bool,
@@ -168,7 +198,13 @@ def prune_command(
     """Remove evaluations for which all given conditions hold; trials of studies always stay."""
     database = Database(storage, create=False)
     found = prune(
-        database, older_than_days=older_than_days, contexts=contexts, failed=failed, lost=lost, dry_run=dry_run
+        database,
+        older_than_days=older_than_days,
+        contexts=contexts,
+        lineages=lineages,
+        failed=failed,
+        lost=lost,
+        dry_run=dry_run,
     )
     if as_json:
         print_json(dataclasses.asdict(found))

@@ -21,6 +21,7 @@ from automl.cli.common import (
     set_option,
     storage_option,
 )
+from automl.cli.winners import explained, write_source
 from automl.config import RunConfig
 from automl.errors import InvalidEnqueued, InvalidInput
 from automl.monitoring import Observer
@@ -223,9 +224,14 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
         raise InvalidInput(
             f"{path} cannot be written: {error.strerror}; the study is kept: automl report {study.name}"
         ) from error
+    source = write_source(study, path.parent)
     if as_json:
-        print_json({**report.json(), "html": str(path)})
+        print_json({**report.json(), "html": str(path), "source": source and str(source)})
     else:
         click.echo(str(report))
+        if lines := explained(study):
+            click.echo("\n".join(["The winner, without what changes nothing:", *lines]))
+        if source:
+            click.echo(f"The winner in Python: {source.resolve()}")
         click.echo(f"Report: {path.resolve()}")
     study.close()

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from automl.cache.maintenance import prune, stats
 from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
+from automl.cache.transfer import Exported, export_cache
 from automl.errors import InvalidInput
 from automl.storage.engine import Database
 from automl.storage.schema import candidate, equivalence_class, evaluation
@@ -160,3 +162,49 @@ def test_reading_the_figures_never_holds_up_a_running_study(any_url: str) -> Non
             thread.join(60)
         assert failures == []
         assert stats(database).contexts[0].replicates == 30 * 99
+
+
+@pytest.fixture
+def rungs(database: Database) -> tuple[Database, list[int]]:
+    """Three fidelities of one evaluator, another evaluator, and the first in another namespace; one result in each."""
+    ids = []
+    for name, fidelity, namespace in (
+        ("net", {}, "default"),
+        ("table", {}, "default"),
+        ("net", {"epochs": 3}, "default"),
+        ("net", {"epochs": 9}, "default"),
+        ("net", {"epochs": 3}, "mine"),
+    ):
+        with Session(database) as session:
+            cache = EquivalenceCache(database, namespace, session)
+            context = cache.context({"evaluator": {"name": name}, "fidelity": fidelity, "part": "validation"})
+            (found,) = cache.resolve_many(context, None, [Request(0, key(0), "0")])
+            cache.complete_many(context, [(found.claims[0], {"accuracy": 0.5}, 1.0)])
+            ids.append(context)
+    return database, ids
+
+
+def test_figures_stand_lineage_by_lineage(rungs: tuple[Database, list[int]]) -> None:
+    database, (net, table, three, nine, mine) = rungs
+    found = [(one.lineage, one.id, one.fidelity) for one in stats(database).contexts]
+    assert found == [
+        (net, net, ""),
+        (net, three, "epochs=3"),
+        (net, nine, "epochs=9"),
+        (table, table, ""),
+        (mine, mine, "epochs=3"),
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_lineage_is_pruned_and_exported_as_a_whole(
+    rungs: tuple[Database, list[int]], place: int, tmp_path: Path
+) -> None:
+    database, ids = rungs
+    assert export_cache(database, tmp_path / "a.gz", lineages=[ids[place]]) == Exported(3, 3)
+    assert export_cache(database, tmp_path / "b.gz", contexts=[ids[1]], lineages=[ids[place]]) == Exported(4, 4)
+    assert export_cache(database, tmp_path / "c.gz", contexts=[ids[place]]) == Exported(1, 1)
+    assert prune(database, lineages=[ids[place]]).evaluations == 3
+    assert [one.id for one in stats(database).contexts if one.replicates] == [ids[1], ids[4]]
+    with pytest.raises(InvalidInput, match="no context 77"):
+        prune(database, lineages=[77])

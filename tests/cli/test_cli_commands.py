@@ -70,6 +70,24 @@ def test_search_without_json_ends_by_naming_the_report():
     study.close()
 
 
+def test_a_search_for_programs_ends_with_the_winner_explained_and_as_a_file(tmp_path):
+    few = ("--trials", 40, "--no-baseline", "--finalists", 1, "--test-seeds", 1, "--sample", 2, "--until", 0.9999)
+    given = (*few, "--storage", f"sqlite:///{tmp_path / 'programs.db'}", "--html", tmp_path / "report.html")
+    ended = automl_command("search", "automl-zero-linear", "--study", "small", *given)
+    assert ended.code == 0, ended.err
+    path = tmp_path / "automl-best-small.py"
+    lines = ended.out.splitlines()
+    assert f"The winner in Python: {path}" in lines
+    first = lines.index("The winner, without what changes nothing:")
+    assert lines[first + 1] == "setup:"
+    assert "learn:" in lines[first:]
+    found = {}
+    exec(compile(path.read_text(), str(path), "exec"), found)
+    assert "class Algorithm" in path.read_text()
+    assert found["FEATURES"] == 4
+    assert read("search", "automl-zero-linear", "--study", "small", *given, "--json")["source"] == str(path)
+
+
 def test_the_same_command_again_pays_for_nothing_and_says_the_same(folder):
     again = read("search", "pairs.py", "--workers", 0, "--study", "first", "--json", "--objective", "score")
     once = json.loads((folder / "first.json").read_text())
@@ -267,7 +285,7 @@ def test_repeats_are_one_object_for_programs_and_one_report_for_people():
     assert [one["study"] for one in found["studies"]] == ["many/1", "many/2", "many/3"]
     assert [method["runs"] for method in found["methods"]] == [3]
     again = read("report", "many", "--json")
-    assert again == {name: value for name, value in found.items() if name != "html"}
+    assert again == {name: value for name, value in found.items() if name not in ("html", "source")}
     assert {"many/1", "many/2", "many/3"} <= {item["name"] for item in read("studies", "--json")}
     one = automl_command("resume", "many/2", "--workers", 0)
     assert one.code == 0, one.err
