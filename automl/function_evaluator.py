@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import xxhash
-
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluation, Evaluator, Metrics, Work
 from automl.jsontext import parse
+from automl.sources import fingerprint
 from automl.space import Candidate
 
 
@@ -79,10 +78,9 @@ class FunctionEvaluator(Evaluator):
 
     def _source_hash(self) -> str:
         try:
-            text = inspect.getsource(self.function)
+            return fingerprint(self.function)
         except (OSError, TypeError):
             raise InvalidInput(
                 f"the source of {self._title()} cannot be read, so changes to it would go unnoticed; "
                 "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
             ) from None
-        return xxhash.xxh3_128_hexdigest(text.encode())

@@ -16,6 +16,7 @@ from automl.evaluator import Approximation, Evaluator, Task, Work
 from automl.function_evaluator import FunctionEvaluator
 from automl.jsontext import canonical
 from automl.settings import known, make
+from automl.sources import describe
 from automl.space import Space
 from automl.strategies import Strategy
 from automl.targets import SpaceReference
@@ -47,11 +48,7 @@ class Parts:
         """Returns what makes two studies the same, as JSON data."""
         return {
             "space": self.reference.identity(),
-            "evaluator": {
-                "name": self.evaluator.name,
-                "version": self.evaluator.version,
-                "settings": self.evaluator.settings(),
-            },
+            "evaluator": describe(self.evaluator),
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,

@@ -26,6 +26,7 @@ from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts, rungs_of
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, Fidelity, Rules
+from automl.sources import change_since, describe, own_source
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -82,6 +83,7 @@ class Phases:
             **self.parts.identity(),
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
+            "evaluator_source": own_source(self.evaluator),
             "environment": environment(),
             "hasher": dict(self.hasher.description()),
             **self._fidelity_settings(),
@@ -127,7 +129,7 @@ class Phases:
         record = self.store.find(name)
         if record is None:
             return None
-        never = ("environment", "evaluator_given", *self.wider)
+        never = ("environment", "evaluator_given", "evaluator_source", *self.wider)
         differing = differences(
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in self.settings().items() if key not in never},
@@ -203,6 +205,8 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
+        if changed := change_since(self.evaluator, self.store.all()):
+            self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
             record,
@@ -284,13 +288,15 @@ class Phases:
         with blaming(f"space {self.parts.space.kind} fails on some of its candidates"):
             unseen = unseen_fields(self.parts.space, self.hasher, rng)
         if unseen:
-            text = (
+            self._warn(
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
-            warnings.warn(text, stacklevel=2)
-            for observer in self.observers:
-                observer.note(f"Warning: {text}")
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(text, stacklevel=2)
+        for observer in self.observers:
+            observer.note(f"Warning: {text}")
 
     def _loop(
         self,
@@ -371,7 +377,7 @@ def context_of(
     """Returns the description of a context: whatever changes a result and is not the candidate's own."""
     return {
         "hasher": dict(hasher.description()),
-        "evaluator": {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()},
+        "evaluator": describe(evaluator),
         "fidelity": dict(approximation.settings) if approximation else {},
         "part": part,
     }

@@ -34,6 +34,13 @@ def load(group: Group, name: str) -> Any:
         raise InvalidInput(f"{_SINGULAR[group]} {name!r} ({found[0].value}) cannot be imported: {error}") from error
 
 
+def holds(group: Group, found: type) -> bool:
+    """Tells whether a class is registered in a group, under whatever name."""
+    return f"{found.__module__}:{found.__qualname__}" in {
+        entry.value for entry in metadata.entry_points(group=f"automl.{group}")
+    }
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Returns the sentence for an unknown name, with the nearest known ones."""
     known = sorted(known)

@@ -20,6 +20,7 @@ _SHOWN = {
     "environment",
     "hasher",
     "evaluator_given",
+    "evaluator_source",
     "enqueue",
     "repeat",
 }
