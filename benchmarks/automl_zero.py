@@ -6,7 +6,8 @@
     python benchmarks/automl_zero.py compare --seeds 3 --programs 100000    (with and without the cache, in turn)
     python benchmarks/automl_zero.py search --programs 100000    (the whole engine, durable rows in SQLite)
     python benchmarks/automl_zero.py two-layer --programs 100000    (improve linear regression, against random search)
-    python benchmarks/automl_zero.py digits --programs 50000    (improve logistic regression, the same)
+    python benchmarks/automl_zero.py digits --programs 100000    (improve logistic regression, the same)
+    python benchmarks/automl_zero.py fashion --programs 100000    (the same with pairs of clothes)
 
 The setting is that of the published demo (10 tasks of 4 features, 100 training and 100 validation examples, six
 operations, sizes 10/2/8, population 1,000, tournament 10). `find` ends a search when the best program rates 0.999 on
@@ -297,9 +298,10 @@ def descent(rate: float) -> dict[str, list[str]]:
     }
 
 
-def improve(space: ProgramSpace, seed: int, programs: int) -> None:
+def improve(space: ProgramSpace, seed: int, programs: int, task: str | None = None) -> None:
     """Starts from gradient descent on a linear model and compares what is found with its best learning rate."""
-    evaluator = ProgramTasks(**space.defaults.evaluator_settings)
+    settings = space.defaults.evaluator_settings
+    evaluator = ProgramTasks(**{**settings, "task": task or settings["task"]})
     rates = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
     codes = [space.text.read_program(descent(rate)) for rate in rates]
     searched = evaluator.rate(space.language, codes, [0] * len(codes))[0]
@@ -325,7 +327,7 @@ def improve(space: ProgramSpace, seed: int, programs: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "what", choices=["pieces", "find", "find-in-memory", "compare", "search", "two-layer", "digits"]
+        "what", choices=["pieces", "find", "find-in-memory", "compare", "search", "two-layer", "digits", "fashion"]
     )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
@@ -343,7 +345,7 @@ def main() -> None:
         whole_engine(given.first_seed, given.programs)
     else:
         space = AutoMLZeroTwoLayer() if given.what == "two-layer" else AutoMLZeroDigits()
-        improve(space, given.first_seed, given.programs)
+        improve(space, given.first_seed, given.programs, "fashion-pairs" if given.what == "fashion" else None)
 
 
 if __name__ == "__main__":

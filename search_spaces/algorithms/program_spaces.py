@@ -67,16 +67,17 @@ class AutoMLZeroTwoLayer(ProgramSpace):
 class AutoMLZeroDigits(ProgramSpace):
     """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2).
 
-    All 36 pairs that may be searched on, with few examples each: a handful of pairs would be learnt by heart.
+    All 36 pairs that may be searched on, each under four projections: with one, a search improves on the pairs it
+    sees by 0.002 and on unseen ones not at all.
     """
 
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={
             "task": "digit-pairs",
-            "problems": 36,
+            "problems": 144,
             "train_examples": 120,
-            "unseen_problems": 45,
+            "unseen_problems": 180,
             "unseen_train_examples": 240,
         },
         strategy_settings=_EVOLUTION,
