@@ -93,7 +93,8 @@ def best_of(store: StudyStore, search: StudyRecord, aims: Aims) -> tuple[Ranked,
     if not found:
         return None
     leaders = best_classes(store, search.id, search.settings.get("finalists", 1) + len(confirmed), aims)
-    return found[0], next(item.record.number for item in leaders if item.record.key == found[0].record.key)
+    best = found[0].record.candidate  # a confirmation evaluates the spelling that the class had last
+    return found[0], next(item.record.number for item in leaders if item.record.candidate == best)
 
 
 def contest_of(store: StudyStore, search: int, random: int | None, n: int, aims: Aims) -> Contest:
