@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from automl.baseline import RANDOM_WINNER, SEARCH_WINNER, Ranked, best_classes
 from automl.goals import Aims
@@ -34,6 +35,12 @@ class Contest:
     n: int
     aims: Aims
 
+    @cached_property
+    def leaders(self) -> dict[str, list[Ranked]]:
+        """The best classes of each study by its own figures: as many as can ever matter, since `AT_MOST` fall out."""
+        most = (AT_MOST + 1) * self.n
+        return {role: best_classes(self.store, study, most, self.aims) for role, study in self.studies.items()}
+
     def contenders(self, confirmed: Sequence[TrialRecord]) -> list[tuple[TrialRecord, str]]:
         """Returns who stands among the best `n` of its study, and has not been evaluated again yet.
 
@@ -41,10 +48,9 @@ class Contest:
             confirmed: trials with the means over all replicates, of those that have.
         """
         found = []
-        for role, study in self.studies.items():
+        for role in self.studies:
             own = {trial.key for trial in confirmed if trial.origin == role}
-            others = best_classes(self.store, study, self.n + len(own), self.aims)
-            new = [item for item in others if item.record.key not in own]
+            new = [item for item in self.leaders[role] if item.record.key not in own]
             leaders = _best([*self._worth(confirmed, role), *new], self.n, self.aims)
             fresh = [(item.record, role) for item in leaders if item.record.key not in own]
             found += fresh[: max(0, AT_MOST * self.n - len(own))]
@@ -56,7 +62,7 @@ class Contest:
         A class that failed or broke a limit in one of them is none. Where nobody is left, the study's own order stands.
         """
         found = _best(self._worth(confirmed, role), self.n, self.aims)
-        return found or best_classes(self.store, self.studies[role], self.n, self.aims)
+        return found or self.leaders[role][: self.n]
 
     def _worth(self, confirmed: Iterable[TrialRecord], role: str) -> list[Ranked]:
         return [
@@ -77,24 +83,19 @@ def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord
     """
     for child in reversed(store.children(search.id)):
         if child.kind == "confirmation" and child.settings["search_trials"] == search.trials:
-            return in_order(store, child) if child.state == "finished" else []
+            return store.by_number(child.id) if child.state == "finished" else []
     return []
-
-
-def in_order(store: StudyStore, child: StudyRecord) -> list[TrialRecord]:
-    """Returns a study's trials by number."""
-    return sorted(store.trials(child.id), key=lambda trial: trial.number)
 
 
 def best_of(store: StudyStore, search: StudyRecord, aims: Aims) -> tuple[Ranked, int] | None:
     """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
     confirmed = confirmed_trials(store, search)
-    found = Contest(store, {SEARCH_WINNER: search.id}, 1, aims).winners(SEARCH_WINNER, confirmed)
+    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), aims)
+    found = contest.winners(SEARCH_WINNER, confirmed)
     if not found:
         return None
-    leaders = best_classes(store, search.id, search.settings.get("finalists", 1) + len(confirmed), aims)
     best = found[0].record.candidate  # a confirmation evaluates the spelling that the class had last
-    return found[0], next(item.record.number for item in leaders if item.record.candidate == best)
+    return found[0], next(one.record.number for one in contest.leaders[SEARCH_WINNER] if one.record.candidate == best)
 
 
 def contest_of(store: StudyStore, search: int, random: int | None, n: int, aims: Aims) -> Contest:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from automl import baseline, checkpoints, confirmation
+from automl import baseline, checkpoints
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
@@ -205,7 +205,7 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
-        if changed := change_since(self.evaluator, self.store.all()):
+        if changed := change_since(self.evaluator, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
@@ -266,7 +266,7 @@ class Phases:
                 plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
                 budget = Budget(trials=len(chosen))
                 self._loop(child, cache, self.observers, "confirmation", Random(), 0, budget, chosen, plans=plans)
-            confirmed = confirmation.in_order(self.store, child)[: len(chosen)]
+            confirmed = self.store.by_number(child.id)[: len(chosen)]
         if child is not None:
             self.store.finish(child.id)
         return confirmed
@@ -364,7 +364,7 @@ class Phases:
         """Returns the test study of these finalists; a larger budget may have found others than were tested before."""
         tests = [child for child in self.store.children(parent.id) if child.kind == "test"]
         if tests:
-            begun = sorted(self.store.trials(tests[-1].id), key=lambda trial: trial.number)
+            begun = self.store.by_number(tests[-1].id)
             wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
             if [(trial.candidate, trial.origin) for trial in begun] == wanted:
                 return tests[-1]

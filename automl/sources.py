@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import xxhash
@@ -15,7 +15,7 @@ import xxhash
 from automl import registry
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator
-from automl.storage.studies import StudyRecord
+from automl.storage.studies import StudyStore
 
 
 def describe(evaluator: Evaluator) -> dict[str, Any]:
@@ -51,11 +51,13 @@ def own_source(evaluator: Evaluator) -> str:
         ) from None
 
 
-def change_since(evaluator: Evaluator, studies: Iterable[StudyRecord]) -> str:
+def change_since(evaluator: Evaluator, store: StudyStore) -> str:
     """Returns a sentence where a user's evaluator is not what it was in one of the studies, else nothing."""
     source = own_source(evaluator)
-    mine = describe(evaluator) if source else {}
-    for other in studies if source else ():
+    if not source:
+        return ""
+    mine = describe(evaluator)
+    for other in store.all():
         before, stored = other.settings.get("evaluator_source"), other.settings.get("evaluator") or {}
         if other.kind != "search" or before in (None, "", source):
             continue

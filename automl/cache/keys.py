@@ -17,11 +17,6 @@ def fingerprint(namespace: str, description: Mapping[str, Any]) -> bytes:
     return xxhash.xxh3_128_digest(canonical([namespace, description]).encode())
 
 
-def lineage(description: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the description of the full evaluation of which the one described is perhaps an approximation."""
-    return {**description, "fidelity": {}} if "fidelity" in description else description
-
-
 def seed(namespace: str, fingerprint: bytes, key: bytes, replicate: int) -> int:
     """Returns the 63-bit seed of one replicate of one class."""
     mixed = xxhash.xxh3_64(namespace.encode())

@@ -9,6 +9,7 @@ from automl.cache import keys
 from automl.errors import InvalidInput
 from automl.storage import transfers
 from automl.storage.engine import Database
+from automl.storage.fidelities import lineage
 
 
 def lineages(database: Database) -> dict[int, int]:
@@ -16,7 +17,7 @@ def lineages(database: Database) -> dict[int, int]:
     first: dict[bytes, int] = {}
     found = {}
     for row in transfers.contexts(database):
-        mark = keys.fingerprint(row.namespace, keys.lineage(json.loads(row.description)))
+        mark = keys.fingerprint(row.namespace, lineage(json.loads(row.description)))
         found[row.id] = first.setdefault(mark, row.id)
     return found
 
@@ -32,4 +33,4 @@ def chosen(database: Database, contexts: Iterable[int], of_lineages: Iterable[in
     if missing := sorted((contexts | of_lineages) - known.keys()):
         raise InvalidInput(f"there is no context {missing[0]}; `automl cache stats` lists them")
     wanted = {known[one] for one in of_lineages}
-    return [one for one, lineage in known.items() if one in contexts or lineage in wanted]
+    return [one for one, first in known.items() if one in contexts or first in wanted]

@@ -84,7 +84,7 @@ class EquivalenceCache:
             text = canonical(description)
             found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
             self._contexts[mark] = found
-            self._lineages[found] = keying.fingerprint(self.namespace, keying.lineage(description))
+            self._lineages[found] = keying.fingerprint(self.namespace, fidelities.lineage(description))
         return self._contexts[mark]
 
     def lineage(self, context: int) -> str:

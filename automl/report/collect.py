@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from automl.baseline import RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.cache.audits import audit_report
 from automl.cache.store import EquivalenceCache
 from automl.confirmation import confirmed_trials
@@ -30,7 +31,6 @@ from automl.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
-SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 ANCESTORS = 400
 
 
@@ -144,7 +144,7 @@ class _Collector:
         """Returns the re-evaluations, in the order in which they were chosen."""
         if self.test_record is None:
             return []
-        return sorted(self.store.trials(self.test_record.id), key=lambda trial: trial.number)
+        return self.store.by_number(self.test_record.id)
 
     def _architectures(
         self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None

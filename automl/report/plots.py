@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl.baseline import SEARCH_WINNER
 from automl.report.data import Curve, ReportData
 from automl.report.drawing import (
     INK,
@@ -107,7 +108,7 @@ def tests(data: ReportData) -> Plot | None:
     def paint(axes: Axes) -> None:
         labels = []
         for place, (label, item) in enumerate(rows):
-            found = item.origin == "search winner"
+            found = item.origin == SEARCH_WINNER
             colour, marker = (SEARCH, "o") if found else (RANDOM, "s")
             axes.plot(item.test_values, [place] * len(item.test_values), marker, color=colour, alpha=0.75, markersize=7)
             mean = float(np.mean(item.test_values))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from automl.jsontext import canonical
 from automl.storage.evaluations import DONE
 from automl.storage.schema import context, evaluation
+
+
+def lineage(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the description of the full evaluation of which the one described is perhaps an approximation."""
+    return {**description, "fidelity": {}} if "fidelity" in description else description
 
 
 def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str, Any]]:
@@ -25,8 +30,8 @@ def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str
         select(context.c.id, context.c.description).where(context.c.namespace == own.namespace).order_by(context.c.id)
     )
     described = {row.id: json.loads(row.description) for row in rows}
-    mark = _without_fidelity(json.loads(own.description))
-    return {place: found.get("fidelity", {}) for place, found in described.items() if _without_fidelity(found) == mark}
+    full = lineage(json.loads(own.description))
+    return {place: found.get("fidelity", {}) for place, found in described.items() if lineage(found) == full}
 
 
 def classes_in_both(connection: Connection, one: int, other: int, most: int) -> list[bytes]:
@@ -38,7 +43,3 @@ def classes_in_both(connection: Connection, one: int, other: int, most: int) -> 
 
     query = done(one).where(evaluation.c.key.in_(done(other))).distinct().order_by(evaluation.c.key).limit(most)
     return [bytes(key) for key in connection.execute(query).scalars()]
-
-
-def _without_fidelity(description: dict[str, Any]) -> str:
-    return canonical({**description, "fidelity": {}})

@@ -16,7 +16,8 @@ from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
-from automl.storage.schema import candidate, context, database_time, study, trial
+from automl.storage.fidelities import fidelities_of
+from automl.storage.schema import candidate, database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
@@ -232,12 +233,14 @@ class StudyStore:
             after = rows[-1].position
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
-        """Returns what the evaluator was told of fidelity in each context that the study's trials stand in."""
-        contexts = select(trial.c.context).where(trial.c.study == study_id).distinct()
-        query = select(context.c.id, context.c.description).where(context.c.id.in_(contexts))
+        """Returns what the evaluator was told of fidelity in each context that the study's trials can stand in."""
         with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        return {row.id: json.loads(row.description).get("fidelity", {}) for row in rows}
+            one = connection.execute(select(trial.c.context).where(trial.c.study == study_id).limit(1)).scalar()
+            return {} if one is None else fidelities_of(connection, one)
+
+    def by_number(self, study_id: int) -> list[TrialRecord]:
+        """Returns all trials in the order in which they were proposed: for studies of a few."""
+        return sorted(self.trials(study_id), key=lambda one: one.number)
 
     def finish(self, study_id: int) -> None:
         """Marks the study as finished."""
