@@ -22,6 +22,17 @@ def ray_session() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a worker; more threads than free cores would spin against each other."""
+    import torch  # noqa: F401 - where it is not loaded yet, there is nothing to pin
+
+    from workers.threads import torch_threads
+
+    with torch_threads(1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of real data: $AUTOML_DATA, else ../shared/data beside the project; skips where neither is there."""

@@ -1,6 +1,7 @@
 """Several runs of one search: independent, gone on with as a whole, pooled in one report."""
 
 import pytest
+from user_files import SPACE
 
 import automl
 from automl.api import resume, search
@@ -9,23 +10,6 @@ from automl.errors import InvalidInput, StudyBusy
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
-
-SPACE = """
-from automl import Choice, Integer, Space
-from automl.space import Defaults
-
-
-class Pairs(Space):
-    x = Integer(0, 9)
-    y = Integer(0, 9)
-    word = Choice("plus", "minus")
-    defaults = Defaults(evaluator=f"{__file__}:rate", trials=30, strategy_settings={"population": 8})
-
-
-def rate(candidate, seed):
-    sign = 1 if candidate.word == "plus" else -1
-    return {"score": candidate.x + sign * candidate.y + (seed % 100) / 1000}
-"""
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_parts import PROGRAM, SPACE, automl_command
+from cli_parts import PROGRAM, automl_command
+from user_files import SPACE
 
 import automl
 
@@ -299,23 +300,7 @@ def test_repeats_are_one_object_for_programs_and_one_report_for_people():
 
 def test_ctrl_c_during_repeats_says_how_to_go_on_with_all(tmp_path, folder):
     url = f"sqlite:///{tmp_path / 'stopped.db'}"
-    command = [PROGRAM, "search", folder / "pairs.py", "--workers", "0", "--objective", "score", "--storage", url]
-    process = subprocess.Popen(
-        [*map(str, command), "--trials", "30", "--repeats", "2", "--no-baseline", "--study", "both"],
-        cwd=tmp_path,
-        env=os.environ | {"AUTOML_TEST_SECONDS": "0.05"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        await_trials(url, 5, study="both/2")
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "Traceback" not in out + err
+    err = interrupted(folder / "pairs.py", url, "both/2", "--trials", "30", "--repeats", "2", "--study", "both")
     assert err.strip() == f"automl: stopped; what had finished is kept. Go on with: automl resume both --storage {url}"
     ended = automl_command(*err.strip().rpartition("automl ")[2].split(), "--workers", 0, "--json")
     assert ended.code == 0, ended.err
@@ -324,23 +309,7 @@ def test_ctrl_c_during_repeats_says_how_to_go_on_with_all(tmp_path, folder):
 
 def test_ctrl_c_stops_cleanly_says_how_to_resume_and_resume_works(tmp_path, folder):
     url = f"sqlite:///{tmp_path / 'stopped.db'}"
-    command = [PROGRAM, "search", folder / "pairs.py", "--workers", "0", "--objective", "score", "--storage", url]
-    process = subprocess.Popen(
-        [*map(str, command), "--trials", "400", "--no-baseline", "--study", "mine"],
-        cwd=tmp_path,
-        env=os.environ | {"AUTOML_TEST_SECONDS": "0.05"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        await_trials(url, 5)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert "Traceback" not in out + err
+    err = interrupted(folder / "pairs.py", url, "mine", "--trials", "400", "--study", "mine")
     assert err.strip() == f"automl: stopped; what had finished is kept. Go on with: automl resume mine --storage {url}"
     stopped = automl.Study.open("mine", url)
     done = [(trial.number, trial.candidate, trial.fitness) for trial in stopped.trials()]
@@ -363,6 +332,28 @@ def test_how_to_go_on_is_said_without_the_password(tmp_path, postgres_url):
     assert ended.code == 130, ended.err
     assert "automl resume stopping-1 --storage postgresql+psycopg://automl:***@127.0.0.1" in ended.err
     assert "secret" not in ended.out + ended.err
+
+
+def interrupted(file, url, watched, *options):
+    """Searches until a study has a few trials, presses Ctrl-C, and returns what the program says in the end."""
+    command = [PROGRAM, "search", file, "--workers", "0", "--objective", "score", "--storage", url, "--no-baseline"]
+    process = subprocess.Popen(
+        [*map(str, command), *options],
+        cwd=Path(url.removeprefix("sqlite:///")).parent,
+        env=os.environ | {"AUTOML_TEST_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        await_trials(url, 5, study=watched)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    return err
 
 
 def await_trials(url, count, seconds=60, study="mine"):

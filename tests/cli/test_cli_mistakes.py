@@ -5,7 +5,8 @@ import socket
 import sqlite3
 
 import pytest
-from cli_parts import SPACE, automl_command
+from cli_parts import automl_command
+from user_files import SPACE
 
 import automl
 

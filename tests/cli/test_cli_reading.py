@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing, contextmanager
 
 import pytest
-from cli_parts import SPACE, automl_command
+from cli_parts import automl_command
+from user_files import SPACE
 
 import automl
 

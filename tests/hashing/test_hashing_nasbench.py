@@ -8,18 +8,11 @@ from collections import defaultdict
 import oracle101
 import oracle201
 import pytest
-import torch
 
 from automl.hashing import Hasher
 from search_spaces.nas import nasbench101, nasbench201
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def keys(graphs):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+import automl
 from automl.behaviour import Configuration
 from automl.evaluator import Evaluation, Evaluator, Metrics, Work
 from automl.fields import Integer
@@ -125,6 +128,16 @@ class Recording(Strategy):
         self._told += [trial.number for trial in trials]
 
 
+COMMON = {
+    "window": 8,
+    "workers": 0,
+    "baseline": False,
+    "finalists": 1,
+    "confirm": 1,
+    "test_seeds": 1,
+    "study": "bag",
+}
+
 TIMES = ("paid_seconds", "saved_seconds", "hash_seconds", "told_at")
 
 
@@ -138,6 +151,23 @@ def child_rows(study: Any, word: str) -> list[Any]:
     """Returns the recorded trials of the study NAME/word."""
     record = study.store.find(f"{study.name}/{word}")
     return [] if record is None else list(study.store.trials(record.id))
+
+
+@contextmanager
+def searching(tmp_path: Path, monkeypatch: Any, **defaults: Any) -> Iterator[Callable[..., Any]]:
+    """Gives a function that searches Bag in this process; each call has a cold database unless it names one."""
+    monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
+    numbers, opened = itertools.count(), []
+
+    def run(**given: Any) -> Any:
+        cold = {"storage": f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"}
+        given = {**COMMON, **defaults, **cold, **given}
+        opened.append(automl.search(given.pop("space", Bag()), **given))
+        return opened[-1]
+
+    yield run
+    for study in opened:
+        study.close()
 
 
 def outcomes(study: Any) -> Counter[str]:

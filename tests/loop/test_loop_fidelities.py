@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
-from line_parts import MARKS, Bag, Marking, child_rows, mark, marks, rows, whole
+from line_parts import Marking, child_rows, mark, marks, rows, searching, whole
 
 import automl
 from automl.errors import InvalidInput
@@ -47,29 +47,9 @@ class Separate(Stepping):
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
-    counter, opened = iter(range(100)), []
-
-    def run(**given):
-        given = {
-            "evaluator": Stepping(),
-            "strategy": "successive_halving",
-            "trials": 80,
-            "window": 8,
-            "workers": 0,
-            "baseline": False,
-            "finalists": 1,
-            "confirm": 1,
-            "test_seeds": 1,
-            "study": "bag",
-            "storage": f"sqlite:///{tmp_path / f'{next(counter)}.db'}",
-        } | given
-        opened.append(automl.search(Bag(), **given))
-        return opened[-1]
-
-    yield run
-    for study in opened:
-        study.close()
+    halving = {"evaluator": Stepping(), "strategy": "successive_halving", "trials": 80}
+    with searching(tmp_path, monkeypatch, **halving) as run:
+        yield run
 
 
 def drawn(study):

@@ -1,9 +1,8 @@
 """The same seed and window give the same trials; what a strategy knows when it is asked; budgets; what is proposed."""
 
 import pytest
-from line_parts import MARKS, Bag, Marking, Recording, child_rows, marks, outcomes, rows, whole
+from line_parts import Bag, Marking, Recording, child_rows, marks, outcomes, rows, searching, whole
 
-import automl
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator
 from automl.space import Defaults
@@ -13,33 +12,15 @@ EVOLVE = {"strategy.population": 10, "tournament": 3}
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    """Searches Bag in this process; each call has a cold database of its own unless it names one."""
-    counter = iter(range(100))
-    monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
-    opened = []
+    """Searches Bag by evolution unless told otherwise."""
+    with searching(tmp_path, monkeypatch, evaluator=Marking(), trials=60) as run:
 
-    def run(**given):
-        number = next(counter)
-        given = {
-            "evaluator": Marking(),
-            "trials": 60,
-            "window": 8,
-            "workers": 0,
-            "baseline": False,
-            "finalists": 1,
-            "confirm": 1,
-            "test_seeds": 1,
-            "study": "bag",
-            "storage": f"sqlite:///{tmp_path / f'{number}.db'}",
-        } | given
-        if "strategy" not in given:
-            given["settings"] = EVOLVE | given.get("settings", {})
-        opened.append(automl.search(given.pop("space", Bag()), **given))
-        return opened[-1]
+        def evolve(**given):
+            if "strategy" not in given:
+                given["settings"] = EVOLVE | given.get("settings", {})
+            return run(**given)
 
-    yield run
-    for study in opened:
-        study.close()
+        yield evolve
 
 
 def url(tmp_path, name="shared"):

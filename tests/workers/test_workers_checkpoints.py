@@ -23,6 +23,8 @@ ADAM = Classification(epochs=EPOCHS, learning_rate=0.01, optimizer="adamw", grad
 
 passes = {"training": 0}
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class Counting(nn.Module):
     """A small network with everything that has state (normalisation, dropout), counting its training steps."""
@@ -38,14 +40,6 @@ class Counting(nn.Module):
         if str(passes["training"]) == os.environ.get("AUTOML_TEST_DIE_AT"):
             os._exit(9)
         return self.network(x)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(former)
 
 
 @pytest.fixture

@@ -17,14 +17,7 @@ from workers import training
 from workers.classification import Classification
 from workers.tasks import digits, stratified
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As in a worker; more threads than free cores would spin against each other."""
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(former)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def small() -> nn.Module:

@@ -43,14 +43,8 @@ def works(space, n=3):
     return [Work(space.behaviour(candidate), space.training(candidate), candidate.json) for candidate in candidates]
 
 
+@pytest.mark.usefixtures("one_thread")
 class TestClassification(EvaluatorContract):
-    @pytest.fixture(autouse=True)
-    def one_thread(self):
-        former = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(former)
-
     def evaluator(self):
         return Classification(epochs=3)
 

@@ -51,10 +51,9 @@ def test_defaults_name_parts_that_exist():
     assert load("spaces", "digits-cells") is DigitsCells
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_cell_that_sees_shapes_beats_one_that_sees_pixels():
     """Fitness says something about architectures: without a 3x3 operation nothing but grey values can be told apart."""
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
     space, defaults = DigitsCells(), DigitsCells.defaults
     evaluator = load("evaluators", "classification")(**defaults.evaluator_settings)
 
@@ -62,10 +61,7 @@ def test_a_cell_that_sees_shapes_beats_one_that_sees_pixels():
         candidate = space.decode(cell)
         return evaluator.evaluate(Work(space.behaviour(candidate), {}, candidate.json), Evaluation(1))["accuracy"]
 
-    try:
-        assert accuracy(SKIPS.replace("skip_connect~0", "nor_conv_3x3~0")) > accuracy(SKIPS) + 0.3
-    finally:
-        torch.set_num_threads(former)
+    assert accuracy(SKIPS.replace("skip_connect~0", "nor_conv_3x3~0")) > accuracy(SKIPS) + 0.3
 
 
 def test_workers_and_this_process_train_to_the_very_same_figures(ray_session):
