@@ -216,8 +216,7 @@ class Flights:
             slot = trial.slot(result.replicate)
             if slot in self._awaiting:
                 self._deliver(slot, result, waited=True)
-            elif result.replicate not in trial.results:
-                trial.results[result.replicate] = result
+            trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
         jobs = []
         for claim in resolution.claims:
             slot = trial.slot(claim.replicate)

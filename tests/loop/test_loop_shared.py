@@ -2,12 +2,21 @@
 
 import multiprocessing
 
+import numpy as np
 import pytest
 from line_parts import Bag, Marking, marks, outcomes, whole
 from shared_child import search
 
 import automl
+from automl.cache.policy import Occurrences, Plan, Policy
+from automl.cache.records import Request
 from automl.errors import StudyBusy
+from automl.flights import Flights, Trial
+from automl.pool import Plan as PoolPlan
+from automl.rules import Budget, Rules
+from automl.strategies import Proposal
+from automl.targets import reference_to
+from workers.inline import InlinePool
 
 
 def test_two_searches_share_classes_and_evaluate_none_twice(any_url, tmp_path):
@@ -38,6 +47,32 @@ def test_two_searches_share_classes_and_evaluate_none_twice(any_url, tmp_path):
         assert study.finished
         assert sum(study.report().json()["outcomes"].values()) == 150
         study.close()
+
+
+def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypatch):
+    """Else it would be forgotten: neither waiting nor queued, and the study would never end."""
+    monkeypatch.setattr("automl.flights.POLL_SECONDS", float("inf"))  # nobody looks again by himself
+    with automl.EquivalenceCache(any_url) as ours, automl.EquivalenceCache(any_url) as theirs:
+        context = ours.context({"test": "newcomer"})
+        assert theirs.context({"test": "newcomer"}) == context
+        rules = Rules(1, "one", context, "score", True, 0, 8, Budget(trials=2), Occurrences(Policy(), 0))
+        candidate = Bag().sample(np.random.default_rng(0))
+        key = bytes(16)
+        first, second = (
+            Trial(number, Proposal(candidate), key, rules.fidelities[-1], Plan(0, 1, 1 - number, False), 0.0, 0)
+            for number in (0, 1)
+        )
+        with InlinePool(PoolPlan(reference_to(Bag()), Marking(), "score")) as pool:
+            flights = Flights(rules, ours, pool)
+            (taken,) = theirs.resolve_many(context, None, [Request(0, key, candidate.json)])
+            flights.add([first])
+            flights.resolve()
+            theirs.complete_many(context, [(taken.claims[0], {"score": 1.0}, 0.1)])
+            flights.add([second])
+            flights.resolve()
+            landed = flights.collect()
+        assert sorted(trial.number for trial in landed) == [0, 1]
+        assert [trial.outcome(1).metrics for trial in landed] == [{"score": 1.0}] * 2
 
 
 def test_a_study_has_one_coordinator(tmp_path):
