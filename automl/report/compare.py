@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from automl.errors import InvalidInput
 from automl.evidence import (
     Estimate,
@@ -17,6 +15,7 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.jsontext import canonical
+from automl.report.bands import Bands, bands
 from automl.report.checklist import checklist
 from automl.report.data import Check, ReportData
 from automl.report.facts import run_facts
@@ -24,16 +23,6 @@ from automl.report.summary import rows_of, study_json, task_of
 
 _OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
 """Settings in which the runs of one method may differ."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """Best so far of several runs on one axis of evaluations: the mean, and the range of the middle half."""
-
-    evaluations: list[float]
-    middle: list[float]
-    low: list[float]
-    high: list[float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,8 @@ class Method:
         task: what its figures are on.
         studies: one for each run.
         shared_cache: True where two runs drew upon one cache, so that they are not independent.
+        search: curves of the best so far.
+        random: the same of the random searches beside them, as far as there are any.
     """
 
     name: str
@@ -56,8 +47,8 @@ class Method:
     gain: Estimate
     verdict: Verdict
     shared_cache: bool
-    search: Band | None
-    random: Band | None
+    search: Bands
+    random: Bands
 
     @property
     def runs(self) -> int:
@@ -156,10 +147,9 @@ def _method(runs: list[ReportData]) -> Method:
     strategy = str(first.settings.get("strategy", {}).get("name", "study"))
     name = f"{strategy} on {task_of(first)}"
     shared = len({canonical(data.settings.get("namespace")) for data in runs}) < len(runs)
-    search = _band([(data.search.curve.evaluations, data.search.curve.best) for data in runs])
-    random = _band(
-        [(data.random.curve.evaluations, data.random.curve.best) for data in runs if data.random is not None]
-    )
+    search = bands([data.search.curve for data in runs])
+    rivals = [data.random for data in runs if data.random is not data.search]
+    random = bands([rival.curve for rival in rivals if rival is not None])
     if len(runs) == 1:
         return Method(name, strategy, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
     tested = [data for data in runs if data.winners and data.winners[0].test_values]
@@ -174,20 +164,6 @@ def _method(runs: list[ReportData]) -> Method:
     )
     equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
     return Method(name, strategy, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
-
-
-def _band(curves: list[tuple[list[float], list[float]]]) -> Band | None:
-    """Interpolates step curves onto one axis, as far as all of them reach."""
-    curves = [curve for curve in curves if curve[0]]
-    if not curves:
-        return None
-    start, end = max(curve[0][0] for curve in curves), min(curve[0][-1] for curve in curves)
-    if end <= start:
-        return None
-    axis = np.unique(np.linspace(start, end, 200).astype(int))
-    table = np.array([np.array(best)[np.searchsorted(steps, axis, side="right") - 1] for steps, best in curves])
-    low, high = np.quantile(table, [0.25, 0.75], axis=0)
-    return Band(axis.tolist(), table.mean(axis=0).tolist(), low.tolist(), high.tolist())
 
 
 def comparison_json(data: Comparison) -> dict[str, Any]:
@@ -209,6 +185,7 @@ def comparison_json(data: Comparison) -> dict[str, Any]:
                 "evaluations": method.evaluations,
                 "seconds": method.seconds,
                 "saved": method.saved,
+                "curves": {"search": method.search.to_json(), "random_search": method.random.to_json()},
             }
             for method in data.methods
         ],

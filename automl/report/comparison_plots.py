@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.evidence import Estimate, ResultsTable
+from automl.report.bands import Band
 from automl.report.compare import Comparison, Method
-from automl.report.drawing import DASHES, INK, MARKERS, QUIET, SERIES, Plot, curve_view, draw
+from automl.report.drawing import DASHES, INK, MARKERS, QUIET, SERIES, Plot, curve_view, draw, time_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,8 +61,9 @@ def comparison_plots(data: Comparison) -> dict[str, Plot]:
     tasks = list(dict.fromkeys(method.task for method in data.methods))
     found = [
         *(
-            _curves([method for method in data.methods if method.task == task], place)
+            _curves([method for method in data.methods if method.task == task], place, axis)
             for place, task in enumerate(tasks)
+            for axis in ("evaluations", "hours")
         ),
         whiskers(
             "ri",
@@ -103,47 +105,62 @@ def results_plots(data: ResultsTable) -> dict[str, Plot]:
     return {} if plot is None else {plot.name: plot}
 
 
-def _curves(methods: Sequence[Method], place: int) -> Plot | None:
-    shown = [(method, method.search) for method in methods if method.search is not None]
+def _curves(methods: Sequence[Method], place: int, axis: str) -> Plot | None:
+    """Draws the methods of one task beside the first random search there is, by evaluations or by hours."""
+    hours = axis == "hours"
+    found = [(method, method.search.seconds if hours else method.search.evaluations) for method in methods]
+    shown = [(method, band) for method, band in found if band is not None]
     if not shown:
         return None
     first = methods[0].studies[0]
-    random = methods[0].random
+    rivals = [method.random.seconds if hours else method.random.evaluations for method in methods]
+    random = next((band for band in rivals if band is not None), None)
+    scale, unit = time_unit(max(band.at[-1] for _, band in shown)) if hours else (1.0, "")
+
+    def across(band: Band) -> list[float]:
+        return [value / scale for value in band.at]
 
     def paint(axes: Axes) -> None:
         for number, (method, band) in enumerate(shown):
             style = number % len(SERIES)
             axes.plot(
-                band.evaluations,
+                across(band),
                 band.middle,
                 color=SERIES[style],
                 linestyle=DASHES[style],
                 marker=MARKERS[style],
-                markevery=max(1, len(band.evaluations) // 8),
+                markevery=max(1, len(band.at) // 8),
                 markersize=5,
                 label=method.strategy,
             )
             if method.runs > 1:
-                axes.fill_between(band.evaluations, band.low, band.high, color=SERIES[style], alpha=0.18, linewidth=0)
+                axes.fill_between(across(band), band.low, band.high, color=SERIES[style], alpha=0.18, linewidth=0)
         if random is not None:
-            axes.plot(random.evaluations, random.middle, color=QUIET, linestyle=":", label="random search beside it")
+            axes.plot(across(random), random.middle, color=QUIET, linestyle=":", label="random search beside it")
         low, high = curve_view([value for _, band in shown for value in band.middle], first.minimize)
         best = [band.low[-1] if first.minimize else band.high[-1] for method, band in shown if method.runs > 1]
         axes.set_ylim(min([low, *best]), max([high, *best]))
         axes.set_xlim(left=0)
-        axes.set_xlabel("evaluations drawn upon")
+        axes.set_xlabel(f"{unit} since the start" if hours else "evaluations drawn upon")
         axes.set_ylabel(f"best {first.objective} (validation)")
         axes.legend(loc="upper right" if first.minimize else "lower right")
 
+    caption = "Means over runs, up to where the shortest ends; bands hold the middle half of several runs."
+    if hours:
+        caption += " Random search runs second and shares the cache, so it takes less time than alone."
     return draw(
-        f"curves-{place + 1}",
-        f"Best so far on {methods[0].task}",
-        "The mean over runs; bands hold the middle half of the runs where there are several.",
-        ("method", "evaluations", "mean", "lower quartile", "upper quartile"),
+        f"curves-{axis}-{place + 1}",
+        f"Best so far on {methods[0].task}, by {'time' if hours else 'evaluations'}",
+        caption,
+        ("method", "seconds" if hours else "evaluations", "mean", "lower quartile", "upper quartile"),
         [
-            (method.name, *row)
-            for method, band in shown
-            for row in zip(band.evaluations, band.middle, band.low, band.high, strict=True)
+            (name, *row)
+            for name, band in _named(shown, random)
+            for row in zip(band.at, band.middle, band.low, band.high, strict=True)
         ],
         paint,
     )
+
+
+def _named(shown: Sequence[tuple[Method, Band]], random: Band | None) -> list[tuple[str, Band]]:
+    return [*((method.name, band) for method, band in shown), *([] if random is None else [("random search", random)])]

@@ -162,6 +162,11 @@ def curve_view(best: list[float], minimize: bool) -> tuple[float, float]:
     return low - pad, high + pad
 
 
+def time_unit(longest: float) -> tuple[float, str]:
+    """Returns how many seconds the unit of an axis has that so many seconds are shown on, and its name."""
+    return (3600.0, "hours") if longest >= 3600 else (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+
+
 def view(values: np.ndarray, ends: list[float], minimize: bool) -> tuple[float, float]:
     """Cuts off the long bad tail that most spaces have, and says so elsewhere."""
     low, high = float(values.min()), float(values.max())

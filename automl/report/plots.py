@@ -16,6 +16,7 @@ from automl.report.drawing import (
     Plot,
     curve_view,
     draw,
+    time_unit,
     view,
 )
 from automl.report.pareto_plots import pareto_plots
@@ -183,7 +184,7 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
     longest = max((item[1].seconds[-1] for item in series), default=0.0)
     if not series or (axis == "hours" and longest <= 0):
         return None
-    scale, unit = (3600.0, "hours") if longest >= 3600 else (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+    scale, unit = time_unit(longest)
 
     def across(curve: Curve) -> list[float]:
         if axis == "evaluations":

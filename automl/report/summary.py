@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, ReportData, StudyPart, TrialNote
+from automl.report.data import OUTCOMES, Architecture, Curve, ReportData, StudyPart, TrialNote
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -22,6 +22,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "classes": search.classes,
         "outcomes": {name: search.outcomes[name].trials for name in OUTCOMES},
         "seconds": search.seconds,
+        "best_so_far": _curve(search.curve),
         "objective": data.objective,
         "direction": "minimize" if data.minimize else "maximize",
         "best": _best(data),
@@ -105,6 +106,15 @@ def _cache(data: ReportData) -> dict[str, Any]:
     }
 
 
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "trials": curve.trials,
+        "evaluations": curve.evaluations,
+        "seconds": curve.seconds,
+        "fitness": curve.best,
+    }
+
+
 def _part(part: StudyPart) -> dict[str, Any]:
     sample = part.sample
     return {
@@ -115,6 +125,7 @@ def _part(part: StudyPart) -> dict[str, Any]:
         "classes": part.classes,
         "outcomes": {name: part.outcomes[name].trials for name in OUTCOMES},
         "seconds": part.seconds,
+        "best_so_far": _curve(part.curve),
         "best": None if part.best is None else part.best.fitness,
         "mean": None if sample is None else sample.mean,
         "deviation": None if sample is None else sample.deviation,

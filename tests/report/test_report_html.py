@@ -220,7 +220,9 @@ def test_several_studies_and_results_from_elsewhere(writer: Writer, tmp_path: Pa
     text = page(report.compare(runs))
     found = assert_self_contained(text)
     assert "3 runs" in found.words
-    assert {"curves-1.csv", "ri.csv", "gain.csv", "report.json"} == set(found.downloads)
+    assert {"curves-evaluations-1.csv", "curves-hours-1.csv", "ri.csv", "gain.csv", "report.json"} == set(
+        found.downloads
+    )
     table = tmp_path / "results.csv"
     table.write_text("dataset,method,kind,run,acc\nC10,<b>M,method,1,97\nC10,<b>M,random,1,96\nC10,<b>M,random,2,95\n")
     found = assert_self_contained(page(results_table(table)))

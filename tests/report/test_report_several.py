@@ -1,6 +1,7 @@
 """Several studies: what the checklist says of all of them, what it takes to do them again, one row for each method."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from report_studies import Chains, Recipe, Writer, new_writer
 from rich.console import Console
 
 from automl import report
-from automl.report.data import ReportData
+from automl.report.bands import bands
+from automl.report.data import Curve, ReportData
 from automl.report.html import page
 
 
@@ -84,3 +86,37 @@ def test_methods_are_told_apart_by_what_differs(writer: Writer) -> None:
     html = page(report.compare(collected(writer, *recipes)))
     assert "<h2>Methods</h2>" in html
     assert ">local_search<" in html
+
+
+def test_runs_are_looked_at_where_all_of_them_have_a_best() -> None:
+    first = Curve(trials=[1, 3], evaluations=[1, 3], seconds=[10.0, 30.0], best=[1.0, 5.0])
+    second = Curve(trials=[2, 5], evaluations=[2, 5], seconds=[20.0, 50.0], best=[3.0, 7.0])
+    found = bands([first, second, Curve([], [], [], [])])
+    assert found.evaluations is not None
+    assert found.evaluations.at == [2, 3]
+    assert found.evaluations.middle == [2.0, 4.0]
+    assert found.evaluations.low == [1.5, 3.5]
+    assert found.evaluations.high == [2.5, 4.5]
+    assert found.seconds is not None
+    assert (found.seconds.at[0], found.seconds.at[-1]) == (20.0, 30.0)
+    assert (found.seconds.middle[0], found.seconds.middle[-1]) == (2.0, 4.0)
+    assert bands([first, Curve([9], [9], [90.0], [1.0])]).to_json() == {"by_evaluations": None, "by_seconds": None}
+    cheap = Curve(trials=[1, 9], evaluations=[1.5, 3.0], seconds=[1.0, 2.0], best=[0.0, 1.0])
+    part = bands([cheap, replace(cheap, best=[2.0, 3.0])]).evaluations
+    assert part is not None
+    assert (part.at, part.middle) == ([2, 3], [1.0, 2.0])  # at 1, before the first, there is no best yet
+
+
+def test_curves_by_evaluations_and_by_time_are_in_the_json(writer: Writer) -> None:
+    recipes = [Recipe(name=f"run-{seed}", seed=seed, namespace=str(seed)) for seed in range(3)]
+    studies = collected(writer, *recipes)
+    [method] = report.to_json(report.compare(studies))["methods"]
+    search = method["curves"]["search"]
+    finals = [item.search.curve.best[-1] for item in studies]
+    assert search["by_seconds"]["at"][-1] == min(item.search.seconds for item in studies)
+    assert search["by_seconds"]["mean"][-1] == pytest.approx(sum(finals) / 3)
+    assert search["by_evaluations"]["at"][-1] == min(item.search.drawn for item in studies)
+    assert method["curves"]["random_search"]["by_seconds"]["mean"]
+    alone = report.to_json(studies[0])
+    assert alone["best_so_far"]["fitness"] == studies[0].search.curve.best
+    assert alone["best_so_far"]["seconds"] == studies[0].search.curve.seconds
