@@ -53,6 +53,7 @@ def search(
     enqueue: Sequence[Any] = (),
     baseline: bool = True,
     finalists: int = 3,
+    front: int = 10,
     confirm: int = 2,
     test_seeds: int = 3,
     sample: int = 24,
@@ -88,8 +89,8 @@ def search(
             from `seed` and in a cold part of the cache; the study returned then has `runs`.
         warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
-            enqueue, baseline, finalists, confirm, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue` takes
-                JSON data of candidates.
+            enqueue, baseline, finalists, front, confirm, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue`
+                takes JSON data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
             checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
 
@@ -140,6 +141,7 @@ def search(
         enqueue=tuple(enqueue),
         baseline=baseline,
         finalists=finalists,
+        front=front,
         confirm=confirm,
         test_seeds=test_seeds,
         sample=sample,

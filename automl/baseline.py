@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import xxhash
 
+from automl.fronts import front_of
 from automl.goals import Aims
 from automl.jsontext import parse
 from automl.space import Candidate, Space
 from automl.storage.studies import Standing, StudyStore, TrialRecord
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
+FRONT_MEMBER = "front member"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
 
@@ -76,6 +78,16 @@ def finalists(
     if baseline is not None:
         chosen += [(decoded(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, aims)]
     return chosen
+
+
+def members(space: Space, store: StudyStore, study: int, most: int, aims: Aims) -> list[tuple[Candidate, str]]:
+    """Returns the members of a search's Pareto front that the test part is opened for: those that lie farthest apart.
+
+    A search with one objective has none.
+    """
+    if not most:
+        return []
+    return [(decoded(space, record), FRONT_MEMBER) for record in front_of(store, study, aims).apart(most)]
 
 
 def derived_seed(seed: int, purpose: str) -> int:

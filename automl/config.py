@@ -35,6 +35,8 @@ class StudyConfig:
         enqueue: JSON data of candidates that are proposed first.
         baseline: whether random search with equal evaluations follows.
         finalists: how many of the best classes, of the search and of random search, are evaluated on the test part.
+        front: how many members of the Pareto front of a search with several objectives are evaluated on the test part
+            too, those that lie farthest apart.
         confirm: how many replicates a class has at least before it is reported as best; the best of both searches by
             the mean over them are the finalists. 1: the figures that the searches had decide.
         test_seeds: with how many fresh seeds.
@@ -61,6 +63,7 @@ class StudyConfig:
     enqueue: Sequence[Any] = ()
     baseline: bool = True
     finalists: int = 3
+    front: int = 10
     confirm: int = 2
     test_seeds: int = 3
     sample: int = 24
@@ -73,6 +76,7 @@ class StudyConfig:
             "window": 1,
             "seed": 0,
             "finalists": 1,
+            "front": 0,
             "confirm": 1,
             "test_seeds": 1,
             "sample": 2,
@@ -174,7 +178,7 @@ def _processor() -> str:
     return f"{os.cpu_count()} x {model}"
 
 
-UNKNOWN_BEFORE = {"confirm": 1}
+UNKNOWN_BEFORE = {"confirm": 1, "front": 0}
 """What studies had that were stored before the setting was known."""
 
 

@@ -69,6 +69,13 @@ class Aims:
             "fitness": self.told_sign * trial.fitness,
         }
 
+    def worth(self, trial: TrialRecord) -> tuple[float, ...] | None:
+        """Returns the trial's figure in each goal, larger being better; None where it lacks one."""
+        known = self.figures(trial)
+        if any(goal.metric not in known for goal in self.goals):
+            return None
+        return tuple(goal.sign * known[goal.metric] for goal in self.goals)
+
     def allows(self, trial: TrialRecord) -> bool:
         """Tells whether a trial keeps all limits; one that lacks a figure does not."""
         if not self.limits:

@@ -14,6 +14,7 @@ import numpy as np
 from automl import baseline, checkpoints
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
+from automl.children import Children
 from automl.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
 from automl.confirmation import Contest, contest_of
 from automl.errors import InvalidInput, StudyMismatch
@@ -30,7 +31,7 @@ from automl.sources import change_since, describe, own_source
 from automl.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
-from automl.storage.studies import Kind, StudyRecord, StudyStore, TrialRecord
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 from automl.strategies import Strategy
 from automl.strategies.random import Random
 from automl.study import Study
@@ -219,11 +220,12 @@ class Phases:
             enqueued,
             rungs=self.rungs,
         )
+        children = Children(self.store, record)
         random: StudyRecord | None = None
         if config.baseline:
             seed = baseline.derived_seed(config.seed, "random search")
             full = math.ceil(drawn)
-            random = self._baseline_of(record, {"seed": seed, "evaluations": full})
+            random = children.baseline(seed, full)
             self._loop(
                 random,
                 cache,
@@ -238,21 +240,22 @@ class Phases:
             random = record  # uniform samples already: it is its own average random architecture
         aims = aims_of(record.settings)
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, aims)
-        confirmed = self._confirm(record, contest, cache)
+        confirmed = self._confirm(children, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         chosen = baseline.finalists(self.parts.space, self.store, winners, sampled, config.sample, aims)
+        chosen += baseline.members(self.parts.space, self.store, record.id, config.front, aims)
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
-            test = self._test_of(record, chosen, {"seeds": seeds, "part": "test", "population": population})
+            test = children.test(chosen, seeds, population)
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == baseline.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
 
-    def _confirm(self, record: StudyRecord, contest: Contest, cache: EquivalenceCache) -> list[TrialRecord]:
+    def _confirm(self, children: Children, contest: Contest, cache: EquivalenceCache) -> list[TrialRecord]:
         """Evaluates the leaders of both searches again on validation; returns the trials that did, in order."""
         child: StudyRecord | None = None
         chosen: list[tuple[Candidate, str]] = []
@@ -261,7 +264,7 @@ class Phases:
             return confirmed
         while contenders := contest.contenders(confirmed):
             chosen += [(baseline.decoded(self.parts.space, trial), role) for trial, role in contenders]
-            child = self._confirmation_of(record)
+            child = children.confirmation()
             if child.trials < len(chosen):
                 plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
                 budget = Budget(trials=len(chosen))
@@ -270,15 +273,6 @@ class Phases:
         if child is not None:
             self.store.finish(child.id)
         return confirmed
-
-    def _confirmation_of(self, search: StudyRecord) -> StudyRecord:
-        """Returns the study that confirms the search as it stands now, begun before or not."""
-        trials = self.store.by_id(search.id).trials
-        old = [child for child in self.store.children(search.id) if child.kind == "confirmation"]
-        if old and old[-1].settings["search_trials"] == trials:
-            return old[-1]
-        word = f"confirmed-{len(old) + 1}" if old else "confirmed"
-        return self._create_child(search, "confirmation", word, {"search_trials": trials})
 
     def _warn_of_unseen_fields(self, record: StudyRecord) -> None:
         """Says which fields no key sees, when a study begins: all values of such a field share one result."""
@@ -347,28 +341,6 @@ class Phases:
     def _checkpoints(self, lineage: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / lineage) if folder and self.evaluator.carries else None
-
-    def _baseline_of(self, parent: StudyRecord, settings: Mapping[str, Any]) -> StudyRecord:
-        for child in self.store.children(parent.id):
-            if child.kind == "baseline":
-                return child
-        return self._create_child(parent, "baseline", "random", settings)
-
-    def _create_child(self, parent: StudyRecord, kind: Kind, word: str, settings: Mapping[str, Any]) -> StudyRecord:
-        uniform = {"strategy": {"name": Random.name, "settings": {}}}
-        return self.store.create(f"{parent.name}/{word}", kind, {**parent.settings, **uniform, **settings}, parent.id)
-
-    def _test_of(
-        self, parent: StudyRecord, chosen: Sequence[tuple[Candidate, str]], settings: Mapping[str, Any]
-    ) -> StudyRecord:
-        """Returns the test study of these finalists; a larger budget may have found others than were tested before."""
-        tests = [child for child in self.store.children(parent.id) if child.kind == "test"]
-        if tests:
-            begun = self.store.by_number(tests[-1].id)
-            wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
-            if [(trial.candidate, trial.origin) for trial in begun] == wanted:
-                return tests[-1]
-        return self._create_child(parent, "test", f"test-{len(tests) + 1}" if tests else "test", settings)
 
 
 def context_of(

@@ -108,6 +108,14 @@ _WHAT = [
         "--finalists", type=int, default=3, show_default=True, help="Best classes evaluated on the test part."
     ),
     click.option(
+        "--front",
+        type=int,
+        default=10,
+        show_default=True,
+        metavar="N",
+        help="Members of the Pareto front evaluated on the test part too, where there are several objectives.",
+    ),
+    click.option(
         "--confirm",
         type=int,
         default=2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from automl.baseline import RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
+from automl.baseline import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.cache.audits import audit_report
 from automl.cache.store import EquivalenceCache
 from automl.confirmation import confirmed_trials
@@ -78,7 +78,9 @@ class _Collector:
         random_record = self.random_record or self.record
         random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
         samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
-        values = [item.test_values for item in (*winners, *random_winners, *samples)]
+        members = self._architectures(tested, FRONT_MEMBER, self.record, search)
+        finalists = [*winners, *random_winners, *members]
+        values = [item.test_values for item in (*finalists, *samples)]
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
@@ -90,13 +92,14 @@ class _Collector:
             settings=self.settings,
             objective=self.objective,
             minimize=self.minimize,
-            search=replace(search.part, front=self._front(search, [*winners, *random_winners, *samples])),
+            search=replace(search.part, front=self._front(search, [*samples, *finalists])),
             random=random.part if random else None,
             confirmation=self._confirmation(),
             tests=self._part(self.test_record),
             winners=winners,
             random_winners=random_winners,
             random_samples=samples,
+            front_members=members,
             deterministic=deterministic,
             population=population,
             ri=self._ri(winners, samples, deterministic),
@@ -249,9 +252,9 @@ class _Collector:
 
     def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
-        figures = {item.key: item.test for item in tested}
+        figures = {item.key: item.test_values for item in tested}
         return [
-            replace(item, description=self.illustrator.describe(item.candidate), test=figures.get(item.key))
+            replace(item, description=self.illustrator.describe(item.candidate), test_values=figures.get(item.key, ()))
             for item in search.part.front
         ]
 

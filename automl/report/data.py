@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
 from automl.goals import Aims, Goal
+from automl.report.words import spread
 
 if TYPE_CHECKING:
     import networkx
@@ -96,7 +97,7 @@ class TrialNote:
 
     Attributes:
         figures: of a trial of the front, what it reaches in each goal.
-        test: its class's figure on the test part, where it was tested.
+        test_values: its class's figures on the test part, where it was tested.
     """
 
     number: int
@@ -109,7 +110,11 @@ class TrialNote:
     description: str = ""
     picture: networkx.DiGraph | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
-    test: float | None = None
+    test_values: Sequence[float] = ()
+
+    @property
+    def test(self) -> float | None:
+        return sum(self.test_values) / len(self.test_values) if self.test_values else None
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Architecture:
     """One candidate that was re-evaluated with fresh seeds on the test part.
 
     Attributes:
-        origin: "search winner", "random winner" or "random sample".
+        origin: "search winner", "random winner", "random sample" or "front member".
         rank: 1 for the best by validation of its origin.
         validation: the fitness that selected it; None where it was not selected.
         validation_values: the same for each replicate.
@@ -229,6 +234,7 @@ class ReportData:
         population: True where they are looked up in a table and are means over all seeds there are.
         confirmation: evaluations of the best classes on validation before they were ranked as winners.
         winners, random_winners, random_samples: re-evaluated on the test part, by rank.
+        front_members: of a search with several objectives, re-evaluated too, as `search.front` is ordered.
         genealogy: from the first ancestor to the best.
         spellings: of the best's class, cheapest first.
         audits: what re-evaluations of hits found, where there were any.
@@ -248,6 +254,7 @@ class ReportData:
     winners: list[Architecture]
     random_winners: list[Architecture]
     random_samples: list[Architecture]
+    front_members: list[Architecture]
     deterministic: bool
     population: bool
     ri: Estimate
@@ -277,6 +284,22 @@ class ReportData:
             f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
             f"that took {paid:,} more evaluations in all."
         )
+
+    @property
+    def front_tested(self) -> str:
+        """Which members of the front have a test figure of their own, in a sentence; empty where it was not tested."""
+        if not self.front_members:
+            return ""
+        tested, front = len(self.front_members), len(self.search.front)
+        which = f"The {tested} of {front} members that lie farthest apart" if tested < front else "All members"
+        seeds = max((len(item.test_values) for item in self.front_members), default=0)
+        how = self.basis if self.deterministic else f"{seeds} fresh seeds each"
+        return f"{which} were evaluated on the test part like the winners ({how})."
+
+    def front_shown(self, most: int) -> list[TrialNote]:
+        """Returns members of the front for a table: those that were tested, or an even choice of all."""
+        keys = {item.key for item in self.front_members}
+        return spread([item for item in self.search.front if item.key in keys] or self.search.front, most)
 
     @property
     def basis(self) -> str:

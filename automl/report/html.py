@@ -59,7 +59,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline", "spread", "amount"):
+    for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline", "amount"):
         environment.filters[name] = getattr(words, name)
     environment.globals.update(
         graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES

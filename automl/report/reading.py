@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from automl.fronts import Front
 from automl.goals import Aims, Goal
 from automl.jsontext import canonical
 from automl.report.columns import Columns, Counts
 from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
-from automl.report.thinning import Failures, Front, Thinned, Values
+from automl.report.thinning import Failures, Thinned, Values
 from automl.rules import FullCost
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 from automl.strategies.base import FULL
@@ -124,15 +125,14 @@ class _Reader:
             self.cost = (priced or [*({"parameters"} & set(trial.costs)), min(trial.costs)])[0]
             if len(self.aims.goals) == 1 and not priced:
                 self.aims = replace(self.aims, goals=(*self.aims.goals, Goal(self.cost, minimize=True)))
-        known = self.aims.figures(trial)
         goals = self.aims.goals
-        if len(goals) < 2 or any(goal.metric not in known for goal in goals):
+        worth = self.aims.worth(trial) if len(goals) > 1 else None
+        if worth is None:
             return
-        values = tuple(known[goal.metric] for goal in goals)
-        signed = tuple(goal.sign * value for goal, value in zip(goals, values, strict=True))
-        if allowed and self.front.wants(signed):
+        values = tuple(goal.sign * value for goal, value in zip(goals, worth, strict=True))
+        if allowed and self.front.wants(worth):
             figures = {goal.metric: value for goal, value in zip(goals, values, strict=True)}
-            self.front.add(signed, replace(note(trial), figures=figures))
+            self.front.add(worth, replace(note(trial), figures=figures))
         if self.values.count % self.cloud_every == 0:
             self.cloud.append((values, allowed))
             if len(self.cloud) >= 2 * CLOUD:

@@ -53,7 +53,16 @@ def study_json(data: ReportData) -> dict[str, Any]:
             ],
             "constraints": [str(limit) for limit in data.aims.limits],
             "cost": search.cost or None,
-            "front": [{**_trial(item), "figures": dict(item.figures), "test": item.test} for item in search.front],
+            "front": [
+                {
+                    **_trial(item),
+                    "figures": dict(item.figures),
+                    "test": item.test,
+                    "test_values": list(item.test_values),
+                }
+                for item in search.front
+            ],
+            "tested": data.front_tested or None,
         },
         "genealogy": [_trial(item) for item in data.genealogy],
         "spellings": [_trial(item) for item in data.spellings],

@@ -23,7 +23,6 @@ from automl.report.words import (
     in_full,
     interval,
     share,
-    spread,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def _study(data: ReportData, console: Console) -> None:
         console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
     if len(data.search.front) > 1:
         console.print(_front(data, console.width))
+        if data.front_tested:
+            console.print(Text(data.front_tested))
     for ranks in data.ranks:
         agreement = ranks.agreement
         console.print(
@@ -135,7 +136,7 @@ def _front(data: ReportData, width: int) -> Table:
         "not beaten in all of", *(f"{goal.metric} {'↓' if goal.minimize else '↑'}" for goal in goals), "test"
     )
     asked_for = len(data.aims.goals) > 1
-    shown = spread(front, 8 if asked_for else 4)
+    shown = data.front_shown(12 if asked_for else 4)
     used = 12 * (len(goals) + 1)
     for item in shown:
         room = max(20, width - used)

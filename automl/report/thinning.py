@@ -1,9 +1,8 @@
-"""Aggregates of endless streams in bounded memory: thinned series, uniform samples, Pareto fronts, failure kinds."""
+"""Aggregates of endless streams in bounded memory: thinned series, uniform samples, failure kinds."""
 
 from __future__ import annotations
 
 import math
-import operator
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -75,31 +74,6 @@ class Values:
             return None
         deviation = math.sqrt(self._squares / (self.count - 1)) if self.count > 1 else 0.0
         return Sample(self.kept, self.count, self._mean, deviation, self._low, self._high)
-
-
-class Front(Generic[T]):
-    """Keeps the items that no other matches or beats in every figure (larger is better); the first of equals stays."""
-
-    def __init__(self) -> None:
-        self._items: list[tuple[tuple[float, ...], T]] = []
-
-    def wants(self, figures: tuple[float, ...]) -> bool:
-        """Tells whether an item with these figures would be kept."""
-        return not any(_covers(other, figures) for other, _ in self._items)
-
-    def add(self, figures: tuple[float, ...], item: T) -> None:
-        """Takes one item and drops those that it beats."""
-        if self.wants(figures):
-            self._items = [one for one in self._items if not _covers(figures, one[0])]
-            self._items.append((figures, item))
-
-    def items(self) -> list[T]:
-        """Returns what was kept, the best in the last figure first."""
-        return [item for _, item in sorted(self._items, key=lambda one: one[0][::-1], reverse=True)]
-
-
-def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return all(map(operator.ge, one, other))
 
 
 class Failures:

@@ -1,7 +1,11 @@
 """A search under constraints: winners, random winners and the random sample all keep them."""
 
+import pytest
+
 import automl
 from automl import Integer, Space
+from automl.jsontext import canonical
+from automl.storage.studies import StudyStore
 
 
 class Sized(Space):
@@ -39,3 +43,71 @@ def test_whoever_is_tested_keeps_the_constraints(tmp_path):
     assert all(item["size"] <= 5 for item in figures)
     assert [item["score"] for item in figures] == sorted(item["score"] for item in figures)
     study.close()
+
+
+def noisy(candidate, seed):
+    return {"score": candidate.x + candidate.y / 10 + seed % 101 / 1000}
+
+
+@pytest.fixture
+def fronted(tmp_path):
+    opened = []
+
+    def run(objectives="score:maximize,size:minimize", **given):
+        opened.append(
+            automl.search(
+                Sized(),
+                evaluator=noisy,
+                objective="score",
+                strategy="nsga2",
+                settings={"objectives": objectives, "population": 10},
+                sample=8,
+                workers=0,
+                storage=f"sqlite:///{tmp_path / 'front.db'}",
+                **{"trials": 60, **given},
+            )
+        )
+        return opened[-1]
+
+    yield run
+    for study in opened:
+        study.close()
+
+
+def members_tested(study):
+    store = StudyStore(study.database)
+    record = [child for child in store.children(study.record_id) if child.kind == "test"][-1]
+    return [trial for trial in store.by_number(record.id) if trial.origin == "front member"]
+
+
+def test_every_member_of_the_front_is_tested_with_fresh_seeds(fronted):
+    study = fronted(test_seeds=4)
+    report = study.report()
+    pareto = report.json()["pareto"]
+    assert len(pareto["front"]) >= 5
+    for item in pareto["front"]:
+        assert len(item["test_values"]) == 4
+        assert item["test"] == pytest.approx(sum(item["test_values"]) / 4)
+        assert item["fitness"] not in item["test_values"]  # what selected it is no test figure
+    assert pareto["tested"] == "All members were evaluated on the test part like the winners (4 fresh seeds each)."
+    assert pareto["tested"] in str(report).replace("\n", " ")
+    by_trial = {trial.number: trial.key for trial in study.trials()}
+    assert {trial.key for trial in members_tested(study)} == {by_trial[item["trial"]] for item in pareto["front"]}
+    assert {trial.replicates for trial in members_tested(study)} == {4}
+
+
+def test_of_a_long_front_those_farthest_apart_are_tested(fronted):
+    study = fronted(front=3)
+    pareto = study.report().json()["pareto"]
+    own = {trial.candidate for trial in members_tested(study)}
+    assert len(own) == 3
+    ends = {canonical(pareto["front"][place]["candidate"]) for place in (0, -1)}
+    assert ends < own
+    assert pareto["tested"].startswith(f"The 3 of {len(pareto['front'])} members that lie farthest apart were")
+
+
+@pytest.mark.parametrize("given", [{"front": 0}, {"objectives": ""}])
+def test_no_front_is_tested_where_it_is_off_or_there_is_one_objective(fronted, given):
+    study = fronted(**given)
+    assert members_tested(study) == []
+    assert study.report().json()["pareto"]["tested"] is None

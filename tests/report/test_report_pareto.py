@@ -12,12 +12,12 @@ from report_studies import Chains, Recipe, Writer, cost, new_writer
 from rich.console import Console
 
 from automl import report
+from automl.fronts import Front
 from automl.goals import Goal, Limit, aims_of, read_goals, read_limits
 from automl.jsontext import parse
 from automl.report.data import ReportData
 from automl.report.html import page
 from automl.report.pareto_plots import pareto_plots
-from automl.report.thinning import Front
 
 
 @pytest.fixture
@@ -57,6 +57,17 @@ def test_the_front_is_what_no_other_beats(columns: int) -> None:
     assert {points[place] for place in kept} == expected
     assert len(kept) == len(expected)
     assert all(points.index(points[place]) == place for place in kept)  # the first of equals
+
+
+def test_members_far_apart_are_chosen_whatever_the_scale_of_a_cost() -> None:
+    front: Front[int] = Front()
+    for place in range(21):
+        front.add((float(place), -(10.0**place)), place)
+    assert front.apart(30) == front.items() == list(range(21))
+    assert front.apart(3) == [0, 10, 20]
+    assert front.apart(5) == [0, 5, 10, 15, 20]
+    assert front.apart(1) == [20]  # the best in the first goal
+    assert Front[int]().apart(3) == []
 
 
 def test_what_a_study_aims_at_is_read_from_its_settings() -> None:
