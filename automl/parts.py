@@ -14,6 +14,7 @@ from automl import registry, strategies, targets
 from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
 from automl.evaluator import Approximation, Evaluator, Task, Work
 from automl.function_evaluator import FunctionEvaluator
+from automl.goals import aims_of
 from automl.jsontext import canonical
 from automl.settings import known, make
 from automl.sources import describe
@@ -255,6 +256,25 @@ def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
         raise InvalidSpace(
             f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
         ) from error
+
+
+def check_goals(parts: Parts, seed: int) -> None:
+    """Insists that whatever the strategy aims at is a metric of the evaluator or a cost of the space.
+
+    What a plain function returns is known once it was called, so its metrics are left to the strategy to refuse.
+
+    Raises:
+        InvalidInput: an objective or constraint that is neither.
+    """
+    aims = aims_of(parts.identity())
+    wanted = [*(goal.metric for goal in aims.goals), *(limit.metric for limit in aims.limits)]
+    known = {"fitness", *parts.evaluator.metrics}
+    if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
+        return
+    known.update(parts.space.costs(parts.space.sample(np.random.default_rng(seed))))
+    for metric in wanted:
+        if metric not in known:
+            raise InvalidInput(registry.unknown("metric of objectives and constraints", metric, known))
 
 
 def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:

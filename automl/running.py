@@ -12,7 +12,7 @@ from typing import Any
 from automl import registry
 from automl.config import RunConfig, StudyConfig
 from automl.loop import Interrupted
-from automl.parts import Parts, check_enqueued, check_first_sample, rungs_of
+from automl.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
 from automl.phases import Phases
 from automl.pool import Plan, Pool
 from automl.repeats import Runs
@@ -52,6 +52,7 @@ def execute(
     """
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     check_first_sample(parts.space, parts.evaluator, config.seed)
+    check_goals(parts, config.seed)
     rungs_of(parts)
     check_enqueued(parts, config.enqueue)
     Database.check(run.storage)

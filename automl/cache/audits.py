@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -86,7 +86,7 @@ class Pair:
 
 
 def audit_report(
-    database: Database, metric: str, *, context: int | None = None, study: int | None = None
+    database: Database, metric: str, *, context: int | None = None, studies: Collection[int] | None = None
 ) -> AuditReport:
     """Compares every audit with the replicates of its class.
 
@@ -94,12 +94,12 @@ def audit_report(
         database: to read.
         metric: which figure to compare.
         context: only of this context; all without one.
-        study: only the audits that this study paid for.
+        studies: only the audits that these studies paid for.
     """
-    rows = keeping.audited_rows(database, context, study)
+    rows = keeping.audited_rows(database, context, studies)
     pairs: list[Pair] = []
     for _, group in groupby(rows, key=lambda row: (row.context, row.key)):
-        pairs += _pairs(list(group), metric, study)
+        pairs += _pairs(list(group), metric, studies)
     contexts = sorted({row.context for row in rows})
     repeated = keeping.repeated_rows(database, contexts) if contexts else []
     groups = [
@@ -161,7 +161,7 @@ def _spread(gaps: list[tuple[float, int]]) -> tuple[float | None, int]:
     return 1.4826 * median, len(gaps) - 1
 
 
-def _pairs(rows: list[Any], metric: str, study: int | None) -> list[Pair]:
+def _pairs(rows: list[Any], metric: str, studies: Collection[int] | None) -> list[Pair]:
     replicates = [row for row in rows if row.replicate >= 0]
     if not replicates:
         return []
@@ -174,7 +174,7 @@ def _pairs(rows: list[Any], metric: str, study: int | None) -> list[Pair]:
     return [
         Pair(_figure(row.metrics, metric), served, max(1, len(values)))
         for row in rows
-        if row.replicate < 0 and row.candidate != first and (study is None or row.study == study)
+        if row.replicate < 0 and row.candidate != first and (studies is None or row.study in studies)
     ]
 
 

@@ -14,7 +14,7 @@ from automl.cache.transfer import export_cache, import_cache
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.storage import migrate
 from automl.storage.engine import Database
-from automl.storage.studies import StudyStore
+from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import find
 
 _context_option = click.option(
@@ -129,23 +129,29 @@ def _show(found: CacheStats) -> None:
 
 @cache.command(epilog="Example: automl cache audit --study digits-cells-1")
 @click.option("--metric", metavar="NAME", help="Which figure to compare; default: the study's objective.")
-@click.option("--study", metavar="NAME", help="Only the audits of this study.")
+@click.option("--study", metavar="NAME", help="Only the audits of this study, of all its runs where it has several.")
 @storage_option
 @json_option
 def audit(metric: str | None, study: str | None, storage: str, as_json: bool) -> None:
     """Show the measured false-merge rate: hits that were evaluated all the same, against the noise of replicates."""
     database = Database(storage, create=False)
-    record = find(StudyStore(database), study) if study else None
+    records = _studies(StudyStore(database), study) if study else []
     if metric is None:
-        if record is None:
+        if not records:
             raise click.UsageError("give --metric NAME, or --study NAME for that study's objective")
-        metric = str(record.settings["objective"])
-    found = audit_report(database, metric, study=record.id if record else None)
+        metric = str(records[0].settings["objective"])
+    found = audit_report(database, metric, studies=[record.id for record in records] if study else None)
     if as_json:
         print_json(found.as_json())
     else:
         click.echo(found.sentence())
     database.close()
+
+
+def _studies(store: StudyStore, name: str) -> list[StudyRecord]:
+    """Returns the study of this name, or the runs that it stands for; raises InvalidInput where there is neither."""
+    runs = store.runs(name) if store.find(name) is None else []
+    return runs or [find(store, name)]
 
 
 @cache.command(epilog="Example: automl cache export cache.jsonl.gz")

@@ -232,7 +232,7 @@ class _Collector:
         if not search.part.trials:
             return {}
         context = self.store.trial_at(self.record.id, 0).context
-        found = audit_report(self.database, self.objective, context=context, study=self.record.id)
+        found = audit_report(self.database, self.objective, context=context, studies=[self.record.id])
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
     # --- where the best comes from -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, text
@@ -80,18 +80,18 @@ def size_bytes(database: Database) -> int:
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
-def audited_rows(database: Database, context_id: int | None, study_id: int | None) -> list[Row[Any]]:
+def audited_rows(database: Database, context_id: int | None, studies: Collection[int] | None) -> list[Row[Any]]:
     """Returns all finished evaluations of the classes that hold an audit, ordered by class.
 
-    With a study, only of those audits that it paid for.
+    With studies, only of those audits that they paid for.
     """
     audits = select(evaluation.c.context, evaluation.c.key).where(
         evaluation.c.replicate < 0, evaluation.c.state.in_([DONE, FAILED])
     )
     if context_id is not None:
         audits = audits.where(evaluation.c.context == context_id)
-    if study_id is not None:
-        audits = audits.where(evaluation.c.study == study_id)
+    if studies is not None:
+        audits = audits.where(evaluation.c.study.in_(studies))
     chosen = audits.distinct().subquery()
     columns = (evaluation.c[name] for name in ("context", "key", "replicate", "state", "candidate", "metrics", "study"))
     query = (

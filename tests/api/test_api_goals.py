@@ -1,9 +1,15 @@
 """A search under constraints: winners, random winners and the random sample all keep them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 
 import automl
 from automl import Integer, Space
+from automl.errors import InvalidInput
+from automl.evaluator import Evaluator
 from automl.jsontext import canonical
 from automl.storage.studies import StudyStore
 
@@ -111,3 +117,35 @@ def test_no_front_is_tested_where_it_is_off_or_there_is_one_objective(fronted, g
     study = fronted(**given)
     assert members_tested(study) == []
     assert study.report().json()["pareto"]["tested"] is None
+
+
+@dataclass(frozen=True)
+class Scored(Evaluator):
+    name: ClassVar[str] = "scored"
+    inline: ClassVar[bool] = True
+    metrics: ClassVar[Mapping[str, str]] = {"score": "maximize"}
+
+    def evaluate(self, work, how):
+        return {"score": float(work.behaviour.value["x"])}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"objectives": "score:maximize,latency:minimize"}, "unknown .* 'latency'; known: fitness, score, size"),
+        ({"objectives": "scores:maximize"}, "unknown .* 'scores'; did you mean score"),
+        ({"constraints": "sizes<3"}, "unknown .* 'sizes'; did you mean size"),
+    ],
+)
+def test_a_figure_that_nobody_measures_is_refused_before_anything_is_written(settings, words, tmp_path):
+    with pytest.raises(InvalidInput, match=words):
+        automl.search(
+            Sized(),
+            evaluator=Scored(),
+            strategy="nsga2",
+            settings=settings,
+            trials=20,
+            workers=0,
+            storage=f"sqlite:///{tmp_path / 'none.db'}",
+        )
+    assert list(tmp_path.iterdir()) == []

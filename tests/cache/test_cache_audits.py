@@ -44,8 +44,10 @@ def test_planted_false_merges_are_counted_and_nothing_else(tmp_path: Path, noise
         assert report.low == pytest.approx(0.0376, abs=1e-3)  # Clopper-Pearson for 6 of 60
         assert report.high == pytest.approx(0.2051, abs=1e-3)
         assert "6 of 60 audited merges disagree beyond noise: false-merge rate 10.00%" in report.sentence()
-        assert audit_report(database, "accuracy", context=context, study=1) == report
-        assert audit_report(database, "accuracy", study=2).audited == 0
+        assert audit_report(database, "accuracy", context=context, studies=[1]) == report
+        assert audit_report(database, "accuracy", studies=[2]).audited == 0
+        assert audit_report(database, "accuracy", studies=[1, 2]) == report
+        assert audit_report(database, "accuracy", studies=[]).audited == 0
         assert json.loads(json.dumps(report.as_json()))["audited"] == 60
 
 

@@ -244,6 +244,21 @@ def test_the_cache_is_counted_audited_exported_imported_and_pruned():
     assert replicates(read("cache", "stats", "--storage", "sqlite:///colleague.db", "--json")) == 0
 
 
+def test_an_audit_of_a_study_of_several_runs_is_of_all_of_them():
+    sums = "    def behaviour(self, c):\n        return Function(lambda a: a * (c.x + c.y), 1)\n\n    defaults"
+    source = SPACE.replace("    defaults", sums).replace("Choice, Integer", "Choice, Function, Integer")
+    Path("sums.py").write_text(source)
+    options = ("--trials", 60, "--workers", 0, "--audit-probability", 0.5, "--no-baseline", "--objective", "score")
+    ended = automl_command("search", "sums.py", "--repeats", 2, "--study", "twice", *options)
+    assert ended.code == 0, ended.err
+    each = [read("cache", "audit", "--study", f"twice/{run}", "--json")["audited"] for run in (1, 2)]
+    assert all(each)
+    assert read("cache", "audit", "--study", "twice", "--json")["audited"] == sum(each)
+    gone = automl_command("cache", "audit", "--study", "twise")
+    assert gone.code == 2
+    assert "did you mean" in gone.err
+
+
 def replicates(found):
     return sum(item["replicates"] for item in found["contexts"])
 
