@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.cache.policy import Plan
 from automl.cache.records import Claim, Request, Resolution, Result
@@ -14,10 +14,17 @@ from automl.cache.store import EquivalenceCache
 from automl.checkpoints import file_of
 from automl.pool import Completion, Job, Pool
 from automl.rules import Fidelity, Rules
+from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import Proposal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 POLL_SECONDS = 0.25
 """How often claims of other processes are looked at."""
+
+CHEAP_SECONDS = 0.1
+"""Evaluations that a kill may cost, at most: what took less may be committed together with the next turn's claims."""
 
 OutcomeName = Literal["miss", "hit", "partial", "joined", "failed"]
 
@@ -128,9 +135,10 @@ class Ended:
 class Flights:
     """The trials of one study that are under way."""
 
-    def __init__(self, rules: Rules, cache: EquivalenceCache, pool: Pool) -> None:
+    def __init__(self, rules: Rules, cache: EquivalenceCache, store: StudyStore, pool: Pool) -> None:
         self._rules = rules
         self._cache = cache
+        self._store = store
         self._pool = pool
         self._fresh: list[Trial] = []  # never resolved
         self._queue: dict[int, Trial] = {}  # something missing that nobody evaluates, by number
@@ -142,17 +150,14 @@ class Flights:
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._final: list[Trial] = []
         self._ended: dict[int, Ended] = {}  # by context, not yet committed
+        self._records: list[TrialRecord] = []  # not yet committed
+        self._unsaved_seconds = 0.0  # of the evaluations among them
         self._polled = 0.0
 
     @property
     def in_flight(self) -> int:
         """Number of evaluations that our workers have."""
         return len(self._jobs)
-
-    @property
-    def unsaved(self) -> bool:
-        """True while a worker's result is not yet committed."""
-        return bool(self._ended)
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Takes in newly proposed trials; one that needs what was given up has failed already."""
@@ -169,21 +174,34 @@ class Flights:
     # --- resolve and submit ------------------------------------------------------------------------------------------
 
     def resolve(self) -> None:
-        """Looks up what is stored, claims what is missing and can be started now, and starts it."""
+        """Looks up what is stored, claims what is missing and can be started now, and starts it.
+
+        All that waits to be saved is committed in the same transaction: a commit waits for the disk, and one a turn is
+        enough.
+        """
         capacity = self._pool.capacity()
         due = self._waiting_for_queue(capacity) + self._waiting_for_others() + self._newcomers(capacity)
         trials = sorted({trial.number: trial for trial in due}.values(), key=lambda trial: trial.number)
         if not trials:
+            self._save()
             return
         by_context: dict[int, list[Trial]] = defaultdict(list)
         for trial in trials:
             by_context[trial.fidelity.context].append(trial)
-        jobs: list[Job] = []
-        for context, some in by_context.items():
-            requests = [_request(trial) for trial in some]
-            resolutions = self._cache.resolve_many(context, self._rules.study, requests, capacity - len(jobs))
-            for trial, resolution in zip(some, resolutions, strict=True):
-                jobs += self._take(trial, resolution)
+        taken: list[tuple[Trial, Resolution]] = []
+
+        def work(connection: Connection) -> None:
+            self._write(connection)
+            taken.clear()  # a transaction may have to be repeated
+            left = capacity
+            for context, some in by_context.items():
+                requests = [_request(trial) for trial in some]
+                found = self._cache.resolve_many(context, self._rules.study, requests, left, connection=connection)
+                taken.extend(zip(some, found, strict=True))
+                left -= sum(len(resolution.claims) for resolution in found)
+
+        self._commit(work)
+        jobs = [job for trial, resolution in taken for job in self._take(trial, resolution)]
         if jobs:
             self._pool.submit(jobs)
 
@@ -257,6 +275,7 @@ class Flights:
 
     def _settle(self, completion: Completion) -> None:
         claim, context = self._jobs.pop(completion.job)
+        self._unsaved_seconds += completion.seconds
         slot = (context, claim.key, claim.replicate)
         ended = self._ended.setdefault(context, Ended())
         del self._flying[slot]
@@ -294,23 +313,32 @@ class Flights:
             self._final.append(trial)
             self._queue.pop(trial.number, None)
 
-    def save(self, also: Callable[[Any], None]) -> None:
-        """Commits all results that workers brought, and whatever `also` writes, in one transaction."""
+    def record(self, records: Sequence[TrialRecord]) -> None:
+        """Takes in what has become of trials, in order; it is committed at once where a kill would cost much."""
+        self._records += records
+        if self._unsaved_seconds > CHEAP_SECONDS:
+            self._save()
 
-        def write(connection: Any) -> None:
-            for context, ended in sorted(self._ended.items()):
-                self._cache.complete_many(context, ended.done, connection)
-                self._cache.fail_many(context, ended.failed, connection)
-                self._cache.release_many(context, ended.lost, connection)
-            also(connection)
+    def _save(self) -> None:
+        if self._ended or self._records:
+            self._commit(self._write)
 
-        self._cache.database.write(write)
+    def _write(self, connection: Connection) -> None:
+        for context, ended in sorted(self._ended.items()):
+            self._cache.complete_many(context, ended.done, connection)
+            self._cache.fail_many(context, ended.failed, connection)
+            self._cache.release_many(context, ended.lost, connection)
+        self._store.append_trials(self._rules.study, self._records, connection)
+
+    def _commit(self, work: Callable[[Connection], None]) -> None:
+        self._cache.database.write(work)
         self._ended.clear()
+        self._records.clear()
+        self._unsaved_seconds = 0.0
 
     def abandon(self) -> None:
-        """Gives back what is still claimed, so that nobody waits for it."""
+        """Gives back what is still claimed, so that nobody waits for it, and commits what is not yet committed."""
         for claim, context in self._jobs.values():
             self._ended.setdefault(context, Ended()).lost.append((claim, "the search stopped"))
         self._jobs.clear()
-        if self.unsaved:
-            self.save(lambda _: None)
+        self._save()

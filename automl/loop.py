@@ -22,6 +22,7 @@ from automl.cache.policy import Plan
 from automl.cache.store import EquivalenceCache
 from automl.errors import AutoMLError, InvalidSpace
 from automl.flights import Flights, Outcome, Trial
+from automl.garbage import seldom_collected
 from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.monitoring import Observer
@@ -134,18 +135,19 @@ class Search:
         self._replay()
         for observer in self.observers:
             observer.begin(self.rules, phase, self._done, self._drawn)
-        flights = Flights(self.rules, self.cache, self.pool)
-        try:
-            while True:
-                flights.add(self._propose())
-                if self._asked == self._done:
-                    break
-                flights.resolve()
-                self._record(flights, flights.collect())
-                if self.interrupted:
-                    raise Interrupted
-        finally:
-            flights.abandon()
+        flights = Flights(self.rules, self.cache, self.store, self.pool)
+        with seldom_collected():
+            try:
+                while True:
+                    flights.add(self._propose())
+                    if self._asked == self._done:
+                        break
+                    flights.resolve()
+                    self._record(flights, flights.collect())
+                    if self.interrupted:
+                        raise Interrupted
+            finally:
+                flights.abandon()
         for observer in self.observers:
             observer.end(self.rules)
 
@@ -289,14 +291,13 @@ class Search:
     # --- record and tell ---------------------------------------------------------------------------------------------
 
     def _record(self, flights: Flights, final: Sequence[Trial]) -> None:
-        """Commits what has finished, in one transaction, before anything is told."""
+        """Hands on what has finished, in order, to be committed with the next claims, or at once where it was dear."""
         for trial in final:
             self._finished[trial.number] = trial
         ready = self._ready()
         now = self._elapsed()
         records = [self._record_of(trial, position, now) for position, trial in enumerate(ready, self._done)]
-        if records or flights.unsaved:
-            flights.save(lambda connection: self.store.append_trials(self.rules.study, records, connection))
+        flights.record(records)
         for trial, record in zip(ready, records, strict=True):
             self._untold.append(self._told_of(record, trial.proposal.candidate, trial.fidelity))
         self._done += len(ready)

@@ -297,7 +297,7 @@ def _row(study_id: int, one: TrialRecord, mark: bytes) -> tuple[Any, ...]:
         canonical(one.metrics),
         one.replicates,
         one.origin,
-        canonical(one.parents) if one.parents else "[]",
+        "[" + ",".join(map(str, one.parents)) + "]",
         one.error,
         one.paid_seconds,
         one.saved_seconds,

@@ -31,10 +31,10 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after claims": (EquivalenceCache, "resolve_many", "after"),
     "after submit": (InlinePool, "submit", "after"),
     "after evaluations": (InlinePool, "completed", "after"),
-    "before commit": (Flights, "save", "before"),
+    "before commit": (Flights, "resolve", "before"),
     "inside commit, before trials": (StudyStore, "append_trials", "before"),
     "inside commit, after trials": (StudyStore, "append_trials", "after"),
-    "after commit, before tell": (Flights, "save", "after"),
+    "after recording, before tell": (Flights, "record", "after"),
     "after tell": (RegularizedEvolution, "tell", "after"),
     "in random search's tell": (Random, "tell", "before"),
 }

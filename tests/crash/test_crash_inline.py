@@ -172,7 +172,7 @@ def test_killed_while_duplicates_are_varied(recorded, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("recorded", [0, 13, 40])
-@pytest.mark.parametrize("point", ["after claims", "inside commit, after trials", "after commit, before tell"])
+@pytest.mark.parametrize("point", ["after claims", "inside commit, after trials", "after recording, before tell"])
 def test_an_asynchronous_search_is_gone_on_with(point, recorded, tmp_path, monkeypatch):
     monkeypatch.setenv(MARKS, str(tmp_path / "marks"))
     changed = {"asynchronous": True, "baseline": False, "simulated_workers": 4, "workers": None}

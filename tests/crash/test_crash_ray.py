@@ -14,7 +14,7 @@ import automl
 SEED = int(os.environ.get("AUTOML_KILL_SEED", "20240811"))
 
 POINTS = [
-    ("after commit, before tell", "search"),
+    ("after recording, before tell", "search"),
     ("after claims", "search"),
     ("inside commit, after trials", "baseline"),
     ("before commit", "search"),

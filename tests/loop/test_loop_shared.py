@@ -14,6 +14,7 @@ from automl.errors import StudyBusy
 from automl.flights import Flights, Trial
 from automl.pool import Plan as PoolPlan
 from automl.rules import Budget, Rules
+from automl.storage.studies import StudyStore
 from automl.strategies import Proposal
 from automl.targets import reference_to
 from workers.inline import InlinePool
@@ -55,6 +56,7 @@ def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypat
     with automl.EquivalenceCache(any_url) as ours, automl.EquivalenceCache(any_url) as theirs:
         context = ours.context({"test": "newcomer"})
         assert theirs.context({"test": "newcomer"}) == context
+        assert ours.session.id != theirs.session.id
         rules = Rules(1, "one", context, "score", True, 0, 8, Budget(trials=2), Occurrences(Policy(), 0))
         candidate = Bag().sample(np.random.default_rng(0))
         key = bytes(16)
@@ -63,7 +65,7 @@ def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypat
             for number in (0, 1)
         )
         with InlinePool(PoolPlan(reference_to(Bag()), Marking(), "score")) as pool:
-            flights = Flights(rules, ours, pool)
+            flights = Flights(rules, ours, StudyStore(ours.database), pool)
             (taken,) = theirs.resolve_many(context, None, [Request(0, key, candidate.json)])
             flights.add([first])
             flights.resolve()
