@@ -3,9 +3,11 @@
     python benchmarks/function_references.py                          (all three spaces, their default number of trials)
     python benchmarks/function_references.py optimizer --trials 600 --seeds 20
     python benchmarks/function_references.py loss --set label_noise=0.3
+    python benchmarks/function_references.py loss --stored sqlite:///automl.db   (after automl search loss --study loss)
 
 Of references with several learning rates the best by validation stands for them, by the mean of three evaluations. Test
-figures come from fresh seeds. The interval concerns these functions on these data; the search itself is one run.
+figures come from fresh seeds. The interval of one run concerns these functions on these data; that of a study of several
+runs (`--repeats`) covers their winners.
 """
 
 from __future__ import annotations
@@ -51,10 +53,8 @@ def signal(space: Space, evaluator: Evaluator, n: int = 30) -> str:
     return f"Spearman's rho of two seeds over {n} random expressions: {rho:.2f} ({failed} more failed)"
 
 
-def compare(name: str, trials: int | None, seeds: int, settings: dict[str, Any], workers: int | None) -> None:
-    parts = assemble(name, settings=settings)
-    space, evaluator = parts.space, parts.evaluator
-    evaluator.prepare()
+def searched(name: str, trials: int | None, settings: dict[str, Any], workers: int | None) -> list[Candidate]:
+    """Searches once, prints the report, and returns the winner."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         study = automl.search(
@@ -63,8 +63,24 @@ def compare(name: str, trials: int | None, seeds: int, settings: dict[str, Any],
         took, best, report = time.perf_counter() - began, study.best.candidate, str(study.report())
         study.close()
     print(f"\n{'=' * 100}\n{name}: search, random search and test took {took:.0f} s\n{report}")
-    print(signal(space, evaluator))
+    return [best]
 
+
+def stored(name: str, storage: str) -> list[Candidate]:
+    """Prints the report of a study that is called as its space, and returns the winner of each of its runs."""
+    study = automl.Study.open(name, storage)
+    found = [run.best.candidate for run in study.runs]
+    print(f"\n{'=' * 100}\n{name}\n{study.report()}")
+    study.close()
+    return found
+
+
+def compare(name: str, winners: list[Candidate], seeds: int, settings: dict[str, Any]) -> None:
+    """Prints the winners and the functions that people use with their figures under one protocol."""
+    parts = assemble(name, settings=settings)
+    space, evaluator = parts.space, parts.evaluator
+    evaluator.prepare()
+    print(signal(space, evaluator))
     chosen: dict[str, tuple[float, str, Candidate]] = {}
     families: dict[str, list[str]] = defaultdict(list)
     for title, candidate in space.references().items():
@@ -73,13 +89,15 @@ def compare(name: str, trials: int | None, seeds: int, settings: dict[str, Any],
         values = measured(space, evaluator, candidate, "validation", range(3))
         if values and np.mean(values) > chosen.get(family, (-1.0, "", candidate))[0]:
             chosen[family] = (float(np.mean(values)), title, candidate)
-    found = measured(space, evaluator, best, "test", range(1000, 1000 + seeds))
+    found = [measured(space, evaluator, winner, "test", range(1000, 1000 + seeds)) for winner in winners]
     print(f"\n{'under the same protocol':<24} validation    test     found − this (95 %)           formula")
-    mine = np.mean(measured(space, evaluator, best, "validation", range(3)))
-    print(f"{'best of the search':<24} {mine:10.4f}  {np.mean(found):.4f} {'':32} {space.describe(best)}")
+    for place, (winner, test) in enumerate(zip(winners, found, strict=True), 1):
+        mine = np.mean(measured(space, evaluator, winner, "validation", range(3)))
+        word = "best of the search" + (f", run {place}" if len(winners) > 1 else "")
+        print(f"{word:<24} {mine:10.4f}  {np.mean(test):.4f} {'':32} {space.describe(winner)}")
     for _, (validation, title, candidate) in sorted(chosen.items(), key=lambda item: -item[1][0]):
         test = measured(space, evaluator, candidate, "test", range(1000, 1000 + seeds))
-        gain = difference([found], [test])
+        gain = difference(found, [test])
         interval = f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
         print(f"{title:<24} {validation:10.4f}  {np.mean(test):.4f}   {interval:<30} {space.describe(candidate)}")
     for family in families.keys() - chosen.keys():
@@ -92,10 +110,15 @@ def main() -> None:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--seeds", type=int, default=10, help="evaluations behind each test figure")
     parser.add_argument("--workers", type=int, help="as in automl search; default one per core")
+    parser.add_argument(
+        "--stored", metavar="URL", help="take the winners of the studies called as the spaces from here"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
+    settings = read_settings(given.set)
     for name in given.spaces:
-        compare(name, given.trials, given.seeds, read_settings(given.set), given.workers)
+        winners = stored(name, given.stored) if given.stored else searched(name, given.trials, settings, given.workers)
+        compare(name, winners, given.seeds, settings)
 
 
 if __name__ == "__main__":
