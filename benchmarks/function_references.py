@@ -6,8 +6,8 @@
     python benchmarks/function_references.py loss --stored sqlite:///automl.db   (after automl search loss --study loss)
 
 Of references with several learning rates the best by validation stands for them, by the mean of three evaluations. Test
-figures come from fresh seeds. The interval of one run concerns these functions on these data; that of a study of several
-runs (`--repeats`) covers their winners.
+figures come from fresh seeds. The interval of one run concerns these functions on these data; one of several runs
+(`--repeats`) covers their winners.
 """
 
 from __future__ import annotations
