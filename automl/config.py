@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from automl.cache.policy import Policy
 from automl.errors import InvalidInput
+from automl.hardware import machine
 from automl.monitoring import Observer
 from automl.rules import Budget
 
@@ -156,26 +157,15 @@ class RunConfig:
 
 
 def environment() -> dict[str, str]:
-    """Returns versions and hardware for the record; they are never compared."""
+    """Returns the versions here and this machine for the record; they are never compared."""
     packages = ("automl-functional-hashing", "torch", "ray", "numpy", "optuna", "sqlalchemy")
-    found = {"python": platform.python_version(), "platform": platform.platform(), "machine": _processor()}
+    found = {"python": platform.python_version(), "platform": platform.platform(), "coordinator": machine()}
     for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _processor() -> str:
-    import os
-
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{os.cpu_count()} x {model}"
 
 
 UNKNOWN_BEFORE = {"confirm": 1, "front": 0}

@@ -85,7 +85,7 @@ class Phases:
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
             "evaluator_source": own_source(self.evaluator),
-            "environment": environment(),
+            "environment": {**environment(), "workers": list(self.pool.hardware)},
             "hasher": dict(self.hasher.description()),
             **self._fidelity_settings(),
         }
@@ -192,6 +192,7 @@ class Phases:
         session = Session(self.database)
         try:
             self.store.coordinate(record.id, session.id)
+            self.store.note_workers(record.id, self.pool.hardware)
             cache = EquivalenceCache(self.database, namespace=self.config.namespace, session=session)
             try:
                 self._search(record, cache, observers)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from automl.evaluator import Evaluator, Metrics, Part
+from automl.hardware import hardware
 from automl.monitoring import Observer
 from automl.targets import SpaceReference
 
@@ -91,6 +92,11 @@ class Pool(ABC):
     @abstractmethod
     def device(self) -> str:
         """Returns "cuda" where the workers were given a usable GPU, else "cpu"."""
+
+    @property
+    def hardware(self) -> Sequence[str]:
+        """Returns what the workers compute on, in words, each kind once; this process's own unless overridden."""
+        return [hardware(self.device)]
 
     @abstractmethod
     def capacity(self) -> int:

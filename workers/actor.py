@@ -49,11 +49,13 @@ class Worker:
         if memory is not None:
             limit_memory(memory)
 
-    def ready(self) -> tuple[str, str, int]:
-        """Returns the device of this worker, the id of its Ray node, and its process id there."""
+    def ready(self) -> tuple[str, str, int, str]:
+        """Returns the device of this worker, the id of its Ray node, its process id there, and what it computes on."""
         import ray
 
-        return self._device, ray.get_runtime_context().get_node_id(), os.getpid()
+        from automl.hardware import hardware
+
+        return self._device, ray.get_runtime_context().get_node_id(), os.getpid(), hardware(self._device)
 
     def run(self, jobs: Sequence[Job]) -> tuple[float, list[Completion]]:
         """Returns the seconds that the whole batch took, and one completion a job."""

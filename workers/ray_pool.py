@@ -48,6 +48,7 @@ class _Slot:
     since: float = 0.0  # when the first of `calls` began, as far as the driver knows
     failed_starts: int = 0
     process: int | None = None  # its id, where it runs on this very node
+    hardware: str = ""
 
 
 class RayPool(Pool):
@@ -118,6 +119,10 @@ class RayPool(Pool):
     @property
     def device(self) -> str:
         return self._device
+
+    @property
+    def hardware(self) -> Sequence[str]:
+        return sorted({slot.hardware for slot in self._slots})
 
     def capacity(self) -> int:
         return max(0, len(self._slots) * self._batch.size * self._batch.depth - self._in_flight)
@@ -292,7 +297,7 @@ class RayPool(Pool):
         import ray
 
         try:
-            device, node, process = ray.get(slot.starting)
+            device, node, process, slot.hardware = ray.get(slot.starting)
         except ray.exceptions.RayError as error:
             slot.failed_starts += 1
             if slot.failed_starts >= _MOST_FAILED_STARTS:

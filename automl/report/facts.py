@@ -48,7 +48,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Strategy", _part(settings.get("strategy"), "name")),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
-        ("Versions and hardware", [(name, _text(value)) for name, value in sorted(environment.items())]),
+        ("Versions and hardware", _environment(environment)),
     ]
     return [(title, rows) for title, rows in groups if rows]
 
@@ -93,6 +93,13 @@ def _part(stored: Any, name: str) -> list[tuple[str, str]]:
     source = [("source", str(stored["source"])[:12])] if stored.get("source") else []
     settings = [(_words(key), _text(value)) for key, value in sorted((stored.get("settings") or {}).items())]
     return [("name", f"{stored.get(name)}{version}"), *source, *settings]
+
+
+def _environment(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns versions, the coordinator's machine, and what the workers that evaluated computed on."""
+    kinds = stored.get("workers") or []
+    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name != "workers"]
+    return [*rest, *([("workers", "; ".join(kinds))] if kinds else [])]
 
 
 def _words(name: str) -> str:

@@ -250,6 +250,19 @@ class StudyStore:
             )
         )
 
+    def note_workers(self, study_id: int, hardware: Sequence[str]) -> None:
+        """Adds to the record of a study what its workers compute on now, where they did not before."""
+
+        def write(connection: Connection) -> None:
+            mine = study.c.id == study_id
+            settings = json.loads(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            met = settings.get("environment", {}).get("workers", [])
+            if new := [one for one in hardware if one not in met]:
+                settings["environment"] = {**settings.get("environment", {}), "workers": [*met, *new]}
+                connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+
+        self.database.write(write)
+
     def reopen(self, changed: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Opens finished studies again, each with settings in which a bound was raised; all of them or none."""
 

@@ -100,6 +100,8 @@ class PoolContract:
     def test_time_runs_forward_and_closing_twice_is_fine(self) -> None:
         pool = self._pool()
         assert pool.device in ("cpu", "cuda")
+        assert pool.hardware
+        assert all(pool.hardware)
         before = pool.now()
         run(pool, [1, 2, 3])
         assert pool.now() >= before >= 0
