@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from automl.behaviour import Behaviour
+from automl.blame import blaming
 from automl.cache.policy import Plan
 from automl.cache.store import EquivalenceCache
-from automl.errors import AutoMLError, InvalidSpace
+from automl.errors import InvalidSpace
 from automl.flights import Flights, Outcome, Trial
 from automl.garbage import seldom_collected
 from automl.hashing import Hashed, Hasher
@@ -37,25 +37,6 @@ ASK, VARY = 0, 1
 
 HASHED = 1 << 16
 """Spellings whose keys are remembered, at most."""
-
-
-@contextmanager
-def blaming(what: str | Callable[[], str]) -> Iterator[None]:
-    """Turns whatever a user's space or strategy raises into one sentence that names it.
-
-    Args:
-        what: failed; asked for only then, where it takes time to say.
-
-    Raises:
-        InvalidSpace: something was raised that is no error of ours.
-    """
-    try:
-        yield
-    except AutoMLError:
-        raise
-    except Exception as error:
-        what = what if isinstance(what, str) else what()
-        raise InvalidSpace(f"{what}: {type(error).__name__}: {error}; `automl check` finds such faults") from error
 
 
 def _met_as(key: bytes, fidelity: Fidelity) -> bytes:
@@ -113,6 +94,7 @@ class Search:
         self._reached = False  # the strategy was told of a trial whose fitness is enough
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
+        self._recorded: list[TrialRecord] = []  # handed on, and the observers do not know
         self._elapsed_before = 0.0
         self._opened = pool.now()
 
@@ -140,14 +122,16 @@ class Search:
             try:
                 while True:
                     flights.add(self._propose())
+                    flights.resolve()
+                    self._announce(flights)
                     if self._asked == self._done:
                         break
-                    flights.resolve()
                     self._record(flights, flights.collect())
                     if self.interrupted:
                         raise Interrupted
             finally:
                 flights.abandon()
+                self._announce(flights)
         for observer in self.observers:
             observer.end(self.rules)
 
@@ -303,6 +287,11 @@ class Search:
         self._done += len(ready)
         if self.rules.asynchronous:
             self._tell_up_to(self._done)
+        self._recorded += records
+
+    def _announce(self, flights: Flights) -> None:
+        """Tells the observers what has been committed: they may look it up."""
+        records, self._recorded = self._recorded, []
         for observer in self.observers:
             observer.turn(self.rules, records, flights.in_flight, self._drawn)
 

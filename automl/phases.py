@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from automl import baseline, checkpoints
+from automl.blame import blaming
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.children import Children
@@ -22,7 +23,7 @@ from automl.evaluator import Approximation, Evaluator, Part
 from automl.goals import aims_of
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
-from automl.loop import Search, blaming
+from automl.loop import Search
 from automl.monitoring import Callbacks, Observer
 from automl.parts import Parts, rungs_of
 from automl.pool import Pool

@@ -28,7 +28,7 @@ class AutoMLZeroLinear(ProgramSpace):
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
-        strategy_settings={**_EVOLUTION, "restart": 1_000_000},
+        strategy_settings={**_EVOLUTION, "restart": 500_000},
         window=_WINDOW,
         trials=8_000_000,
         until=0.999,  # what 100 examples teach; with 1,000 the same programs rate above 0.9999
