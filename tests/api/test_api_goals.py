@@ -11,6 +11,7 @@ from automl import Integer, Space
 from automl.errors import InvalidInput
 from automl.evaluator import Evaluator
 from automl.jsontext import canonical
+from automl.report.html import page
 from automl.storage.studies import StudyStore
 
 
@@ -97,6 +98,7 @@ def test_every_member_of_the_front_is_tested_with_fresh_seeds(fronted):
         assert item["fitness"] not in item["test_values"]  # what selected it is no test figure
     assert pareto["tested"] == "All members were evaluated on the test part like the winners (4 fresh seeds each)."
     assert pareto["tested"] in str(report).replace("\n", " ")
+    assert pareto["tested"] in page(report.data)
     by_trial = {trial.number: trial.key for trial in study.trials()}
     assert {trial.key for trial in members_tested(study)} == {by_trial[item["trial"]] for item in pareto["front"]}
     assert {trial.replicates for trial in members_tested(study)} == {4}
@@ -109,6 +111,7 @@ def test_of_a_long_front_those_farthest_apart_are_tested(fronted):
     assert len(own) == 3
     ends = {canonical(pareto["front"][place]["candidate"]) for place in (0, -1)}
     assert ends < own
+    assert f"{len(pareto['front'])} candidates on the front, those that were tested" in page(study.report().data)
     assert pareto["tested"].startswith(f"The 3 of {len(pareto['front'])} members that lie farthest apart were")
 
 
