@@ -39,6 +39,10 @@ class StudyMismatch(InvalidInput):
     """A study of this name exists with other settings; the message names each setting that differs."""
 
 
+class StudyExists(InvalidInput):
+    """A study of this name exists already."""
+
+
 class StudyBusy(InvalidInput):
     """Another living process coordinates this study."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from automl.cache.store import EquivalenceCache
 from automl.children import Children
 from automl.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
 from automl.confirmation import Contest, contest_of
-from automl.errors import InvalidInput, StudyMismatch
+from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluator import Approximation, Evaluator, Part
 from automl.goals import aims_of
 from automl.hashing import Hasher
@@ -110,6 +111,12 @@ class Phases:
                 "or take another name"
             )
         return self._find(name) or self.store.create(name, "search", self.settings())
+
+    def create(self) -> StudyRecord:
+        """Returns a new study under a name that no study has; of several processes at one time each gets its own."""
+        while True:
+            with suppress(StudyExists):
+                return self.store.create(self.free_name(), "search", self.settings())
 
     def create_or_find_all(self, name: str, runs: Sequence[tuple[str, Phases]]) -> list[StudyRecord]:
         """Returns the studies of several runs; those that are not there yet are stored together.

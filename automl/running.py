@@ -62,18 +62,18 @@ def execute(
             for observer in run.observers:
                 observer.note(pool.notice)
             first = Phases(parts, config, run, database, pool, wider)
-            name = name or first.free_name()
             if runs is None:
                 return _run_once(first, name)
+            name = name or first.free_name()
             return _run_all([(own, first.alike(config)) for own, config in runs.of(config, name)], name)
         except BaseException:
             database.close()
             raise
 
 
-def _run_once(phases: Phases, name: str) -> Study:
-    [record] = phases.extend([phases.create_or_find(name)])
-    with _interruptible(phases.interrupt, name):
+def _run_once(phases: Phases, name: str | None) -> Study:
+    [record] = phases.extend([phases.create_or_find(name)] if name else [phases.create()])
+    with _interruptible(phases.interrupt, record.name):
         return phases.run(record)
 
 

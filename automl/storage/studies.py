@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import IntegrityError
 
-from automl.errors import InvalidInput, StorageError, StudyBusy
+from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
 from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
@@ -111,7 +111,8 @@ class StudyStore:
         """Adds a study.
 
         Raises:
-            InvalidInput: the name is taken, or the settings are not JSON.
+            StudyExists: the name is taken.
+            InvalidInput: the settings are not JSON.
         """
         return self.create_many([(name, settings)], kind, parent)[0]
 
@@ -121,7 +122,8 @@ class StudyStore:
         """Adds studies by name, all of them or none.
 
         Raises:
-            InvalidInput: a name is taken, or settings are not JSON.
+            StudyExists: a name is taken.
+            InvalidInput: settings are not JSON.
         """
         rows = [
             {"name": name, "kind": kind, "parent": parent, "settings": canonical(settings), "state": "open"}
@@ -139,9 +141,7 @@ class StudyStore:
         except StorageError as error:
             if isinstance(error.__cause__, IntegrityError):
                 names = " or ".join(repr(name) for name, _ in named)
-                raise InvalidInput(
-                    f"a study named {names} exists already; choose another name, or resume it"
-                ) from error
+                raise StudyExists(f"a study named {names} exists already; choose another name, or resume it") from error
             raise
 
     def find(self, name: str) -> StudyRecord | None:

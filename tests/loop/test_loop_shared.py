@@ -12,6 +12,7 @@ from automl.cache.policy import Occurrences, Plan, Policy
 from automl.cache.records import Request
 from automl.errors import StudyBusy
 from automl.flights import Flights, Trial
+from automl.phases import Phases
 from automl.pool import Plan as PoolPlan
 from automl.rules import Budget, Rules
 from automl.storage.studies import StudyStore
@@ -75,6 +76,22 @@ def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypat
             landed = flights.collect()
         assert sorted(trial.number for trial in landed) == [0, 1]
         assert [trial.outcome(1).metrics for trial in landed] == [{"score": 1.0}] * 2
+
+
+def test_a_study_without_a_name_gets_another_where_somebody_was_faster(any_url, monkeypatch):
+    plain, chosen = Phases.free_name, []
+
+    def free_name(self):
+        chosen.append(plain(self))
+        if len(chosen) == 1:
+            self.store.create(chosen[0], "search", self.settings())  # as another process does at this very moment
+        return chosen[-1]
+
+    monkeypatch.setattr(Phases, "free_name", free_name)
+    study = automl.search(Bag(), evaluator=Marking(), trials=3, workers=0, storage=any_url, baseline=False)
+    assert [study.name] == chosen[1:]
+    assert len(list(study.trials())) == 3
+    study.close()
 
 
 def test_a_study_has_one_coordinator(tmp_path):
