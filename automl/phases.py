@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -112,11 +112,17 @@ class Phases:
             )
         return self._find(name) or self.store.create(name, "search", self.settings())
 
-    def create(self) -> StudyRecord:
-        """Returns a new study under a name that no study has; of several processes at one time each gets its own."""
+    def reserve(self, runs_of: Callable[[str], Sequence[tuple[str, Phases]]]) -> str:
+        """Stores a search under a name that no study has; of several processes at one time each gets its own.
+
+        Args:
+            runs_of: what is stored under a name, each with the name of its own.
+        """
         while True:
+            name = self.free_name()
             with suppress(StudyExists):
-                return self.store.create(self.free_name(), "search", self.settings())
+                self.store.create_many([(own, phases.settings()) for own, phases in runs_of(name)], "search")
+                return name
 
     def create_or_find_all(self, name: str, runs: Sequence[tuple[str, Phases]]) -> list[StudyRecord]:
         """Returns the studies of several runs; those that are not there yet are stored together.

@@ -63,17 +63,21 @@ def execute(
                 observer.note(pool.notice)
             first = Phases(parts, config, run, database, pool, wider)
             if runs is None:
-                return _run_once(first, name)
-            name = name or first.free_name()
-            return _run_all([(own, first.alike(config)) for own, config in runs.of(config, name)], name)
+                return _run_once(first, name or first.reserve(lambda free: [(free, first)]))
+
+            def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
+                return [(own, first.alike(given)) for own, given in runs.of(config, name)]
+
+            name = name or first.reserve(runs_of)
+            return _run_all(runs_of(name), name)
         except BaseException:
             database.close()
             raise
 
 
-def _run_once(phases: Phases, name: str | None) -> Study:
-    [record] = phases.extend([phases.create_or_find(name)] if name else [phases.create()])
-    with _interruptible(phases.interrupt, record.name):
+def _run_once(phases: Phases, name: str) -> Study:
+    [record] = phases.extend([phases.create_or_find(name)])
+    with _interruptible(phases.interrupt, name):
         return phases.run(record)
 
 

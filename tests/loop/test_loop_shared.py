@@ -78,19 +78,22 @@ def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypat
         assert [trial.outcome(1).metrics for trial in landed] == [{"score": 1.0}] * 2
 
 
-def test_a_study_without_a_name_gets_another_where_somebody_was_faster(any_url, monkeypatch):
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_study_without_a_name_gets_another_where_somebody_was_faster(any_url, monkeypatch, repeats):
     plain, chosen = Phases.free_name, []
 
     def free_name(self):
         chosen.append(plain(self))
         if len(chosen) == 1:
-            self.store.create(chosen[0], "search", self.settings())  # as another process does at this very moment
+            taken = chosen[0] if repeats == 1 else f"{chosen[0]}/1"
+            self.store.create(taken, "search", self.settings())  # as another process does at this very moment
         return chosen[-1]
 
     monkeypatch.setattr(Phases, "free_name", free_name)
-    study = automl.search(Bag(), evaluator=Marking(), trials=3, workers=0, storage=any_url, baseline=False)
+    given = {"evaluator": Marking(), "trials": 3, "workers": 0, "storage": any_url, "baseline": False}
+    study = automl.search(Bag(), repeats=repeats, **given)
     assert [study.name] == chosen[1:]
-    assert len(list(study.trials())) == 3
+    assert [len(list(one.trials())) for one in (study.runs if repeats > 1 else [study])] == [3] * repeats
     study.close()
 
 
