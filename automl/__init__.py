@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
     from automl.costs import module_costs as module_costs
+    from automl.curves import LearningCurve as LearningCurve
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluator import Approximation as Approximation
@@ -47,6 +48,7 @@ _HOMES = {
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
     "module_costs": "automl.costs",
+    "LearningCurve": "automl.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Approximation": "automl.evaluator",

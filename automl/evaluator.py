@@ -19,6 +19,7 @@ import xxhash
 
 from automl.behaviour import Array, Behaviour, Probe
 from automl.checkpoints import Checkpoint
+from automl.curves import LearningCurve
 from automl.errors import InvalidInput
 
 Part = Literal["validation", "test"]
@@ -53,6 +54,7 @@ class Evaluation:
         device: "cpu" or "cuda".
         checkpoint: where a `carries` evaluator leaves its state and finds what a cheaper or a broken-off evaluation of
             this very candidate, replicate and seed left; None where nothing is kept.
+        curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
     """
 
     seed: int
@@ -61,6 +63,11 @@ class Evaluation:
     fidelity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     device: str = "cpu"
     checkpoint: Checkpoint | None = None
+    curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
+
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+        self.curve.report(epoch, metrics)
 
 
 @dataclass(frozen=True, slots=True)

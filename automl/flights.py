@@ -125,9 +125,12 @@ def _mean(results: Sequence[Result]) -> Mapping[str, float]:
 
 @dataclass(slots=True)
 class Ended:
-    """What workers brought of one context: (claim, metrics, seconds), (claim, error, seconds), (claim, why lost)."""
+    """What workers brought of one context: (claim, metrics, seconds), (claim, learning curve), (claim, error, seconds),
+    (claim, why lost).
+    """
 
     done: list[tuple[Claim, Mapping[str, float], float]] = field(default_factory=list)
+    curves: list[tuple[Claim, str]] = field(default_factory=list)
     failed: list[tuple[Claim, str, float]] = field(default_factory=list)
     lost: list[tuple[Claim, str]] = field(default_factory=list)
 
@@ -289,6 +292,8 @@ class Flights:
         )
         if completion.metrics is not None:
             ended.done.append((claim, completion.metrics, completion.seconds))
+            if completion.curve:
+                ended.curves.append((claim, completion.curve))
         elif completion.fault == "candidate":
             ended.failed.append((claim, completion.error, completion.seconds))
         else:
@@ -325,7 +330,7 @@ class Flights:
 
     def _write(self, connection: Connection) -> None:
         for context, ended in sorted(self._ended.items()):
-            self._cache.complete_many(context, ended.done, connection)
+            self._cache.complete_many(context, ended.done, connection, curves=ended.curves)
             self._cache.fail_many(context, ended.failed, connection)
             self._cache.release_many(context, ended.lost, connection)
         self._store.append_trials(self._rules.study, self._records, connection)

@@ -18,6 +18,9 @@ from automl.space import Candidate
 class FunctionEvaluator(Evaluator):
     """Calls `function(candidate, seed)`, or `function(candidate)`, which returns a number or a dict of metrics.
 
+    A function with a parameter named `report` is given one more function: `report(epoch, value)` adds a number or a
+    dict of metrics to the evaluation's learning curve.
+
     Attributes:
         function: the user's function.
         objective_name: what a bare number is called.
@@ -25,7 +28,7 @@ class FunctionEvaluator(Evaluator):
             source starts a new context.
 
     Raises:
-        InvalidInput: the function takes neither one nor two arguments.
+        InvalidInput: the function takes neither one nor two arguments beside `report`.
     """
 
     name: ClassVar[str] = "function"
@@ -35,11 +38,13 @@ class FunctionEvaluator(Evaluator):
     code_version: str = ""
 
     def __post_init__(self) -> None:
+        extra = {"report": None} if self._reports() else {}
         try:
-            inspect.signature(self.function).bind(None, *([0] * (self._arguments() - 1)))
+            inspect.signature(self.function).bind(None, *([0] * (self._arguments() - 1)), **extra)
         except TypeError:
             raise InvalidInput(
-                f"evaluator {self._title()} must take (candidate) or (candidate, seed) and return a number or a dict"
+                f"evaluator {self._title()} must take (candidate) or (candidate, seed), with or without `report`, "
+                "and return a number or a dict"
             ) from None
 
     @property
@@ -58,16 +63,24 @@ class FunctionEvaluator(Evaluator):
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         candidate = Candidate(parse(work.candidate), work.candidate)
-        result = self.function(candidate, how.seed) if self._arguments() == 2 else self.function(candidate)
-        if isinstance(result, Mapping):
-            return {str(name): float(value) for name, value in result.items()}
-        return {self.objective_name: float(result)}
+        given = (candidate, how.seed) if self._arguments() == 2 else (candidate,)
+        extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._reports() else {}
+        result = self._named(self.function(*given, **extra))
+        return {str(name): float(value) for name, value in result.items()}
+
+    def _named(self, result: Any) -> Mapping[str, Any]:
+        return result if isinstance(result, Mapping) else {self.objective_name: result}
+
+    def _reports(self) -> bool:
+        parameter = inspect.signature(self.function).parameters.get("report")
+        return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
     def _arguments(self) -> int:
         required = [
             parameter
             for parameter in inspect.signature(self.function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            and parameter.name != "report"
         ]
         named = [parameter for parameter in required if parameter.name == "seed"]
         empty = [parameter for parameter in required if parameter.default is parameter.empty]

@@ -70,6 +70,7 @@ class Completion:
         error: one line of text: the exception's type and message, or what happened to the worker.
         seconds: what the evaluation took on its worker, on the pool's clock.
         worker: a name of the worker, for logs.
+        curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
     """
 
     job: int
@@ -78,6 +79,7 @@ class Completion:
     error: str = ""
     seconds: float = 0.0
     worker: str = ""
+    curve: str = ""
 
 
 class Pool(ABC):

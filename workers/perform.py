@@ -62,12 +62,13 @@ def _alone(
 ) -> Completion:
     began = time.perf_counter()
     outcome: Metrics | BaseException
+    how = how_of(job, device)
     try:
         with alarm(timeout):
-            outcome = evaluator.evaluate(work_of(space, job), how_of(job, device))
+            outcome = evaluator.evaluate(work_of(space, job), how)
     except (Exception, SystemExit, OutOfTime) as error:
         outcome = error
-    return complete(job, outcome, objective, time.perf_counter() - began, worker)
+    return complete(job, how, outcome, objective, time.perf_counter() - began, worker)
 
 
 def _together(
@@ -88,7 +89,10 @@ def _together(
     except (Exception, SystemExit, OutOfTime):
         return None
     each = (time.perf_counter() - began) / len(jobs)
-    return [complete(job, outcome, objective, each, worker) for job, outcome in zip(jobs, outcomes, strict=True)]
+    return [
+        complete(job, how, outcome, objective, each, worker)
+        for job, (_, how), outcome in zip(jobs, works, outcomes, strict=True)
+    ]
 
 
 def work_of(space: Space, job: Job) -> Work:
@@ -103,12 +107,14 @@ def how_of(job: Job, device: str) -> Evaluation:
     return Evaluation(job.seed, job.part, job.replicate, job.fidelity, device, kept)
 
 
-def complete(job: Job, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str) -> Completion:
+def complete(
+    job: Job, how: Evaluation, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str
+) -> Completion:
     """Judges what an evaluation returned or raised."""
     if isinstance(outcome, BaseException):
         return Completion(job.id, None, blame(outcome), one_line(outcome), seconds, worker)
     try:
-        return Completion(job.id, plain_metrics(outcome, objective), None, "", seconds, worker)
+        return Completion(job.id, plain_metrics(outcome, objective), None, "", seconds, worker, how.curve.json())
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
 

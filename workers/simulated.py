@@ -73,7 +73,7 @@ class SimulatedPool(Pool):
         cost = (done.metrics or {}).get(COST, done.seconds)
         if limit is not None and cost > limit:
             return Completion(done.job, None, "timeout", f"took longer than {limit:g} s", limit, worker)
-        return Completion(done.job, done.metrics, done.fault, done.error, cost, worker)
+        return Completion(done.job, done.metrics, done.fault, done.error, cost, worker, done.curve)
 
     def completed(self, timeout: float | None = None) -> list[Completion]:
         """Returns the next completion in simulated time, with all others of the very same moment.

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from automl.curves import LearningCurve
+
 
 class Unreadable(Exception):
     """A snapshot is damaged, or of another training than the one that would go on with it."""
@@ -18,7 +20,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything that changes while a module is trained, beside the global generators."""
+    """Everything that changes while a module is trained, beside the global generators; and what was reported of it."""
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
@@ -26,6 +28,7 @@ class Training:
     scaler: torch.amp.GradScaler
     order: torch.Generator
     device: torch.device
+    curve: LearningCurve
 
     def save(self, epoch: int) -> bytes:
         """Returns the state after so many epochs, the states of the global generators included."""
@@ -41,6 +44,7 @@ class Training:
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "numpy": [torch.from_numpy(np.asarray(words).astype(np.int64)), *rest],
             "python": random.getstate(),
+            "curve": self.curve.json(),
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -67,8 +71,10 @@ class Training:
             np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), *rest))
             version, internal, following = state["python"]
             random.setstate((version, tuple(internal), following))
+            curve = LearningCurve.from_json(state.get("curve", ""))  # earlier versions saved none
         except Exception as error:  # a foreign file can fail in any way
             raise Unreadable(f"{type(error).__name__}: {error}") from error
         if epoch > until:
             raise Unreadable(f"it went on to epoch {epoch}")
+        self.curve.points[:] = curve.points
         return epoch

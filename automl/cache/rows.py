@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from automl.cache import keys
+from automl.curves import LearningCurve
 from automl.errors import InvalidInput
 from automl.hashing import HASHER_VERSION
 from automl.jsontext import canonical, parse
 
-FORMAT = {"format": "automl-cache", "version": 1}
+FORMAT = {"format": "automl-cache", "version": 2}
+KNOWN = (FORMAT, {"format": "automl-cache", "version": 1})
+"""What can be read; the first version had no learning curves."""
 MAX_BYTES = 16 << 30
 """Default limit on a file's decompressed size."""
 MAX_ROW = 1 << 20
@@ -34,7 +37,10 @@ class ContextRow:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """A finished evaluation; `candidate` and `metrics` are canonical JSON, no metrics for a failed one."""
+    """A finished evaluation; `candidate`, `metrics` and `curve` are canonical JSON.
+
+    A failed one has no metrics, and many have no learning curve: an empty text.
+    """
 
     key: bytes
     replicate: int
@@ -44,6 +50,7 @@ class EvaluationRow:
     error: str
     seconds: float
     times_seen: int
+    curve: str
 
 
 def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow | EvaluationRow]:
@@ -99,7 +106,7 @@ def _lines(path: Path, max_bytes: int, max_row: int) -> Iterator[bytes]:
 
 
 def _check_format(data: Any) -> None:
-    if data != FORMAT:
+    if data not in KNOWN:
         raise InvalidInput("this is not an exported cache of a version that is known here")
 
 
@@ -122,7 +129,8 @@ def _context(data: dict[str, Any]) -> ContextRow:
 
 
 def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
-    _check_names(data, {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"})
+    names = {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"}
+    _check_names(data, names | ({"curve"} & data.keys()))
     key = _key(data["key"])
     replicate = _integer(data, "replicate", -_MAX_INT)
     seed = _integer(data, "seed", 0)
@@ -141,7 +149,9 @@ def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
     if replicate < 0 and replicate != keys.audit_replicate(candidate):
         raise InvalidInput("the number of an audit does not belong to its candidate")
     seen = _integer(data, "times_seen", 0)
-    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen)
+    points = data.get("curve") or None
+    curve = "" if points is None else LearningCurve.from_json(canonical(points)).json()
+    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen, curve)
     if not _seed_fits(row, context):
         raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")
     return row

@@ -18,10 +18,12 @@ from automl.cache import keys as keying
 from automl.cache import resolving
 from automl.cache.alone import get_or_evaluate
 from automl.cache.records import Claim, Request, Resolution, Result
+from automl.curves import LearningCurve
 from automl.errors import InvalidInput
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
 from automl.storage.candidates import digest, store_candidates
+from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among
 
@@ -169,8 +171,12 @@ class EquivalenceCache:
         context: int,
         finished: Sequence[tuple[Claim, Mapping[str, Any], float]],
         connection: Connection | None = None,
+        *,
+        curves: Sequence[tuple[Claim, str]] = (),
     ) -> None:
-        """Stores (claim, metrics, seconds). A claim that was lost to somebody else is logged and dropped.
+        """Stores (claim, metrics, seconds), and the learning curves of some of these claims, as canonical JSON.
+
+        A claim that was lost to somebody else is logged and dropped.
 
         Raises:
             InvalidInput: metrics are not JSON, or hold NaN or an infinity; nothing was stored.
@@ -179,7 +185,7 @@ class EquivalenceCache:
             self._end(context, claim, evaluations.DONE, canonical(metrics), "", seconds)
             for claim, metrics, seconds in finished
         ]
-        self._finish(ends, connection)
+        self._finish(ends, connection, [self._owned(context, claim) | {"points": text} for claim, text in curves])
 
     def fail_many(
         self, context: int, failed: Sequence[tuple[Claim, str, float]], connection: Connection | None = None
@@ -205,10 +211,23 @@ class EquivalenceCache:
         place = (context, claim.key, claim.replicate)
         return (state, metrics, error, float(seconds), *place, self.session.id, claim.attempt)
 
-    def _finish(self, ends: list[tuple[Any, ...]], connection: Connection | None) -> None:
+    def _owned(self, context: int, claim: Claim) -> dict[str, Any]:
+        place = {"context": context, "key": claim.key, "replicate": claim.replicate}
+        return place | {"session": self.session.id, "attempt": claim.attempt}
+
+    def _finish(
+        self, ends: list[tuple[Any, ...]], connection: Connection | None, curves: Sequence[dict[str, Any]] = ()
+    ) -> None:
         if not ends:
             return
-        ours = self.database.within(connection, lambda given: evaluations.end_claims(given, ends))
+
+        def work(given: Connection) -> int:
+            ours = evaluations.end_claims(given, ends)
+            if curves:
+                keep_curves(given, curves)
+            return ours
+
+        ours = self.database.within(connection, work)
         if ours < len(ends):
             log.warning(
                 "%d of %d results came too late: their claims had been taken over by others; they are dropped",
@@ -225,6 +244,19 @@ class EquivalenceCache:
             if row.state in (evaluations.DONE, evaluations.FAILED):
                 found.setdefault(row.key, []).append(resolving.to_result(row))
         return found
+
+    def learning_curves(self, context: int, keys: Sequence[bytes]) -> dict[bytes, dict[int, LearningCurve]]:
+        """Returns the learning curves of each class by replicate, audits excluded; a class without one is left out."""
+        found: dict[bytes, dict[int, LearningCurve]] = {}
+        with self.database.read() as connection:
+            for row in curves_of(connection, context, keys):
+                found.setdefault(bytes(row.key), {})[row.replicate] = LearningCurve.from_json(row.points)
+        return found
+
+    def classes_with_curves(self, context: int, most: int) -> list[bytes]:
+        """Returns the keys of classes with a learning curve in a context, `most` at most."""
+        with self.database.read() as connection:
+            return classes_with_curves(connection, context, most)
 
     def fidelities(self, context: int) -> dict[int, dict[str, Any]]:
         """Returns the contexts that differ from one in fidelity alone, with their fidelities; `{}` is the full one."""

@@ -117,6 +117,7 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
         }
         for fact in transfers.facts(database, row.id):
             count += 1
+            curve = {"curve": json.loads(fact.points)} if fact.points else {}
             yield {
                 "key": fact.key.hex(),
                 "replicate": fact.replicate,
@@ -126,6 +127,7 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
                 "error": fact.error,
                 "seconds": fact.seconds,
                 "times_seen": fact.times_seen or 0,
+                **curve,
             }
     yield {"end": count}
 

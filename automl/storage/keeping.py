@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, text
 
 from automl.storage.bulk import chunks
+from automl.storage.curves import remove_curves
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST
 from automl.storage.schema import (
@@ -171,6 +172,7 @@ def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) ->
             evaluation.c.state != CLAIMED,
         )
         removed += connection.execute(statement).rowcount
+    remove_curves(connection, places)
     return removed
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration, named here so that opening a database need not load alembic; a test holds it to be the head."""
 
 APPLICATION_ID: Final = 0x4155_544D
@@ -97,6 +97,17 @@ evaluation = Table(
     Column("changed", Float, nullable=False),
     sqlite_with_rowid=False,
 )
+
+curve = Table(
+    "curve",
+    metadata,
+    Column("context", Integer, primary_key=True, autoincrement=False),
+    Column("key", Bytes(16), primary_key=True),
+    Column("replicate", BigInteger, primary_key=True, autoincrement=False),
+    Column("points", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Learning curves apart from their evaluations: few have one, and a look-up need not read past it."""
 
 session = Table(
     "session",

@@ -11,7 +11,7 @@ from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST, read_evaluations
-from automl.storage.schema import candidate, context, database_time, equivalence_class, evaluation
+from automl.storage.schema import candidate, context, curve, database_time, equivalence_class, evaluation
 
 
 def contexts(database: Database) -> list[Row[Any]]:
@@ -34,6 +34,7 @@ def facts(database: Database, context_id: int, page: int = 5000) -> Iterator[Row
             evaluation.c.seconds,
             candidate.c.json,
             equivalence_class.c.times_seen,
+            curve.c.points,
         )
         .join_from(evaluation, candidate, evaluation.c.candidate == candidate.c.digest)
         .outerjoin(
@@ -41,6 +42,14 @@ def facts(database: Database, context_id: int, page: int = 5000) -> Iterator[Row
             and_(
                 equivalence_class.c.context == evaluation.c.context,
                 equivalence_class.c.key == evaluation.c.key,
+            ),
+        )
+        .outerjoin(
+            curve,
+            and_(
+                curve.c.context == evaluation.c.context,
+                curve.c.key == evaluation.c.key,
+                curve.c.replicate == evaluation.c.replicate,
             ),
         )
         .where(evaluation.c.context == context_id, evaluation.c.state.in_([DONE, FAILED]))
@@ -67,7 +76,8 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     Args:
         connection: in a writing transaction.
         context_id: of the context.
-        given: key, replicate, seed, metrics, error, seconds, candidate (JSON text), times_seen.
+        given: key, replicate, seed, metrics, error, seconds, candidate (JSON text), times_seen, curve (JSON text, empty
+            without one).
     """
     keys = sorted({row["key"] for row in given})
     here: dict[bytes, dict[int, Row[Any]]] = {key: {} for key in keys}
@@ -82,11 +92,14 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     taken = {key: set(rows) for key, rows in here.items()}
     added = known = extra = 0
     fresh = []
+    curves = []
     for row in given:
         key, replicate = row["key"], row["replicate"]
         stored = here[key].get(replicate)
         if stored is not None and stored.state in (CLAIMED, LOST):
-            added += _fill(connection, context_id, row)
+            if _fill(connection, context_id, row):
+                added += 1
+                curves.append((context_id, key, replicate, row["curve"]))
             continue
         if any(_same(one, row) for one in here[key].values()):
             known += 1
@@ -100,11 +113,14 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         added += 1
         taken[key].add(replicate)
         fresh.append(_row(context_id, row, replicate))
+        curves.append((context_id, key, replicate, row["curve"]))
     now = connection.execute(select(database_time())).scalar_one()
     fresh.sort(key=lambda row: (row["key"], row["replicate"]))
     if fresh:
         values = [(*row.values(), now) for row in fresh]
         insert_rows(connection, evaluation, (*fresh[0], "changed"), values, ignoring=True)
+    columns = ("context", "key", "replicate", "points")
+    insert_rows(connection, curve, columns, sorted(one for one in curves if one[-1]), ignoring=True)
     return added, known, extra
 
 

@@ -150,7 +150,7 @@ def without(line: int, name: str) -> Callable[[list[Any]], list[Any]]:
 
 
 SPOILED = [
-    (change(0, version=2), "line 1: this is not an exported cache"),
+    (change(0, version=3), "line 1: this is not an exported cache"),
     (change(1, namespace="other"), "line 2: the fingerprint"),
     (change(1, context={"task": "other"}), "line 2: the fingerprint"),
     (

@@ -74,6 +74,11 @@ def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path:
         found = cache.replicates(context, [bytes([number]) * 16 for number in range(3)])
         assert found[b"\0" * 16][0].metrics == {"accuracy": 0.5}
         assert found[b"\1" * 16][0].error == "ValueError: no such layer"
+        curves = cache.learning_curves(context, [bytes([number]) * 16 for number in range(3)])
+        points = {key: of[0].points for key, of in curves.items()}
+        assert points == (
+            {} if old.stem == "0001" else {b"\0" * 16: [(1.0, {"accuracy": 0.25}), (2.0, {"accuracy": 0.5})]}
+        )
         assert b"\2" * 16 not in found
         store.coordinate(study.id, session.id)
 

@@ -1,6 +1,6 @@
 """Writes a database of the present schema: run once for each released schema, and keep the file for ever.
 
-python tests/storage/old_schemas/make.py tests/storage/old_schemas/0001.sqlite
+python tests/storage/old_schemas/make.py tests/storage/old_schemas/0002.sqlite
 """
 
 import sys
@@ -22,7 +22,8 @@ def fill(path: Path) -> None:
         context = cache.context({"evaluator": {"name": "table", "version": "1"}, "hasher": {"version": "1"}})
         requests = [Request(number, bytes([number % 3]) * 16, f'"candidate {number}"') for number in range(4)]
         claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]
-        cache.complete_many(context, [(claims[0], {"accuracy": 0.5}, 2.0)])
+        curve = '[[1.0,{"accuracy":0.25}],[2.0,{"accuracy":0.5}]]'
+        cache.complete_many(context, [(claims[0], {"accuracy": 0.5}, 2.0)], curves=[(claims[0], curve)])
         cache.fail_many(context, [(claims[1], "ValueError: no such layer", 0.25)])
         cache.release_many(context, [(claims[2], "the worker died")])
         trials = [

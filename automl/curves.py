@@ -1,0 +1,101 @@
+"""Learning curves: what a long evaluation reports on its way, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.errors import InvalidInput
+from automl.jsontext import canonical, parse
+
+MOST_POINTS = 1000
+"""A curve that grows longer keeps every second of its points."""
+
+Point = tuple[float, Mapping[str, float]]
+"""An epoch, and the metrics after it."""
+
+
+@dataclass(slots=True)
+class LearningCurve:
+    """The metrics of one evaluation as it went on.
+
+    Attributes:
+        points: (epoch, metrics) in ascending order of epochs. What an epoch is, the evaluator says: passes over the
+            data, steps, trees; it need not be whole.
+    """
+
+    points: list[Point] = field(default_factory=list)
+
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Adds a point. What stands there of this epoch and later ones is forgotten: a training that had to begin anew
+        reports them again.
+
+        Args:
+            epoch: how far the evaluation is.
+            metrics: by name; those that are not finite are left out.
+
+        Raises:
+            InvalidInput: the epoch is no finite number, or the metrics are no mapping of numbers.
+        """
+        try:
+            place = float(epoch)
+            found = {str(name): float(value) for name, value in metrics.items()}
+        except (TypeError, ValueError, AttributeError):
+            raise InvalidInput(
+                f"report({epoch!r}, {metrics!r}) is no point of a learning curve; give a number and a dict of metrics"
+            ) from None
+        if not math.isfinite(place):
+            raise InvalidInput(f"a learning curve cannot have a point at epoch {place}")
+        del self.points[bisect_left(self.points, place, key=_epoch) :]
+        self.points.append((place, {name: value for name, value in found.items() if math.isfinite(value)}))
+        if len(self.points) > MOST_POINTS:
+            del self.points[1:-1:2]
+
+    @property
+    def epochs(self) -> list[float]:
+        """The epochs that something was reported of."""
+        return [epoch for epoch, _ in self.points]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics reported, sorted."""
+        return sorted({name for _, metrics in self.points for name in metrics})
+
+    def values(self, metric: str) -> dict[float, float]:
+        """Returns a metric by epoch, without the epochs that did not report it."""
+        return {epoch: metrics[metric] for epoch, metrics in self.points if metric in metrics}
+
+    def json(self) -> str:
+        """Returns it as canonical JSON, an empty text for no points."""
+        return canonical([[epoch, dict(metrics)] for epoch, metrics in self.points]) if self.points else ""
+
+    @classmethod
+    def from_json(cls, text: str) -> LearningCurve:
+        """Reads what `json` wrote.
+
+        Raises:
+            InvalidInput: it is no such text.
+        """
+        curve = cls()
+        data = parse(text) if text else []
+        if not isinstance(data, list) or not all(isinstance(item, list) and len(item) == 2 for item in data):
+            raise InvalidInput("a learning curve is a JSON list of [epoch, metrics]")
+        for epoch, metrics in data:
+            curve.report(epoch, metrics)
+        if curve.json() != text:
+            raise InvalidInput("a learning curve has finite metrics, in ascending order of epochs")
+        return curve
+
+
+def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, float]:
+    """Returns the mean of a metric over curves by epoch, of the epochs that all of them report."""
+    every = [values for values in (curve.values(metric) for curve in curves) if values]
+    shared = [epoch for epoch in every[0] if all(epoch in values for values in every)] if every else []
+    return {epoch: math.fsum(values[epoch] for values in every) / len(every) for epoch in shared}
+
+
+def _epoch(point: Any) -> float:
+    return float(point[0])
