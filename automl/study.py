@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl import report, targets
+from automl.cache.store import EquivalenceCache
 from automl.confirmation import best_of
+from automl.curves import LearningCurve
 from automl.errors import AutoMLError, InvalidInput
 from automl.goals import aims_of
 from automl.jsontext import parse
@@ -173,6 +175,24 @@ class Study:
         ]
         return pandas.DataFrame(rows)
 
+    def learning_curves(self, number: int) -> list[LearningCurve]:
+        """Returns what the evaluations behind a trial reported on their way, those served from the cache too.
+
+        Args:
+            number: of the trial, such as `study.best.trial`.
+
+        Returns:
+            One curve for each replicate of its class that reported something.
+
+        Raises:
+            InvalidInput: no trial of this number has been told.
+        """
+        trial = self.store.trial(self.record_id, number)
+        if trial is None:
+            raise InvalidInput(f"study {self.name} has no trial {number}; its trials are numbered from 0")
+        cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
+        return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
+
     def report(self) -> Report:
         """Returns the evidence: best candidates, both comparisons with random candidates, what the cache saved."""
         try:
@@ -229,6 +249,10 @@ class RepeatedStudy(Study):
         import pandas
 
         return pandas.concat([run.trials_dataframe().assign(study=run.name) for run in self._runs], ignore_index=True)
+
+    def learning_curves(self, number: int) -> list[LearningCurve]:
+        """Refuses: every run has a trial of each number."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].learning_curves({number})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -22,9 +22,10 @@ from automl.evidence import (
 from automl.goals import aims_of
 from automl.registry import unknown
 from automl.report.checklist import checklist
-from automl.report.data import Architecture, ReportData, StudyPart, TrialNote
+from automl.report.data import Architecture, Learning, ReportData, StudyPart, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
+from automl.report.learning import learning
 from automl.report.rankings import rankings
 from automl.report.reading import Reading, note, read_study, spellings
 from automl.space import Space
@@ -106,6 +107,7 @@ class _Collector:
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
             ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective),
+            learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
             spellings=cheapest,
             spelling_count=spelling_count,
@@ -226,6 +228,15 @@ class _Collector:
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
         return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
+
+    def _learning(self, search: Reading, found: list[Architecture]) -> Learning | None:
+        curves = learning(self.store, self.cache, self.record, search, found, self.objective)
+        if curves is not None and not curves.lines:
+            names = ", ".join(curves.reported)
+            self.notes.append(
+                f"Learning curves hold {names} and not {self.objective}; `study.learning_curves` has them."
+            )
+        return curves
 
     def _audits(self, search: Reading) -> dict[str, Any]:
         """Returns what re-evaluations of hits found, empty where this study has none."""

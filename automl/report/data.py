@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
 from automl.goals import Aims, Goal
-from automl.report.words import spread
+from automl.report.words import count_of, figure, spread
 
 if TYPE_CHECKING:
     import networkx
@@ -215,6 +215,56 @@ class Ranks:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningLine:
+    """One class's learning curve.
+
+    Attributes:
+        origin: "search winner", "random winner", "front member" or "trial".
+        rank: as in `Architecture`; 0 for a trial.
+        replicates: evaluations that it is the mean of.
+        values: the objective by epoch.
+    """
+
+    origin: str
+    rank: int
+    replicates: int
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRanks:
+    """How the order of classes after an epoch agrees with the order at the end of the same evaluations."""
+
+    epoch: float
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What evaluations reported on their way.
+
+    Attributes:
+        reported: names of the metrics.
+        lines: of the objective: an even choice of trials, then winners by rank; empty where nobody reported it.
+        ranks: by epoch, over all classes of the full context that reported the objective.
+    """
+
+    reported: list[str]
+    lines: list[LearningLine]
+    ranks: list[EpochRanks]
+
+    @property
+    def order_known(self) -> str:
+        """How early the final order was known, in a sentence; empty where that cannot be said."""
+        known = [item for item in self.ranks[:-1] if item.agreement.tau is not None]
+        if not known:
+            return ""
+        classes = max(item.agreement.pairs for item in known)
+        each = ", ".join(f"{figure(item.agreement.tau)} after epoch {item.epoch:g}" for item in spread(known, 4))
+        return f"Agreement of the order of {count_of(classes, 'class')} with their final order: Kendall's τ {each}."
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One best practice of Yang et al. (2020, section 5): kept or not, and what shows it or is missing."""
 
@@ -235,6 +285,7 @@ class ReportData:
         confirmation: evaluations of the best classes on validation before they were ranked as winners.
         winners, random_winners, random_samples: re-evaluated on the test part, by rank.
         front_members: of a search with several objectives, re-evaluated too, as `search.front` is ordered.
+        learning: None where no evaluation reported anything on its way.
         genealogy: from the first ancestor to the best.
         spellings: of the best's class, cheapest first.
         audits: what re-evaluations of hits found, where there were any.
@@ -261,6 +312,7 @@ class ReportData:
     gain: Estimate
     verdict: Verdict
     ranks: list[Ranks]
+    learning: Learning | None
     genealogy: list[TrialNote]
     spellings: list[TrialNote]
     spelling_count: int

@@ -19,6 +19,7 @@ from automl.report.drawing import (
     time_unit,
     view,
 )
+from automl.report.learning_plots import learning_plots
 from automl.report.pareto_plots import pareto_plots
 from automl.report.trial_plots import genealogy, outcomes
 from automl.report.words import figure
@@ -35,6 +36,7 @@ def study_plots(data: ReportData) -> dict[str, Plot]:
         search_curve(data, "evaluations"),
         search_curve(data, "hours"),
         outcomes(data.search),
+        *learning_plots(data),
         *pareto_plots(data),
         genealogy(data),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, ReportData, StudyPart, TrialNote
+from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
             }
             for item in data.ranks
         ],
+        "learning_curves": _learning(data.learning),
         "pareto": {
             "objectives": [
                 {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"}
@@ -71,6 +72,33 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
         "notes": data.notes,
+    }
+
+
+def _learning(curves: Learning | None) -> dict[str, Any] | None:
+    if curves is None:
+        return None
+    return {
+        "reported": curves.reported,
+        "lines": [
+            {
+                "origin": line.origin,
+                "rank": line.rank or None,
+                "replicates": line.replicates,
+                "epochs": list(line.values),
+                "fitness": list(line.values.values()),
+            }
+            for line in curves.lines
+        ],
+        "order_known": [
+            {
+                "epoch": item.epoch,
+                "kendall": item.agreement.tau,
+                "spearman": item.agreement.rho,
+                "pairs": item.agreement.pairs,
+            }
+            for item in curves.ranks
+        ],
     }
 
 

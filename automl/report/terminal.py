@@ -62,6 +62,8 @@ def _study(data: ReportData, console: Console) -> None:
                 f"{figure(agreement.rho)}, {count_of(agreement.pairs, 'class')}."
             )
         )
+    if data.learning is not None and data.learning.order_known:
+        console.print(Text(data.learning.order_known))
     console.print(_cache(data))
     console.print(Text(_savings(data.search)))
     if data.audits:
