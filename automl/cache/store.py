@@ -22,7 +22,6 @@ from automl.curves import LearningCurve
 from automl.errors import InvalidInput
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
-from automl.storage.candidates import digest, store_candidates
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among
@@ -154,10 +153,7 @@ class EquivalenceCache:
 
     def _count(self, connection: Connection, context: int, requests: Sequence[Request]) -> None:
         times = Counter(request.key for request in requests)
-        first = {request.key: request.candidate for request in reversed(requests)}
-        seen = [(context, key, digest(first[key]), times[key]) for key in sorted(times)]
-        store_candidates(connection, ((digest(text), text) for text in first.values()))
-        evaluations.see_classes(connection, seen)
+        evaluations.see_classes(connection, [(context, key, times[key]) for key in sorted(times)])
 
     def _dead(self, connection: Connection, sessions: set[int]) -> set[int]:
         now = time.monotonic()

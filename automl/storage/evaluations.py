@@ -43,9 +43,9 @@ def find_context(connection: Connection, fingerprint: bytes) -> int | None:
     return found
 
 
-def see_classes(connection: Connection, seen: Sequence[tuple[int, bytes, bytes, int]]) -> None:
-    """Adds (context, key, digest of the candidate, how often) to the classes; give them in the order of the keys."""
-    columns = ("context", "key", "candidate", "times_seen")
+def see_classes(connection: Connection, seen: Sequence[tuple[int, bytes, int]]) -> None:
+    """Adds (context, key, how often) to the classes; give them in the order of the keys."""
+    columns = ("context", "key", "times_seen")
     upsert_rows(connection, equivalence_class, columns, list(seen), add="times_seen")
 
 

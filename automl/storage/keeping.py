@@ -177,11 +177,11 @@ def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) ->
 
 
 def remove_unused(database: Database) -> tuple[int, int]:
-    """Deletes classes without an evaluation or trial, and candidates that nothing names; returns how many of each."""
+    """Deletes classes without an evaluation or trial and candidates without an evaluation; returns how many of each."""
 
     def work(connection: Connection) -> tuple[int, int]:
         if not database.sqlite:
-            # A trial that is just being written names its candidate before we could see it: wait for its transaction.
+            # A claim that is just being made names its candidate before we could see it: wait for its transaction.
             connection.exec_driver_sql("LOCK TABLE candidate, equivalence_class IN EXCLUSIVE MODE")
             connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
             connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
@@ -203,12 +203,7 @@ def remove_unused(database: Database) -> tuple[int, int]:
                     equivalence_class.c.context == context_id, equivalence_class.c.key == key
                 )
             )
-        named = (
-            select(trial.c.candidate)
-            .union(select(evaluation.c.candidate), select(equivalence_class.c.candidate))
-            .subquery()
-        )
-        orphans = candidate.delete().where(candidate.c.digest.not_in(select(named.c.candidate)))
+        orphans = candidate.delete().where(candidate.c.digest.not_in(select(evaluation.c.candidate)))
         return len(classes), connection.execute(orphans).rowcount
 
     return database.write(work)

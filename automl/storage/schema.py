@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration, named here so that opening a database need not load alembic; a test holds it to be the head."""
 
 APPLICATION_ID: Final = 0x4155_544D
@@ -60,6 +60,8 @@ context = Table(
     UniqueConstraint("fingerprint"),
 )
 
+# Candidates that have been evaluated. A trial holds its own as it is: trials come in order, digests in none, and a row
+# at a random place would cost a search of hits a page of the log for each.
 candidate = Table(
     "candidate",
     metadata,
@@ -73,7 +75,6 @@ equivalence_class = Table(
     metadata,
     Column("context", Integer, primary_key=True, autoincrement=False),
     Column("key", Bytes(16), primary_key=True),
-    Column("candidate", Bytes(16), nullable=False),
     Column("times_seen", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -145,7 +146,6 @@ trial = Table(
     Column("study", Integer, primary_key=True, autoincrement=False),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
-    Column("candidate", Bytes(16), nullable=False),
     Column("key", Bytes(16), nullable=False),
     Column("context", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -160,6 +160,7 @@ trial = Table(
     Column("hash_seconds", Float, nullable=False),
     Column("costs", Text, nullable=False),
     Column("told_at", Float, nullable=False),
+    Column("candidate", Text, nullable=False),  # last: a long one then lies apart from what is read without it
     UniqueConstraint("study", "number"),
     sqlite_with_rowid=False,
 )

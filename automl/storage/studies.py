@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -13,11 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
 from automl.storage.bulk import insert_rows
-from automl.storage.candidates import digest, store_candidates
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
-from automl.storage.schema import candidate, database_time, study, trial
+from automl.storage.schema import database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
@@ -210,8 +210,7 @@ class StudyStore:
 
         No page holds a transaction open while its trials are being used, so it never disturbs a running study.
         """
-        query = select(trial, candidate.c.json).join_from(trial, candidate, trial.c.candidate == candidate.c.digest)
-        return map(_trial, self._by_position(query, study_id, after_position, page))
+        return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
     def trial_at(self, study_id: int, position: int) -> TrialRecord:
         """Returns the trial that was told as number `position`, by one look-up."""
@@ -219,13 +218,13 @@ class StudyStore:
 
     def trial(self, study_id: int, number: int) -> TrialRecord | None:
         """Returns the trial that was proposed as number `number`; None where none was told yet."""
-        query = select(trial, candidate.c.json).join_from(trial, candidate, trial.c.candidate == candidate.c.digest)
+        query = select(trial).where(trial.c.study == study_id, trial.c.number == number)
         with self.database.read() as connection:
-            row = connection.execute(query.where(trial.c.study == study_id, trial.c.number == number)).first()
+            row = connection.execute(query).first()
         return None if row is None else _trial(row)
 
     def standings(self, study_id: int) -> Iterator[Standing]:
-        """Yields the trials as `trials` does, without what has to be looked up or read as JSON: a tenth of its time."""
+        """Yields the trials as `trials` does, without what has to be read as JSON: a tenth of its time."""
         query = select(trial.c.position, trial.c.key, trial.c.outcome, trial.c.fitness)
         return map(Standing._make, self._by_position(query, study_id, -1, 20_000))
 
@@ -282,34 +281,26 @@ class StudyStore:
 
 
 def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:
-    digests = [digest(one.candidate) for one in trials]
-    store_candidates(connection, ((mark, one.candidate) for mark, one in zip(digests, trials, strict=True)))
-    rows = [_row(study_id, one, mark) for one, mark in zip(trials, digests, strict=True)]
+    rows = [_row(study_id, one) for one in trials]
     insert_rows(connection, trial, _COLUMNS, rows, ignoring=False)
-    see_classes(connection, _seen(trials, digests))
+    see_classes(connection, _seen(trials))
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
 
 
-def _seen(trials: Iterable[TrialRecord], digests: Iterable[bytes]) -> list[tuple[int, bytes, bytes, int]]:
-    times: dict[tuple[int, bytes], int] = {}
-    first: dict[tuple[int, bytes], bytes] = {}
-    for one, mark in zip(trials, digests, strict=True):
-        place = (one.context, one.key)
-        times[place] = times.get(place, 0) + 1
-        first.setdefault(place, mark)
-    return [(*place, first[place], times[place]) for place in sorted(times)]
+def _seen(trials: Iterable[TrialRecord]) -> list[tuple[int, bytes, int]]:
+    times = Counter((one.context, one.key) for one in trials)
+    return [(*place, times[place]) for place in sorted(times)]
 
 
 _COLUMNS = tuple(column.name for column in trial.columns)
 
 
-def _row(study_id: int, one: TrialRecord, mark: bytes) -> tuple[Any, ...]:
+def _row(study_id: int, one: TrialRecord) -> tuple[Any, ...]:
     """Returns the values of all columns, in their order."""
     return (
         study_id,
         one.position,
         one.number,
-        mark,
         one.key,
         one.context,
         one.outcome,
@@ -324,6 +315,7 @@ def _row(study_id: int, one: TrialRecord, mark: bytes) -> tuple[Any, ...]:
         one.hash_seconds,
         canonical(one.costs) if one.costs else "{}",
         one.told_at,
+        one.candidate,
     )
 
 
@@ -331,7 +323,7 @@ def _trial(row: Row[Any]) -> TrialRecord:
     metrics, parents, costs = json.loads(f"[{row.metrics},{row.parents},{row.costs}]")  # one call for all three
     return TrialRecord(
         number=row.number,
-        candidate=row.json,
+        candidate=row.candidate,
         key=row.key,
         context=row.context,
         outcome=row.outcome,

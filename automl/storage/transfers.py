@@ -84,11 +84,9 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     for one in read_evaluations(connection, context_id, [(key, -(1 << 63), (1 << 63) - 1) for key in keys]):
         here[one.key][one.replicate] = one
     store_candidates(connection, [(digest(row["candidate"]), row["candidate"]) for row in given])
-    classes = {
-        row["key"]: (context_id, row["key"], digest(row["candidate"]), row["times_seen"]) for row in reversed(given)
-    }
-    columns = ("context", "key", "candidate", "times_seen")
-    insert_rows(connection, equivalence_class, columns, [classes[key] for key in keys], ignoring=True)
+    classes = {row["key"]: (context_id, row["key"], row["times_seen"]) for row in reversed(given)}
+    seen = ("context", "key", "times_seen")
+    insert_rows(connection, equivalence_class, seen, [classes[key] for key in keys], ignoring=True)
     taken = {key: set(rows) for key, rows in here.items()}
     added = known = extra = 0
     fresh = []

@@ -109,7 +109,8 @@ def test_pruning_removes_what_all_conditions_hold_for_and_never_a_claim(
     with database.read() as connection:
         named = {int(text) for text in connection.scalars(select(candidate.c.json))}
         classes = {int.from_bytes(one, "big") for one in connection.scalars(select(equivalence_class.c.key))}
-    assert named == classes == left | {0, 1, 6}  # what a trial names stays readable
+    assert named == left
+    assert classes == left | {0, 1, 6}  # those of trials
     trials = list(StudyStore(database).trials(1))
     assert [trial.candidate for trial in trials] == ["0", "1", "6", "1"]
 

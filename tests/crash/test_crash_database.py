@@ -1,7 +1,9 @@
 """The database fails in the middle of a whole search: PostgreSQL crashes and comes back, SQLite's disk is full."""
 
+import sqlite3
 import threading
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from crash_child import STUDY, given
@@ -10,6 +12,7 @@ from crash_parts import MARKS
 import automl
 from automl.config import RunConfig
 from automl.errors import StorageError
+from automl.storage.engine import Database
 
 
 @pytest.fixture
@@ -62,6 +65,9 @@ def test_postgresql_crashes_during_a_search_which_waits_and_loses_nothing(own_cl
 
 def test_a_full_database_stops_the_search_and_it_goes_on_where_there_is_room(marks, calm, tmp_path):
     url = f"sqlite:///{tmp_path / 'full.db'}"
+    Database(url).close()
+    with closing(sqlite3.connect(tmp_path / "full.db")) as file:
+        file.execute("VACUUM")  # migrations leave room inside the file
 
     def fill(study, trial):
         if trial.number == 5:

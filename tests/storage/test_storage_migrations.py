@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import MetaData, inspect, select
 
+from alembic import command
 from automl.cache.store import EquivalenceCache
 from automl.errors import StorageRefused
 from automl.storage import migrate, schema
-from automl.storage.engine import Database
+from automl.storage.engine import Database, make_engine
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
+from automl.storage.urls import parse_url
 
 OLD = sorted((Path(__file__).parent / "old_schemas").glob("*.sqlite"))
 PROJECT = Path(__file__).resolve().parents[2]
@@ -81,6 +83,42 @@ def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path:
         )
         assert b"\2" * 16 not in found
         store.coordinate(study.id, session.id)
+
+
+def test_trials_take_their_candidates_along_and_classes_their_counts(any_url: str) -> None:
+    engine = make_engine(parse_url(any_url), writing=True)
+    key, floats = b"k" * 16, dict.fromkeys(("paid_seconds", "saved_seconds", "hash_seconds", "told_at"), 0.5)
+    texts = {"outcome": "hit", "metrics": "{}", "origin": "", "parents": "[]", "error": "", "costs": "{}"}
+    with engine.connect() as connection, connection.begin():
+        command.upgrade(migrate._config(connection), "0002")
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
+        old = MetaData()
+        old.reflect(connection)
+        connection.execute(
+            old.tables["candidate"].insert(), [{"digest": bytes([n]) * 16, "json": f'"{n}"'} for n in range(3)]
+        )
+        connection.execute(
+            old.tables["equivalence_class"].insert(),
+            [{"context": 1, "key": key, "candidate": bytes([0]) * 16, "times_seen": 5}],
+        )
+        rows = [
+            {"study": study, "position": n, "number": 9 - n, "candidate": bytes([n % 3]) * 16, "key": key, "context": 1}
+            for study in (7, 8)
+            for n in range(5)
+        ]
+        connection.execute(old.tables["trial"].insert(), [row | texts | floats | {"replicates": 1} for row in rows])
+    engine.dispose()
+    assert migrate.upgrade(any_url) == ("0002", migrate.head())
+    with Database(any_url) as database, database.read() as connection:
+        store = StudyStore(database)
+        for study in (7, 8):
+            found = [(one.position, one.number, one.candidate) for one in store.trials(study)]
+            assert found == [(n, 9 - n, f'"{n % 3}"') for n in range(5)]
+        assert connection.execute(select(schema.equivalence_class)).all() == [(1, key, 5)]
+        tables = inspect(connection).get_table_names()
+        assert set(tables) == {"alembic_version", *schema.metadata.tables}
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
 @pytest.fixture
