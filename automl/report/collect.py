@@ -22,10 +22,10 @@ from automl.evidence import (
 from automl.goals import aims_of
 from automl.registry import unknown
 from automl.report.checklist import checklist
-from automl.report.data import Architecture, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Architecture, ReportData, StudyPart, TrialNote
 from automl.report.facts import facts
 from automl.report.illustrator import Illustrator
-from automl.report.learning import learning
+from automl.report.learning import Learning, learning
 from automl.report.rankings import rankings
 from automl.report.reading import Reading, note, read_study, spellings
 from automl.space import Space

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from automl.curves import LearningCurve, mean_values
-from automl.evidence import agreement_between
-from automl.report.data import Architecture, EpochRanks, Learning, LearningLine
+from automl.evidence import Agreement, agreement_between
 from automl.report.rankings import ENOUGH, RANKED
-from automl.report.words import spread
+from automl.report.words import count_of, figure, spread
 
 if TYPE_CHECKING:
     from automl.cache.store import EquivalenceCache
+    from automl.report.data import Architecture
     from automl.report.reading import Reading
     from automl.storage.studies import StudyRecord, StudyStore
 
@@ -25,6 +26,56 @@ POINTS = 200
 
 EPOCHS = 30
 """Epochs whose order is compared with the last, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningLine:
+    """One class's learning curve.
+
+    Attributes:
+        origin: "search winner", "random winner", "front member" or "trial".
+        rank: as in `Architecture`; 0 for a trial.
+        replicates: evaluations that it is the mean of.
+        values: the objective by epoch.
+    """
+
+    origin: str
+    rank: int
+    replicates: int
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRanks:
+    """How the order of classes after an epoch agrees with the order at the end of the same evaluations."""
+
+    epoch: float
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What evaluations reported on their way.
+
+    Attributes:
+        reported: names of the metrics.
+        lines: of the objective: an even choice of trials, then winners by rank; empty where nobody reported it.
+        ranks: by epoch, over all classes of the full context that reported the objective.
+    """
+
+    reported: list[str]
+    lines: list[LearningLine]
+    ranks: list[EpochRanks]
+
+    @property
+    def order_known(self) -> str:
+        """How early the final order was known, in a sentence; empty where that cannot be said."""
+        known = [item for item in self.ranks[:-1] if item.agreement.tau is not None]
+        if not known:
+            return ""
+        classes = max(item.agreement.pairs for item in known)
+        each = ", ".join(f"{figure(item.agreement.tau)} after epoch {item.epoch:g}" for item in spread(known, 4))
+        return f"How early the final order of {count_of(classes, 'class')} was known: Kendall's τ {each}."
 
 
 def learning(

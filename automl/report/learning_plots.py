@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automl.baseline import RANDOM_WINNER, SEARCH_WINNER
-from automl.report.data import Learning, ReportData
+from automl.report.data import ReportData
 from automl.report.drawing import QUIET, RANDOM, SEARCH, Plot, curve_view, draw
+from automl.report.learning import Learning
 from automl.report.words import count_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import OUTCOMES, Architecture, Curve, ReportData, StudyPart, TrialNote
+from automl.report.learning import Learning
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
