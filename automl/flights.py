@@ -38,6 +38,7 @@ class Outcome:
 
     name: OutcomeName
     metrics: Mapping[str, float]
+    replicates: int
     error: str
     paid_seconds: float
     saved_seconds: float
@@ -104,7 +105,7 @@ class Trial:
         else:
             name = "joined" if waited else "hit"
         metrics = {} if name == "failed" else _mean(results)
-        return Outcome(name, metrics, error or "", paid_seconds, 0.0 if mine else seconds / len(results))
+        return Outcome(name, metrics, len(results), error or "", paid_seconds, 0.0 if mine else seconds / len(results))
 
 
 def _request(trial: Trial) -> Request:

@@ -316,7 +316,7 @@ class Search:
             outcome=outcome.name,
             fitness=fitness if trial.fidelity.share == FULL else None,
             metrics=outcome.metrics,
-            replicates=len(trial.seen),
+            replicates=outcome.replicates,
             origin=trial.proposal.origin,
             parents=trial.proposal.parents,
             error=outcome.error,

@@ -117,12 +117,10 @@ class Hasher:
 
 def _verbatim(behaviour: Behaviour) -> bytes:
     """Returns what the key covers as it is written: a graph's frame, and a probe that the behaviour brings itself."""
-    parts = b""
-    if isinstance(behaviour, Graph) and behaviour.frame:
-        parts = mix_settings(behaviour.frame)
-    if isinstance(behaviour, Graph | Module) and behaviour.probe is not None:
-        parts += _mixed_probe(behaviour.probe)
-    return parts
+    if not isinstance(behaviour, (Graph, Module)):
+        return b""
+    parts = mix_settings(behaviour.frame) if isinstance(behaviour, Graph) and behaviour.frame else b""
+    return parts if behaviour.probe is None else parts + _mixed_probe(behaviour.probe)
 
 
 @functools.lru_cache(maxsize=64)

@@ -76,12 +76,11 @@ def digest_array(values: np.ndarray, mantissa_bits: int) -> bytes:
 
 def mix(*parts: bytes | str) -> bytes:
     """Mixes parts, in order, into 16 bytes. Lengths are mixed too, so no two lists of parts run into one another."""
-    digest = xxhash.xxh3_128()
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    return digest.digest()
+        pieces += (len(data).to_bytes(8, "little"), data)
+    return xxhash.xxh3_128_digest(b"".join(pieces))
 
 
 def mix_sorted(parts: Iterable[bytes]) -> bytes:

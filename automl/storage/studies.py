@@ -281,7 +281,8 @@ class StudyStore:
 
 
 def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:
-    rows = [_row(study_id, one) for one in trials]
+    texts: dict[int, str] = {}
+    rows = [_row(study_id, one, texts) for one in trials]
     insert_rows(connection, trial, _COLUMNS, rows, ignoring=False)
     see_classes(connection, _seen(trials))
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
@@ -295,7 +296,19 @@ def _seen(trials: Iterable[TrialRecord]) -> list[tuple[int, bytes, int]]:
 _COLUMNS = tuple(column.name for column in trial.columns)
 
 
-def _row(study_id: int, one: TrialRecord) -> tuple[Any, ...]:
+def _text(figures: Mapping[str, Any], texts: dict[int, str]) -> str:
+    """Returns the JSON of a trial's figures; the trials of one class share theirs, which are then written only once.
+
+    Args:
+        figures: of a trial that lives as long as `texts`.
+        texts: what was written before, by the identity of the figures.
+    """
+    if (text := texts.get(id(figures))) is None:
+        text = texts[id(figures)] = canonical(figures)
+    return text
+
+
+def _row(study_id: int, one: TrialRecord, texts: dict[int, str]) -> tuple[Any, ...]:
     """Returns the values of all columns, in their order."""
     return (
         study_id,
@@ -305,7 +318,7 @@ def _row(study_id: int, one: TrialRecord) -> tuple[Any, ...]:
         one.context,
         one.outcome,
         one.fitness,
-        canonical(one.metrics),
+        _text(one.metrics, texts),
         one.replicates,
         one.origin,
         "[" + ",".join(map(str, one.parents)) + "]",
@@ -313,7 +326,7 @@ def _row(study_id: int, one: TrialRecord) -> tuple[Any, ...]:
         one.paid_seconds,
         one.saved_seconds,
         one.hash_seconds,
-        canonical(one.costs) if one.costs else "{}",
+        _text(one.costs, texts) if one.costs else "{}",
         one.told_at,
         one.candidate,
     )

@@ -21,9 +21,9 @@ FULL = 1.0
 """The fidelity of a full evaluation."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Proposal:
-    """One candidate and where it comes from.
+    """One candidate and where it comes from; nobody changes it.
 
     Attributes:
         candidate: the proposed point of the space.
@@ -38,9 +38,9 @@ class Proposal:
     fidelity: float = FULL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as above
 class Told:
-    """One finished trial, as a strategy sees it.
+    """One finished trial, as a strategy sees it; nobody changes it.
 
     Attributes:
         number: of the trial.

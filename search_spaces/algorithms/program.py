@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
@@ -216,7 +217,7 @@ class ProgramSpace(Space):
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns the number of instructions that this spelling executes for a training example, dead ones included."""
         code = self.code(candidate)
-        return {"instructions": float(code[1] + code[2])}
+        return _costs(code[1] + code[2])
 
     def simplified(self, candidate: Candidate) -> Functions:
         """Returns the program without instructions that change nothing, addresses numbered in order of use."""
@@ -239,6 +240,12 @@ class ProgramSpace(Space):
 
     def settings(self) -> Mapping[str, Any]:
         return {item.name: _plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+
+
+@functools.cache
+def _costs(instructions: int) -> Mapping[str, float]:
+    """Returns one mapping for all programs of a length, which then write it only once."""
+    return {"instructions": float(instructions)}
 
 
 def _plain(value: Any) -> Any:

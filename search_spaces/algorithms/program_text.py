@@ -25,6 +25,7 @@ _ADDRESS = re.compile(r"\b([svm])(\d+)\b")
 _DRAW = re.compile(rf"(\w+)\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)", re.IGNORECASE)
 _FUNCTION_NAMES = frozenset(FUNCTIONS)
 _KEPT = 1 << 16
+_KEPT_FUNCTIONS = 1 << 14
 _RECORDS = struct.Struct(f"{RECORD}s")
 _TYPE_NAMES = {"s": "scalar", "v": "vector", "m": "matrix"}
 
@@ -32,13 +33,15 @@ _TYPE_NAMES = {"s": "scalar", "v": "vector", "m": "matrix"}
 class ProgramText:
     """Writes and reads the programs of one language.
 
-    It remembers instructions that it has written and read, since children share nearly all of theirs with a parent.
+    It remembers instructions that it has written and read, and functions that it has written: a child shares two of
+    three functions with its parent, and nearly all instructions of the third.
     """
 
     def __init__(self, language: ProgramLanguage) -> None:
         self._language = language
         self._forms = [_writing(item) for item in language.operations]
         self._written: dict[bytes, str] = {}
+        self._functions: dict[bytes, str] = {}
         self._read: dict[str, bytes] = {}
         self._numbers = {_form(item): number for number, item in enumerate(language.operations)}
         self._words = sorted(
@@ -125,15 +128,23 @@ class ProgramText:
 
     def json(self, code: bytes) -> str:
         """Returns the canonical JSON of an encoded program."""
+        first = HEADER + RECORD * code[0]
+        second = first + RECORD * code[1]
+        setup, predict, learn = code[HEADER:first], code[first:second], code[second:]
+        known = self._functions
+        return (
+            f'{{"learn":{known.get(learn) or self._function(learn)},'
+            f'"predict":{known.get(predict) or self._function(predict)},'
+            f'"setup":{known.get(setup) or self._function(setup)}}}'
+        )
+
+    def _function(self, records: bytes) -> str:
+        """Writes a function as JSON for the first time."""
         written = self._written
-        try:
-            lines = [written[record] for (record,) in _RECORDS.iter_unpack(code[HEADER:])]
-        except KeyError:
-            lines = [written.get(record) or self._learn(record) for (record,) in _RECORDS.iter_unpack(code[HEADER:])]
-        first = code[0]
-        second = first + code[1]
-        setup, predict, learn = ",".join(lines[:first]), ",".join(lines[first:second]), ",".join(lines[second:])
-        return f'{{"learn":[{learn}],"predict":[{predict}],"setup":[{setup}]}}'
+        lines = [written.get(record) or self._learn(record) for (record,) in _RECORDS.iter_unpack(records)]
+        text = f"[{','.join(lines)}]"
+        _keep(self._functions, records, text, _KEPT_FUNCTIONS)
+        return text
 
     def _learn(self, record: bytes) -> str:
         """Writes an instruction as JSON for the first time; whoever reads it soon will not have to parse it."""
@@ -175,8 +186,8 @@ class ProgramText:
         return f"unknown operation {word!r}; {hint}"
 
 
-def _keep(memory: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(memory) >= _KEPT:
+def _keep(memory: dict[Any, Any], key: Any, value: Any, most: int = _KEPT) -> None:
+    if len(memory) >= most:
         memory.clear()
     memory[key] = value
 
