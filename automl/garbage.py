@@ -21,11 +21,7 @@ def seldom_collected() -> Iterator[None]:
     before = gc.get_threshold()
     if before[0]:
         gc.set_threshold(max(before[0], OBJECTS), *before[1:])
-    if ours := not gc.get_freeze_count():  # nobody else has set objects aside, and would miss them there
-        gc.freeze()  # what is there already, some hundred thousand objects of libraries, stays
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        if ours:
-            gc.unfreeze()
