@@ -6,7 +6,7 @@ Everything is decided in memory between one batch of reading statements and one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +55,10 @@ def resolve(call: Call, requests: Sequence[Request]) -> list[Resolution]:
     return [_answer(call, request) for request in requests]
 
 
-def wanted(request: Request) -> Iterable[int]:
+def wanted(request: Request) -> Sequence[int]:
     """Returns the replicates that a request wants, its audit last."""
-    yield from range(request.first, request.replicates)
-    if request.audit:
-        yield audit_replicate(request.candidate)
+    replicates = range(request.first, request.replicates)
+    return [*replicates, audit_replicate(request.candidate)] if request.audit else replicates
 
 
 def to_result(row: Row[Any]) -> Result:
@@ -81,10 +80,10 @@ def _read(call: Call, requests: Sequence[Request]) -> None:
         found += evaluations.read_evaluations(call.connection, call.context, audited)
     claimed = []
     for row in found:
-        place = (row.key, row.replicate)
-        if row.state in (evaluations.DONE, evaluations.FAILED):
+        place, state = (row.key, row.replicate), row.state
+        if state in (evaluations.DONE, evaluations.FAILED):
             call.results[place] = to_result(row)
-        elif row.state == evaluations.CLAIMED:
+        elif state == evaluations.CLAIMED:
             claimed.append((place, row))
         else:
             call.rows[place] = row
