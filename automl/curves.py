@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,10 @@ from automl.errors import InvalidInput
 from automl.jsontext import canonical, parse
 
 MOST_POINTS = 1000
-"""A curve that grows longer keeps every second of its points."""
+"""A curve that grows longer is thinned to about half as many, evenly spaced."""
+
+MOST_VALUES = 8000
+"""Figures in a curve: one of many metrics has fewer points, so that none outgrows a row of an exported cache."""
 
 Point = tuple[float, Mapping[str, float]]
 """An epoch, and the metrics after it."""
@@ -30,8 +34,8 @@ class LearningCurve:
     points: list[Point] = field(default_factory=list)
 
     def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point. What stands there of this epoch and later ones is forgotten: a training that had to begin anew
-        reports them again.
+        """Adds a point, or further metrics to the last one. What stands there of later epochs is forgotten: a training
+        that had to begin anew reports them again.
 
         Args:
             epoch: how far the evaluation is.
@@ -43,16 +47,31 @@ class LearningCurve:
         try:
             place = float(epoch)
             found = {str(name): float(value) for name, value in metrics.items()}
-        except (TypeError, ValueError, AttributeError):
+        except (TypeError, ValueError, OverflowError, AttributeError):
             raise InvalidInput(
                 f"report({epoch!r}, {metrics!r}) is no point of a learning curve; give a number and a dict of metrics"
             ) from None
         if not math.isfinite(place):
             raise InvalidInput(f"a learning curve cannot have a point at epoch {place}")
+        found = {name: value for name, value in found.items() if math.isfinite(value)}
+        if self.points and self.points[-1][0] == place:
+            found = {**self.points[-1][1], **found}
         del self.points[bisect_left(self.points, place, key=_epoch) :]
-        self.points.append((place, {name: value for name, value in found.items() if math.isfinite(value)}))
-        if len(self.points) > MOST_POINTS:
-            del self.points[1:-1:2]
+        self.points.append((place, found))
+        most = max(2, min(MOST_POINTS, MOST_VALUES // max(1, len(found))))
+        if len(self.points) > most:
+            self._thin(2 * (place - self.points[0][0]) / most)
+
+    def _thin(self, gap: float) -> None:
+        """Keeps the ends, and between them no two points that are nearer than `gap`.
+
+        Every second point would do once; the second time it would take from the old half what it took already.
+        """
+        kept = [self.points[0]]
+        for point in self.points[1:-1]:
+            if point[0] - kept[-1][0] >= gap:
+                kept.append(point)
+        self.points[:] = [*kept, self.points[-1]]
 
     @property
     def epochs(self) -> list[float]:
@@ -74,7 +93,12 @@ class LearningCurve:
 
     @classmethod
     def from_json(cls, text: str) -> LearningCurve:
-        """Reads what `json` wrote.
+        """Reads what `json` wrote and a database kept."""
+        return cls([(epoch, metrics) for epoch, metrics in json.loads(text)] if text else [])
+
+    @classmethod
+    def checked(cls, text: str) -> LearningCurve:
+        """Reads what somebody says that `json` wrote.
 
         Raises:
             InvalidInput: it is no such text.

@@ -18,8 +18,8 @@ from automl.space import Candidate
 class FunctionEvaluator(Evaluator):
     """Calls `function(candidate, seed)`, or `function(candidate)`, which returns a number or a dict of metrics.
 
-    A function with a parameter named `report` is given one more function: `report(epoch, value)` adds a number or a
-    dict of metrics to the evaluation's learning curve.
+    A function with a parameter named `report`, without a default or with None, is given one more function:
+    `report(epoch, value)` adds a dict of metrics, or a number under `objective_name`, to the learning curve.
 
     Attributes:
         function: the user's function.
@@ -40,10 +40,10 @@ class FunctionEvaluator(Evaluator):
     def __post_init__(self) -> None:
         extra = {"report": None} if self._reports() else {}
         try:
-            inspect.signature(self.function).bind(None, *([0] * (self._arguments() - 1)), **extra)
+            inspect.signature(self.function).bind(*self._given(None, 0), **extra)
         except TypeError:
             raise InvalidInput(
-                f"evaluator {self._title()} must take (candidate) or (candidate, seed), with or without `report`, "
+                f"evaluator {self._title()} must take (candidate) or (candidate, seed), and then `report` if it likes, "
                 "and return a number or a dict"
             ) from None
 
@@ -63,7 +63,7 @@ class FunctionEvaluator(Evaluator):
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         candidate = Candidate(parse(work.candidate), work.candidate)
-        given = (candidate, how.seed) if self._arguments() == 2 else (candidate,)
+        given = self._given(candidate, how.seed)
         extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._reports() else {}
         result = self._named(self.function(*given, **extra))
         return {str(name): float(value) for name, value in result.items()}
@@ -73,7 +73,12 @@ class FunctionEvaluator(Evaluator):
 
     def _reports(self) -> bool:
         parameter = inspect.signature(self.function).parameters.get("report")
-        return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if parameter is None or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            return False
+        return parameter.default in (parameter.empty, None)  # another default is the function's own business
+
+    def _given(self, candidate: Any, seed: int) -> tuple[Any, ...]:
+        return (candidate, seed) if self._arguments() == 2 else (candidate,)
 
     def _arguments(self) -> int:
         required = [

@@ -35,7 +35,7 @@ class Classification(Evaluator):
     threads. Training stops with an error as soon as the loss is not finite.
 
     After every epoch "train_loss", the mean over its steps, is reported, and both metrics on the validation part; where
-    that part is large beside the training part, every n-th epoch, so that it costs about a twentieth. It changes no
+    that part is large beside the training part, every n-th epoch, so that it costs less than a tenth. It changes no
     result.
 
     A space's `training` may give any of the fields from `epochs` to `gradient_clip` for one candidate ("lr" is short
@@ -169,8 +169,11 @@ class Classification(Evaluator):
         with training.seeded(how.seed, how.device):
             module = training.module_of(work.behaviour).to(how.device)
             held = data.validation if how.part == "validation" else None  # what is tested is looked at once
-            measured = training.fit(module, data.train, settings, how, until, held, saved)
-            return measured or training.measure(module, getattr(data, how.part), settings)
+            training.fit(module, data.train, settings, how, until, held, saved)
+            metrics = training.measure(module, getattr(data, how.part), settings)
+        if how.curve.points:
+            how.report(until, metrics)
+        return metrics
 
     def _until(self, fidelity: Mapping[str, Any], epochs: int) -> int:
         """Returns the epoch to stop after: of a candidate with epochs of its own, the same share of them."""

@@ -71,7 +71,7 @@ class Training:
             np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), *rest))
             version, internal, following = state["python"]
             random.setstate((version, tuple(internal), following))
-            curve = LearningCurve.from_json(state.get("curve", ""))  # earlier versions saved none
+            curve = LearningCurve.checked(state.get("curve", ""))  # earlier versions saved none
         except Exception as error:  # a foreign file can fail in any way
             raise Unreadable(f"{type(error).__name__}: {error}") from error
         if epoch > until:

@@ -150,7 +150,9 @@ def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
         raise InvalidInput("the number of an audit does not belong to its candidate")
     seen = _integer(data, "times_seen", 0)
     points = data.get("curve") or None
-    curve = "" if points is None else LearningCurve.from_json(canonical(points)).json()
+    curve = "" if points is None else LearningCurve.checked(canonical(points)).json()
+    if curve and metrics is None:
+        raise InvalidInput("an evaluation that failed has no learning curve")
     row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen, curve)
     if not _seed_fits(row, context):
         raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")

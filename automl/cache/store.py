@@ -219,8 +219,7 @@ class EquivalenceCache:
 
         def work(given: Connection) -> int:
             ours = evaluations.end_claims(given, ends)
-            if curves:
-                keep_curves(given, curves)
+            keep_curves(given, curves, ("session", "attempt"))
             return ours
 
         ours = self.database.within(connection, work)

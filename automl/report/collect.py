@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from automl.baseline import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.cache.audits import audit_report
+from automl.cache.records import Result
 from automl.cache.store import EquivalenceCache
 from automl.confirmation import confirmed_trials
 from automl.errors import InvalidInput
@@ -159,7 +161,7 @@ class _Collector:
         found = []
         for rank, trial in enumerate(chosen, start=1):
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
-            values = [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
+            values = self._objectives(results)
             places = reading.columns.places(trial.key) if reading is not None else []
             before = self.store.trial_at(study.id, places[-1]) if places else None
             before = self.confirmed.get((origin, trial.key), before)
@@ -184,7 +186,12 @@ class _Collector:
         if trial is None:
             return []
         results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates]
-        return [float(item.metrics[self.objective]) for item in results if item.metrics is not None]
+        return self._objectives(results)
+
+    def _objectives(self, results: Sequence[Result]) -> list[float]:
+        """Returns the objective of each result that has it: one of another study's may lack what this one asks for."""
+        every = [item.metrics or {} for item in results]
+        return [float(metrics[self.objective]) for metrics in every if self.objective in metrics]
 
     # --- evidence ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +238,7 @@ class _Collector:
 
     def _learning(self, search: Reading, found: list[Architecture]) -> Learning | None:
         curves = learning(self.store, self.cache, self.record, search, found, self.objective)
-        if curves is not None and not curves.lines:
+        if curves is not None and self.objective not in curves.reported:
             names = ", ".join(curves.reported)
             self.notes.append(
                 f"Learning curves hold {names} and not {self.objective}; `study.learning_curves` has them."

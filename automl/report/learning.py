@@ -24,6 +24,12 @@ SHOWN = 100
 POINTS = 200
 """Points of each curve, at most."""
 
+PAGE = 100
+"""Classes whose curves are read at a time."""
+
+NEARLY_ALL = 0.9
+"""An epoch is compared where so large a share of the classes reported it."""
+
 EPOCHS = 30
 """Epochs whose order is compared with the last, at most."""
 
@@ -33,7 +39,7 @@ class LearningLine:
     """One class's learning curve.
 
     Attributes:
-        origin: "search winner", "random winner", "front member" or "trial".
+        origin: "search winner", "random winner" or "trial".
         rank: as in `Architecture`; 0 for a trial.
         replicates: evaluations that it is the mean of.
         values: the objective by epoch.
@@ -60,7 +66,7 @@ class Learning:
     Attributes:
         reported: names of the metrics.
         lines: of the objective: an even choice of trials, then winners by rank; empty where nobody reported it.
-        ranks: by epoch, over all classes of the full context that reported the objective.
+        ranks: by epoch, over all classes with a full evaluation in this part of the cache, whichever study paid for it.
     """
 
     reported: list[str]
@@ -70,7 +76,7 @@ class Learning:
     @property
     def order_known(self) -> str:
         """How early the final order was known, in a sentence; empty where that cannot be said."""
-        known = [item for item in self.ranks[:-1] if item.agreement.tau is not None]
+        known = [item for item in self.ranks if item.agreement.tau not in (None, 1.0)]  # 1: the end itself
         if not known:
             return ""
         classes = max(item.agreement.pairs for item in known)
@@ -109,6 +115,8 @@ def learning(
     lines = [_line("trial", 0, curves, objective) for curves in drawn.values()]
     lines += [_line(item.origin, item.rank, best[item.key], objective) for item in found if item.key in best]
     every = [curve for curves in [*drawn.values(), *best.values()] for curve in curves.values()]
+    if not every:
+        return None
     return Learning(
         reported=sorted({name for curve in every for name in curve.metrics}),
         lines=[line for line in lines if line.values],
@@ -120,13 +128,10 @@ def _drawn(
     store: StudyStore, cache: EquivalenceCache, record: StudyRecord, search: Reading, contexts: Sequence[int]
 ) -> dict[bytes, dict[int, LearningCurve]]:
     """Returns the curves of an even choice of trials by class, from the fidelity that trained it longest."""
-    keys: dict[int, set[bytes]] = defaultdict(set)
-    for place in spread(range(len(search.columns.keys)), SHOWN):
-        trial = store.trial_at(record.id, place)
-        keys[trial.context].add(trial.key)
+    keys = [store.trial_at(record.id, place).key for place in spread(range(len(search.columns.keys)), SHOWN)]
     found: dict[bytes, dict[int, LearningCurve]] = {}
     for context in contexts:
-        for key, curves in cache.learning_curves(context, list(keys[context])).items():
+        for key, curves in cache.learning_curves(context, keys).items():
             if key not in found or _end(curves) > _end(found[key]):
                 found[key] = curves
     return found
@@ -147,11 +152,15 @@ def _ranks(cache: EquivalenceCache, context: int, objective: str) -> list[EpochR
     final = {
         key: float(results[0].metrics[objective])
         for key, results in cache.replicates(context, keys).items()
-        if results[0].replicate == 0 and results[0].metrics is not None
+        if results[0].replicate == 0 and results[0].metrics is not None and objective in results[0].metrics
     }
     after: dict[float, dict[bytes, float]] = defaultdict(dict)
-    for key, curves in cache.learning_curves(context, keys).items():
-        for epoch, value in curves[0].values(objective).items():
-            after[epoch][key] = value
-    epochs = [epoch for epoch in sorted(after) if len(after[epoch].keys() & final.keys()) >= ENOUGH]
+    classes = list(final)
+    for first in range(0, len(classes), PAGE):  # whole curves are large
+        for key, curves in cache.learning_curves(context, classes[first : first + PAGE]).items():
+            for epoch, value in curves[0].values(objective).items():
+                after[epoch][key] = value
+    most = max(map(len, after.values()), default=0)
+    # where candidates have epochs of their own, late ones are left to a few, and their order is another question
+    epochs = [epoch for epoch in sorted(after) if len(after[epoch]) >= max(ENOUGH, NEARLY_ALL * most)]
     return [EpochRanks(epoch, agreement_between(after[epoch], final)) for epoch in spread(epochs, EPOCHS)]

@@ -22,8 +22,7 @@ def learning_plots(data: ReportData) -> list[Plot]:
     curves = data.learning
     if curves is None or not curves.lines:
         return []
-    known = any(item.agreement.tau is not None for item in curves.ranks[:-1])
-    return [_curves(data, curves), *([_order(curves)] if known else [])]
+    return [_curves(data, curves), *([_order(curves)] if curves.order_known else [])]
 
 
 def _curves(data: ReportData, curves: Learning) -> Plot:
@@ -85,8 +84,8 @@ def _order(curves: Learning) -> Plot:
     return draw(
         "order-by-epoch",
         "How early the order is known",
-        f"Rank agreement between {count_of(classes, 'class')} after each epoch and at the end of the same trainings: "
-        "what stopping earlier would cost.",
+        f"Rank agreement of {count_of(classes, 'class')} in this part of the cache after an epoch and at the end of "
+        "the same trainings: what stopping earlier would cost.",
         ("epoch", "kendall", "spearman", "classes"),
         [(epoch, agreement.tau, agreement.rho, agreement.pairs) for epoch, agreement in known],
         paint,

@@ -81,6 +81,6 @@ def _means(cache: EquivalenceCache, context: int, keys: list[bytes], objective: 
 
 def _values(cache: EquivalenceCache, context: int, keys: list[bytes], objective: str) -> dict[bytes, list[float]]:
     return {
-        key: [float(item.metrics[objective]) for item in results if item.metrics is not None]
+        key: [float((item.metrics or {})[objective]) for item in results if objective in (item.metrics or {})]
         for key, results in cache.replicates(context, keys).items()
     }

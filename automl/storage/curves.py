@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, bindparam, select, tuple_
+from sqlalchemy import Connection, Row, Text, bindparam, select
 
 from automl.storage.bulk import chunks, insert_into
 from automl.storage.evaluations import CHUNK, DONE
 from automl.storage.schema import curve, evaluation
 
 _PLACE = ("context", "key", "replicate")
-_OWNER = (*_PLACE, "session", "attempt")
 
 
-def keep_curves(connection: Connection, curves: Sequence[dict[str, Any]]) -> None:
-    """Stores curves of evaluations that have just ended in this transaction.
+def keep_curves(connection: Connection, curves: Sequence[dict[str, Any]], owner: Sequence[str]) -> None:
+    """Stores curves of evaluations that have just been written in this transaction.
 
-    Each holds context, key, replicate, session, attempt and points (canonical JSON). One whose claim had been taken
-    over by somebody else is dropped, as its result was.
+    Args:
+        connection: in a writing transaction.
+        curves: each holds context, key, replicate, points (canonical JSON) and the columns of `owner`.
+        owner: columns of the evaluation that show whether it is the one that reported. Where somebody else was faster
+            the curve is dropped, as the result was.
     """
+    if not curves:
+        return
+    found = (*_PLACE, *owner)
     accepted = select(*(evaluation.c[name] for name in _PLACE), bindparam("points", type_=Text)).where(
-        evaluation.c.state == DONE, *(evaluation.c[name] == bindparam(f"of_{name}") for name in _OWNER)
+        evaluation.c.state == DONE, *(evaluation.c[name] == bindparam(f"of_{name}") for name in found)
     )
     insert = insert_into(connection.dialect.name, curve).from_select([*_PLACE, "points"], accepted)
     insert = insert.on_conflict_do_update(
         index_elements=list(curve.primary_key.columns), set_={"points": insert.excluded.points}
     )
-    rows = [{"points": one["points"]} | {f"of_{name}": one[name] for name in _OWNER} for one in curves]
-    connection.execute(insert, rows)
+    connection.execute(
+        insert, [{"points": one["points"]} | {f"of_{name}": one[name] for name in found} for one in curves]
+    )
 
 
 def curves_of(connection: Connection, context: int, keys: Sequence[bytes]) -> list[Row[Any]]:
@@ -50,5 +56,8 @@ def classes_with_curves(connection: Connection, context: int, most: int) -> list
 
 def remove_curves(connection: Connection, places: Sequence[tuple[int, bytes, int]]) -> None:
     """Deletes the curves at (context, key, replicate)."""
-    place = tuple_(*(curve.c[name] for name in _PLACE))
-    connection.execute(curve.delete().where(place.in_(places)))
+    if places:
+        one = curve.delete().where(*(curve.c[name] == bindparam(f"of_{name}") for name in _PLACE))
+        connection.execute(
+            one, [{f"of_{name}": value for name, value in zip(_PLACE, place, strict=True)} for place in places]
+        )

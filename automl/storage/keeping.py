@@ -163,17 +163,19 @@ def remove_evaluations(database: Database, places: Sequence[tuple[int, bytes, in
 
 
 def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) -> int:
-    removed = 0
-    for context_id, key, replicate in places:
+    removed = []
+    for place in places:
+        context_id, key, replicate = place
         statement = evaluation.delete().where(
             evaluation.c.context == context_id,
             evaluation.c.key == key,
             evaluation.c.replicate == replicate,
             evaluation.c.state != CLAIMED,
         )
-        removed += connection.execute(statement).rowcount
-    remove_curves(connection, places)
-    return removed
+        if connection.execute(statement).rowcount:
+            removed.append(place)
+    remove_curves(connection, removed)
+    return len(removed)
 
 
 def remove_unused(database: Database) -> tuple[int, int]:

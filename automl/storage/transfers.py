@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, and_, select, tuple_
 
 from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
+from automl.storage.curves import keep_curves
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST, read_evaluations
 from automl.storage.schema import candidate, context, curve, database_time, equivalence_class, evaluation
@@ -21,7 +22,7 @@ def contexts(database: Database) -> list[Row[Any]]:
         return list(connection.execute(query.order_by(context.c.id)))
 
 
-def facts(database: Database, context_id: int, page: int = 5000) -> Iterator[Row[Any]]:
+def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row[Any]]:
     """Yields the finished evaluations of one context with their candidates' JSON, by key, read in pages."""
     place = tuple_(evaluation.c.key, evaluation.c.replicate)
     query = (
@@ -90,17 +91,19 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     taken = {key: set(rows) for key, rows in here.items()}
     added = known = extra = 0
     fresh = []
-    curves = []
+    curves = []  # of rows that are there afterwards, wherever they came to stand
     for row in given:
         key, replicate = row["key"], row["replicate"]
         stored = here[key].get(replicate)
         if stored is not None and stored.state in (CLAIMED, LOST):
             if _fill(connection, context_id, row):
                 added += 1
-                curves.append((context_id, key, replicate, row["curve"]))
+                curves.append(_curve(context_id, row, replicate))
             continue
-        if any(_same(one, row) for one in here[key].values()):
+        same = next((number for number, one in here[key].items() if _same(one, row)), None)
+        if same is not None:
             known += 1
+            curves.append(_curve(context_id, row, same))
             continue
         if replicate in taken[key]:
             if replicate < 0:
@@ -111,19 +114,24 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         added += 1
         taken[key].add(replicate)
         fresh.append(_row(context_id, row, replicate))
-        curves.append((context_id, key, replicate, row["curve"]))
+        curves.append(_curve(context_id, row, replicate))
     now = connection.execute(select(database_time())).scalar_one()
     fresh.sort(key=lambda row: (row["key"], row["replicate"]))
     if fresh:
         values = [(*row.values(), now) for row in fresh]
         insert_rows(connection, evaluation, (*fresh[0], "changed"), values, ignoring=True)
-    columns = ("context", "key", "replicate", "points")
-    insert_rows(connection, curve, columns, sorted(one for one in curves if one[-1]), ignoring=True)
+    reported = sorted((one for one in curves if one["points"]), key=lambda one: (one["key"], one["replicate"]))
+    keep_curves(connection, reported, ("seed", "metrics"))
     return added, known, extra
 
 
 def _same(stored: Row[Any], row: dict[str, Any]) -> bool:
     return bool(stored.seed == row["seed"] and stored.metrics == row["metrics"] and stored.error == row["error"])
+
+
+def _curve(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]:
+    place = {"context": context_id, "key": row["key"], "replicate": replicate}
+    return place | {"points": row["curve"], "seed": row["seed"], "metrics": row["metrics"]}
 
 
 def _row(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]:

@@ -138,6 +138,31 @@ def test_a_file_of_the_first_version_has_none_and_is_read(tmp_path: Path) -> Non
         assert stored(there) == 0
 
 
+def test_an_import_gives_known_results_the_curves_that_they_lack(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path / 'here.db'}") as here:
+        context = fill(here)
+        export_cache(here, tmp_path / "cache.gz")
+        here.write(lambda connection: connection.execute(curve.delete()))
+        assert import_cache(here, tmp_path / "cache.gz").known == 8
+        assert EquivalenceCache(here).learning_curves(context, KEYS).keys() == set(KEYS[:2])
+
+
+def test_a_failed_evaluation_with_a_curve_is_refused(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path / 'here.db'}") as here:
+        fill(here)
+        export_cache(here, tmp_path / "cache.gz")
+
+    def failed(line: dict[str, object]) -> None:
+        if "curve" in line:
+            line.update(metrics=None, error="ValueError")
+
+    with (
+        Database(f"sqlite:///{tmp_path / 'there.db'}") as there,
+        pytest.raises(InvalidInput, match=r"line 3: an evaluation that failed has no learning curve"),
+    ):
+        import_cache(there, rewritten(tmp_path / "cache.gz", failed))
+
+
 @pytest.mark.parametrize("wrong", [5, [[1.0]], [[2.0, {"a": 1.0}], [1.0, {"a": 1.0}]], [[1.0, {"a": "x"}]], "text"])
 def test_a_curve_that_is_none_is_refused_with_its_line(tmp_path: Path, wrong: object) -> None:
     with Database(f"sqlite:///{tmp_path / 'here.db'}") as here:

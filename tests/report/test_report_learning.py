@@ -133,6 +133,22 @@ def test_curves_of_other_metrics_are_named_in_a_note(tmp_path):
     other.close()
 
 
+def test_results_of_another_study_may_lack_this_ones_objective(tmp_path):
+    """Both share one context, and so their results; the objective is no part of it."""
+
+    def sometimes(candidate, seed, report):
+        report(1, {"fitness": 1.0, "loss": 2.0})
+        height = float(candidate.value["height"])
+        return {"fitness": height} if candidate.value["height"] % 2 else {"fitness": height, "loss": -height}
+
+    url = f"sqlite:///{tmp_path / 'automl.db'}"
+    evaluator = automl.FunctionEvaluator(sometimes, code_version="1")
+    searched(evaluator, url, study="one").close()
+    other = searched(evaluator, url, study="two", objective="loss", direction="minimize", seed=1)
+    assert other.report().json()["learning_curves"]["reported"] == ["fitness", "loss"]
+    other.close()
+
+
 def test_a_study_of_several_runs_asks_for_one_of_them(tmp_path):
     several = searched(learner, f"sqlite:///{tmp_path / 'automl.db'}", repeats=2)
     with pytest.raises(InvalidInput, match=r"has several runs; ask one: study.runs\[0\].learning_curves\(3\)"):
