@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from automl.evidence import Agreement
 from automl.jsontext import parse
 from automl.report.data import OUTCOMES, Architecture, Curve, ReportData, StudyPart, TrialNote
 from automl.report.learning import Learning
@@ -38,15 +39,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "random_winners": [_architecture(item) for item in data.random_winners],
         "random_sample": [_architecture(item) for item in data.random_samples],
         "test_figures": data.basis,
-        "rank_agreement": [
-            {
-                "what": item.what,
-                "kendall": item.agreement.tau,
-                "spearman": item.agreement.rho,
-                "pairs": item.agreement.pairs,
-            }
-            for item in data.ranks
-        ],
+        "rank_agreement": [{"what": item.what, **_agreement(item.agreement)} for item in data.ranks],
         "learning_curves": _learning(data.learning),
         "pareto": {
             "objectives": [
@@ -91,16 +84,12 @@ def _learning(curves: Learning | None) -> dict[str, Any] | None:
             }
             for line in curves.lines
         ],
-        "order_known": [
-            {
-                "epoch": item.epoch,
-                "kendall": item.agreement.tau,
-                "spearman": item.agreement.rho,
-                "pairs": item.agreement.pairs,
-            }
-            for item in curves.ranks
-        ],
+        "order_known": [{"epoch": item.epoch, **_agreement(item.agreement)} for item in curves.ranks],
     }
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    return {"kendall": found.tau, "spearman": found.rho, "pairs": found.pairs}
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
