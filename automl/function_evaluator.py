@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from automl.errors import InvalidInput
@@ -38,7 +39,7 @@ class FunctionEvaluator(Evaluator):
     code_version: str = ""
 
     def __post_init__(self) -> None:
-        extra = {"report": None} if self._reports() else {}
+        extra = {"report": None} if self._takes_report else {}
         try:
             inspect.signature(self.function).bind(*self._given(None, 0), **extra)
         except TypeError:
@@ -55,7 +56,7 @@ class FunctionEvaluator(Evaluator):
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
         """True for a function that is given no seed: it is taken at its word."""
-        return self._arguments() == 1
+        return not self._takes_seed
 
     def settings(self) -> dict[str, Any]:
         """Returns what identifies the function: its name, and its version or a hash of its source."""
@@ -64,32 +65,34 @@ class FunctionEvaluator(Evaluator):
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         candidate = Candidate(parse(work.candidate), work.candidate)
         given = self._given(candidate, how.seed)
-        extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._reports() else {}
+        extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._takes_report else {}
         result = self._named(self.function(*given, **extra))
         return {str(name): float(value) for name, value in result.items()}
 
     def _named(self, result: Any) -> Mapping[str, Any]:
         return result if isinstance(result, Mapping) else {self.objective_name: result}
 
-    def _reports(self) -> bool:
+    def _given(self, candidate: Any, seed: int) -> tuple[Any, ...]:
+        return (candidate, seed) if self._takes_seed else (candidate,)
+
+    @cached_property  # reading a signature takes longer than many a function does
+    def _takes_report(self) -> bool:
         parameter = inspect.signature(self.function).parameters.get("report")
         if parameter is None or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             return False
-        return parameter.default in (parameter.empty, None)  # another default is the function's own business
+        # another default is the function's own business
+        return parameter.default is parameter.empty or parameter.default is None
 
-    def _given(self, candidate: Any, seed: int) -> tuple[Any, ...]:
-        return (candidate, seed) if self._arguments() == 2 else (candidate,)
-
-    def _arguments(self) -> int:
+    @cached_property
+    def _takes_seed(self) -> bool:
         required = [
             parameter
             for parameter in inspect.signature(self.function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             and parameter.name != "report"
         ]
-        named = [parameter for parameter in required if parameter.name == "seed"]
         empty = [parameter for parameter in required if parameter.default is parameter.empty]
-        return 2 if named or len(empty) == 2 else 1
+        return len(empty) == 2 or any(parameter.name == "seed" for parameter in required)
 
     def _title(self) -> str:
         return getattr(self.function, "__qualname__", type(self.function).__name__)

@@ -318,6 +318,9 @@ def test_a_report_of_the_functions_own_is_left_alone():
     def own(candidate, seed, report):
         return report
 
+    def array(candidate, seed, report=np.zeros(2)):
+        return float(report.sum())
+
     def optional(candidate, seed, report=None):
         report(1, 2.0)
         return 3.0
@@ -326,6 +329,7 @@ def test_a_report_of_the_functions_own_is_left_alone():
     for function, fitness, curve in (
         (verbose, 1.0, ""),
         (functools.partial(own, report=7.0), 7.0, ""),
+        (array, 0.0, ""),
         (optional, 3.0, '[[1.0,{"fitness":2.0}]]'),
     ):
         (done,) = perform(Numbers(), automl.FunctionEvaluator(function, code_version="1"), "fitness", jobs)
