@@ -247,6 +247,9 @@ def test_reports_are_no_setting_so_that_old_results_are_still_served():
 # --- the way to the pool's answer ------------------------------------------------------------------------------------
 
 
+NOTHING = np.zeros(2)
+
+
 class Numbers(automl.Space):
     x = automl.Integer(0, 9)
 
@@ -318,7 +321,7 @@ def test_a_report_of_the_functions_own_is_left_alone():
     def own(candidate, seed, report):
         return report
 
-    def array(candidate, seed, report=np.zeros(2)):
+    def array(candidate, seed, report=NOTHING):
         return float(report.sum())
 
     def optional(candidate, seed, report=None):
