@@ -6,6 +6,8 @@ Importing this package loads neither torch nor ray; spaces, evaluators and pools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from automl.setup import moved
+
 if TYPE_CHECKING:
     from automl.api import resume as resume
     from automl.api import search as search
@@ -17,28 +19,28 @@ if TYPE_CHECKING:
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
-    from automl.costs import module_costs as module_costs
-    from automl.curves import LearningCurve as LearningCurve
+    from automl.engine.running import Stopped as Stopped
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
-    from automl.evaluator import Approximation as Approximation
-    from automl.evaluator import Evaluator as Evaluator
-    from automl.evaluator import Task as Task
-    from automl.fields import Choice as Choice
-    from automl.fields import Integer as Integer
-    from automl.fields import Real as Real
-    from automl.fields import Repeat as Repeat
-    from automl.function_evaluator import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.base import Approximation as Approximation
+    from automl.evaluators.base import Evaluator as Evaluator
+    from automl.evaluators.costs import module_costs as module_costs
+    from automl.evaluators.curves import LearningCurve as LearningCurve
+    from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
-    from automl.running import Stopped as Stopped
-    from automl.space import Candidate as Candidate
-    from automl.space import Space as Space
+    from automl.spaces.fields import Choice as Choice
+    from automl.spaces.fields import Integer as Integer
+    from automl.spaces.fields import Real as Real
+    from automl.spaces.fields import Repeat as Repeat
+    from automl.spaces.space import Candidate as Candidate
+    from automl.spaces.space import Space as Space
     from automl.study import Study as Study
 
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
-    "Stopped": "automl.running",
+    "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",
     "Graph": "automl.behaviour",
@@ -47,21 +49,21 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
-    "module_costs": "automl.costs",
-    "LearningCurve": "automl.curves",
+    "module_costs": "automl.evaluators.costs",
+    "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
-    "Approximation": "automl.evaluator",
-    "Evaluator": "automl.evaluator",
-    "Task": "automl.evaluator",
-    "Choice": "automl.fields",
-    "Integer": "automl.fields",
-    "Real": "automl.fields",
-    "Repeat": "automl.fields",
-    "FunctionEvaluator": "automl.function_evaluator",
+    "Approximation": "automl.evaluators.base",
+    "Evaluator": "automl.evaluators.base",
+    "Task": "automl.evaluators.task",
+    "Choice": "automl.spaces.fields",
+    "Integer": "automl.spaces.fields",
+    "Real": "automl.spaces.fields",
+    "Repeat": "automl.spaces.fields",
+    "FunctionEvaluator": "automl.evaluators.function",
     "functional_hash": "automl.hashing",
-    "Candidate": "automl.space",
-    "Space": "automl.space",
+    "Candidate": "automl.spaces.space",
+    "Space": "automl.spaces.space",
     "Study": "automl.study",
 }
 
@@ -69,6 +71,9 @@ _EVALUATORS = {"Classification": "classification"}
 """Evaluators that stand under `automl.` although they live elsewhere: found by their entry point."""
 
 __all__ = [*_HOMES, *_EVALUATORS]
+
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

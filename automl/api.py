@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.config import RunConfig, StudyConfig, check_name
+from automl.engine.config import RunConfig, StudyConfig, check_name
+from automl.engine.repeats import Runs, common_config, config_of
+from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluator, Task
-from automl.monitoring import Observer
-from automl.parts import Parts, assemble
-from automl.repeats import Runs, common_config, config_of
-from automl.running import execute, workers_of
-from automl.space import Space
+from automl.evaluators.base import Evaluator
+from automl.evaluators.task import Task
+from automl.observers import Observer
+from automl.setup.parts import Parts, assemble
+from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import Study, find
@@ -89,10 +90,10 @@ def search(
             from `seed` and in a cold part of the cache; the study returned then has `runs`.
         warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
-            enqueue, baseline, finalists, front, confirm, test_seeds, sample: see `automl.config.StudyConfig`; `enqueue`
-                takes JSON data of candidates.
+            enqueue, baseline, finalists, front, confirm, test_seeds, sample: see `automl.engine.config.StudyConfig`;
+                `enqueue` takes JSON data of candidates.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
-            checkpoints, dashboard, callbacks, observers: see `automl.config.RunConfig`.
+            checkpoints, dashboard, callbacks, observers: see `automl.engine.config.RunConfig`.
 
     Raises:
         InvalidInput: something given is wrong; nothing was written.

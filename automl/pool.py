@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from automl.evaluator import Evaluator, Metrics, Part
-from automl.hardware import hardware
-from automl.monitoring import Observer
-from automl.targets import SpaceReference
+from automl.evaluators.base import Evaluator, Metrics, Part
+from automl.observers import Observer
+from automl.setup.targets import SpaceReference
 
 Fault = Literal["candidate", "lost", "memory", "timeout", "environment"]
 """Who is to blame for a failed evaluation.
@@ -140,3 +141,27 @@ class Pool(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def machine() -> str:
+    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor"."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{os.cpu_count()} x {model}"
+
+
+def hardware(device: str) -> str:
+    """Returns the machine, with the names of the GPUs that torch sees here where the device is one.
+
+    Args:
+        device: "cpu" or "cuda"; torch is imported for the latter only.
+    """
+    if device != "cuda":
+        return machine()
+    import torch
+
+    names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
+    return f"{machine()} with {', '.join(names)}"

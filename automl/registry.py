@@ -1,11 +1,22 @@
-"""Finding parts by name. Third parties add a part by declaring an entry point; nothing of ours is touched for it."""
+"""Finding parts by name: a registered name, `file.py:Name` or `module:Name`.
+
+Third parties add a part by declaring an entry point; nothing of ours is touched for it.
+"""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib.util
+import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
+
+import xxhash
 
 from automl.errors import InvalidInput
 
@@ -32,6 +43,75 @@ def load(group: Group, name: str) -> Any:
         return found[0].load()
     except (ImportError, AttributeError) as error:
         raise InvalidInput(f"{_SINGULAR[group]} {name!r} ({found[0].value}) cannot be imported: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name stands for.
+
+    Attributes:
+        thing: the object; the module itself where a file or module was named without an attribute.
+        target: the name, with the path of a file made absolute.
+        source: 32 hexadecimal digits of the file's content, for files.
+    """
+
+    thing: Any
+    target: str
+    source: str | None = None
+
+
+def find(group: Group, target: str) -> Named:
+    """Returns what `target` names: a registered name of the group, `file.py`, `file.py:Name` or `module:Name`.
+
+    Raises:
+        InvalidInput: no such name, file, module or attribute.
+    """
+    place, colon, name = target.partition(":")
+    if place.endswith(".py"):
+        path = Path(place).expanduser()
+        if not path.is_file():
+            raise InvalidInput(
+                f"no file {place!r}; give an existing Python file, a registered name or module:attribute"
+            )
+        source = xxhash.xxh3_128_hexdigest(path.read_bytes())
+        found = _attribute_of(_load_file(path.resolve(), source), name, target)
+        return Named(found, f"{path.resolve()}:{name}" if name else str(path.resolve()), source)
+    if colon:
+        try:
+            module = importlib.import_module(place)
+        except ImportError as error:
+            raise InvalidInput(f"module {place!r} of target {target!r} cannot be imported: {error}") from error
+        return Named(_attribute_of(module, name, target), target)
+    return Named(load(group, target), target)
+
+
+def _attribute_of(module: ModuleType, name: str, target: str) -> Any:
+    try:
+        return functools.reduce(getattr, name.split("."), module) if name else module
+    except AttributeError:
+        known = [item for item in vars(module) if not item.startswith("_")]
+        raise InvalidInput(unknown(f"attribute of {target.partition(':')[0]}", name, known)) from None
+
+
+def _load_file(path: Path, source: str) -> ModuleType:
+    name = f"automl_user_space_{source}"
+    if name in sys.modules:
+        return sys.modules[name]
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    folder = str(path.parent)
+    added = folder not in sys.path
+    if added:  # so that the file can import its neighbours
+        sys.path.append(folder)
+    try:
+        specification.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a user's file may do anything
+        del sys.modules[name]
+        raise InvalidInput(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
 
 
 def holds(group: Group, found: type) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from automl.cache.policy import Plans
-from automl.evaluator import Part
-from automl.space import Candidate
+from automl.evaluators.base import Part
+from automl.spaces.space import Candidate
 from automl.strategies.base import FULL
 
 ENQUEUED = "enqueued"
@@ -97,24 +97,3 @@ class Rules:
     @property
     def block(self) -> int:
         return 1 if self.asynchronous else max(1, self.window // 4)
-
-
-class FullCost:
-    """What evaluations at several fidelities cost, in full ones.
-
-    Args:
-        carries: an evaluation goes on where a cheaper one of the same candidate and replicate ended.
-    """
-
-    def __init__(self, carries: bool) -> None:
-        self._carries = carries
-        self._reached: dict[tuple[str, int], float] = {}
-
-    def cost(self, candidate: str, replicates: Iterable[int], share: float) -> float:
-        """Returns what these replicates of one candidate cost, and keeps in mind how far they were taken."""
-        cost = 0.0
-        for replicate in replicates:
-            reached = self._reached.get((candidate, replicate), 0.0)
-            cost += share - (reached if self._carries and reached < share else 0.0)
-            self._reached[candidate, replicate] = max(reached, share)
-        return cost

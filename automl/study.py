@@ -9,15 +9,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl import report, targets
+from automl import report
 from automl.cache.store import EquivalenceCache
-from automl.confirmation import best_of
-from automl.curves import LearningCurve
 from automl.errors import AutoMLError, InvalidInput
-from automl.goals import aims_of
+from automl.evaluators.curves import LearningCurve
 from automl.jsontext import parse
 from automl.registry import unknown
-from automl.space import Candidate, Space
+from automl.selection.contest import best_of
+from automl.selection.objectives import aims_of
+from automl.setup.stored import stored_space
+from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
@@ -264,21 +265,3 @@ def find(store: StudyStore, name: str) -> StudyRecord:
     if record is None:
         raise InvalidInput(unknown("study", name, [item.name for item in store.all() if item.kind == "search"]))
     return record
-
-
-def stored_space(settings: dict[str, Any]) -> Space:
-    """Loads the space of a stored study, and insists that it is the same one.
-
-    Raises:
-        InvalidInput: it cannot be loaded from its target, or its source has changed.
-    """
-    identity = settings["space"]
-    if identity["target"].startswith("object "):
-        raise InvalidInput(
-            f"the space of this study is an {identity['target']} in somebody's program; "
-            "run that program again with the same study name to go on"
-        )
-    space, reference = targets.resolve(identity["target"], identity["settings"])
-    if reference.source != identity["source"]:
-        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
-    return space

@@ -28,14 +28,14 @@ from unittest import mock
 import numpy as np
 
 import automl
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.hashing import Hasher
 from automl.hashing.hasher import Hashed
 from automl.jsontext import parse
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_candidate import ProgramCandidate
 from search_spaces.algorithms.program_spaces import AutoMLZeroDigits, AutoMLZeroLinear, AutoMLZeroTwoLayer
-from workers.programs import ProgramTasks
+from workers.algorithms.programs import ProgramTasks
 
 POPULATION, TOURNAMENT, BLOCK = 1000, 10, 250
 STEPS_PER_POPULATION = 200_000_000
@@ -241,7 +241,7 @@ def compare(first: int, seeds: int, programs: int) -> None:
         runs = []
         for hasher in (Hasher, Distinct):
             Counting.done = 0
-            with tempfile.TemporaryDirectory() as folder, mock.patch("automl.phases.Hasher", hasher):
+            with tempfile.TemporaryDirectory() as folder, mock.patch("automl.engine.phases.Hasher", hasher):
                 began, busy = time.perf_counter(), time.process_time()
                 study = engine(seed, programs, folder, Counting(task_seed=seed), None)
                 seconds, busy = time.perf_counter() - began, time.process_time() - busy

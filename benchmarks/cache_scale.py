@@ -29,7 +29,7 @@ import xxhash
 import automl
 from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
-from automl.monitoring import Observer
+from automl.observers import Observer
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord

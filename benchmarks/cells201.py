@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from automl.hashing import Hasher
-from automl.space import Candidate
+from automl.spaces.space import Candidate
 from automl.strategies.base import FULL, Strategy, Told
 from search_spaces.nas.nasbench201 import OPERATIONS, PROBE, NASBench201, to_text
 

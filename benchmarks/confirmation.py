@@ -4,14 +4,14 @@
 
 Loss is how far the reported class is below the best one, flattery how far its figure is above its true value, both in
 standard deviations of the classes; cost is the number of evaluations that confirming took. The rule is that of
-`automl.confirmation`, on numbers instead of studies.
+`automl.selection.contest`, on numbers instead of studies.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from automl.confirmation import AT_MOST
+from automl.selection.contest import AT_MOST
 
 CLASSES, FINALISTS, SEARCHES = 100, 3, 4000
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.registry import load
 from search_spaces.nas.digits_cells import DigitsCells
 

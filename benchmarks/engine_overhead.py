@@ -22,7 +22,7 @@ from pathlib import Path
 import ray
 
 import automl
-from automl.monitoring import Observer
+from automl.observers import Observer
 
 WINDOW = 2048
 

@@ -25,10 +25,10 @@ import numpy as np
 import automl
 from automl.cli.common import read_settings
 from automl.errors import CandidateFailure
-from automl.evaluator import Evaluation, Evaluator, Part, Work
+from automl.evaluators.base import Evaluation, Evaluator, Part, Work
 from automl.evidence import difference, rank_agreement
-from automl.parts import assemble
-from automl.space import Candidate, Space
+from automl.setup.parts import assemble
+from automl.spaces.space import Candidate, Space
 
 _RATE = re.compile(r" [\d.]+$")
 

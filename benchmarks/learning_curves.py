@@ -14,10 +14,10 @@ from unittest import mock
 import numpy as np
 import torch
 
-from automl import targets
-from automl.evaluator import Evaluation, Work
-from workers import training
-from workers.classification import Classification
+from automl.evaluators.base import Evaluation, Work
+from automl.setup import targets
+from workers.networks import training
+from workers.networks.classification import Classification
 
 _fit = training.fit
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from automl.evaluator import Evaluation, Evaluator, Metrics, Work
-from automl.fields import Integer
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.pool import Job, Plan, Pool
-from automl.space import Space
-from automl.targets import reference_to
-from workers.inline import InlinePool
-from workers.ray_pool import RayPool
-from workers.simulated import SimulatedPool
+from automl.setup.targets import reference_to
+from automl.spaces.fields import Integer
+from automl.spaces.space import Space
+from workers.pools.inline import InlinePool
+from workers.pools.ray_pool import RayPool
+from workers.pools.simulated import SimulatedPool
 
 ROUNDS = 3
 

@@ -17,18 +17,18 @@ from dataclasses import dataclass, field
 
 from automl.cache.policy import Occurrences, Plan, Plans, Policy
 from automl.cache.store import EquivalenceCache
+from automl.engine.loop import Search
+from automl.engine.phases import context_of
 from automl.hashing import Hasher
-from automl.loop import Search
-from automl.monitoring import Observer
-from automl.phases import context_of
+from automl.observers import Observer
 from automl.pool import Plan as PoolPlan
 from automl.rules import Budget, Rules
+from automl.setup.targets import resolve
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
 from automl.strategies.evolution import RegularizedEvolution
-from automl.targets import resolve
-from workers.simulated import SimulatedPool
-from workers.tabular import NASBench201Table
+from workers.pools.simulated import SimulatedPool
+from workers.tables.tabular import NASBench201Table
 
 WINDOW_PER_WORKER = 4
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import automl
 from automl import Choice, Graph, Node
-from automl.cells import CellSpace
+from automl.spaces.cells import CellSpace
 
 OPERATIONS = ("identity", "convolution", "avg_pool", "tanh")
 EDGES = ((0, 1), (0, 2), (1, 2))  # node 2, the output, sums what reaches it

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import automl
-from automl.programs.operations import own_operation
+from automl.spaces.programs.operations import own_operation
 from search_spaces.algorithms.program import ProgramSpace
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 import automl
-from automl.expressions import ExpressionSpace, Operator, define
+from automl.spaces.expressions import ExpressionSpace, Operator, define
 from search_spaces.algorithms.activation import Activation
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 import automl
 from search_spaces.algorithms.program import ProgramSpace
-from workers.program_tasks import Problems, ProgramTask
-from workers.programs import ProgramTasks
+from workers.algorithms.program_tasks import Problems, ProgramTask
+from workers.algorithms.programs import ProgramTasks
 
 FEATURES = 3
 

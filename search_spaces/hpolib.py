@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from automl.fields import Choice
-from automl.space import Candidate, Defaults, Space
+from automl.spaces.fields import Choice
+from automl.spaces.space import Candidate, Defaults, Space
 
 _UNITS = (16, 32, 64, 128, 256, 512)
 

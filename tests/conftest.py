@@ -13,7 +13,7 @@ from postgres import *  # noqa: F403 - fixtures
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One Ray on the loopback interface for the session: 2 CPUs and 2 logical GPUs, which no device stands behind."""
-    from workers.ray_connection import connect
+    from workers.pools.ray_connection import connect
 
     assert connect(None, dashboard=True, num_cpus=2, num_gpus=2)
     yield
@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
     """As in a worker; more threads than free cores would spin against each other."""
     import torch  # noqa: F401 - where it is not loaded yet, there is nothing to pin
 
-    from workers.threads import torch_threads
+    from workers.pools.threads import torch_threads
 
     with torch_threads(1):
         yield

@@ -6,7 +6,7 @@ import os
 import time
 
 from automl import Choice, Integer, Space
-from automl.space import Defaults
+from automl.spaces.space import Defaults
 
 
 class Pairs(Space):

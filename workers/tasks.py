@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from automl.errors import InvalidInput
-from automl.evaluator import Task
+from automl.evaluators.task import Task
 
 _SPLIT_SEED = 20230210  # of the paper's first version; never changed, or results would no longer compare
 

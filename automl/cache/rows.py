@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from automl.cache import keys
-from automl.curves import LearningCurve
 from automl.errors import InvalidInput
+from automl.evaluators.curves import LearningCurve
 from automl.hashing import HASHER_VERSION
 from automl.jsontext import canonical, parse
 

@@ -18,8 +18,8 @@ from automl.cache import keys as keying
 from automl.cache import resolving
 from automl.cache.alone import get_or_evaluate
 from automl.cache.records import Claim, Request, Resolution, Result
-from automl.curves import LearningCurve
 from automl.errors import InvalidInput
+from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves

@@ -12,7 +12,7 @@ from automl.cache.maintenance import CacheStats, prune, stats
 from automl.cache.rows import MAX_BYTES, MAX_ROW, read_rows
 from automl.cache.transfer import export_cache, import_cache
 from automl.cli.common import json_option, print_json, print_table, storage_option
-from automl.storage import migrate
+from automl.storage import migrate, opening
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import find
@@ -39,7 +39,7 @@ def db() -> None:
 @storage_option
 def upgrade(storage: str) -> None:
     """Bring a database of an older version to the schema of this one."""
-    before, after = migrate.upgrade(storage)
+    before, after = opening.upgrade(storage)
     if before == after:
         click.echo(f"already at {after}, the schema of this version")
     else:
@@ -51,7 +51,7 @@ def upgrade(storage: str) -> None:
 @json_option
 def current(storage: str, as_json: bool) -> None:
     """Show the schema that a database has and the one that this version needs."""
-    found, needed = migrate.current(storage), migrate.head()
+    found, needed = opening.current(storage), migrate.head()
     if as_json:
         print_json({"current": found, "head": needed})
     else:

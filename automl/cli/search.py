@@ -21,12 +21,12 @@ from automl.cli.common import (
     set_option,
     storage_option,
 )
+from automl.cli.progress import progress
 from automl.cli.winners import explained, write_source
-from automl.config import RunConfig
+from automl.engine.config import RunConfig
+from automl.engine.running import Stopped
 from automl.errors import InvalidEnqueued, InvalidInput
-from automl.monitoring import Observer
-from automl.progress import progress
-from automl.running import Stopped
+from automl.observers import Observer
 from automl.storage.urls import parse_url, shown
 from automl.study import Study
 

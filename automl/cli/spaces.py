@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from automl import registry
-from automl.check import Findings, check_space
 from automl.cli.common import (
     check_writable,
     json_option,
@@ -24,11 +23,12 @@ from automl.cli.common import (
 )
 from automl.errors import AutoMLError, InvalidInput
 from automl.hashing import Hasher
-from automl.hashing.explain import explain as explain_candidates
 from automl.jsontext import parse
-from automl.parts import Parts, assemble, defaults_of
+from automl.report.explain import explain as explain_candidates
 from automl.settings import known
-from automl.space import Candidate
+from automl.setup.check import Findings, check_space
+from automl.setup.parts import Parts, assemble, defaults_of
+from automl.spaces.space import Candidate
 
 BATCH = 512
 """Candidates hashed at one time by `automl hash`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from automl.fields import Choice, Field, Record, Repeat
 from automl.hashing.hasher import Hasher
 from automl.jsontext import canonical
-from automl.space import Space
+from automl.spaces.fields import Choice, Field, Record, Repeat
+from automl.spaces.space import Space
 
 if TYPE_CHECKING:
     import numpy as np

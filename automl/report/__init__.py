@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl.evidence import ResultsTable
-from automl.report.collect import collect
-from automl.report.compare import Comparison, compare, comparison_json
 from automl.report.data import ReportData
+from automl.report.reading.collect import collect
+from automl.report.reading.compare import Comparison, compare, comparison_json
 from automl.report.summary import study_json
 from automl.report.terminal import render
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
-from automl.goals import Aims, Goal
-from automl.report.words import spread
+from automl.report.words import count_of, figure, spread
+from automl.selection.objectives import Aims, Goal
 
 if TYPE_CHECKING:
     import networkx
-
-    from automl.report.learning import Learning
 
 OUTCOMES = ("miss", "partial", "hit", "joined", "failed")
 MEANING = {
@@ -206,6 +204,56 @@ class Architecture:
     @property
     def test(self) -> float | None:
         return sum(self.test_values) / len(self.test_values) if self.test_values else None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningLine:
+    """One class's learning curve.
+
+    Attributes:
+        origin: "search winner", "random winner" or "trial".
+        rank: as in `Architecture`; 0 for a trial.
+        replicates: evaluations that it is the mean of.
+        values: the objective by epoch.
+    """
+
+    origin: str
+    rank: int
+    replicates: int
+    values: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRanks:
+    """How the order of classes after an epoch agrees with the order at the end of the same evaluations."""
+
+    epoch: float
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What evaluations reported on their way.
+
+    Attributes:
+        reported: names of the metrics.
+        lines: of the objective: an even choice of trials, then winners by rank; empty where nobody reported it.
+        ranks: by epoch, over all classes with a full evaluation in this part of the cache, whichever study paid for it.
+    """
+
+    reported: list[str]
+    lines: list[LearningLine]
+    ranks: list[EpochRanks]
+
+    @property
+    def order_known(self) -> str:
+        """How early the final order was known, in a sentence; empty where that cannot be said."""
+        known = [item for item in self.ranks if item.agreement.tau not in (None, 1.0)]  # 1: the end itself
+        if not known:
+            return ""
+        classes = max(item.agreement.pairs for item in known)
+        each = ", ".join(f"{figure(item.agreement.tau)} after epoch {item.epoch:g}" for item in spread(known, 4))
+        return f"How early the final order of {count_of(classes, 'class')} was known: Kendall's τ {each}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from typing import Any
 
 from automl.evidence import Agreement
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, ReportData, StudyPart, TrialNote
-from automl.report.learning import Learning
+from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
 
 
 def study_json(data: ReportData) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.evidence import ResultsTable, Verdict
-from automl.report.compare import Comparison
 from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
+from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
     compact,

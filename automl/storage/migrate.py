@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from automl.errors import StorageRefused
 from automl.storage import schema
 
 if TYPE_CHECKING:
@@ -67,35 +66,3 @@ def apply(connection: Connection) -> None:
     command.upgrade(_config(connection), "head")
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
-
-
-def current(url: str) -> str | None:
-    """Returns the revision of the database at `url`.
-
-    Raises:
-        StorageRefused: there is no such database, or it is not ours.
-    """
-    from automl.storage import opening
-    from automl.storage.urls import parse_url, shown
-
-    parsed = parse_url(url)
-    return opening.inspect_existing(parsed, shown(parsed))
-
-
-def upgrade(url: str) -> tuple[str | None, str]:
-    """Brings the database at `url` to the newest schema, in one transaction, and returns (from, to).
-
-    A new database is created. A current one is left as it is.
-
-    Raises:
-        StorageRefused: it is not ours, damaged, unreachable, or of a newer automl than this one.
-    """
-    from automl.storage import opening
-    from automl.storage.urls import parse_url, shown
-
-    parsed = parse_url(url)
-    found = opening.inspect_existing(parsed, shown(parsed), missing_ok=True)
-    if found is not None and found not in known():
-        raise StorageRefused(opening.newer(shown(parsed), found))
-    opening.create_or_upgrade(parsed, shown(parsed))
-    return found, head()

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from automl.errors import StorageRefused
 from automl.storage import migrate
+from automl.storage.connections import make_engine
 from automl.storage.schema import APPLICATION_ID, REVISION, metadata
-from automl.storage.urls import sqlite_path
+from automl.storage.urls import parse_url, shown, sqlite_path
 
 _MAGIC = b"SQLite format 3\0"
 _LOCK = 0x6175746F6D6C
@@ -67,8 +68,6 @@ def inspect_existing(url: URL, url_shown: str, *, missing_ok: bool = False) -> s
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and not _file_to_inspect(sqlite_path(url), url_shown, missing_ok=missing_ok):
         return None
-    from automl.storage.engine import make_engine
-
     engine = make_engine(url, writing=False)
     try:
         with engine.connect() as connection:
@@ -184,8 +183,6 @@ def create_or_upgrade(url: URL, url_shown: str) -> None:
     Raises:
         StorageRefused: the database cannot be written.
     """
-    from automl.storage.engine import make_engine
-
     engine = make_engine(url, writing=True)
     try:
         with engine.connect() as connection:
@@ -204,8 +201,6 @@ def create_or_upgrade(url: URL, url_shown: str) -> None:
 
 def _finish_creation(url: URL) -> None:
     """Switches to write-ahead logging where whoever created the file was killed before that."""
-    from automl.storage.engine import make_engine
-
     engine = make_engine(url, writing=True)
     try:
         with engine.connect() as connection:
@@ -233,3 +228,29 @@ def _use_write_ahead_log(connection: Connection) -> None:
             break
         time.sleep(0.05)
     cursor.close()
+
+
+def current(url: str) -> str | None:
+    """Returns the revision of the database at `url`.
+
+    Raises:
+        StorageRefused: there is no such database, or it is not ours.
+    """
+    parsed = parse_url(url)
+    return inspect_existing(parsed, shown(parsed))
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Brings the database at `url` to the newest schema, in one transaction, and returns (from, to).
+
+    A new database is created. A current one is left as it is.
+
+    Raises:
+        StorageRefused: it is not ours, damaged, unreachable, or of a newer automl than this one.
+    """
+    parsed = parse_url(url)
+    found = inspect_existing(parsed, shown(parsed), missing_ok=True)
+    if found is not None and found not in migrate.known():
+        raise StorageRefused(newer(shown(parsed), found))
+    create_or_upgrade(parsed, shown(parsed))
+    return found, migrate.head()

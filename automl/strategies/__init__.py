@@ -23,12 +23,7 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
     """
     if isinstance(name, Strategy):
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
-    if ":" in name:
-        from automl.targets import attribute
-
-        found = attribute(name)
-    else:
-        found = registry.load("strategies", name)
+    found = registry.find("strategies", name).thing
     if not (inspect.isclass(found) and issubclass(found, Strategy)):
         raise InvalidInput(f"strategy {name!r} is {found!r}; it must be a subclass of automl.strategies.Strategy")
     return make(found, settings or {}, f"strategy {name}")

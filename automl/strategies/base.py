@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automl.space import Candidate, Space
+from automl.spaces.space import Candidate, Space
 
 FULL = 1.0
 """The fidelity of a full evaluation."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from automl.errors import InvalidInput
-from automl.space import Space
+from automl.spaces.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 PROMOTED = "promote"

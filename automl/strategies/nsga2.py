@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from automl.errors import InvalidInput
-from automl.goals import read_goals, read_limits
+from automl.selection.objectives import read_goals, read_limits
 from automl.strategies.base import Proposal, Strategy, Told
 
 

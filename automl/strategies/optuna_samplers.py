@@ -14,8 +14,8 @@ import numpy as np
 import xxhash
 
 from automl.errors import InvalidInput
-from automl.fields import Choice, Field, Integer, Real, Record, Repeat
-from automl.space import Space
+from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
+from automl.spaces.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 _SAMPLERS = {

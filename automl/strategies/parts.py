@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from automl.space import Space
+from automl.spaces.space import Space
 from automl.strategies.base import Proposal, Told
 
 

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from automl.checkpoints import Checkpoint
-from automl.evaluator import Evaluation, Evaluator, Work
+from automl.evaluators.base import Evaluation, Evaluator, Work
+from automl.evaluators.checkpoints import Checkpoint
 from automl.jsontext import canonical
 
 

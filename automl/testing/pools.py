@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from automl.behaviour import Configuration
-from automl.evaluator import Evaluation, Evaluator, Metrics, Work
-from automl.fields import Integer
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.pool import Completion, Fault, Job, Plan, Pool
-from automl.space import Space
-from automl.targets import reference_to
+from automl.setup.targets import reference_to
+from automl.spaces.fields import Integer
+from automl.spaces.space import Space
 
 
 class Numbers(Space):

@@ -11,7 +11,7 @@ import numpy as np
 
 from automl.behaviour import Module, Probe
 from automl.hashing.hasher import Hasher
-from automl.space import Candidate, Space, checked
+from automl.spaces.space import Candidate, Space, checked
 
 
 class SpaceContract:

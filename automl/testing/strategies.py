@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 
-from automl.space import Space, checked
+from automl.spaces.space import Space, checked
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 OFFERED = (1 / 27, 1 / 9, 1 / 3, 1.0)

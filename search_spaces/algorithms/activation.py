@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from automl.expressions import ExpressionSpace
-from automl.space import Candidate, Defaults
+from automl.spaces.expressions import ExpressionSpace
+from automl.spaces.space import Candidate, Defaults
 
 NAMED = {
     "relu": "max(x, 0)",

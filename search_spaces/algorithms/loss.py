@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automl.expressions import ExpressionSpace
-from automl.expressions.running import Compiled
-from automl.expressions.source import Framework
-from automl.space import Candidate, Defaults
+from automl.spaces.expressions import ExpressionSpace
+from automl.spaces.expressions.running import Compiled
+from automl.spaces.expressions.source import Framework
+from automl.spaces.space import Candidate, Defaults
 
 NAMED = {
     "cross-entropy": "-(t * log(p))",

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automl.expressions import Call, Constant, ExpressionSpace, variation
-from automl.expressions.source import Framework
-from automl.expressions.space import LARGEST
-from automl.expressions.text import write
-from automl.expressions.tree import size
-from automl.space import Candidate, Defaults
+from automl.spaces.expressions import Call, Constant, ExpressionSpace, variation
+from automl.spaces.expressions.source import Framework
+from automl.spaces.expressions.space import LARGEST
+from automl.spaces.expressions.text import write
+from automl.spaces.expressions.tree import size
+from automl.spaces.space import Candidate, Defaults
 
 RATES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Learning rates at which the references are tried, as the constants of the space."""

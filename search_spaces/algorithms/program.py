@@ -12,12 +12,12 @@ import numpy as np
 
 from automl.behaviour import Program
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.programs.analysis import HEADER, RECORD
-from automl.programs.code import FUNCTIONS, LONGEST, Functions, decode, decode_record, encode, join
-from automl.programs.language import ProgramLanguage
-from automl.programs.operations import Operation
 from automl.registry import unknown
-from automl.space import Candidate, Space
+from automl.spaces.programs.analysis import HEADER, RECORD
+from automl.spaces.programs.code import FUNCTIONS, LONGEST, Functions, decode, decode_record, encode, join
+from automl.spaces.programs.language import ProgramLanguage
+from automl.spaces.programs.operations import Operation
+from automl.spaces.space import Candidate, Space
 from search_spaces.algorithms import program_variation as variation
 from search_spaces.algorithms.program_candidate import ProgramCandidate
 from search_spaces.algorithms.program_export import exported

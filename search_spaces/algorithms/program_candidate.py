@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from automl.programs.code import decode
-from automl.space import Candidate
+from automl.spaces.programs.code import decode
+from automl.spaces.space import Candidate
 from search_spaces.algorithms.program_text import ProgramText
 
 _set = object.__setattr__

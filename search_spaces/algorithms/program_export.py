@@ -8,10 +8,10 @@ import textwrap
 
 import numpy as np
 
-from automl.programs.analysis import prepare
-from automl.programs.code import FUNCTIONS, Instruction, encode
-from automl.programs.language import ProgramLanguage
-from automl.programs.operations import OWN
+from automl.spaces.programs.analysis import prepare
+from automl.spaces.programs.code import FUNCTIONS, Instruction, encode
+from automl.spaces.programs.language import ProgramLanguage
+from automl.spaces.programs.operations import OWN
 from search_spaces.algorithms.program_simplify import pruned
 from search_spaces.algorithms.program_text import ProgramText, explain
 

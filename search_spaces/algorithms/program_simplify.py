@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from automl.programs.analysis import mark_live
-from automl.programs.code import FUNCTIONS, Functions, Instruction, decode, encode
-from automl.programs.draws import normals
-from automl.programs.language import ProgramLanguage
+from automl.spaces.programs.analysis import mark_live
+from automl.spaces.programs.code import FUNCTIONS, Functions, Instruction, decode, encode
+from automl.spaces.programs.draws import normals
+from automl.spaces.programs.language import ProgramLanguage
 
 _FIXED = {"s": {0: 0, 1: 1}, "v": {0: 0}, "m": {}}  # label, prediction and features keep their places
 

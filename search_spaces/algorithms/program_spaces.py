@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from automl.space import Defaults
+from automl.spaces.space import Defaults
 from search_spaces.algorithms.program import Operations, ProgramSpace, Size
 
 _EVOLUTION = {"population": 1000, "tournament": 10}

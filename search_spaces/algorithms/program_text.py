@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.errors import InvalidCandidate
-from automl.programs.analysis import HEADER, RECORD
-from automl.programs.code import FUNCTIONS, LONGEST, Instruction, decode_record, encode_record, header
-from automl.programs.language import ProgramLanguage
-from automl.programs.operations import Operation
+from automl.spaces.programs.analysis import HEADER, RECORD
+from automl.spaces.programs.code import FUNCTIONS, LONGEST, Instruction, decode_record, encode_record, header
+from automl.spaces.programs.language import ProgramLanguage
+from automl.spaces.programs.operations import Operation
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan|infinity)"
 _LINE = re.compile(

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numba import njit
 
-from automl.programs.analysis import FIRST_TYPE, HEADER, KERNEL_OF, OUTPUT_TYPE, PARTIAL, RECORD, SECOND_TYPE
-from automl.programs.draws import mix, unit
-from automl.programs.operations import FILL, GAUSSIAN, UNIFORM
-from automl.programs.sources import SOURCES
+from automl.spaces.programs.analysis import FIRST_TYPE, HEADER, KERNEL_OF, OUTPUT_TYPE, PARTIAL, RECORD, SECOND_TYPE
+from automl.spaces.programs.draws import mix, unit
+from automl.spaces.programs.operations import FILL, GAUSSIAN, UNIFORM
+from automl.spaces.programs.sources import SOURCES
 
 MUTATIONS = ("alter", "replace", "insert", "remove", "randomize")
 """alter changes one argument or constant of an instruction, replace draws one instruction anew, insert and remove

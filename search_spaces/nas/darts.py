@@ -13,9 +13,9 @@ import networkx
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.cells import CellSpace
 from automl.errors import InvalidCandidate
-from automl.space import Candidate
+from automl.spaces.cells import CellSpace
+from automl.spaces.space import Candidate
 
 OPERATIONS = (
     "max_pool_3x3",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Graph
 from automl.errors import InvalidInput
-from automl.space import Candidate, Defaults
+from automl.spaces.space import Candidate, Defaults
 from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text, macs, parameters
 
 if TYPE_CHECKING:

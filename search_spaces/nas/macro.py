@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Behaviour, Module
 from automl.errors import InvalidSpace
-from automl.fields import Choice, Repeat
-from automl.space import Candidate, Space
+from automl.spaces.fields import Choice, Repeat
+from automl.spaces.space import Candidate, Space
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,9 +16,9 @@ import networkx
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.cells import CellSpace
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.space import Candidate, Defaults
+from automl.spaces.cells import CellSpace
+from automl.spaces.space import Candidate, Defaults
 
 OPERATIONS = ("conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
 VERTICES, EDGES = 7, 9

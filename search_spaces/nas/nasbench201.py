@@ -13,10 +13,10 @@ from typing import Any
 import networkx
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.cells import CellSpace
 from automl.errors import InvalidCandidate
-from automl.fields import Choice
-from automl.space import Candidate, Defaults
+from automl.spaces.cells import CellSpace
+from automl.spaces.fields import Choice
+from automl.spaces.space import Candidate, Defaults
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """In the order of the benchmark's own tables."""

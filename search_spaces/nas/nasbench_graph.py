@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.cells import CellSpace
-from automl.fields import Choice, Repeat
 from automl.hashing.mixing import mix
 from automl.hashing.operations import Operation, Settings, Shape
-from automl.space import Candidate, Defaults
+from automl.spaces.cells import CellSpace
+from automl.spaces.fields import Choice, Repeat
+from automl.spaces.space import Candidate, Defaults
 
 LINKS = (
     [0, 0, 0, 0],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import automl
 from automl import Choice, Integer, Real, Repeat, Space
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.fields import Field
+from automl.spaces.fields import Field
 
 scalars = st.one_of(st.booleans(), st.integers(-5, 5), st.text("abc", max_size=2), st.none())
 

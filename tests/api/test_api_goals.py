@@ -9,7 +9,7 @@ import pytest
 import automl
 from automl import Integer, Space
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluator
+from automl.evaluators.base import Evaluator
 from automl.jsontext import canonical
 from automl.report.html import page
 from automl.storage.studies import StudyStore

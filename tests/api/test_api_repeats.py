@@ -5,7 +5,7 @@ from user_files import SPACE
 
 import automl
 from automl.api import resume, search
-from automl.config import RunConfig
+from automl.engine.config import RunConfig
 from automl.errors import InvalidInput, StudyBusy
 from automl.storage.engine import Database
 from automl.storage.sessions import Session

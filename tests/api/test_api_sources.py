@@ -9,7 +9,7 @@ from automl.errors import InvalidInput, StudyMismatch
 
 SPACE = "from automl import Integer, Space\nclass Mine(Space):\n    x = Integer(0, 9)\n"
 CLASS = """
-from automl.evaluator import Evaluator
+from automl.evaluators.base import Evaluator
 from dataclasses import dataclass
 SCALE = 2
 def scaled(x):
@@ -90,7 +90,7 @@ def test_a_version_that_the_user_named_decides(search, old, new):
 
 
 def test_an_evaluator_without_source_needs_a_version():
-    from automl.sources import describe
+    from automl.evaluators.fingerprints import describe
 
     scope = {"__name__": "nowhere"}
     exec(CLASS, scope)
@@ -98,6 +98,6 @@ def test_an_evaluator_without_source_needs_a_version():
         describe(scope["Own"]())
     exec(VERSIONED, scope)
     assert "source" not in describe(scope["Own"]())
-    from workers.classification import Classification
+    from workers.networks.classification import Classification
 
     assert set(describe(Classification(task="digits"))) == {"name", "version", "settings"}

@@ -13,8 +13,8 @@ from automl.cache import maintenance
 from automl.cache.records import Claim, Request
 from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import export_cache, import_cache
-from automl.curves import LearningCurve
 from automl.errors import InvalidInput
+from automl.evaluators.curves import LearningCurve
 from automl.storage.engine import Database
 from automl.storage.schema import curve
 from automl.storage.sessions import Session

@@ -15,13 +15,13 @@ from crash_parts import MARKS
 
 from automl.api import search
 from automl.cache.store import EquivalenceCache
-from automl.flights import Flights
-from automl.loop import Search
+from automl.engine.flights import Flights
+from automl.engine.loop import Search
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
 from automl.strategies.evolution import RegularizedEvolution
 from automl.strategies.random import Random
-from workers.inline import InlinePool
+from workers.pools.inline import InlinePool
 
 HERE = Path(__file__).resolve().parent
 STUDY = "sack"

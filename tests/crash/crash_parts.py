@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from automl.behaviour import Configuration
-from automl.evaluator import Evaluation, Evaluator, Metrics, Work
-from automl.fields import Integer
-from automl.space import Candidate, Space
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.spaces.fields import Integer
+from automl.spaces.space import Candidate, Space
 
 MARKS = "AUTOML_TEST_MARKS"
 """Names the file to which every evaluation appends one line when it begins: seed, part."""

@@ -10,7 +10,7 @@ from crash_child import STUDY, given
 from crash_parts import MARKS
 
 import automl
-from automl.config import RunConfig
+from automl.engine.config import RunConfig
 from automl.errors import StorageError
 from automl.storage.engine import Database
 

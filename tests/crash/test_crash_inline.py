@@ -13,7 +13,7 @@ from crash_child import ONCE, POINTS, STUDY, given, kill_at, kill_in_evaluation,
 from crash_parts import MARKS
 
 import automl
-from automl.config import RunConfig
+from automl.engine.config import RunConfig
 from automl.errors import InvalidInput
 from automl.report import to_json
 

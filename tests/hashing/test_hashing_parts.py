@@ -10,10 +10,10 @@ from automl import Choice, Integer, Probe, Real, Repeat, Space, functional_hash
 from automl.behaviour import Array, Configuration, Function, Graph, Module, Node
 from automl.errors import InvalidInput, Unhashable
 from automl.hashing import Hasher
-from automl.hashing.explain import explain
 from automl.hashing.mixing import rounded
 from automl.hashing.noise import Tracked
 from automl.hashing.unseen import unseen_fields
+from automl.report.explain import explain
 from automl.testing.hashing import HashContract
 from search_spaces.nas.nasbench201 import NASBench201
 

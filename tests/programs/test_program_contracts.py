@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from automl.evaluator import Evaluator, Work
-from automl.space import Space
+from automl.evaluators.base import Evaluator, Work
+from automl.spaces.space import Space
 from automl.testing.evaluators import EvaluatorContract
 from automl.testing.spaces import SpaceContract
 from search_spaces.algorithms.program_spaces import AutoMLZeroDigits, AutoMLZeroLinear, AutoMLZeroTwoLayer
-from workers.programs import ProgramTasks
+from workers.algorithms.programs import ProgramTasks
 
 
 class TestLinear(SpaceContract):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.hashing import Hasher
-from automl.programs.code import Instruction, decode, encode
+from automl.spaces.programs.code import Instruction, decode, encode
 from search_spaces.algorithms.program import ProgramSpace
-from workers.programs import ProgramTasks
+from workers.algorithms.programs import ProgramTasks
 
 USED = 4  # addresses of each type that original programs use; rewritten ones may use all
 EVERY = {"s": 7, "v": 7, "m": 6}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from automl.behaviour import Probe
-from automl.programs.code import Instruction, decode, encode
-from automl.programs.draws import normals, uniforms
-from automl.programs.language import PROBE_EXAMPLES, ProgramLanguage
-from automl.programs.operations import OPERATIONS
+from automl.spaces.programs.code import Instruction, decode, encode
+from automl.spaces.programs.draws import normals, uniforms
+from automl.spaces.programs.language import PROBE_EXAMPLES, ProgramLanguage
+from automl.spaces.programs.operations import OPERATIONS
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_simplify import pruned
 from search_spaces.algorithms.program_text import ProgramText

@@ -11,16 +11,17 @@ import pytest
 from automl import registry
 from automl.behaviour import Configuration
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluation, Task, Work
-from automl.programs.code import decode
-from automl.programs.draws import normals
-from automl.programs.language import ProgramLanguage
-from automl.programs.operations import own_operation
+from automl.evaluators.base import Evaluation, Work
+from automl.evaluators.task import Task
+from automl.spaces.programs.code import decode
+from automl.spaces.programs.draws import normals
+from automl.spaces.programs.language import ProgramLanguage
+from automl.spaces.programs.operations import own_operation
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_spaces import AutoMLZeroDigits, AutoMLZeroLinear, AutoMLZeroTwoLayer
 from search_spaces.algorithms.program_text import ProgramText
-from workers.program_tasks import Problems, ProgramTask, Wanted, generate
-from workers.programs import ProgramTasks
+from workers.algorithms.program_tasks import Problems, ProgramTask, Wanted, generate
+from workers.algorithms.programs import ProgramTasks
 
 SPACE = ProgramSpace(scalars=5, vectors=5, matrices=2, setup=(0, 8), predict=(1, 8), learn=(0, 12))
 GRADIENT_DESCENT = {

@@ -9,10 +9,10 @@ import pytest
 
 from automl.errors import InvalidCandidate, InvalidInput, InvalidSpace
 from automl.jsontext import canonical
-from automl.programs.code import Instruction
-from automl.programs.language import ProgramLanguage
-from automl.programs.operations import OPERATIONS, own_operation
-from automl.space import Candidate, checked
+from automl.spaces.programs.code import Instruction
+from automl.spaces.programs.language import ProgramLanguage
+from automl.spaces.programs.operations import OPERATIONS, own_operation
+from automl.spaces.space import Candidate, checked
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_text import ProgramText, explain
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from automl.programs.code import decode
+from automl.spaces.programs.code import decode
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_spaces import SIX, AutoMLZeroDigits, AutoMLZeroLinear, AutoMLZeroTwoLayer
 

@@ -14,7 +14,7 @@ import numpy as np
 from automl.cache.store import EquivalenceCache, Request
 from automl.errors import InvalidCandidate
 from automl.jsontext import canonical, parse
-from automl.space import Candidate, Space
+from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 

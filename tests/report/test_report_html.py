@@ -18,12 +18,12 @@ from report_studies import Chains, Recipe, Writer, new_writer, quality
 from automl import report
 from automl.errors import InvalidInput
 from automl.evidence import results_table
-from automl.fields import Choice, Real, Repeat
 from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.html import page
-from automl.report.pictures import graph_svg
-from automl.space import Space
+from automl.report.plots.graphs import graph_svg
+from automl.spaces.fields import Choice, Real, Repeat
+from automl.spaces.space import Space
 from automl.storage.studies import TrialRecord
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,12 +12,12 @@ from report_studies import Chains, Recipe, Writer, cost, new_writer
 from rich.console import Console
 
 from automl import report
-from automl.fronts import Front
-from automl.goals import Goal, Limit, aims_of, read_goals, read_limits
 from automl.jsontext import parse
 from automl.report.data import ReportData
 from automl.report.html import page
-from automl.report.pareto_plots import pareto_plots
+from automl.report.plots.pareto import pareto_plots
+from automl.selection.fronts import Front
+from automl.selection.objectives import Goal, Limit, aims_of, read_goals, read_limits
 
 
 @pytest.fixture

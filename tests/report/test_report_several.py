@@ -9,9 +9,9 @@ from report_studies import Chains, Recipe, Writer, new_writer
 from rich.console import Console
 
 from automl import report
-from automl.report.bands import bands
 from automl.report.data import Curve, ReportData
 from automl.report.html import page
+from automl.report.reading.bands import bands
 
 
 @pytest.fixture

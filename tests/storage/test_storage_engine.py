@@ -105,7 +105,7 @@ def test_a_lock_that_is_held_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_stays_is_named_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automl.storage.engine.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("automl.storage.connections.BUSY_SECONDS", 0.1)
     path = tmp_path / "x.db"
     with Database(f"sqlite:///{path}", patience=0.3) as database:
         other = sqlite3.connect(path, isolation_level=None)

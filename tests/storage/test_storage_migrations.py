@@ -15,8 +15,9 @@ from sqlalchemy import MetaData, inspect, select
 from alembic import command
 from automl.cache.store import EquivalenceCache
 from automl.errors import StorageRefused
-from automl.storage import migrate, schema
-from automl.storage.engine import Database, make_engine
+from automl.storage import migrate, opening, schema
+from automl.storage.connections import make_engine
+from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
 from automl.storage.urls import parse_url
@@ -56,9 +57,9 @@ def test_migrations_make_exactly_the_tables_that_the_code_uses(any_url: str) -> 
 @pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
 def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path: Path, old: Path) -> None:
     url = f"sqlite:///{shutil.copy(old, tmp_path / 'old.db')}"
-    assert migrate.current(url) == old.stem
-    assert migrate.upgrade(url) == (old.stem, migrate.head())
-    assert migrate.current(url) == migrate.head()
+    assert opening.current(url) == old.stem
+    assert opening.upgrade(url) == (old.stem, migrate.head())
+    assert opening.current(url) == migrate.head()
     with Database(url) as database, Session(database) as session:
         store = StudyStore(database)
         study, baseline = store.all()
@@ -109,7 +110,7 @@ def test_trials_take_their_candidates_along_and_classes_their_counts(any_url: st
         ]
         connection.execute(old.tables["trial"].insert(), [row | texts | floats | {"replicates": 1} for row in rows])
     engine.dispose()
-    assert migrate.upgrade(any_url) == ("0002", migrate.head())
+    assert opening.upgrade(any_url) == ("0002", migrate.head())
     with Database(any_url) as database, database.read() as connection:
         store = StudyStore(database)
         for study in (7, 8):
@@ -140,8 +141,8 @@ def test_an_old_schema_is_refused_with_the_command_and_upgraded_by_it(
     request.getfixturevalue("newer_version")
     with pytest.raises(StorageRefused, match=f"has the schema {before}.*automl db upgrade --storage"):
         Database(any_url)
-    assert migrate.upgrade(any_url) == (before, "9999")
-    assert migrate.upgrade(any_url) == ("9999", "9999")
+    assert opening.upgrade(any_url) == (before, "9999")
+    assert opening.upgrade(any_url) == ("9999", "9999")
     with Database(any_url) as database, database.read() as connection:
         rows = connection.exec_driver_sql("SELECT name, note FROM study").all()
         assert [tuple(row) for row in rows] == [("kept", "none")]
@@ -153,9 +154,9 @@ def test_a_newer_schema_is_refused_by_an_older_version(tmp_path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     raw.close()
-    for opening in (Database, migrate.upgrade):
+    for open_database in (Database, opening.upgrade):
         with pytest.raises(StorageRefused, match="written by a newer one: update automl"):
-            opening(f"sqlite:///{path}")
+            open_database(f"sqlite:///{path}")
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(any_url: str, request: pytest.FixtureRequest) -> None:
@@ -166,15 +167,15 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(any_url: str, requ
     file = migrate.folder() / "versions" / "v9999_next.py"
     file.write_text(file.read_text() + "    raise RuntimeError('half-way')\n")
     with pytest.raises(RuntimeError, match="half-way"):
-        migrate.upgrade(any_url)
-    assert migrate.current(any_url) == before
+        opening.upgrade(any_url)
+    assert opening.current(any_url) == before
 
 
 def test_upgrade_creates_a_new_database_and_current_refuses_a_missing_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     with pytest.raises(StorageRefused, match="there is no database"):
-        migrate.current(url)
-    assert migrate.upgrade(url) == (None, migrate.head())
+        opening.current(url)
+    assert opening.upgrade(url) == (None, migrate.head())
     Database(url, create=False).close()
 
 
@@ -192,8 +193,8 @@ def test_the_migrations_are_in_the_wheel_and_found_there(tmp_path: Path) -> None
     assert not [name for name in names if name.startswith("alembic/")]
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from automl.storage import migrate; from automl.storage.engine import Database\n"
-        "Database(sys.argv[2]).close(); print(migrate.folder(), migrate.current(sys.argv[2]))"
+        "from automl.storage import migrate, opening; from automl.storage.engine import Database\n"
+        "Database(sys.argv[2]).close(); print(migrate.folder(), opening.current(sys.argv[2]))"
     )
     url = f"sqlite:///{tmp_path / 'new.db'}"
     done = subprocess.run(

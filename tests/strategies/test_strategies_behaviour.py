@@ -3,7 +3,7 @@ import pytest
 
 from automl import Integer, Space
 from automl.errors import InvalidInput
-from automl.space import Candidate
+from automl.spaces.space import Candidate
 from automl.strategies.base import Told
 from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
 from automl.strategies.local_search import LocalSearch

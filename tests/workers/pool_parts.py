@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from automl.evaluator import Evaluation, Evaluator, Metrics, Work
-from automl.fields import Integer
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.pool import Completion, Job, Plan, Pool
-from automl.space import Space
-from automl.targets import reference_to
+from automl.setup.targets import reference_to
+from automl.spaces.fields import Integer
+from automl.spaces.space import Space
 
 RAISES, NAN, INFINITE, MISSING, NO_FILE, NO_MODULE, NO_MEMORY = 901, 902, 903, 904, 905, 906, 907
 DIES, HANGS, HANGS_IN_C, TAKES_MEMORY, LEAVES = 911, 912, 913, 914, 915

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from automl import checkpoints
 from automl.behaviour import Module
-from automl.checkpoints import Checkpoint
 from automl.errors import CandidateFailure
-from automl.evaluator import Evaluation, Work
-from workers.classification import Classification
+from automl.evaluators import checkpoints
+from automl.evaluators.base import Evaluation, Work
+from automl.evaluators.checkpoints import Checkpoint
+from workers.networks.classification import Classification
 
 EPOCHS = 6
 SGD = Classification(epochs=EPOCHS, learning_rate=0.1)

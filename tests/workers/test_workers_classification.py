@@ -12,9 +12,10 @@ from torch import nn
 
 from automl.behaviour import Array, Configuration, Module
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluator import Evaluation, Task, Work
-from workers import training
-from workers.classification import Classification
+from automl.evaluators.base import Evaluation, Work
+from automl.evaluators.task import Task
+from workers.networks import training
+from workers.networks.classification import Classification
 from workers.tasks import digits, stratified
 
 pytestmark = pytest.mark.usefixtures("one_thread")

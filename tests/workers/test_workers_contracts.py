@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from automl.behaviour import Module
-from automl.evaluator import Work
+from automl.evaluators.base import Work
 from automl.testing.evaluators import EvaluatorContract
 from automl.testing.pools import PoolContract
 from search_spaces.hpolib import HPOLib
 from search_spaces.nas.nasbench201 import NASBench201
-from workers.classification import Classification
-from workers.hpolib import HPOLibTable
-from workers.inline import InlinePool
-from workers.ray_pool import RayPool
-from workers.simulated import SimulatedPool
-from workers.tabular import NASBench201Table
+from workers.networks.classification import Classification
+from workers.pools.inline import InlinePool
+from workers.pools.ray_pool import RayPool
+from workers.pools.simulated import SimulatedPool
+from workers.tables.hpolib import HPOLibTable
+from workers.tables.tabular import NASBench201Table
 
 
 class TestInline(PoolContract):

@@ -14,14 +14,15 @@ from torch import nn
 import automl
 from automl.behaviour import Module
 from automl.cache.rows import MAX_ROW
-from automl.checkpoints import Checkpoint
-from automl.curves import MOST_POINTS, MOST_VALUES, LearningCurve, mean_values
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluation, Task, Work
+from automl.evaluators.base import Evaluation, Work
+from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.curves import MOST_POINTS, MOST_VALUES, LearningCurve, mean_values
+from automl.evaluators.task import Task
 from automl.pool import Job
-from workers import training
-from workers.classification import Classification
-from workers.perform import perform
+from workers.networks import training
+from workers.networks.classification import Classification
+from workers.pools.perform import perform
 from workers.tasks import digits
 
 

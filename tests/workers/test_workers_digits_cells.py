@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.registry import load
 from search_spaces.nas.digits_cells import DigitsCells
 
@@ -67,9 +67,9 @@ def test_a_cell_that_sees_shapes_beats_one_that_sees_pixels():
 def test_workers_and_this_process_train_to_the_very_same_figures(ray_session):
     """Bit for bit: otherwise the same seed would not give the same trials."""
     from automl.pool import Job, Plan
-    from automl.targets import resolve
-    from workers.inline import InlinePool
-    from workers.ray_pool import RayPool
+    from automl.setup.targets import resolve
+    from workers.pools.inline import InlinePool
+    from workers.pools.ray_pool import RayPool
 
     space, reference = resolve("digits-cells")
     evaluator = load("evaluators", "classification")(task="digits", epochs=2)

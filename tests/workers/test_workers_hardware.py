@@ -5,9 +5,8 @@ import sys
 from types import SimpleNamespace
 
 import automl
-from automl.hardware import hardware, machine
-from automl.pool import Pool
-from automl.space import Space
+from automl.pool import Pool, hardware, machine
+from automl.spaces.space import Space
 
 
 class Points(Space):
@@ -56,8 +55,6 @@ def test_a_gpu_is_named_where_the_device_is_one(monkeypatch):
 
 
 def test_torch_is_not_loaded_to_describe_a_processor():
-    program = (
-        "import sys; from automl.hardware import hardware; print(hardware('cpu')); assert 'torch' not in sys.modules"
-    )
+    program = "import sys; from automl.pool import hardware; print(hardware('cpu')); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == machine()

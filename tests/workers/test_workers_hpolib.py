@@ -9,10 +9,10 @@ import pytest
 
 from automl.behaviour import Configuration
 from automl.errors import InvalidInput
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.registry import load
 from search_spaces.hpolib import HPOLib
-from workers.hpolib import HPOLibTable
+from workers.tables.hpolib import HPOLibTable
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from pool_parts import HANGS, RAISES, Behaving, Costly, job, plan, run_all
 
 from automl.errors import InvalidInput
-from workers.inline import InlinePool
-from workers.simulated import SimulatedPool
+from workers.pools.inline import InlinePool
+from workers.pools.simulated import SimulatedPool
 
 
 def test_inline_runs_everything_once():

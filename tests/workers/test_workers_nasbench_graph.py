@@ -9,13 +9,13 @@ import pytest
 import automl
 from automl.behaviour import Configuration
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.hashing import Hasher
 from automl.jsontext import canonical
-from automl.space import Candidate
+from automl.spaces.space import Candidate
 from automl.testing.spaces import SpaceContract
 from search_spaces.nas.nasbench_graph import LINKS, OPERATIONS, NASBenchGraph
-from workers.nasbench_graph import NASBenchGraphTable
+from workers.tables.nasbench_graph import NASBenchGraphTable
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("nas_bench_graph") is None, reason="needs the package nas-bench-graph"

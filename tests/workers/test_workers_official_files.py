@@ -16,12 +16,12 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 import automl
 from automl.behaviour import Configuration
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluator import Evaluation, Work
+from automl.evaluators.base import Evaluation, Work
 from automl.jsontext import canonical
 from search_spaces.nas.nasbench101 import NASBench101
-from workers.nasbench101 import NASBench101Table, module_hash
-from workers.tabular import NASBench201Table
-from workers.tfrecord import fields
+from workers.tables.nasbench101 import NASBench101Table, module_hash
+from workers.tables.tabular import NASBench201Table
+from workers.tables.tfrecord import fields
 
 CELLS = [
     "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",

@@ -22,7 +22,7 @@ from pool_parts import (
 )  # fmt: skip
 
 from automl.errors import InvalidInput
-from workers.perform import OutOfTime, alarm, blame, check_alarm, perform, plain_metrics
+from workers.pools.perform import OutOfTime, alarm, blame, check_alarm, perform, plain_metrics
 
 
 def outcome(x, evaluator=None, **options):

@@ -14,7 +14,7 @@ from pool_parts import DIES, HANGS, HANGS_IN_C, NAN, TAKES_MEMORY, Behaving, job
 
 from automl.errors import InvalidInput, WorkersUnavailable
 from automl.pool import Plan
-from workers.ray_pool import RayPool
+from workers.pools.ray_pool import RayPool
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,7 +117,7 @@ def test_more_workers_than_cpus_are_refused_with_the_numbers(ray_session):
 
 
 def test_threads_are_pinned(pool):
-    from workers.threads import environment, threads_of
+    from workers.pools.threads import environment, threads_of
 
     environments = [psutil.Process(int(pid)).environ() for pid in {c.metrics["pid"] for c in run_all(pool, [1] * 20)}]
     for found in environments:
@@ -168,11 +168,11 @@ def test_a_folder_that_shadows_ours_is_named(tmp_path):
     script.write_text(
         "import sys\n"
         f"sys.path[:] = [{str(ROOT)!r}, {str(ROOT / 'tests' / 'workers')!r}, *sys.path]\n"
-        "import workers.ray_pool, pool_parts\n"
+        "import workers.pools.ray_pool, pool_parts\n"
         f"sys.path[:] = sys.path[2:] + [{str(ROOT)!r}, {str(ROOT / 'tests' / 'workers')!r}]\n"
         "from automl.errors import InvalidInput\n"
         "try:\n"
-        "    workers.ray_pool.RayPool(pool_parts.plan(pool_parts.Behaving()), workers=1, dashboard=False)\n"
+        "    workers.pools.ray_pool.RayPool(pool_parts.plan(pool_parts.Behaving()), workers=1, dashboard=False)\n"
         "except InvalidInput as error:\n"
         "    print(error)\n"
     )
@@ -186,12 +186,12 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
     script.write_text(
         "import os\n"
         "from dataclasses import dataclass\n"
-        "from automl.evaluator import Evaluator\n"
-        "from automl.fields import Integer\n"
+        "from automl.evaluators.base import Evaluator\n"
+        "from automl.spaces.fields import Integer\n"
         "from automl.pool import Job, Plan\n"
-        "from automl.space import Space\n"
-        "from automl.targets import reference_to\n"
-        "from workers.ray_pool import RayPool\n"
+        "from automl.spaces.space import Space\n"
+        "from automl.setup.targets import reference_to\n"
+        "from workers.pools.ray_pool import RayPool\n"
         "class Mine(Space):\n"
         "    x = Integer(0, 9)\n"
         "@dataclass(frozen=True)\n"
@@ -215,8 +215,8 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
 
 def test_a_users_file_with_its_neighbour_reaches_the_workers(ray_session, tmp_path):
     """The space is loaded there from its file; the evaluator, a function of that file, travels by value."""
-    from automl.function_evaluator import FunctionEvaluator
-    from automl.targets import resolve
+    from automl.evaluators.function import FunctionEvaluator
+    from automl.setup.targets import resolve
 
     (tmp_path / "neighbour_of_mine.py").write_text("def double(x):\n    return 2 * x\n")
     (tmp_path / "mine.py").write_text(
@@ -238,7 +238,8 @@ def test_a_users_file_with_its_neighbour_reaches_the_workers(ray_session, tmp_pa
 
 def test_no_cluster_at_the_address():
     script = (
-        "from pool_parts import *\nfrom workers.ray_pool import RayPool\nfrom automl.errors import WorkersUnavailable\n"
+        "from pool_parts import *\nfrom workers.pools.ray_pool import RayPool\n"
+        "from automl.errors import WorkersUnavailable\n"
         "try:\n    RayPool(plan(Behaving()), address='127.0.0.1:1')\n"
         "except WorkersUnavailable as error:\n    print(error)\n"
     )

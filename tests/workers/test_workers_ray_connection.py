@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pool_parts import Behaving, plan, run_all
 
-from workers.ray_pool import RayPool
+from workers.pools.ray_pool import RayPool
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -28,7 +28,7 @@ def endpoint(ray_session):
     """The text of the Prometheus endpoint once the figures of two turns have arrived in it."""
     import ray
 
-    from workers.ray_metrics import RayMetrics
+    from workers.pools.ray_metrics import RayMetrics
 
     metrics, rules = RayMetrics(), SimpleNamespace(name="digits 1", maximize=True)
     metrics.turn(rules, [trial(0, "miss", 0.5, paid=2.0), trial(1, "hit", 0.5, saved=2.0)], 2, 1)

@@ -9,8 +9,8 @@ import pytest
 
 from automl.behaviour import Configuration
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluator import Evaluation, Work
-from workers.tabular import NASBench201Table
+from automl.evaluators.base import Evaluation, Work
+from workers.tables.tabular import NASBench201Table
 
 BEST = '"|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"'
 
@@ -31,7 +31,7 @@ def work(cell):
 
 
 def row_of(raw, cell):
-    from workers.tabular import OPERATIONS
+    from workers.tables.tabular import OPERATIONS
 
     names = [part.partition("~")[0] for part in cell.strip('"').replace("+", "").split("|") if part]
     return int(np.flatnonzero((raw["ops"] == [OPERATIONS.index(name) for name in names]).all(axis=1))[0])
@@ -40,7 +40,7 @@ def row_of(raw, cell):
 def test_known_best_cells_of_the_benchmark(path, raw):
     """The published optima of the mean test accuracy: 94.37, 73.51 and 47.31 % (architectures 6111, 9930, 857)."""
     from automl.jsontext import canonical
-    from workers.tabular import OPERATIONS, cell_string
+    from workers.tables.tabular import OPERATIONS, cell_string
 
     cells = [canonical(cell_string([OPERATIONS[code] for code in ops])) for ops in raw["ops"]]
     for dataset, index, accuracy in (
@@ -65,7 +65,7 @@ def test_replicates_are_the_seeds_that_exist(path, raw):
 
 
 def test_every_cell_has_two_or_three_seeds_and_its_cost(path, raw):
-    from workers.tabular import _columns
+    from workers.tables.tabular import _columns
 
     for dataset, prefix in (("cifar10", "c10"), ("cifar100", "c100"), ("imagenet16-120", "in16")):
         columns = _columns(NASBench201Table(path=path)._file(), dataset, 200)

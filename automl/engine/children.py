@@ -1,0 +1,62 @@
+"""The studies that belong to a search: its random search, the confirmation of its best, the tests of its finalists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automl.spaces.space import Candidate
+from automl.storage.studies import Kind, StudyRecord, StudyStore
+from automl.strategies.random import Random
+
+
+class Children:
+    """Finds the children of one search, and creates those that it has not yet.
+
+    Args:
+        store: of the search.
+        search: the study that they belong to.
+    """
+
+    def __init__(self, store: StudyStore, search: StudyRecord) -> None:
+        self.store = store
+        self.search = search
+
+    def baseline(self, seed: int, evaluations: int) -> StudyRecord:
+        """Returns random search with so many evaluations."""
+        found = self._of("baseline")
+        return found[0] if found else self._create("baseline", "random", {"seed": seed, "evaluations": evaluations})
+
+    def confirmation(self) -> StudyRecord:
+        """Returns the study that confirms the search as it stands now, begun before or not."""
+        trials = self.store.by_id(self.search.id).trials
+        old = self._of("confirmation")
+        if old and old[-1].settings["search_trials"] == trials:
+            return old[-1]
+        word = f"confirmed-{len(old) + 1}" if old else "confirmed"
+        return self._create("confirmation", word, {"search_trials": trials})
+
+    def test(self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool) -> StudyRecord:
+        """Returns the test study of these candidates; a larger budget may have found others than were tested before.
+
+        Args:
+            chosen: each with its role, in the order in which they are tested.
+            seeds: of each figure.
+            population: whether the figures are means over all the seeds there are.
+        """
+        tests = self._of("test")
+        if tests:
+            begun = self.store.by_number(tests[-1].id)
+            wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
+            if [(trial.candidate, trial.origin) for trial in begun] == wanted:
+                return tests[-1]
+        settings = {"seeds": seeds, "part": "test", "population": population}
+        return self._create("test", f"test-{len(tests) + 1}" if tests else "test", settings)
+
+    def _of(self, kind: Kind) -> list[StudyRecord]:
+        return [child for child in self.store.children(self.search.id) if child.kind == kind]
+
+    def _create(self, kind: Kind, word: str, settings: Mapping[str, Any]) -> StudyRecord:
+        uniform = {"strategy": {"name": Random.name, "settings": {}}}
+        search = self.search
+        return self.store.create(f"{search.name}/{word}", kind, {**search.settings, **uniform, **settings}, search.id)

@@ -1,0 +1,164 @@
+"""Runs one search, or several runs of it, over one pool and one database, and stops cleanly on Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from automl import registry
+from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.loop import Interrupted
+from automl.engine.phases import Phases
+from automl.engine.repeats import Runs
+from automl.pool import Plan, Pool
+from automl.setup.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
+from automl.storage.engine import Database
+from automl.study import RepeatedStudy, Study
+
+
+class Stopped(KeyboardInterrupt):
+    """The search was interrupted; what had finished is recorded.
+
+    Attributes:
+        study: its name, for going on.
+    """
+
+    def __init__(self, study: str) -> None:
+        super().__init__(study)
+        self.study = study
+
+
+def execute(
+    parts: Parts,
+    config: StudyConfig,
+    run: RunConfig,
+    name: str | None,
+    runs: Runs | None = None,
+    wider: Mapping[str, Any] | None = None,
+) -> Study:
+    """Checks everything that can be checked, then opens pool and database and runs the phases.
+
+    Args:
+        parts: of the search.
+        config: of the study; of several runs, what they have in common.
+        run: where and how.
+        name: of the study, None for a free one.
+        runs: how often and in which caches it runs; None: once.
+        wider: bounds of the budget that a stored study is given instead of its own.
+    """
+    parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    check_first_sample(parts.space, parts.evaluator, config.seed)
+    check_goals(parts, config.seed)
+    rungs_of(parts)
+    check_enqueued(parts, config.enqueue)
+    Database.check(run.storage)
+    with open_pool(parts, run) as pool:
+        database = Database(run.storage)
+        try:
+            for observer in run.observers:
+                observer.note(pool.notice)
+            first = Phases(parts, config, run, database, pool, wider)
+            if runs is None:
+                return _run_once(first, name or first.reserve(lambda free: [(free, first)]))
+
+            def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
+                return [(own, first.alike(given)) for own, given in runs.of(config, name)]
+
+            name = name or first.reserve(runs_of)
+            return _run_all(runs_of(name), name)
+        except BaseException:
+            database.close()
+            raise
+
+
+def _run_once(phases: Phases, name: str) -> Study:
+    [record] = phases.extend([phases.create_or_find(name)])
+    with _interruptible(phases.interrupt, name):
+        return phases.run(record)
+
+
+def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
+    """Stores all runs at once, so that whoever goes on knows how many there are, then runs what is not finished."""
+    first = runs[0][1]
+    records = first.extend(first.create_or_find_all(name, runs))
+    stopping = threading.Event()
+    current: list[Phases] = []
+
+    def interrupt() -> None:
+        stopping.set()
+        for phases in current:
+            phases.interrupt()
+
+    with _interruptible(interrupt, name):
+        for record, (_, phases) in zip(records, runs, strict=True):
+            if record.state == "finished":
+                continue
+            current[:] = [phases]
+            if stopping.is_set():
+                raise Interrupted
+            phases.run(record)
+    return RepeatedStudy(name, [Study(first.database, record, first.parts.space) for record in records])
+
+
+def workers_of(parts: Parts, run: RunConfig) -> int:
+    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process."""
+    if run.simulated_workers is not None:
+        return run.simulated_workers
+    if run.workers is not None:
+        return run.workers
+    if parts.evaluator.inline:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, int(cores / run.cpus_per_worker))
+
+
+def open_pool(parts: Parts, run: RunConfig) -> Pool:
+    """Opens the pool that a run asks for.
+
+    Raises:
+        WorkersUnavailable: more workers than Ray's resources hold.
+    """
+    plan = Plan(parts.reference, parts.evaluator, parts.objective, run.timeout)
+    workers = workers_of(parts, run)
+    if run.simulated_workers is not None:
+        return _pool("simulated")(plan, workers=run.simulated_workers)
+    if workers == 0:
+        return _pool("inline")(plan)
+    return _pool("ray")(
+        plan,
+        workers=workers,
+        num_cpus=run.cpus_per_worker,
+        num_gpus=run.gpus_per_worker,
+        memory=run.memory_per_worker,
+        address=run.ray_address,
+        dashboard=run.dashboard,
+    )
+
+
+def _pool(name: str) -> Callable[..., Pool]:
+    found: Callable[..., Pool] = registry.load("pools", name)
+    return found
+
+
+@contextlib.contextmanager
+def _interruptible(interrupt: Callable[[], None], study: str) -> Iterator[None]:
+    """Turns the first Ctrl-C into a clean stop after this turn of the loop, and the second into an immediate one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        interrupt()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    except Interrupted:
+        raise Stopped(study) from None
+    finally:
+        signal.signal(signal.SIGINT, before)

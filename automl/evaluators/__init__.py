@@ -1,0 +1,1 @@
+"""What turns a behaviour into metrics: the contract of evaluators, tasks, learning curves, checkpoints, costs."""

@@ -1,0 +1,165 @@
+"""The contract of evaluators, and the data that they are given.
+
+An evaluator turns a behaviour and its training settings into metrics. It never sees a strategy, a key or the cache.
+Evaluators are frozen dataclasses: their fields are their settings, and settings, name and version go into the context
+of every cached result, so that changing one never serves a stale figure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from automl.behaviour import Behaviour, Probe
+from automl.errors import InvalidInput
+from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.curves import LearningCurve
+from automl.evaluators.task import Task
+
+Part = Literal["validation", "test"]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an evaluator may base its result on.
+
+    Attributes:
+        behaviour: how the candidate can be run.
+        training: what changes training and not the function (learning rate, initialisation, augmentation).
+        candidate: the candidate's canonical JSON, for names and table look-ups; never a source of settings.
+    """
+
+    behaviour: Behaviour
+    training: Mapping[str, Any]
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How one evaluation is to be run.
+
+    Attributes:
+        seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
+        part: which held-out part of the data the metrics describe. Search only ever asks for "validation".
+        replicate: the n-th evaluation of its class; tables with a figure per seed look theirs up by it.
+        fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty
+            for full fidelity.
+        device: "cpu" or "cuda".
+        checkpoint: where a `carries` evaluator leaves its state and finds what a cheaper or a broken-off evaluation of
+            this very candidate, replicate and seed left; None where nothing is kept.
+        curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
+    """
+
+    seed: int
+    part: Part = "validation"
+    replicate: int = 0
+    fidelity: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    device: str = "cpu"
+    checkpoint: Checkpoint | None = None
+    curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
+
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+        self.curve.report(epoch, metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Approximation:
+    """A cheaper way to evaluate.
+
+    Attributes:
+        share: its cost as a share of a full evaluation's, between 0 and 1.
+        settings: what stands in `Evaluation.fidelity`.
+
+    Raises:
+        InvalidInput: the share is none.
+    """
+
+    share: float
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not (0 < self.share < 1 and math.isfinite(self.share)):
+            raise InvalidInput(f"an approximation costs a share between 0 and 1 of a full evaluation, not {self.share}")
+
+
+class Evaluator(ABC):
+    """Base of all evaluators. Subclasses are frozen dataclasses.
+
+    Class attributes:
+        name: as registered and as shown in tables.
+        version: raise it whenever the code changes what the metrics are; old results are then no longer served.
+        inline: True where one evaluation takes well under a millisecond and may run in the coordinator's own process.
+        metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default
+            objective first.
+        test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
+            it say nothing.
+        deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
+        carries: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
+            would have had in one piece; going on then costs the difference.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    inline: ClassVar[bool] = False
+    metrics: ClassVar[Mapping[str, str]]
+    test_is_population_mean: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = False
+    carries: ClassVar[bool] = False
+
+    @abstractmethod
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        """Runs one evaluation and returns its metrics.
+
+        The key "cost_seconds", where present, is what the evaluation would have cost (tables know it); simulated clocks
+        advance by it.
+
+        Raises:
+            Exception: anything raised here is taken for the candidate's own fault (a fact about its class), except
+                MemoryError, OSError and ImportError.
+        """
+
+    def evaluate_many(self, works: Sequence[tuple[Work, Evaluation]]) -> list[Metrics | Exception]:
+        """Runs a batch, one outcome for each in order; evaluators with compiled loops override it."""
+        outcomes: list[Metrics | Exception] = []
+        for work, how in works:
+            try:
+                outcomes.append(self.evaluate(work, how))
+            except Exception as error:  # each candidate answers for itself
+                outcomes.append(error)
+        return outcomes
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the JSON settings that change the metrics; a Task stands in it as its name and fingerprint."""
+        described: dict[str, Any] = {}
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            described[item.name] = value.description() if isinstance(value, Task) else value
+        return described
+
+    def probe(self) -> Probe:
+        """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
+        return Probe()
+
+    def approximations(self) -> Sequence[Approximation]:
+        """Returns the cheaper evaluations that `evaluate` can be asked for, cheapest first; none unless overridden."""
+        return ()
+
+    def check(self, work: Work) -> None:
+        """Refuses, before a search begins, what it would refuse of every candidate alike (an unknown setting).
+
+        Raises:
+            InvalidInput: `work` is a sample of a space that this evaluator cannot serve.
+        """
+
+    def prepare(self) -> None:
+        """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def for_device(self, device: str) -> Evaluator:
+        """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
+        return self

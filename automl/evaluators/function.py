@@ -1,0 +1,107 @@
+"""A user's plain function as an evaluator."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from automl.errors import InvalidInput
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.fingerprints import fingerprint
+from automl.jsontext import parse
+from automl.spaces.space import Candidate
+
+
+@dataclass(frozen=True)
+class FunctionEvaluator(Evaluator):
+    """Calls `function(candidate, seed)`, or `function(candidate)`, which returns a number or a dict of metrics.
+
+    A function with a parameter named `report`, without a default or with None, is given one more function:
+    `report(epoch, value)` adds a dict of metrics, or a number under `objective_name`, to the learning curve.
+
+    Attributes:
+        function: the user's function.
+        objective_name: what a bare number is called.
+        code_version: a name for the state of the function's code. Empty: its source text stands for it, so that changed
+            source starts a new context.
+
+    Raises:
+        InvalidInput: the function takes neither one nor two arguments beside `report`.
+    """
+
+    name: ClassVar[str] = "function"
+
+    function: Callable[..., Any]
+    objective_name: str = "fitness"
+    code_version: str = ""
+
+    def __post_init__(self) -> None:
+        extra = {"report": None} if self._takes_report else {}
+        try:
+            inspect.signature(self.function).bind(*self._given(None, 0), **extra)
+        except TypeError:
+            raise InvalidInput(
+                f"evaluator {self._title()} must take (candidate) or (candidate, seed), and then `report` if it likes, "
+                "and return a number or a dict"
+            ) from None
+
+    @property
+    def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
+        """What a bare number is called; a dict of metrics has its own names."""
+        return {self.objective_name: "maximize"}
+
+    @property
+    def deterministic(self) -> bool:  # type: ignore[override]
+        """True for a function that is given no seed: it is taken at its word."""
+        return not self._takes_seed
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what identifies the function: its name, and its version or a hash of its source."""
+        return {"function": self._title(), "code": self.code_version or self._source_hash()}
+
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        candidate = Candidate(parse(work.candidate), work.candidate)
+        given = self._given(candidate, how.seed)
+        extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._takes_report else {}
+        result = self._named(self.function(*given, **extra))
+        return {str(name): float(value) for name, value in result.items()}
+
+    def _named(self, result: Any) -> Mapping[str, Any]:
+        return result if isinstance(result, Mapping) else {self.objective_name: result}
+
+    def _given(self, candidate: Any, seed: int) -> tuple[Any, ...]:
+        return (candidate, seed) if self._takes_seed else (candidate,)
+
+    @cached_property  # reading a signature takes longer than many a function does
+    def _takes_report(self) -> bool:
+        parameter = inspect.signature(self.function).parameters.get("report")
+        if parameter is None or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            return False
+        # another default is the function's own business
+        return parameter.default is parameter.empty or parameter.default is None
+
+    @cached_property
+    def _takes_seed(self) -> bool:
+        required = [
+            parameter
+            for parameter in inspect.signature(self.function).parameters.values()
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            and parameter.name != "report"
+        ]
+        empty = [parameter for parameter in required if parameter.default is parameter.empty]
+        return len(empty) == 2 or any(parameter.name == "seed" for parameter in required)
+
+    def _title(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
+
+    def _source_hash(self) -> str:
+        try:
+            return fingerprint(self.function)
+        except (OSError, TypeError):
+            raise InvalidInput(
+                f"the source of {self._title()} cannot be read, so changes to it would go unnoticed; "
+                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
+            ) from None

@@ -1,0 +1,1 @@
+"""Reads stored studies, once each, into the plain data of a report."""

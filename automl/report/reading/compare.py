@@ -1,0 +1,197 @@
+"""Several studies together: a table of all, and the runs of one method pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.errors import InvalidInput
+from automl.evidence import (
+    Estimate,
+    Verdict,
+    gain_over_random_search,
+    judge_runs,
+    relative_improvement,
+)
+from automl.jsontext import canonical
+from automl.report.data import Check, ReportData
+from automl.report.reading.bands import Bands, bands
+from automl.report.reading.checklist import checklist
+from automl.report.reading.facts import run_facts
+from automl.report.summary import rows_of, study_json, task_of
+
+_OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
+"""Settings in which the runs of one method may differ."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """All runs of one method: studies that differ in seed and namespace only.
+
+    Attributes:
+        name: strategy and task together.
+        strategy: its name.
+        task: what its figures are on.
+        studies: one for each run.
+        shared_cache: True where two runs drew upon one cache, so that they are not independent.
+        search: curves of the best so far.
+        random: the same of the random searches beside them, as far as there are any.
+    """
+
+    name: str
+    strategy: str
+    task: str
+    studies: list[ReportData]
+    ri: Estimate
+    gain: Estimate
+    verdict: Verdict
+    shared_cache: bool
+    search: Bands
+    random: Bands
+
+    @property
+    def runs(self) -> int:
+        return len(self.studies)
+
+    @property
+    def best_test(self) -> float | None:
+        """The mean of the winners' test figures."""
+        found = [data.best.test for data in self.studies if data.best is not None and data.best.test is not None]
+        return sum(found) / len(found) if found else None
+
+    @property
+    def evaluations(self) -> float:
+        """Evaluations that a run paid for, on the average."""
+        return sum(data.search.evaluations for data in self.studies) / self.runs
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of a run's search, on the average."""
+        return sum(data.search.seconds for data in self.studies) / self.runs
+
+    @property
+    def saved(self) -> float:
+        """Share of the trials that needed no evaluation of their own."""
+        return sum(data.search.saved_trials for data in self.studies) / max(
+            1, sum(data.search.trials for data in self.studies)
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A report over several studies."""
+
+    studies: list[ReportData]
+    methods: list[Method]
+    checklist: list[Check]
+    notes: list[str] = field(default_factory=list)
+    study: str = ""
+    facts: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.study or f"{len(self.studies)} studies compared"
+
+
+def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
+    """Puts several studies side by side and pools those that are runs of one method.
+
+    Args:
+        studies: read by `collect`.
+        name: of the study whose runs these are, where they are.
+
+    Raises:
+        InvalidInput: no study was given, or one was given twice.
+    """
+    if not studies:
+        raise InvalidInput("there is nothing to compare: name at least one study")
+    names = [data.name for data in studies]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"study {twice!r} was named twice; name each once")
+    groups: dict[str, list[ReportData]] = {}
+    for data in studies:
+        groups.setdefault(_identity(data), []).append(data)
+    methods = [_method(runs) for runs in groups.values()]
+    notes = [
+        f"The runs of {method.name} share a cache, so they are not independent; their interval is too short."
+        for method in methods
+        if method.shared_cache
+    ]
+    if len({data.minimize for data in studies} | {data.objective for data in studies}) > 2:
+        notes.append("The studies have different objectives; their figures are not on one scale.")
+    tasks = len({task_of(data) for data in studies})
+    protocols = len({canonical(_protocol(data)) for data in studies})
+    checks = checklist(studies, min(method.runs for method in methods), tasks, protocols)
+    facts = [(method.name, run_facts(method.studies, method.shared_cache)) for method in methods]
+    facts += [group for group in studies[0].facts if group[0] in ("Hasher", "Versions and hardware")]
+    return Comparison(list(studies), methods, checks, notes, name, facts)
+
+
+def _identity(data: ReportData) -> str:
+    return canonical({name: value for name, value in data.settings.items() if name not in _OF_A_RUN})
+
+
+def _protocol(data: ReportData) -> dict[str, Any]:
+    """Returns the evaluator's settings without the task: what an ablation of training tricks varies."""
+    evaluator = data.settings.get("evaluator") or {}
+    settings = {
+        key: value for key, value in (evaluator.get("settings") or {}).items() if key not in ("task", "dataset")
+    }
+    return {"name": evaluator.get("name"), "settings": settings}
+
+
+def _method(runs: list[ReportData]) -> Method:
+    first = runs[0]
+    strategy = str(first.settings.get("strategy", {}).get("name", "study"))
+    name = f"{strategy} on {task_of(first)}"
+    shared = len({canonical(data.settings.get("namespace")) for data in runs}) < len(runs)
+    search = bands([data.search.curve for data in runs])
+    rivals = [data.random for data in runs if data.random is not data.search]
+    random = bands([rival.curve for rival in rivals if rival is not None])
+    if len(runs) == 1:
+        return Method(name, strategy, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
+    tested = [data for data in runs if data.winners and data.winners[0].test_values]
+    winners = [data.winners[0].test_values for data in tested]
+    samples = [[item.test_values for item in data.random_samples if item.test_values] for data in tested]
+    ri = relative_improvement(winners, [sample for sample in samples if sample], minimize=first.minimize)
+    both = [data for data in tested if data.random_winners and data.random_winners[0].test_values]
+    gain = gain_over_random_search(
+        [data.winners[0].test_values for data in both],
+        [data.random_winners[0].test_values for data in both],
+        minimize=first.minimize,
+    )
+    equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
+    return Method(name, strategy, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
+
+
+def comparison_json(data: Comparison) -> dict[str, Any]:
+    """Returns the comparison as JSON data, every study's own report included."""
+    return {
+        **({"study": data.study, "runs": len(data.studies)} if data.study else {}),
+        "methods": [
+            {
+                "method": method.name,
+                "task": method.task,
+                "runs": method.runs,
+                "studies": [item.name for item in method.studies],
+                "ri": method.ri.to_json(),
+                "gain_over_random_search": method.gain.to_json(),
+                "verdict": method.verdict.text,
+                "verdict_reason": method.verdict.reason,
+                "shared_cache": method.shared_cache,
+                "best_test": method.best_test,
+                "evaluations": method.evaluations,
+                "seconds": method.seconds,
+                "saved": method.saved,
+                "curves": {"search": method.search.to_json(), "random_search": method.random.to_json()},
+            }
+            for method in data.methods
+        ],
+        "table": rows_of(data.studies),
+        "facts": [{"of": title, "facts": dict(rows)} for title, rows in data.facts],
+        "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
+        "notes": data.notes,
+        "studies": [study_json(item) for item in data.studies],
+    }

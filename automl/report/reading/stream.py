@@ -1,0 +1,225 @@
+"""Reads one study's trials once, page by page, and aggregates them while they pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from automl.jsontext import canonical
+from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
+from automl.report.reading.columns import Columns, Counts
+from automl.report.reading.thinning import Failures, Thinned, Values
+from automl.selection.effort import FullCost
+from automl.selection.fronts import Front
+from automl.selection.objectives import Aims, Goal
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.strategies.base import FULL
+
+CLOUD = 400
+"""Points drawn behind a Pareto front."""
+
+SPELLINGS = 5
+"""Cheapest spellings of the best class that are kept."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One study, read.
+
+    Attributes:
+        part: what the report shows of it.
+        columns, counts: for questions that come up later (ancestors, ranks).
+    """
+
+    part: StudyPart
+    columns: Columns
+    counts: Counts
+
+
+def note(trial: TrialRecord) -> TrialNote:
+    """Returns what a report keeps of one trial."""
+    costs = {name: float(value) for name, value in trial.costs.items()}
+    return TrialNote(trial.number, trial.candidate, trial.key, trial.fitness, trial.origin, trial.outcome, costs)
+
+
+class Fidelities:
+    """What the trials of a study cost in full evaluations, where it asked for cheaper ones too."""
+
+    def __init__(self, store: StudyStore, record: StudyRecord) -> None:
+        stored = record.settings.get("fidelities") if record.kind == "search" else None
+        self._levels: dict[int, tuple[float, int]] = {}  # by context: share, and a number of its own
+        self._names: dict[int, str] = {}
+        self._trials: Counter[int] = Counter()
+        if stored:
+            shares = {canonical(rung["settings"]): float(rung["share"]) for rung in stored["rungs"]}
+            for context, settings in store.fidelities(record.id).items():
+                self._names[context] = canonical(settings) if settings else "full"
+                self._levels[context] = (shares.get(canonical(settings), FULL), context if settings else 0)
+        self._cost = FullCost(bool(stored and stored["carries"]))
+        self._met: dict[tuple[bytes, int], int] = {}
+
+    def of(self, trial: TrialRecord) -> tuple[float, int]:
+        """Returns what each new replicate of the trial costs, and the level that it counts in."""
+        if not self._levels:
+            return FULL, 0
+        share, level = self._levels[trial.context]
+        self._trials[trial.context] += 1
+        before = self._met.get((trial.key, level), 0)
+        new = range(before, max(before, trial.replicates))
+        self._met[trial.key, level] = new.stop
+        cost = self._cost.cost(trial.candidate, new, share)
+        return (cost / len(new) if new else share), level
+
+    def trials(self) -> dict[str, int]:
+        """Returns how many trials asked for each fidelity, cheapest first."""
+        return {self._names[one]: self._trials[one] for one in sorted(self._trials, key=self._levels.__getitem__)}
+
+
+class _Reader:
+    def __init__(self, sign: float, aims: Aims, fidelities: Fidelities) -> None:
+        self.sign = sign
+        self.aims = aims
+        self.cost = ""
+        self.fidelities = fidelities
+        self.columns = Columns()
+        self.outcomes = {name: OutcomeLine() for name in OUTCOMES}
+        self.failures = Failures()
+        self.values = Values()
+        self.points: Thinned[tuple[int, float, tuple[int, ...]]] = Thinned()
+        self.steps: list[tuple[int, float, float]] = []  # place, seconds, fitness
+        self.front: Front[TrialNote] = Front()
+        self.cloud: list[tuple[tuple[float, ...], bool]] = []
+        self.cloud_every = 1
+        self.hash_seconds = 0.0
+        self.seconds = 0.0
+
+    def add(self, trial: TrialRecord) -> None:
+        place = len(self.columns.keys)
+        line = self.outcomes[trial.outcome]
+        line.trials += 1
+        line.paid_seconds += trial.paid_seconds
+        line.saved_seconds += trial.saved_seconds
+        if "cost_seconds" in trial.metrics:
+            line.count_cost(trial.outcome, float(trial.metrics["cost_seconds"]), max(1, trial.replicates))
+        self.hash_seconds += trial.hash_seconds
+        self.seconds = max(self.seconds, trial.told_at)
+        worth = None if trial.fitness is None else self.sign * trial.fitness
+        allowed = self.aims.allows(trial)
+        self.columns.add(trial, worth, *self.fidelities.of(trial), allowed=allowed)
+        if trial.outcome == "failed":
+            self.failures.add(trial.error)
+        elif worth is not None and trial.fitness is not None:
+            self.values.add(trial.fitness)
+            if allowed and (not self.steps or worth > self.sign * self.steps[-1][2]):
+                self.steps.append((place, trial.told_at, trial.fitness))
+            self._weigh(trial, allowed)
+        self.points.add((place, trial.told_at, tuple(line.trials for line in self.outcomes.values())))
+
+    def _weigh(self, trial: TrialRecord, allowed: bool) -> None:
+        """Holds a trial against the Pareto front; where there is one objective only, of quality and cost."""
+        if not self.cost and trial.costs:
+            priced = [goal.metric for goal in self.aims.goals if goal.metric in trial.costs]
+            self.cost = (priced or [*({"parameters"} & set(trial.costs)), min(trial.costs)])[0]
+            if len(self.aims.goals) == 1 and not priced:
+                self.aims = replace(self.aims, goals=(*self.aims.goals, Goal(self.cost, minimize=True)))
+        goals = self.aims.goals
+        worth = self.aims.worth(trial) if len(goals) > 1 else None
+        if worth is None:
+            return
+        values = tuple(goal.sign * value for goal, value in zip(goals, worth, strict=True))
+        if allowed and self.front.wants(worth):
+            figures = {goal.metric: value for goal, value in zip(goals, values, strict=True)}
+            self.front.add(worth, replace(note(trial), figures=figures))
+        if self.values.count % self.cloud_every == 0:
+            self.cloud.append((values, allowed))
+            if len(self.cloud) >= 2 * CLOUD:
+                del self.cloud[1::2]
+                self.cloud_every *= 2
+
+    def curve(self, drawn: np.ndarray) -> Curve:
+        steps = list(self.steps)
+        if steps and steps[-1][0] < len(drawn) - 1:
+            steps.append((len(drawn) - 1, self.seconds, steps[-1][2]))
+        if len(steps) > 2000:
+            steps = [*steps[:: len(steps) // 1000 + 1], steps[-1]]
+        return Curve(
+            trials=[place + 1 for place, _, _ in steps],
+            evaluations=[_number(drawn[place]) for place, _, _ in steps],
+            seconds=[seconds for _, seconds, _ in steps],
+            best=[fitness for _, _, fitness in steps],
+        )
+
+    def timeline(self) -> Timeline:
+        points = self.points.items()
+        return Timeline(
+            trials=[place + 1 for place, _, _ in points],
+            seconds=[seconds for _, seconds, _ in points],
+            outcomes={name: [counts[i] for _, _, counts in points] for i, name in enumerate(OUTCOMES)},
+        )
+
+
+def read_study(store: StudyStore, record: StudyRecord, minimize: bool, aims: Aims) -> Reading:
+    """Reads all trials of a study in pages; memory grows by 31 bytes a trial and by nothing else.
+
+    Args:
+        store: of the study.
+        record: the study.
+        minimize: True where a smaller fitness is better.
+        aims: of the search that it belongs to.
+    """
+    reader = _Reader(-1.0 if minimize else 1.0, aims, Fidelities(store, record))
+    for trial in store.trials(record.id):
+        reader.add(trial)
+    counts = reader.columns.counts()
+    sample: Sample | None = reader.values.sample()
+    part = StudyPart(
+        name=record.name,
+        kind=record.kind,
+        state=record.state,
+        created=record.created,
+        trials=len(reader.columns.keys),
+        evaluations=counts.evaluations,
+        drawn=_number(counts.drawn[-1]) if len(counts.drawn) else 0,
+        fidelities=reader.fidelities.trials(),
+        classes=len(counts.classes),
+        seconds=reader.seconds,
+        hash_seconds=reader.hash_seconds,
+        outcomes=reader.outcomes,
+        curve=reader.curve(counts.drawn),
+        timeline=reader.timeline(),
+        sample=sample,
+        best=None if counts.best is None else note(store.trial_at(record.id, counts.best)),
+        failures=reader.failures.items(),
+        cost=reader.cost,
+        goals=reader.aims.goals,
+        front=reader.front.items(),
+        cloud=reader.cloud,
+    )
+    return Reading(part, reader.columns, counts)
+
+
+def _number(drawn: float) -> float:
+    """Returns a count of evaluations, whole where all were full ones."""
+    return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
+
+
+def spellings(
+    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[TrialNote], float | None]
+) -> tuple[list[TrialNote], int]:
+    """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
+
+    At most 1,000 of the class's trials are looked at.
+    """
+    found: dict[str, TrialNote] = {}
+    for place in reading.columns.places(key)[:1000]:
+        trial = note(store.trial_at(study, place))
+        found.setdefault(trial.candidate, trial)
+
+    def rank(item: TrialNote) -> tuple[float, int]:
+        cost = cost_of(item)
+        return (float("inf") if cost is None else cost, len(item.candidate))
+
+    return sorted(found.values(), key=rank)[:SPELLINGS], len(found)

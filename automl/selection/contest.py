@@ -1,0 +1,103 @@
+"""The best classes are evaluated again on validation before one of them is reported as best.
+
+Where an evaluation is noisy, the best of many is the luckiest of many. So the leaders of a study get further
+replicates, and the mean over all of theirs decides. Whoever then looks better than a leader that has lost its luck gets
+them too, up to a bound (the idea of racing: Maron and Moore, NIPS 1993). Random search is selected in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from automl.selection.objectives import Aims
+from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, Ranked, best_classes
+from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+AT_MOST = 3
+"""At most so many times as many classes of a study are evaluated again as finalists are wanted."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The best classes of a search, and of its random search, where both are judged by a mean over replicates.
+
+    Attributes:
+        store: of all three studies.
+        studies: number of the study by role, see `baseline`.
+        n: how many leaders are wanted of each.
+        aims: of the search.
+    """
+
+    store: StudyStore
+    studies: dict[str, int]
+    n: int
+    aims: Aims
+
+    @cached_property
+    def leaders(self) -> dict[str, list[Ranked]]:
+        """The best classes of each study by its own figures: as many as can ever matter, since `AT_MOST` fall out."""
+        most = (AT_MOST + 1) * self.n
+        return {role: best_classes(self.store, study, most, self.aims) for role, study in self.studies.items()}
+
+    def contenders(self, confirmed: Sequence[TrialRecord]) -> list[tuple[TrialRecord, str]]:
+        """Returns who stands among the best `n` of its study, and has not been evaluated again yet.
+
+        Args:
+            confirmed: trials with the means over all replicates, of those that have.
+        """
+        found = []
+        for role in self.studies:
+            own = {trial.key for trial in confirmed if trial.origin == role}
+            new = [item for item in self.leaders[role] if item.record.key not in own]
+            leaders = _best([*self._worth(confirmed, role), *new], self.n, self.aims)
+            fresh = [(item.record, role) for item in leaders if item.record.key not in own]
+            found += fresh[: max(0, AT_MOST * self.n - len(own))]
+        return found
+
+    def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[Ranked]:
+        """Returns the best `n` of those that were evaluated again, by the mean over all their replicates.
+
+        A class that failed or broke a limit in one of them is none. Where nobody is left, the study's own order stands.
+        """
+        found = _best(self._worth(confirmed, role), self.n, self.aims)
+        return found or self.leaders[role][: self.n]
+
+    def _worth(self, confirmed: Iterable[TrialRecord], role: str) -> list[Ranked]:
+        return [
+            Ranked(trial, trial.fitness)
+            for trial in confirmed
+            if trial.origin == role and trial.fitness is not None and self.aims.allows(trial)
+        ]
+
+
+def _best(items: Iterable[Ranked], n: int, aims: Aims) -> list[Ranked]:
+    return sorted(items, key=lambda item: -aims.told_sign * item.fitness)[:n]
+
+
+def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord]:
+    """Returns the trials that evaluated the best of a finished search again, in order; none where there are not any.
+
+    What was confirmed before the search went on under a larger budget does not count.
+    """
+    for child in reversed(store.children(search.id)):
+        if child.kind == "confirmation" and child.settings["search_trials"] == search.trials:
+            return store.by_number(child.id) if child.state == "finished" else []
+    return []
+
+
+def best_of(store: StudyStore, search: StudyRecord, aims: Aims) -> tuple[Ranked, int] | None:
+    """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
+    confirmed = confirmed_trials(store, search)
+    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), aims)
+    found = contest.winners(SEARCH_WINNER, confirmed)
+    if not found:
+        return None
+    best = found[0].record.candidate  # a confirmation evaluates the spelling that the class had last
+    return found[0], next(one.record.number for one in contest.leaders[SEARCH_WINNER] if one.record.candidate == best)
+
+
+def contest_of(store: StudyStore, search: int, random: int | None, n: int, aims: Aims) -> Contest:
+    """Returns the contest of a search and its random search."""
+    return Contest(store, {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}, n, aims)

@@ -1,0 +1,1 @@
+"""From names to objects: targets, the parts of a search, checks of a space."""

@@ -1,0 +1,107 @@
+"""A space's own faults, found before a search is paid for: `automl check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from automl.errors import AutoMLError
+from automl.hashing import Hasher
+from automl.hashing.unseen import unseen_fields
+from automl.setup.parts import Parts, check_first_sample
+from automl.spaces.space import Candidate, Space, checked
+
+
+@dataclass
+class Findings:
+    """What a check found.
+
+    Attributes:
+        samples: number of candidates that were tried.
+        classes: number of distinct keys among them.
+        size: number of candidates of the space, or None where there is no end to them.
+        unseen: fields whose changes never reach the key: every value of them would share one result.
+        unhashable: why candidates had to be keyed by their JSON, and how many.
+        faults: what is wrong, one sentence each.
+        seconds: mean time of hashing one candidate.
+    """
+
+    samples: int = 0
+    classes: int = 0
+    size: int | None = None
+    unseen: list[str] = field(default_factory=list)
+    unhashable: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def by_json(self) -> int:
+        """Number of candidates that were keyed by their JSON: other spellings of their functions are not found."""
+        return sum(self.unhashable.values())
+
+    @property
+    def sound(self) -> bool:
+        return not (self.faults or self.unseen)
+
+
+def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
+    """Samples, mutates, crosses, reads back, builds and hashes candidates of a space.
+
+    Raises:
+        InvalidSpace: the space fails on its very first sample.
+    """
+    import time
+
+    space, rng = parts.space, np.random.default_rng(seed)
+    check_first_sample(space, parts.evaluator, seed)
+    found = Findings(size=space.size())
+    hasher = Hasher(parts.evaluator.probe())
+    candidates = _vary(space, samples, rng, found)
+    found.samples = len(candidates)
+    keys: set[bytes] = set()
+    reasons: Counter[str] = Counter()
+    began = time.perf_counter()
+    for candidate in candidates:
+        try:
+            pair = (space.behaviour(candidate), space.training(candidate))
+            hashed = hasher.hash_many([pair], [candidate.json])[0]
+        except Exception as error:  # the user's code may raise anything
+            found.faults.append(f"{candidate.json} raises {type(error).__name__}: {error}")
+            continue
+        keys.add(hashed.key)
+        if hashed.fallback:
+            reasons[hashed.fallback] += 1
+    found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
+    found.classes, found.unhashable = len(keys), dict(reasons)
+    if not found.faults:
+        found.unseen = unseen_fields(space, hasher, rng)
+    return found
+
+
+def _vary(space: Space, samples: int, rng: np.random.Generator, found: Findings) -> list[Candidate]:
+    """Returns samples, mutants and children whose JSON reads back; what does not is a fault."""
+    candidates: list[Candidate] = []
+
+    def draw() -> Candidate:
+        return candidates[int(rng.integers(len(candidates)))]
+
+    makers: dict[str, Callable[[], Candidate]] = {
+        "sample": lambda: space.sample(rng),
+        "mutate": lambda: space.mutate(draw(), rng),
+        "crossover": lambda: space.crossover(draw(), draw(), rng),
+    }
+    for number in range(samples):
+        name = "sample" if number < 2 else tuple(makers)[number % 3]
+        try:
+            candidate = makers[name]()
+            candidates.append(checked(space, candidate.value))
+        except AutoMLError as error:
+            found.faults.append(f"{name}: {error}")
+        except Exception as error:  # the user's code may raise anything
+            found.faults.append(f"{name} raises {type(error).__name__}: {error}")
+        if len(found.faults) >= 5:
+            break
+    return candidates

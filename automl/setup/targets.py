@@ -1,0 +1,143 @@
+"""Targets: how a space is named (registered name, `file.py`, `file.py:attribute`, `module:attribute`) and loaded."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import xxhash
+
+from automl import registry
+from automl.errors import InvalidInput, InvalidSpace
+from automl.jsontext import canonical, parse
+from automl.registry import Named
+from automl.settings import make
+from automl.spaces.space import Space
+
+
+@dataclass(frozen=True)
+class SpaceReference:
+    """What travels to a worker instead of a space: enough to load it there once.
+
+    Attributes:
+        target: as on the command line; None for a space that only exists as an object in the caller's program.
+        settings: of the instance.
+        source: 32 hexadecimal digits of the file's content, for targets that are files.
+        space: the object itself where there is no target.
+    """
+
+    target: str | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    space: Space | None = None
+
+    def load(self) -> Space:
+        """Returns the space, loaded at most once in a process.
+
+        Raises:
+            InvalidInput: the target cannot be loaded, or its file has changed since the reference was made.
+        """
+        if self.space is not None:
+            return self.space
+        assert self.target is not None
+        return _load_once(self.target, canonical(dict(self.settings)), self.source)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what makes this the same space on resume, as JSON data."""
+        return {
+            "target": self.target or f"object {type(self.space).__name__}",
+            "settings": dict(self.settings),
+            "source": self.source,
+        }
+
+
+@functools.lru_cache(maxsize=32)
+def _load_once(target: str, settings: str, source: str | None) -> Space:
+    space, reference = resolve(target, parse(settings))
+    if reference.source != source:
+        raise InvalidInput(f"{target} has changed since the search started; start the search again")
+    return space
+
+
+def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Space, SpaceReference]:
+    """Loads the space named by `target`, made with `settings`.
+
+    Raises:
+        InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
+        InvalidSpace: the thing found is no space.
+    """
+    settings = dict(settings or {})
+    named = find(target)
+    return _instance(named.thing, settings, named.target), SpaceReference(named.target, settings, named.source)
+
+
+def find(target: str) -> Named:
+    """Returns what `target` names, before it is made with settings: a class, a function or an instance.
+
+    Raises:
+        InvalidInput: no such name, file, module or attribute.
+        InvalidSpace: a file or module that offers no space, or several.
+    """
+    named = registry.find("spaces", target)
+    if isinstance(named.thing, ModuleType):
+        return replace(named, thing=_only_space(named.thing, target))
+    return named
+
+
+def reference_to(space: Space) -> SpaceReference:
+    """Returns a reference to a space made in the caller's program; it travels as the object itself."""
+    try:
+        file = inspect.getsourcefile(type(space))
+    except TypeError:
+        file = None
+    source = xxhash.xxh3_128_hexdigest(Path(file).read_bytes()) if file and Path(file).is_file() else None
+    return SpaceReference(None, dict(space.settings()), source, space)
+
+
+def _only_space(module: ModuleType, target: str) -> Any:
+    spaces = _spaces_in(module)
+    if len(spaces) != 1:
+        what = "defines no space" if not spaces else f"defines {len(spaces)} spaces ({', '.join(spaces)})"
+        advice = (
+            "define a subclass of automl.Space in it"
+            if not spaces
+            else f"name one, as in {target}:{next(iter(spaces))}"
+        )
+        raise InvalidSpace(f"{target} {what}; {advice}")
+    return next(iter(spaces.values()))
+
+
+def _spaces_in(module: ModuleType) -> dict[str, Any]:
+    """Returns what a file offers: its instances of spaces, or else its space classes that can be built or run."""
+    instances = {name: item for name, item in vars(module).items() if isinstance(item, Space)}
+    if instances:
+        return instances
+    classes = {
+        name: item
+        for name, item in vars(module).items()
+        if isinstance(item, type) and issubclass(item, Space) and item.__module__ == module.__name__
+    }
+    whole = {
+        name: item
+        for name, item in classes.items()
+        if item.build is not Space.build or item.behaviour is not Space.behaviour
+    }
+    return whole or classes
+
+
+def _instance(found: Any, settings: dict[str, Any], target: str) -> Space:
+    if isinstance(found, Space):
+        if settings:
+            raise InvalidInput(f"{target} is a ready-made space and takes no settings; it was given {sorted(settings)}")
+        return found
+    if not callable(found):
+        raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
+    space = make(found, settings, f"space {target}")
+    if not isinstance(space, Space):
+        raise InvalidSpace(f"{target} gives {type(space).__name__}, which is no space; it must be an automl.Space")
+    return space

@@ -1,0 +1,83 @@
+"""Encoded programs: bytes that compiled code reads as they are, and the instructions that they stand for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from automl.spaces.programs.analysis import HEADER
+
+FUNCTIONS = ("setup", "predict", "learn")
+"""The component functions of a program, in the order of its code."""
+
+LONGEST = 255
+"""The most instructions that one function can have."""
+
+_RECORD = struct.Struct("<6B2x2d")
+
+
+class Instruction(NamedTuple):
+    """One instruction; what its operation does not use is 0.
+
+    Attributes:
+        operation: number in the language.
+        out, first, second: addresses within their types.
+        i, j: indices of the element written.
+        x, y: constants.
+    """
+
+    operation: int
+    out: int = 0
+    first: int = 0
+    second: int = 0
+    i: int = 0
+    j: int = 0
+    x: float = 0.0
+    y: float = 0.0
+
+
+Functions = tuple[tuple[Instruction, ...], tuple[Instruction, ...], tuple[Instruction, ...]]
+"""A decoded program: setup, predict, learn."""
+
+
+def encode_record(instruction: Instruction) -> bytes:
+    """Returns the `RECORD` bytes of an instruction."""
+    return _RECORD.pack(*instruction[:6], *instruction[6:])
+
+
+def decode_record(record: bytes) -> Instruction:
+    """Returns the instruction that `RECORD` bytes stand for."""
+    return Instruction(*_RECORD.unpack(record))
+
+
+def header(lengths: Sequence[int]) -> bytes:
+    """Returns what stands before the records of a program whose setup, predict and learn have these lengths."""
+    return bytes(lengths) + bytes(HEADER - len(lengths))
+
+
+def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
+    """Returns the code of a program: setup, predict, learn."""
+    records = [encode_record(instruction) for function in functions for instruction in function]
+    return header([len(function) for function in functions]) + b"".join(records)
+
+
+def decode(code: bytes) -> Functions:
+    """Returns setup, predict and learn of a program."""
+    every = [Instruction(*fields) for fields in _RECORD.iter_unpack(code[HEADER:])]
+    first, second = code[0], code[0] + code[1]
+    return tuple(every[:first]), tuple(every[first:second]), tuple(every[second:])
+
+
+def join(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lays programs one behind the other for compiled code.
+
+    Returns:
+        the bytes as uint8, the same as float64, and int64 offsets of length programs + 1.
+    """
+    every = np.frombuffer(b"".join(codes), np.uint8)
+    offsets = np.zeros(len(codes) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, codes), np.int64, len(codes)), out=offsets[1:])
+    return every, every.view(np.float64), offsets

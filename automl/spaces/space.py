@@ -1,0 +1,248 @@
+"""Spaces and candidates: what can be proposed, and how a candidate behaves."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl.behaviour import Behaviour, Configuration, Module
+from automl.errors import InvalidCandidate, InvalidSpace
+from automl.jsontext import canonical
+from automl.spaces.fields import RESERVED, Field, Record, as_field
+
+if TYPE_CHECKING:
+    import networkx
+    import numpy as np
+
+
+class Candidate:
+    """One immutable point of a space. Equal JSON means the same candidate.
+
+    The fields of a declarative space are attributes: `c.depth`, `c.block.width`, `c.layers[0].kind`.
+
+    Attributes:
+        value: the candidate as JSON data; never change it.
+        json: the same as canonical text.
+    """
+
+    __slots__ = ("_json", "value")
+
+    def __init__(self, value: Any, json: str | None = None) -> None:
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "_json", json)
+
+    @property
+    def json(self) -> str:
+        if self._json is None:
+            object.__setattr__(self, "_json", canonical(self.value))
+        text: str = self._json
+        return text
+
+    def __getattr__(self, name: str) -> Any:
+        value = object.__getattribute__(self, "value")
+        if isinstance(value, Mapping) and name in value:
+            return _view(value[name])
+        raise AttributeError(
+            f"the candidate has no field {name!r}" + (f"; it has {sorted(value)}" if isinstance(value, Mapping) else "")
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a candidate is immutable; make another one with space.mutate or space.decode")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Candidate) and self.json == other.json
+
+    def __hash__(self) -> int:
+        return hash(self.json)
+
+    def __repr__(self) -> str:
+        return f"Candidate({self.json})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Candidate, (self.value, self._json))
+
+
+def _view(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Candidate(value)
+    if isinstance(value, list | tuple):
+        return tuple(_view(item) for item in value)
+    return value
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What `automl search SPACE` uses where the user names nothing else.
+
+    Attributes:
+        evaluator: a registered name.
+        evaluator_settings: of that evaluator, such as {"task": "digits", "epochs": 8}.
+        strategy: a registered name.
+        strategy_settings: of that strategy.
+        objective: a metric of the evaluator; None takes the evaluator's first.
+        trials: how many.
+        until: fitness that is enough, or None.
+        window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
+            fiftieth of the budget up to 64.
+    """
+
+    evaluator: str | None = None
+    evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "regularized_evolution"
+    strategy_settings: Mapping[str, Any] = field(default_factory=dict)
+    objective: str | None = None
+    trials: int = 200
+    until: float | None = None
+    window: int | None = None
+
+
+class Space(ABC):
+    """What can be proposed. A subclass's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
+
+    A declarative space adds `build` (candidate to torch module) and, where something changes training and not the
+    function, `training`. A space of another shape (cells, programs) overrides `sample`, `mutate`, `crossover`,
+    `decode` and `behaviour` instead. All randomness comes from the generator that is passed in.
+
+    Class attributes:
+        defaults: what a search of this space uses where the user names nothing else.
+    """
+
+    defaults: Defaults = Defaults()
+
+    # --- the choices -------------------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """The name under which this space appears as an option of a `Choice`."""
+        return type(self).__name__
+
+    @property
+    def record(self) -> Record:
+        """The declared fields, those of base classes first.
+
+        Raises:
+            InvalidSpace: a field has a name that candidates use themselves.
+        """
+        cached = self.__dict__.get("_record")
+        if cached is None:
+            found: dict[str, Field] = {}
+            for place in (*(vars(base) for base in reversed(type(self).__mro__)), vars(self)):
+                for name, item in place.items():
+                    if isinstance(item, Field | Space) and not name.startswith("_"):
+                        found[name] = as_field(item, name)
+            taken = sorted(RESERVED & found.keys())
+            if taken:
+                raise InvalidSpace(
+                    f"{self.kind}: a field cannot be called {taken[0]!r}; candidates use that name themselves"
+                )
+            cached = self.__dict__["_record"] = Record(found)
+        record: Record = cached
+        return record
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        """Draws one candidate uniformly."""
+        return self.from_fields(self._fields().sample(rng))
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        """Returns a candidate that differs from `candidate` in one choice."""
+        return self.from_fields(self._fields().mutate(self.to_fields(candidate), rng))
+
+    def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
+        """Returns a candidate made of both parents."""
+        return self.from_fields(self._fields().crossover(self.to_fields(one), self.to_fields(other), rng))
+
+    def sample_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """Draws `n` candidates; spaces with a vectorised sampler override it."""
+        return [self.sample(rng) for _ in range(n)]
+
+    def mutate_many(self, candidates: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
+        """Returns one mutated child of each candidate, in order; spaces with a vectorised mutation override it."""
+        return [self.mutate(candidate, rng) for candidate in candidates]
+
+    def decode(self, value: Any) -> Candidate:
+        """Reads a candidate from its JSON data.
+
+        Raises:
+            InvalidCandidate: the data is no point of this space; the message names the field.
+        """
+        return Candidate(self._fields().check(value, "candidate"))
+
+    def to_fields(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Returns the values of the declared fields: the candidate's own JSON, unless a space writes it in another form
+        (a benchmark's string) and overrides this and `from_fields`, each undoing the other, and `decode`.
+        """
+        return candidate.value  # type: ignore[no-any-return]
+
+    def from_fields(self, values: Mapping[str, Any]) -> Candidate:
+        """Returns the candidate whose declared fields have these values."""
+        return Candidate(values)
+
+    def size(self) -> int | None:
+        """Returns the number of candidates (spellings, not functions), or None where there is no end to them."""
+        return self._fields().size()
+
+    def _fields(self) -> Record:
+        record = self.record
+        if not record.fields:
+            raise InvalidSpace(f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat")
+        return record
+
+    # --- what a candidate is -----------------------------------------------------------------------------------------
+
+    def build(self, c: Candidate) -> Any:
+        """Returns the candidate's `torch.nn.Module`, freshly initialised; spaces of networks override it."""
+        raise InvalidSpace(f"space {self.kind} has no `build`: define build(self, c), or give a function as evaluator")
+
+    def behaviour(self, candidate: Candidate) -> Behaviour:
+        """Returns how the candidate can be run: a module where the space has a `build`, else a mere configuration."""
+        if type(self).build is Space.build:
+            return Configuration(candidate.value)
+        return Module(build=lambda: self.build(candidate))
+
+    def training(self, c: Candidate) -> Mapping[str, Any]:
+        """Returns what changes training and not the function (learning rate, initialisation), as JSON data.
+
+        The key covers it verbatim, and evaluators get it; what is in neither behaviour nor training reaches no
+        evaluator.
+        """
+        return {}
+
+    def costs(self, candidate: Candidate) -> Mapping[str, float]:
+        """Returns what this spelling costs (parameters, FLOPs), per candidate; it is never shared by key."""
+        return {}
+
+    def describe(self, candidate: Candidate) -> str:
+        """Returns one line for tables."""
+        return candidate.json
+
+    def explanation(self, candidate: Candidate) -> list[str]:
+        """Returns lines that say what a candidate does, part by part; none where `describe` says it all."""
+        return []
+
+    def exported(self, candidate: Candidate) -> str:
+        """Returns the source of a Python file that does what a candidate does and needs nothing of ours, or ""."""
+        return ""
+
+    def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
+        """Returns the graph to draw for a candidate (nodes and edges with a `label`), or None where there is none."""
+        return None
+
+    def settings(self) -> Mapping[str, Any]:
+        """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""
+        return {}
+
+
+def checked(space: Space, value: Any) -> Candidate:
+    """Decodes JSON data and insists that encoding it again gives a candidate of the same JSON.
+
+    Raises:
+        InvalidCandidate: it does not.
+    """
+    candidate = space.decode(value)
+    if space.decode(candidate.value) != candidate:
+        raise InvalidCandidate(
+            f"{space.kind}: {candidate.json} does not read back as itself; `decode` must be idempotent"
+        )
+    return candidate

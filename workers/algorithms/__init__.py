@@ -1,0 +1,1 @@
+"""Evaluators that run programs and expressions."""

@@ -1,0 +1,235 @@
+"""Evaluators of functions: activations, losses and update rules, each by what a small network reaches with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special
+
+from automl import registry
+from automl.behaviour import Function
+from automl.errors import CandidateFailure, InvalidInput
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.task import Task
+from workers.algorithms.function_networks import Activation, Moments, Protocol, accuracy, adam, cosine, relu
+from workers.algorithms.function_tasks import description, flat, named, two_tasks
+
+
+@dataclass(frozen=True)
+class _FunctionEvaluator(Evaluator):
+    """What the three evaluators share: perceptrons in numpy, float32, on one core, everything drawn from the seed.
+
+    Inputs are flattened and standardised, images with sides above 16 averaged over 2x2 pixels. A fidelity may give
+    "epochs". Accuracies are means over `networks` networks, trained side by side from different draws.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        epochs: passes over the training part.
+        batch: examples per step.
+        networks: trained for each evaluation.
+
+    Raises:
+        InvalidInput: a setting out of range.
+    """
+
+    metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize"}
+    arity: ClassVar[int]
+
+    hidden: tuple[int, ...] = (32, 32)
+    epochs: int = 10
+    batch: int = 64
+    networks: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "networks"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name}={getattr(self, name)}: give at least 1")
+        if not self.hidden or not all(isinstance(width, int) and width >= 1 for width in self.hidden):
+            raise InvalidInput(f"hidden={list(self.hidden)}: give at least one width, each at least 1")
+
+    @abstractmethod
+    def protocol(self, call: Any) -> Protocol:
+        """Returns how to train with a candidate's function in its place."""
+
+    def evaluate(self, work: Work, how: Evaluation) -> Metrics:
+        behaviour = work.behaviour
+        if not isinstance(behaviour, Function) or behaviour.torch or behaviour.arity != self.arity:
+            raise InvalidInput(
+                f"the evaluator {self.name!r} takes functions of {self.arity} numpy arrays, not this {behaviour.kind}; "
+                f"search the space {self.name!r}, or another space of such functions, with it"
+            )
+        for name in how.fidelity.keys() - {"epochs"}:
+            raise InvalidInput(registry.unknown(f"fidelity of {self.name}", name, ["epochs"]))
+        chosen = dataclasses.replace(self, **how.fidelity) if how.fidelity else self
+        with np.errstate(all="ignore"):
+            protocol = chosen.protocol(behaviour.call)
+        return chosen.measure(protocol, how)
+
+    @abstractmethod
+    def measure(self, protocol: Protocol, how: Evaluation) -> Metrics:
+        """Trains and measures."""
+
+
+@dataclass(frozen=True)
+class _OnOneTask(_FunctionEvaluator):
+    """An evaluator with one task.
+
+    Attributes:
+        task: a name, or a Task with classes as targets.
+        learning_rate: of Adam at the first step; it falls to 0 as a cosine.
+    """
+
+    task: Task | str = "digits"
+    learning_rate: float = 0.01
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "hidden": list(self.hidden), "task": description(named(self.task))}
+
+    def prepare(self) -> None:
+        flat(named(self.task))
+
+    def measure(self, protocol: Protocol, how: Evaluation) -> Metrics:
+        return {"accuracy": accuracy(flat(named(self.task)), how.part, protocol, how.seed)}
+
+
+@dataclass(frozen=True)
+class ActivationTraining(_OnOneTask):
+    """Trains perceptrons whose hidden units are the candidate, x → (value, derivative); cross-entropy, Adam.
+
+    So that no function is judged by its scale, initial weights keep the second moment of signals, as He et al. 2015
+    derive for ReLU: gain² = 1 / E[f(z)²] for standard normal z, kept between 1/10 and 10.
+    """
+
+    name: ClassVar[str] = "activation"
+    arity: ClassVar[int] = 1
+
+    hidden: tuple[int, ...] = (24, 24, 24, 24, 24)
+
+    def protocol(self, call: Any) -> Protocol:
+        return Protocol(
+            call, None, adam(self.learning_rate), self.hidden, self.epochs, self.batch, self.networks, gain_of(call)
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _normal_points() -> np.ndarray:
+    found: np.ndarray = special.ndtri((np.arange(1000) + 0.5) / 1000).astype(np.float32)
+    return found
+
+
+def gain_of(activation: Activation) -> float:
+    """Returns the gain that keeps the second moment of signals behind an activation.
+
+    Raises:
+        CandidateFailure: the function is not finite at usual values.
+    """
+    value, _ = activation(_normal_points())
+    moment = float(np.mean(np.square(value, dtype=np.float64)))
+    if not math.isfinite(moment):
+        raise CandidateFailure("the function is not finite between -3.3 and 3.3")
+    return min(max(1.0 / math.sqrt(moment), 0.1), 10.0) if moment > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class LossTraining(_OnOneTask):
+    """Trains perceptrons (ReLU, Adam) to lower the candidate and measures their accuracy, never the candidate itself.
+
+    The candidate gives the derivative of f(prediction, target) with respect to the prediction, the probability of one
+    class; the target is 1 for the right class and 0 for the others. The loss is the sum over classes.
+
+    Attributes:
+        label_noise: share of training examples whose class is drawn anew, the same ones for all candidates; held-out
+            parts stay as they are.
+    """
+
+    name: ClassVar[str] = "loss"
+    arity: ClassVar[int] = 2
+
+    label_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 <= self.label_noise <= 1.0:
+            raise InvalidInput(f"label_noise={self.label_noise}: a share lies between 0 and 1")
+
+    def protocol(self, call: Any) -> Protocol:
+        return Protocol(relu, call, adam(self.learning_rate), self.hidden, self.epochs, self.batch, self.networks)
+
+    def measure(self, protocol: Protocol, how: Evaluation) -> Metrics:
+        task = flat(named(self.task))
+        if self.label_noise:
+            task = dataclasses.replace(task, train=(task.train[0], _noisy(task.train[1], self.label_noise)))
+        return {"accuracy": accuracy(task, how.part, protocol, how.seed)}
+
+
+def _noisy(targets: np.ndarray, share: float) -> np.ndarray:
+    """Returns one-hot targets, a share of them drawn anew; always the same ones."""
+    rng = np.random.Generator(np.random.Philox(0))
+    moved = rng.random(len(targets)) < share
+    drawn = rng.integers(targets.shape[1], size=len(targets))
+    noisy = targets.copy()
+    noisy[moved] = np.eye(targets.shape[1], dtype=targets.dtype)[drawn[moved]]
+    return noisy
+
+
+@dataclass(frozen=True)
+class OptimizerTraining(_FunctionEvaluator):
+    """Trains perceptrons (ReLU, cross-entropy) with the candidate as update rule, on each task; fitness is the mean.
+
+    The candidate gives what is subtracted from each weight, from eight arguments: the gradient g; the momentum buffer
+    b ← 0.9 b + g; the averages m of g and v of g² with decays 0.9 and 0.999, bias corrected; the weight w; the step t,
+    counted from 1; and two decays from 1 towards 0, `linear` and `cosine`. After Bello et al. 2017 (arXiv
+    1709.07417), section 4.
+
+    Attributes:
+        tasks: names or Tasks; the default is digits and Fashion-MNIST (5,000 images), or even and odd digits instead
+            where the data folder does not hold it. The choice is part of the context of every result.
+    """
+
+    name: ClassVar[str] = "optimizer"
+    metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize", "worst": "maximize"}
+    arity: ClassVar[int] = 8
+
+    epochs: int = 5
+    networks: int = 2
+    tasks: tuple[Task | str, ...] = dataclasses.field(default_factory=two_tasks)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.tasks, str | Task) or not self.tasks:
+            raise InvalidInput(f"tasks={self.tasks!r}: give a list of at least one task")
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+
+    def settings(self) -> dict[str, Any]:
+        tasks = [description(named(task)) for task in self.tasks]
+        return {**super().settings(), "hidden": list(self.hidden), "tasks": tasks}
+
+    def prepare(self) -> None:
+        for task in self.tasks:
+            flat(named(task))
+
+    def protocol(self, call: Any) -> Protocol:
+        def update(moments: Moments, weights: np.ndarray, step: float, steps: float) -> np.ndarray:
+            found = call(
+                moments.gradient, moments.buffer, moments.mean, moments.square, weights,
+                _like(weights, step), _like(weights, 1.0 - (step - 1) / steps), _like(weights, cosine(step, steps)),
+            )  # fmt: skip
+            return np.asarray(found, dtype=np.float32)
+
+        return Protocol(relu, None, update, self.hidden, self.epochs, self.batch, self.networks)
+
+    def measure(self, protocol: Protocol, how: Evaluation) -> Metrics:
+        found = [accuracy(flat(named(task)), how.part, protocol, how.seed) for task in self.tasks]
+        return {"accuracy": sum(found) / len(found), "worst": min(found)}
+
+
+def _like(array: np.ndarray, value: float) -> np.ndarray:
+    """Returns a view of one number in an array's shape."""
+    return np.broadcast_to(np.float32(value), array.shape)

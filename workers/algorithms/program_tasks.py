@@ -1,0 +1,220 @@
+"""Tasks for learning algorithms: small supervised problems to search on, and unseen ones to judge what was found."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xxhash
+
+from automl.errors import InvalidInput
+from automl.evaluators.task import Task
+from automl.registry import unknown
+from automl.spaces.programs.draws import normals, uniforms
+from workers import tasks as images
+
+
+@dataclass(frozen=True, eq=False)
+class Problems:
+    """Several problems of one shape; an algorithm starts each from clean memory.
+
+    Attributes:
+        train: float64 of shape (problems, examples, features), learnt from in this order.
+        train_targets: float64 of shape (problems, examples).
+        held: float64 of shape (problems, held-out examples, features), only predicted.
+        held_targets: float64 of shape (problems, held-out examples).
+
+    Raises:
+        InvalidInput: shapes that do not fit, no example, or a value that is no finite number.
+    """
+
+    train: np.ndarray
+    train_targets: np.ndarray
+    held: np.ndarray
+    held_targets: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("train", "train_targets", "held", "held_targets"):
+            array = np.ascontiguousarray(getattr(self, name), np.float64)
+            object.__setattr__(self, name, array)
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                place = tuple(int(index) for index in bad[0])
+                raise InvalidInput(
+                    f"task: {name}{list(place)} is {array[place]}; programs learn from finite numbers only, "
+                    "clean the data first"
+                )
+        if self.train.ndim != 3 or self.held.ndim != 3 or self.train.shape[::2] != self.held.shape[::2]:
+            raise InvalidInput(
+                f"task: train has shape {self.train.shape} and held {self.held.shape}; "
+                "both must be (problems, examples, features) with equal problems and features"
+            )
+        for inputs, targets in ((self.train, self.train_targets), (self.held, self.held_targets)):
+            if inputs.shape[:2] != targets.shape or inputs.size == 0:
+                raise InvalidInput(
+                    f"task: inputs of shape {inputs.shape} with targets of shape {targets.shape}; "
+                    "give one target for every example, and at least one example"
+                )
+
+    @property
+    def features(self) -> int:
+        return int(self.train.shape[2])
+
+
+@dataclass(frozen=True)
+class ProgramTask:
+    """A user's own task for programs.
+
+    Attributes:
+        search: problems on which candidates are rated.
+        unseen: problems that no search reads, for the final figures.
+        name: as shown in tables.
+    """
+
+    search: Problems
+    unseen: Problems
+    name: str = "own"
+
+    def description(self) -> dict[str, str]:
+        """Returns what stands for this task in a context."""
+        digest = xxhash.xxh3_128()
+        for problems in (self.search, self.unseen):
+            for array in (problems.train, problems.train_targets, problems.held, problems.held_targets):
+                digest.update(f"{array.shape}".encode())
+                digest.update(array.tobytes())
+        return {"name": self.name, "fingerprint": digest.hexdigest()}
+
+
+def from_task(task: Task) -> ProgramTask:
+    """Reads an `automl.Task` as one problem (inputs of shape (examples, features)) or several (one more axis first).
+
+    Candidates are rated on its validation part, and the final figures come from its test part.
+    """
+
+    def problems(part: str) -> Problems:
+        arrays = [np.asarray(array, np.float64) for array in (*task.train, *getattr(task, part))]
+        if arrays[0].ndim == 2:
+            arrays = [array[None] for array in arrays]
+        return Problems(*arrays)
+
+    return ProgramTask(problems("validation"), problems("test"), task.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a generator is asked for.
+
+    Attributes:
+        features: F.
+        problems: how many.
+        train, held: examples of each problem to learn from and to predict.
+        seed: other seeds give other problems.
+        unseen: True for problems that no search meets.
+    """
+
+    features: int
+    problems: int
+    train: int
+    held: int
+    seed: int
+    unseen: bool
+
+
+def linear_regression(wanted: Wanted) -> Problems:
+    """Targets are a linear function of normal features, its weights normal too (Real et al. 2020, section 4.1)."""
+
+    def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
+        weights = normals((wanted.features,), *address, 3)
+        return np.asarray(inputs @ weights)
+
+    return _regression(wanted, 1, teacher)
+
+
+def two_layer_regression(wanted: Wanted) -> Problems:
+    """Targets are a network of one hidden layer (F units, ReLU) of normal features, with normal weights."""
+
+    def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
+        hidden = np.maximum(inputs @ normals((wanted.features, wanted.features), *address, 3).T, 0.0)
+        return np.asarray(hidden @ normals((wanted.features,), *address, 4))
+
+    return _regression(wanted, 2, teacher)
+
+
+def _regression(wanted: Wanted, family: int, teacher: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> Problems:
+    total = wanted.train + wanted.held
+    inputs, targets = [], []
+    for problem in range(wanted.problems):
+        address = (wanted.seed, family * 2_000_000 + wanted.unseen * 1_000_000 + problem)
+        inputs.append(normals((total, wanted.features), *address, 1))
+        targets.append(teacher(inputs[-1], address))
+    x, y = np.stack(inputs), np.stack(targets)
+    return Problems(x[:, : wanted.train], y[:, : wanted.train], x[:, wanted.train :], y[:, wanted.train :])
+
+
+SEARCH_PAIRS = 36
+"""Of the 45 pairs of ten classes, those that searches meet; the other 9 are unseen (section 4.2)."""
+
+
+def digit_pairs(wanted: Wanted) -> Problems:
+    """Tell two digits apart (scikit-learn's, 8 x 8), from `features` random projections of the pixels."""
+    return _pairs(wanted, images.digits())
+
+
+def fashion_pairs(wanted: Wanted) -> Problems:
+    """Tell two kinds of clothes apart (Fashion-MNIST, 28 x 28), from `features` random projections of the pixels."""
+    return _pairs(wanted, images.fashion_mnist_6k())
+
+
+def _pairs(wanted: Wanted, source: Task) -> Problems:
+    """Binary classification of pairs of classes as in section 4.2: projected by a normal matrix, then standardised."""
+    parts = (source.train, source.validation, source.test)
+    pixels = np.concatenate([inputs.reshape(len(inputs), -1) for inputs, _ in parts]).astype(np.float64)
+    labels = np.concatenate([targets for _, targets in parts])
+    every = list(itertools.combinations(range(10), 2))
+    order = uniforms((len(every),), 4_501).argsort()  # the same split for every seed
+    chosen = order[SEARCH_PAIRS:] if wanted.unseen else order[:SEARCH_PAIRS]
+    turn = uniforms((len(chosen),), wanted.seed, 4_502, wanted.unseen).argsort()
+    x, y = [], []
+    for problem in range(wanted.problems):
+        low, high = every[chosen[turn[problem % len(chosen)]]]
+        places = np.flatnonzero((labels == low) | (labels == high))
+        places = places[uniforms((len(places),), wanted.seed, 4_503, wanted.unseen, problem).argsort()]
+        if len(places) < wanted.train + wanted.held:
+            raise InvalidInput(
+                f"{wanted.train} training and {wanted.held} held-out examples are asked for, and the classes "
+                f"{low} and {high} have {len(places)} together; ask for fewer"
+            )
+        places = places[: wanted.train + wanted.held]
+        projected = pixels[places] @ normals(
+            (pixels.shape[1], wanted.features), wanted.seed, 4_504, wanted.unseen, problem
+        )
+        learnt = projected[: wanted.train]
+        x.append((projected - learnt.mean(axis=0)) / np.maximum(learnt.std(axis=0), 1e-9))
+        y.append((labels[places] == high).astype(np.float64))
+    inputs, targets = np.stack(x), np.stack(y)
+    cut = wanted.train
+    return Problems(inputs[:, :cut], targets[:, :cut], inputs[:, cut:], targets[:, cut:])
+
+
+GENERATORS: dict[str, Callable[[Wanted], Problems]] = {
+    "linear-regression": linear_regression,
+    "two-layer-regression": two_layer_regression,
+    "digit-pairs": digit_pairs,
+    "fashion-pairs": fashion_pairs,
+}
+"""Named tasks for programs."""
+
+
+@functools.lru_cache(maxsize=32)
+def generate(name: str, wanted: Wanted) -> Problems:
+    """Returns the problems of a named task.
+
+    Raises:
+        InvalidInput: no such task, or one that cannot give this many examples.
+    """
+    if name not in GENERATORS:
+        raise InvalidInput(unknown("task for programs", name, GENERATORS))
+    return GENERATORS[name](wanted)

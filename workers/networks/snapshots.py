@@ -1,0 +1,80 @@
+"""The whole state of one training as bytes: gone on with, it ends with the very weights that it would have had."""
+
+from __future__ import annotations
+
+import io
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from automl.evaluators.curves import LearningCurve
+
+
+class Unreadable(Exception):
+    """A snapshot is damaged, or of another training than the one that would go on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Everything that changes while a module is trained, beside the global generators; and what was reported of it."""
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    order: torch.Generator
+    device: torch.device
+    curve: LearningCurve
+
+    def save(self, epoch: int) -> bytes:
+        """Returns the state after so many epochs, the states of the global generators included."""
+        _, words, *rest = np.random.get_state()
+        state = {
+            "epoch": epoch,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "order": self.order.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "numpy": [torch.from_numpy(np.asarray(words).astype(np.int64)), *rest],
+            "python": random.getstate(),
+            "curve": self.curve.json(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def load(self, saved: bytes, until: int) -> int:
+        """Puts a saved state in place of this one and returns the epochs that are done. Runs no code of the file.
+
+        Raises:
+            Unreadable: it does not fit, or went further than `until`; the training is no longer of use.
+        """
+        try:
+            state: dict[str, Any] = torch.load(io.BytesIO(saved), map_location=self.device, weights_only=True)
+            epoch = int(state["epoch"])
+            self.module.load_state_dict(state["module"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.order.set_state(state["order"].cpu())
+            torch.set_rng_state(state["torch"].cpu())
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
+            words, *rest = state["numpy"]
+            np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), *rest))
+            version, internal, following = state["python"]
+            random.setstate((version, tuple(internal), following))
+            curve = LearningCurve.checked(state.get("curve", ""))  # earlier versions saved none
+        except Exception as error:  # a foreign file can fail in any way
+            raise Unreadable(f"{type(error).__name__}: {error}") from error
+        if epoch > until:
+            raise Unreadable(f"it went on to epoch {epoch}")
+        self.curve.points[:] = curve.points
+        return epoch

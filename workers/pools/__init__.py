@@ -1,0 +1,1 @@
+"""Where evaluations run: in this process, on a simulated clock, on Ray."""

@@ -1,0 +1,196 @@
+"""Ray itself: connecting to it or starting a local one, what fits on it, and how plans travel."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from automl.errors import InvalidInput, WorkersUnavailable
+from automl.pool import Plan
+from workers.pools import actor as actor_module
+from workers.pools.perform import one_line
+
+_OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
+
+
+def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None, num_gpus: int | None = None) -> bool:
+    """Connects this process to Ray, quietly; returns True when that is ours to end.
+
+    Args:
+        address: of a running cluster; None starts a local Ray, all of whose servers listen on loopback only.
+        dashboard: whether a local Ray starts its dashboard.
+        num_cpus: of a local Ray; None counts the machine's.
+        num_gpus: of a local Ray; None counts the machine's.
+
+    Returns:
+        False where this process was connected already.
+
+    Raises:
+        WorkersUnavailable: nothing answers at `address`, or this process is connected to another Ray.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray tells of dead workers on standard output, amid our JSON; completions tell of them
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed")
+    import ray
+
+    if ray.is_initialized():
+        here = ray.get_runtime_context().gcs_address
+        if address not in (None, "auto", here):
+            raise WorkersUnavailable(
+                f"this process is connected to Ray at {here} already; "
+                f"leave {address!r} out, or call ray.shutdown() first"
+            )
+        return False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        try:
+            _answers(address)
+            with loopback() if _on_loopback_only(address) else nullcontext():
+                ray.init(address=address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            raise WorkersUnavailable(f"no Ray cluster answers at {address!r}: {one_line(error)}") from error
+        return True
+    with loopback():
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **quiet,
+        )
+    return True
+
+
+def _answers(address: str) -> None:
+    """Raises OSError where no one listens at host:port; Ray itself asks for minutes, and then ends the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
+def _on_loopback_only(address: str) -> bool:
+    """Returns whether the Ray at this address listens on the loopback interface and nowhere else, as those we start do.
+
+    Ray takes 127.0.0.1 for another word for the machine's outward address and would wait there for minutes.
+    """
+    from ray._private import services
+
+    if address == "auto":
+        address = services.get_ray_address_from_environment(address, None) or ""
+    host, _, port = address.rpartition(":")
+    if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdecimal():
+        return False
+    try:
+        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=5).close()  # type: ignore[no-untyped-call]
+    except OSError:
+        return True
+    return False
+
+
+@contextmanager
+def loopback() -> Iterator[None]:
+    """Makes a Ray started in the body call its node 127.0.0.1, whereupon all its servers bind to loopback only.
+
+    Ray does so by itself on macOS and Windows only; its `_node_ip_address` argument turns 127.0.0.1 into the
+    outward address.
+    """
+    from ray._private import ray_constants
+
+    former, variable = ray_constants.ENABLE_RAY_CLUSTER, ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[variable] = "0"  # for the processes that it starts
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = former
+        os.environ.pop(variable, None)
+
+
+def pack(plan: Plan) -> bytes:
+    """Pickles a plan; classes from files that workers cannot import by name travel by value."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
+    own = [module for module in _modules_of(plan) if module in sys.modules and not _importable(module)]
+    for module in own:
+        ray.cloudpickle.register_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
+    try:
+        return bytes(ray.cloudpickle.dumps(plan))  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise InvalidInput(f"the search cannot be sent to Ray workers: {one_line(error)}") from error
+    finally:
+        for module in own:
+            ray.cloudpickle.unregister_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
+
+
+def _modules_of(plan: Plan) -> set[str]:
+    """Returns the modules of the classes and functions that a plan holds: evaluator, the evaluator's fields, space."""
+    fields = [getattr(plan.evaluator, item.name) for item in dataclasses.fields(plan.evaluator)]  # type: ignore[arg-type]
+    held = [base for item in (plan.evaluator, plan.space.space) for base in type(item).__mro__]
+    held += [item for value in fields for item in (value, *type(value).__mro__)]
+    return {str(module) for item in held if (module := getattr(item, "__module__", None))} - {"__main__", "builtins"}
+
+
+def _importable(module: str) -> bool:
+    """Returns whether a module could be imported anew; `importlib.util.find_spec` would answer for what is loaded."""
+    package = module.partition(".")[0]
+    return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
+
+
+def check_numbers(workers: int | None, num_cpus: float, num_gpus: float, memory: int | None) -> None:
+    """Checks what can be checked without Ray.
+
+    Raises:
+        InvalidInput: a number makes no sense.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidInput(f"a search cannot have {workers} workers; give at least 1")
+    if num_cpus < 0 or num_gpus < 0 or num_cpus + num_gpus == 0:
+        raise InvalidInput(f"a worker needs CPUs or GPUs, not {num_cpus:g} CPUs and {num_gpus:g} GPUs")
+    if num_gpus > 1 and num_gpus != int(num_gpus):
+        raise InvalidInput(f"{num_gpus:g} GPUs per worker cannot be had: above one, Ray gives whole GPUs only")
+    if memory is not None and memory <= 0:
+        raise InvalidInput(f"a memory limit of {memory} bytes is no limit; give a positive number")
+
+
+def room(num_cpus: float, num_gpus: float) -> int:
+    """Returns how many such workers fit on Ray's nodes when nothing else runs there."""
+    import ray
+
+    def fits(have: float, need: float) -> float:
+        if need == 0:
+            return math.inf
+        return (
+            math.floor(have / need + 1e-9) if need >= 1 or have < 1 else math.floor(have) * math.floor(1 / need + 1e-9)
+        )
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return sum(int(min(fits(node.get("CPU", 0), num_cpus), fits(node.get("GPU", 0), num_gpus))) for node in nodes)
+
+
+def too_many(workers: int, num_cpus: float, num_gpus: float, most: int) -> str:
+    """Returns the sentence for workers that do not fit, with the numbers."""
+    import ray
+
+    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus = f" and {num_gpus:g} GPUs" if num_gpus else ""
+    return (
+        f"{workers} workers with {num_cpus:g} CPUs{gpus} each do not fit: Ray has {have.get('CPU', 0):g} CPUs and "
+        f"{have.get('GPU', 0):g} GPUs, enough for {most}"
+    )
+
+
+def innermost(error: BaseException) -> str:
+    """Returns the sentence of what a worker's start raised, without Ray's wrapping."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if lines else type(cause).__name__

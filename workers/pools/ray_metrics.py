@@ -1,0 +1,83 @@
+"""A search's own figures among Ray's metrics, for Prometheus to read and docs/grafana-dashboard.json to draw.
+
+They stand in the Prometheus endpoint of the node, prefixed with `ray_`, about ten seconds after they were reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from automl.observers import Observer
+
+if TYPE_CHECKING:
+    from automl.rules import Rules
+    from automl.storage.studies import TrialRecord
+
+_BOUNDARIES = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 36000.0]
+
+
+class RayMetrics(Observer):
+    """Observes a search and reports through `ray.util.metrics`. This process must be connected to Ray.
+
+    Counters: automl_trials (tags study, outcome), automl_evaluation_seconds (tag study, as all that follow),
+    automl_saved_seconds, automl_hashing_seconds. Gauges: automl_evaluations_in_flight, automl_best_fitness. Histogram:
+    automl_seconds_per_trial, of the trials that paid for an evaluation; Ray takes its sums from the middles of its
+    buckets, so sums are to be read from the counters.
+    """
+
+    def __init__(self) -> None:
+        from ray.util import metrics
+
+        study = ("study",)
+        self._trials = metrics.Counter("automl_trials", "Trials told, by outcome.", ("study", "outcome"))
+        self._paid = metrics.Counter("automl_evaluation_seconds", "Seconds of evaluation that trials caused.", study)
+        self._saved = metrics.Counter("automl_saved_seconds", "Evaluation seconds served from the cache.", study)
+        self._hashing = metrics.Counter("automl_hashing_seconds", "Seconds spent on functional hashes.", study)
+        self._in_flight = metrics.Gauge("automl_evaluations_in_flight", "Evaluations that workers hold.", study)
+        self._best = metrics.Gauge("automl_best_fitness", "The best fitness so far, as the objective reads.", study)
+        self._seconds = metrics.Histogram(
+            "automl_seconds_per_trial", "Seconds of evaluation that a trial caused.", _BOUNDARIES, study
+        )
+        self._found: dict[str, float] = {}  # the best of each study
+
+    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
+        self.trials_told(rules.name, trials)
+        self.in_flight(rules.name, in_flight)
+        self.hashing(rules.name, sum(trial.hash_seconds for trial in trials))
+        known = [trial.fitness for trial in trials if trial.fitness is not None]
+        if known:
+            better = max if rules.maximize else min
+            self._found[rules.name] = better([*known, self._found.get(rules.name, known[0])])
+            self.best(rules.name, self._found[rules.name])
+
+    def end(self, rules: Rules) -> None:
+        self.in_flight(rules.name, 0)
+
+    def trials_told(self, study: str, trials: Sequence[TrialRecord]) -> None:
+        """Counts trials by outcome, the evaluation seconds that they caused, and those that the cache saved."""
+        for outcome, count in Counter(trial.outcome for trial in trials).items():
+            self._trials.inc(count, {"study": study, "outcome": outcome})
+        for trial in trials:
+            if trial.paid_seconds > 0:
+                self._seconds.observe(trial.paid_seconds, {"study": study})
+        for counter, seconds in (
+            (self._paid, sum(trial.paid_seconds for trial in trials)),
+            (self._saved, sum(trial.saved_seconds for trial in trials)),
+        ):
+            if seconds > 0:
+                counter.inc(seconds, {"study": study})
+
+    def in_flight(self, study: str, evaluations: int) -> None:
+        """Sets how many evaluations workers hold."""
+        self._in_flight.set(evaluations, {"study": study})
+
+    def hashing(self, study: str, seconds: float) -> None:
+        """Adds seconds spent on functional hashes."""
+        if seconds > 0:
+            self._hashing.inc(seconds, {"study": study})
+
+    def best(self, study: str, fitness: float) -> None:
+        """Sets the best fitness so far, as the objective reads."""
+        self._best.set(fitness, {"study": study})

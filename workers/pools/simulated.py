@@ -1,0 +1,99 @@
+"""A pool whose clock is simulated: searches of GPU-months, on any number of workers, run in seconds.
+
+Evaluations are run at once, in the caller's process; when they *finish* is decided by what they cost. The idea is Syne
+Tune's simulator backend (Salinas et al. 2022).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from automl.errors import InvalidInput
+from automl.pool import Completion, Job, Plan, Pool
+from workers.pools.perform import perform
+from workers.pools.threads import torch_threads
+
+COST = "cost_seconds"
+
+
+class SimulatedPool(Pool):
+    """Advances its own clock by each evaluation's "cost_seconds" (its real seconds where an evaluator names no cost).
+
+    Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout an
+    evaluation whose cost exceeds it ends, at that time, as timed out.
+
+    Args:
+        plan: what all jobs have in common.
+        workers: simulated workers.
+
+    Raises:
+        InvalidInput: fewer than one worker.
+    """
+
+    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
+        if workers < 1:
+            raise InvalidInput(f"a simulated pool cannot have {workers} workers; give at least 1")
+        self._plan = plan
+        self._space = plan.space.load()
+        self._evaluator = plan.evaluator.for_device(self.device)
+        self._evaluator.prepare()
+        self._workers = workers
+        self._clock = 0.0
+        self._order = 0
+        self._events: list[tuple[float, int, Completion]] = []
+        self._free = list(range(workers))
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    def capacity(self) -> int:
+        return len(self._free)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        if len(jobs) > self.capacity():
+            raise ValueError(f"{len(jobs)} jobs were submitted and only {self.capacity()} can be started")
+        if not jobs:
+            return
+        with torch_threads(1):
+            done = perform(self._space, self._evaluator, self._plan.objective, jobs, device=self.device)
+        for completion in done:
+            self._order += 1
+            completion = self._on_a_worker(completion)
+            heapq.heappush(self._events, (self._clock + completion.seconds, self._order, completion))
+
+    def _on_a_worker(self, done: Completion) -> Completion:
+        worker = f"simulated-{heapq.heappop(self._free)}"
+        limit = self._plan.timeout
+        cost = (done.metrics or {}).get(COST, done.seconds)
+        if limit is not None and cost > limit:
+            return Completion(done.job, None, "timeout", f"took longer than {limit:g} s", limit, worker)
+        return Completion(done.job, done.metrics, done.fault, done.error, cost, worker, done.curve)
+
+    def completed(self, timeout: float | None = None) -> list[Completion]:
+        """Returns the next completion in simulated time, with all others of the very same moment.
+
+        Nobody waits here, so the clock jumps to it; with a timeout of 0 it stands still, and only what has ended by now
+        is returned.
+        """
+        if not self._events or (timeout == 0 and self._events[0][0] > self._clock):
+            return []
+        self._clock = max(self._clock, self._events[0][0])
+        done = []
+        while self._events and self._events[0][0] <= self._clock:
+            completion = heapq.heappop(self._events)[2]
+            heapq.heappush(self._free, int(completion.worker.rpartition("-")[2]))
+            done.append(completion)
+        return done
+
+    def now(self) -> float:
+        return self._clock
+
+    def close(self) -> None:
+        self._events.clear()
+        self._free = list(range(self._workers))

@@ -1,0 +1,1 @@
+"""Evaluators that look figures up in published tables."""
