@@ -55,9 +55,10 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
     if as_json:
         print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
     else:
-        size = "no end of" if found.size is None else f"{found.size:,}"
-        click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
-        click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
+        if found.samples:
+            size = "no end of" if found.size is None else f"{found.size:,}"
+            click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
+            click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
         for fault in found.faults:
             click.echo(f"fault: {fault}")
         for name in found.unseen:
@@ -73,13 +74,13 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
 
 
 def _verdict(found: Findings, *, probed: bool) -> str:
-    if not found.sound:
-        return "not sound"
-    if not found.by_json:
+    if found.sound:
         return "sound"
+    if found.faults or found.unseen:
+        return "not sound"
     advice = "" if probed else "; name the evaluator whose data shape the probe: --evaluator NAME"
     return (
-        f"sound, but {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
+        f"not sound: {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
         f"their functions are evaluated again{advice}"
     )
 

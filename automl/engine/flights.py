@@ -157,6 +157,7 @@ class Flights:
         self._records: list[TrialRecord] = []  # not yet committed
         self._unsaved_seconds = 0.0  # of the evaluations among them
         self._polled = 0.0
+        self.left_out: dict[str, None] = {}  # names under which evaluations returned no number, in order
 
     @property
     def in_flight(self) -> int:
@@ -291,6 +292,7 @@ class Flights:
             self._rules.study,
             claim.number,
         )
+        self.left_out.update(dict.fromkeys(completion.left_out))
         if completion.metrics is not None:
             ended.done.append((claim, completion.metrics, completion.seconds))
             if completion.curve:

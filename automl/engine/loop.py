@@ -9,6 +9,7 @@ order.
 from __future__ import annotations
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Fidelity, Rules
 from automl.selection.effort import FullCost
+from automl.spaces.contract import costs_of, difference
 from automl.spaces.space import Candidate, Space
 from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import FULL, Proposal, Strategy, Told
@@ -80,6 +82,7 @@ class Search:
         self.exhausted = False
         self.fallbacks: dict[str, int] = {}  # why candidates were keyed by their JSON, and how many
         self._hashed: dict[str, Hashed] = {}  # by spelling
+        self._said: set[str] = set()  # kinds of faults of the space that the user was told of
         self._asked = 0  # trials proposed
         self._done = 0  # trials recorded
         self._told = 0  # trials that the strategy knows
@@ -193,7 +196,7 @@ class Search:
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
-        proposals, hashed = self._vary_duplicates(list(proposals))
+        proposals, hashed = self._vary_duplicates(self._read_back(proposals))
         seconds = (time.perf_counter() - began) / max(1, len(proposals))
         trials = []
         limit = self.rules.budget.evaluations
@@ -211,6 +214,28 @@ class Search:
             self._open[number] = proposal
             self._asked += 1
         return trials
+
+    def _read_back(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
+        found = list(proposals)
+        with blaming(lambda: f"space {self.space.kind} cannot read what it proposes"):
+            for place, proposal in enumerate(proposals):
+                given = proposal.candidate
+                if isinstance(given, Candidate) and given.json in self._hashed:
+                    continue
+                if (read := self.space.checked(given)) is not given:
+                    changed = difference(given.value, read.value)
+                    self._say("reading", f"{self.space.kind} reads what it proposes as other candidates ({changed})")
+                    found[place] = replace(proposal, candidate=read)
+        return found
+
+    def _say(self, kind: str, text: str) -> None:
+        """Tells the user of a fault that the search goes on in spite of, once of each kind."""
+        if kind not in self._said:
+            self._said.add(kind)
+            warnings.warn(text, stacklevel=2)
+            for observer in self.observers:
+                observer.note(f"Warning: {text}")
 
     def _keys(self, proposals: Sequence[Proposal]) -> list[Hashed]:
         """Returns the keys of the proposals; a spelling that was hashed lately is not hashed again."""
@@ -247,8 +272,9 @@ class Search:
             if not again:
                 break
             children = self.space.mutate_many([proposals[place].candidate for place in again], rng)
-            for place, child in zip(again, children, strict=True):
-                proposals[place] = replace(proposals[place], candidate=child)
+            varied = [replace(proposals[place], candidate=child) for place, child in zip(again, children, strict=True)]
+            for place, proposal in zip(again, self._read_back(varied), strict=True):
+                proposals[place] = proposal
             for place, item in zip(again, self._keys([proposals[place] for place in again]), strict=True):
                 hashed[place] = item
         return proposals, hashed
@@ -293,6 +319,9 @@ class Search:
     def _announce(self, flights: Flights) -> None:
         """Tells the observers what has been committed: they may look it up."""
         records, self._recorded = self._recorded, []
+        if flights.left_out:
+            names = ", ".join(map(repr, flights.left_out))
+            self._say("figures", f"evaluations return more than numbers ({names}); what is no number is not kept")
         for observer in self.observers:
             observer.turn(self.rules, records, flights.in_flight, self._drawn)
 
@@ -308,6 +337,9 @@ class Search:
 
     def _record_of(self, trial: Trial, position: int, now: float) -> TrialRecord:
         outcome: Outcome = trial.outcome(self.rules.study)
+        costs, complaint = costs_of(self.space, trial.proposal.candidate)
+        if complaint:
+            self._say("costs", f"{complaint}; such trials are recorded without it")
         fitness = outcome.metrics.get(self.rules.objective)
         return TrialRecord(
             number=trial.number,
@@ -324,7 +356,7 @@ class Search:
             paid_seconds=outcome.paid_seconds,
             saved_seconds=outcome.saved_seconds,
             hash_seconds=trial.hash_seconds,
-            costs=self.space.costs(trial.proposal.candidate),
+            costs=costs,
             told_at=now,
             position=position,
         )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.figures import as_number
 from automl.evaluators.fingerprints import fingerprint
 from automl.jsontext import parse
 from automl.spaces.space import Candidate
@@ -67,7 +68,8 @@ class FunctionEvaluator(Evaluator):
         given = self._given(candidate, how.seed)
         extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._takes_report else {}
         result = self._named(self.function(*given, **extra))
-        return {str(name): float(value) for name, value in result.items()}
+        # What is no number stays as it is: whoever judges the result leaves it out and names it.
+        return {str(name): value if (number := as_number(value)) is None else number for name, value in result.items()}
 
     def _named(self, result: Any) -> Mapping[str, Any]:
         return result if isinstance(result, Mapping) else {self.objective_name: result}

@@ -49,11 +49,13 @@ class Contest:
         """
         found = []
         for role in self.studies:
-            own = {trial.key for trial in confirmed if trial.origin == role}
+            before = [trial.key for trial in confirmed if trial.origin == role]
+            own = set(before)
             new = [item for item in self.leaders[role] if item.record.key not in own]
             leaders = _best([*self._worth(confirmed, role), *new], self.n, self.aims)
             fresh = [(item.record, role) for item in leaders if item.record.key not in own]
-            found += fresh[: max(0, AT_MOST * self.n - len(own))]
+            # Bounded by the evaluations themselves: a key that is another one each time never gets into `own`.
+            found += fresh[: max(0, AT_MOST * self.n - len(before))]
         return found
 
     def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[Ranked]:
@@ -91,11 +93,11 @@ def best_of(store: StudyStore, search: StudyRecord, aims: Aims) -> tuple[Ranked,
     """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
     confirmed = confirmed_trials(store, search)
     contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), aims)
-    found = contest.winners(SEARCH_WINNER, confirmed)
-    if not found:
-        return None
-    best = found[0].record.candidate  # a confirmation evaluates the spelling that the class had last
-    return found[0], next(one.record.number for one in contest.leaders[SEARCH_WINNER] if one.record.candidate == best)
+    leaders = contest.leaders[SEARCH_WINNER]
+    numbers = {one.record.key: one.record.number for one in leaders}
+    # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
+    found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.record.key in numbers] or leaders
+    return (found[0], numbers[found[0].record.key]) if found else None
 
 
 def contest_of(store: StudyStore, search: int, random: int | None, n: int, aims: Aims) -> Contest:

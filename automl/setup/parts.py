@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from automl import registry, strategies
-from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
-from automl.evaluators.base import Approximation, Evaluator, Work
+from automl.errors import InvalidEnqueued, InvalidInput, InvalidSpace
+from automl.evaluators.base import Approximation, Evaluator
 from automl.evaluators.fingerprints import describe
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
@@ -20,7 +20,9 @@ from automl.jsontext import canonical
 from automl.selection.objectives import aims_of
 from automl.settings import known, make
 from automl.setup import targets
+from automl.setup.first import first_faults
 from automl.setup.targets import SpaceReference
+from automl.spaces.contract import costs_of
 from automl.spaces.space import Space
 from automl.strategies import Strategy
 
@@ -233,31 +235,13 @@ def rungs_of(parts: Parts) -> list[Approximation]:
 
 
 def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
-    """Insists that one sampled candidate reads back, has a behaviour that can be made, and suits the evaluator.
+    """Insists that the first sampled candidates read back, have behaviours that can be made, and suit the evaluator.
 
     Raises:
-        InvalidSpace: it does not; the space's own error is quoted.
+        InvalidSpace: they do not; the space's own error is quoted.
     """
-    from automl.behaviour import Module
-    from automl.spaces.space import checked
-
-    candidate = None
-    try:
-        candidate = space.sample(np.random.default_rng(seed))
-        checked(space, candidate.value)
-        behaviour = space.behaviour(candidate)
-        training = dict(space.training(candidate))
-        canonical(training)
-        evaluator.check(Work(behaviour, training, candidate.json))
-        if isinstance(behaviour, Module):
-            behaviour.build()
-    except AutoMLError:
-        raise
-    except Exception as error:
-        where = f"candidate {candidate.json}" if candidate is not None else "sampling"
-        raise InvalidSpace(
-            f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
-        ) from error
+    for error in first_faults(space, evaluator, seed):
+        raise error
 
 
 def check_goals(parts: Parts, seed: int) -> None:
@@ -273,7 +257,7 @@ def check_goals(parts: Parts, seed: int) -> None:
     known = {"fitness", *parts.evaluator.metrics}
     if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
         return
-    known.update(parts.space.costs(parts.space.sample(np.random.default_rng(seed))))
+    known.update(costs_of(parts.space, parts.space.sample(np.random.default_rng(seed)))[0])
     for metric in wanted:
         if metric not in known:
             raise InvalidInput(registry.unknown("metric of objectives and constraints", metric, known))

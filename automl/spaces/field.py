@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -48,3 +49,14 @@ def is_whole(value: Any) -> bool:
 def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
     """Returns the error that says what a value at `path` should have been."""
     return InvalidCandidate(f"{path}: {shown(value)} is not {wanted}")
+
+
+def finite(value: Any) -> float | None:
+    """Returns a number as a float, or None for whatever is no finite number: texts and booleans are none."""
+    if isinstance(value, str | bytes | bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

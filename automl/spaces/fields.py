@@ -19,9 +19,6 @@ from automl.spaces.ranges import Real as Real
 if TYPE_CHECKING:
     import numpy as np
 
-RESERVED = frozenset({"kind", "value", "json"})
-"""Names that a candidate's view uses itself and no field may have."""
-
 MOST_ITEMS = 100_000
 """Items of a Repeat, at most."""
 

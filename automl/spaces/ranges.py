@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidSpace
 from automl.jsontext import plain
-from automl.spaces.field import Field, is_whole, refusal
+from automl.spaces.field import Field, finite, is_whole, refusal
 from automl.spaces.options import NEARLY, shown
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Real(Field):
     """Standard deviation of a small mutation, as a share of the (logarithmic) range."""
 
     def __init__(self, low: float, high: float, *, log: bool = False) -> None:
-        bounds = [_finite(plain(low)), _finite(plain(high))]
+        bounds = [finite(plain(low)), finite(plain(high))]
         if bounds[0] is None or bounds[1] is None or bounds[0] > bounds[1]:
             raise InvalidSpace(f"Real({shown(low)}, {shown(high)}): give two finite numbers, the smaller first")
         self.low, self.high, self.log = bounds[0], bounds[1], bool(log)
@@ -112,7 +112,7 @@ class Real(Field):
 
     def check(self, value: Any, path: str) -> float:
         value = plain(value)
-        number = _finite(value) if isinstance(value, int | float) else None
+        number = finite(value) if isinstance(value, int | float) else None
         if number is not None and not self.low <= number <= self.high:
             bound = self.low if number < self.low else self.high
             slack = 0.0 if self.log else NEARLY * (self.high - self.low)
@@ -141,14 +141,3 @@ class Real(Field):
         else:
             value = self.low * self._ratio**unit
         return float(min(max(value, self.low), self.high))
-
-
-def _finite(value: Any) -> float | None:
-    """Returns a number as a float, or None for whatever is no finite number: texts and booleans are none."""
-    if isinstance(value, str | bytes | bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

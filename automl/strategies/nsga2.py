@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.errors import InvalidInput
 from automl.selection.objectives import read_goals, read_limits
+from automl.spaces.contract import costs_of
 from automl.strategies.base import Proposal, Strategy, Told
 
 
@@ -93,7 +94,11 @@ class NSGA2(Strategy):
         """Returns what is to be made large, and by how much the constraints are broken (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
-        known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
+        costs, complaint = costs_of(self.space, trial.candidate)
+        known = {"fitness": trial.fitness, **trial.metrics, **costs}
+        wanted = [*(goal.metric for goal in self._goals), *(limit.metric for limit in self._limits)]
+        if complaint and not known.keys() >= set(wanted):
+            return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [goal.sign * _of(known, goal.metric) for goal in self._goals] or [trial.fitness]
         return values, sum(limit.excess(_of(known, limit.metric)) for limit in self._limits)
 

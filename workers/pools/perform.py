@@ -15,6 +15,7 @@ from typing import Any
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.figures import as_number
 from automl.jsontext import parse
 from automl.pool import Completion, Fault, Job
 from automl.spaces.space import Space
@@ -114,7 +115,8 @@ def complete(
     if isinstance(outcome, BaseException):
         return Completion(job.id, None, blame(outcome), one_line(outcome), seconds, worker)
     try:
-        return Completion(job.id, plain_metrics(outcome, objective), None, "", seconds, worker, how.curve.json())
+        metrics, curve = plain_metrics(outcome, objective), how.curve.json()
+        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out(outcome))
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
 
@@ -151,26 +153,32 @@ def one_line(error: BaseException) -> str:
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
-    """Returns the metrics as plain floats, those that are not finite left out.
+    """Returns the metrics as plain floats. Those that are not finite are left out, and so is what is no number.
 
     Raises:
-        ValueError: they are no mapping of numbers, or the objective is missing or not finite.
+        ValueError: they are no mapping, or the objective is missing or not finite.
     """
     if not isinstance(metrics, Mapping):
         raise ValueError(f"the evaluator returned {type(metrics).__name__} instead of a dict of metrics")
     plain: Metrics = {}
     for name, value in metrics.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"metric {name!r} is {value!r}, which is no number") from None
-        if math.isfinite(number):
+        number = as_number(value)
+        if number is None and name == objective:
+            raise ValueError(f"metric {name!r} is {value!r}, which is no number"[:500])
+        if number is not None and math.isfinite(number):
             plain[str(name)] = number
         elif name == objective:
             raise ValueError(f"metric {objective!r} is {number}")
     if objective not in plain:
         raise ValueError(f"the evaluator returned no metric {objective!r}, only {sorted(plain) or 'none'}")
     return plain
+
+
+def left_out(metrics: Any) -> tuple[str, ...]:
+    """Returns the names under which an evaluation returned something else than a number, such as {"status": "ok"}."""
+    if not isinstance(metrics, Mapping):
+        return ()
+    return tuple(str(name) for name, value in metrics.items() if as_number(value) is None)
 
 
 def check_alarm(timeout: float | None) -> None:
