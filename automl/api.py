@@ -13,6 +13,7 @@ from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator
 from automl.evaluators.task import Task
 from automl.observers import Observer
+from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, assemble
 from automl.spaces.space import Space
 from automl.storage.engine import Database
@@ -91,7 +92,8 @@ def search(
         warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
         seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
             enqueue, baseline, finalists, front, confirm, test_seeds, sample: see `automl.engine.config.StudyConfig`;
-                `enqueue` takes JSON data of candidates.
+                `enqueue` takes candidates in any form: JSON data or its text, `study.best`, a `Candidate`, an entry of
+                a report's JSON, rows of `trials_dataframe()`.
         storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
             checkpoints, dashboard, callbacks, observers: see `automl.engine.config.RunConfig`.
 
@@ -139,7 +141,7 @@ def search(
         on_duplicate=on_duplicate,
         namespace=namespace,
         asynchronous=asynchronous,
-        enqueue=tuple(enqueue),
+        enqueue=enqueued_values(parts.space, enqueue),
         baseline=baseline,
         finalists=finalists,
         front=front,

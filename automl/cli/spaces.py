@@ -14,6 +14,7 @@ import click
 from automl import registry
 from automl.cli.common import (
     check_writable,
+    data_of,
     json_option,
     print_json,
     print_table,
@@ -23,10 +24,10 @@ from automl.cli.common import (
 )
 from automl.errors import AutoMLError, InvalidInput
 from automl.hashing import Hasher
-from automl.jsontext import parse
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
 from automl.setup.check import Findings, check_space
+from automl.setup.enqueued import read_candidate
 from automl.setup.parts import Parts, assemble, defaults_of
 from automl.spaces.space import Candidate
 
@@ -208,7 +209,7 @@ def _no_data(_: Candidate) -> float:
 
 def _decode(parts: Parts, value: Any, number: int) -> Candidate:
     try:
-        return parts.space.decode(value)
+        return read_candidate(parts.space, value)
     except InvalidInput as error:
         raise InvalidInput(f"line {number}: {error}") from error
 
@@ -220,6 +221,6 @@ def _read_one(parts: Parts, path: Path) -> Candidate:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInput(f"{path} cannot be read: {why}; give a file with a candidate's JSON") from error
     try:
-        return parts.space.decode(parse(text))
+        return read_candidate(parts.space, data_of(text))
     except AutoMLError as error:
         raise InvalidInput(f"{path}: {error}") from error

@@ -292,7 +292,8 @@ class Flights:
             self._rules.study,
             claim.number,
         )
-        self.left_out.update(dict.fromkeys(completion.left_out))
+        if completion.left_out:
+            self.left_out.update(dict.fromkeys(completion.left_out))
         if completion.metrics is not None:
             ended.done.append((claim, completion.metrics, completion.seconds))
             if completion.curve:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.figures import as_number
 from automl.evaluators.fingerprints import fingerprint
 from automl.jsontext import parse
+from automl.selection.directions import direction_of
 from automl.spaces.space import Candidate
 
 
@@ -51,8 +53,10 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
-        """What a bare number is called; a dict of metrics has its own names."""
-        return {self.objective_name: "maximize"}
+        """What a bare number is called, with the direction that its name says; a dict of metrics has its own names."""
+        with suppress(InvalidInput):
+            return {self.objective_name: direction_of(self.objective_name) or "maximize"}
+        return {self.objective_name: "maximize"}  # a name that says neither: who sets up a search asks the user
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]

@@ -81,7 +81,8 @@ def _works(space: Space, seed: int, first: Work) -> list[Work]:
 def _attempt(make: Callable[[], T]) -> T | None:
     """Returns what is made, or None where that raises.
 
-    A space may fail on some candidates, and each such trial says so. What it cannot do at all (a crossover that no strategy asks for) is nobody's concern here.
+    A space may fail on some candidates, and each such trial says so. What it cannot do at all (a crossover that no
+    strategy asks for) is nobody's concern here.
     """
     try:
         return make()

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from automl import registry, strategies
-from automl.errors import InvalidEnqueued, InvalidInput, InvalidSpace
+from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Approximation, Evaluator
 from automl.evaluators.fingerprints import describe
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
+from automl.selection.directions import direction_of
 from automl.selection.objectives import aims_of
 from automl.settings import known, make
 from automl.setup import targets
+from automl.setup.enqueued import enqueued_values
 from automl.setup.first import first_faults
 from automl.setup.targets import SpaceReference
 from automl.spaces.contract import costs_of
@@ -39,6 +41,7 @@ class Parts:
         strategy: proposes.
         objective: the metric that is the fitness.
         direction: "maximize" or "minimize".
+        notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
     """
 
     space: Space
@@ -48,6 +51,7 @@ class Parts:
     strategy: Strategy
     objective: str
     direction: str
+    notice: str = ""
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes two studies the same, as JSON data."""
@@ -154,7 +158,10 @@ def assemble(
     space, reference = find_space(target, {**(space_settings or {}), **for_space})
     runner, given = make_evaluator(chosen, for_evaluator)
     goal, way = objective_of(runner, objective or (defaults.objective if own_evaluator else None), direction)
-    return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way)
+    notice = ""
+    if direction is None and way == "minimize" and isinstance(runner, FunctionEvaluator):
+        notice = f"objective {goal!r} is minimized, as its name says; give a direction where that is wrong"
+    return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way, notice)
 
 
 def _check_takes_task(chosen: str | Evaluator | Callable[..., Any]) -> None:
@@ -216,9 +223,9 @@ def objective_of(evaluator: Evaluator, objective: str | None, direction: str | N
         raise InvalidInput(f"direction {direction!r} is unknown; it is maximize or minimize")
     if objective is None:
         objective = next(iter(metrics))
-    elif objective not in metrics and isinstance(evaluator, FunctionEvaluator):
-        return objective, direction or "maximize"
-    elif objective not in metrics:
+    if isinstance(evaluator, FunctionEvaluator):
+        return objective, direction or direction_of(objective) or "maximize"
+    if objective not in metrics:
         raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
     return objective, direction or metrics[objective]
 
@@ -269,8 +276,4 @@ def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
     Raises:
         InvalidEnqueued: one does not; its number is named.
     """
-    for number, value in enumerate(values, 1):
-        try:
-            parts.space.decode(value)
-        except InvalidInput as error:
-            raise InvalidEnqueued(number, str(error)) from error
+    enqueued_values(parts.space, values)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,8 @@ def complete(
         return Completion(job.id, None, blame(outcome), one_line(outcome), seconds, worker)
     try:
         metrics, curve = plain_metrics(outcome, objective), how.curve.json()
-        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out(outcome))
+        beside = left_out(outcome) if len(metrics) < len(outcome) else ()
+        return Completion(job.id, metrics, None, "", seconds, worker, curve, beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
 
@@ -163,6 +164,9 @@ def plain_metrics(metrics: Any, objective: str) -> Metrics:
     plain: Metrics = {}
     for name, value in metrics.items():
         number = as_number(value)
+        if number is None and name == objective and isinstance(value, str):
+            with suppress(ValueError):
+                number = float(value)  # a figure read from another program's output
         if number is None and name == objective:
             raise ValueError(f"metric {name!r} is {value!r}, which is no number"[:500])
         if number is not None and math.isfinite(number):
@@ -174,10 +178,8 @@ def plain_metrics(metrics: Any, objective: str) -> Metrics:
     return plain
 
 
-def left_out(metrics: Any) -> tuple[str, ...]:
+def left_out(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the names under which an evaluation returned something else than a number, such as {"status": "ok"}."""
-    if not isinstance(metrics, Mapping):
-        return ()
     return tuple(str(name) for name, value in metrics.items() if as_number(value) is None)
 
 
