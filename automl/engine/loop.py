@@ -69,6 +69,7 @@ class Search:
         store: StudyStore,
         pool: Pool,
         observers: Sequence[Observer] = (),
+        said: set[str] | None = None,
     ) -> None:
         self.rules = rules
         self.space = space
@@ -82,7 +83,7 @@ class Search:
         self.exhausted = False
         self.fallbacks: dict[str, int] = {}  # why candidates were keyed by their JSON, and how many
         self._hashed: dict[str, Hashed] = {}  # by spelling
-        self._said: set[str] = set()  # kinds of faults of the space that the user was told of
+        self._said = set() if said is None else said  # kinds of faults that the user was told of, in other phases too
         self._asked = 0  # trials proposed
         self._done = 0  # trials recorded
         self._told = 0  # trials that the strategy knows

@@ -69,6 +69,7 @@ class Phases:
         self.rungs = rungs_of(parts)
         self.current: Search | None = None
         self._interrupted = False
+        self._said: set[str] = set()
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
@@ -345,7 +346,9 @@ class Phases:
             carries=self.evaluator.carries,
             checkpoints=kept,
         )
-        self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
+        self.current = Search(
+            rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._said
+        )
         self.current.interrupted = self._interrupted
         self.current.run(phase)
         if record_of.kind in ("baseline", "test"):  # the others have more to do

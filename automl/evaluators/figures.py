@@ -21,4 +21,8 @@ def as_number(value: Any) -> float | None:
     except OverflowError:
         return float("inf") if value > 0 else -float("inf")
     except (TypeError, ValueError, RuntimeError):  # torch raises the last one for a tensor of several numbers
+        pass
+    try:
+        return float(value.item())  # an array of one number
+    except (AttributeError, TypeError, ValueError, RuntimeError):
         return None

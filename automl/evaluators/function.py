@@ -42,10 +42,10 @@ class FunctionEvaluator(Evaluator):
     code_version: str = ""
 
     def __post_init__(self) -> None:
-        extra = {"report": None} if self._takes_report else {}
         try:
+            extra = {"report": None} if self._takes_report else {}
             inspect.signature(self.function).bind(*self._given(None, 0), **extra)
-        except TypeError:
+        except (TypeError, ValueError):  # the latter where a callable has no signature, as `dict` and `print`
             raise InvalidInput(
                 f"evaluator {self._title()} must take (candidate) or (candidate, seed), and then `report` if it likes, "
                 "and return a number or a dict"

@@ -8,21 +8,22 @@ from automl.errors import InvalidInput
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-_LESS = frozenset(
-    "loss losses error errors err rmse rmsle mse msle mae mape smape nll perplexity ppl latency seconds secs sec ms "
-    "millis milliseconds microseconds minutes hours time runtime walltime duration cost costs flops macs params "
-    "parameters memory bytes cer wer ter mer fid kid bpb bpc bpd logloss xent ce bce crossentropy deviance "
-    "brier regret residual residuals divergence kl kld hinge misclassification misclassified fpr fnr "
-    "eer ece penalty risk violation violations failures mistakes overhead".split()  # noqa: SIM905
-)
-_MORE = frozenset(
-    "accuracy acc auc auroc auprc roc f1 score fitness reward rewards return returns precision recall iou miou dice "
-    "bleu rouge meteor psnr ssim likelihood loglikelihood elbo evidence kappa mcc throughput speedup gain sharpe hits "
-    "ndcg mrr specificity sensitivity correlation pearson spearman kendall correct profit utility quality map "
-    "reduction improvement free".split()  # noqa: SIM905
-)
-_EITHER = frozenset("distance entropy energy variance price".split())  # noqa: SIM905
-_NEGATED = frozenset("neg negative minus negated inverse inverted".split())  # noqa: SIM905
+_LESS_TEXT = """
+loss losses error errors err rmse rmsle mse msle mae mape smape nll perplexity ppl latency seconds secs sec ms millis
+milliseconds microseconds minutes hours time runtime walltime duration cost costs flops macs params parameters memory
+bytes cer wer ter mer fid kid bpb bpc bpd logloss xent ce bce crossentropy deviance brier regret residual residuals
+divergence kl kld hinge misclassification misclassified fpr fnr eer ece penalty risk violation violations failures
+mistakes overhead
+"""
+_MORE_TEXT = """
+accuracy acc auc auroc auprc roc score fitness reward rewards return returns precision recall iou miou dice bleu rouge
+meteor psnr ssim likelihood loglikelihood elbo evidence kappa mcc throughput speedup gain sharpe hits ndcg mrr
+specificity sensitivity correlation pearson spearman kendall correct profit utility quality map reduction improvement
+free
+"""
+_LESS, _MORE = frozenset(_LESS_TEXT.split()), frozenset(_MORE_TEXT.split())
+_EITHER = frozenset({"distance", "entropy", "energy", "variance", "price"})
+_NEGATED = frozenset({"neg", "negative", "minus", "negated", "inverse", "inverted"})
 _FROM_ONE = re.compile(r"\s*1\s*-")
 
 

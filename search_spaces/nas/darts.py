@@ -26,7 +26,7 @@ PROBE = Probe(inputs=(Array((4, 4, 4)), Array((4, 4, 4))))
 def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
     """Returns both cells as one graph; `settings` are those of `Graph` (frame, module).
 
-    An edge `none` carries zeros, which a sum is the same without. In the reduction cell, edges from the cells before have
+    An edge `none` carries zeros: the sum is the same without. In the reduction cell, edges from the cells before have
     stride 2, where a skip is a factorized reduction. Concatenated nodes are read by 1x1 convolutions with free weights
     only, so their order is not seen.
     """
