@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
 from automl.report.words import count_of, figure, spread
-from automl.selection.objectives import Aims, Goal
+from automl.selection.objectives import Objective, Objectives
+from automl.storage.studies import Outcome
 
 if TYPE_CHECKING:
     import networkx
 
-OUTCOMES = ("miss", "partial", "hit", "joined", "failed")
-MEANING = {
+MEANING: dict[Outcome, str] = {
     "miss": "evaluated",
     "partial": "one more replicate",
     "hit": "in the cache",
@@ -96,7 +96,7 @@ class TrialNote:
     """One trial worth showing: an ancestor, a spelling, the best, one of the Pareto front.
 
     Attributes:
-        figures: of a trial of the front, what it reaches in each goal.
+        figures: of a trial of the front, what it reaches in each objective.
         test_values: its class's figures on the test part, where it was tested.
     """
 
@@ -128,9 +128,9 @@ class StudyPart:
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
         cost: the name of the cost that spellings are compared by, empty where there is none.
-        goals: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
-        front: trials that keep the limits and that no other matches or beats in every goal, by the last goal.
-        cloud: goals' values of a part of all trials, and whether each keeps the limits.
+        objectives: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
+        front: trials that keep the constraints and that no other matches or beats in every objective, by the last one.
+        cloud: values of the objectives of a part of all trials, and whether each keeps the constraints.
     """
 
     name: str
@@ -144,7 +144,7 @@ class StudyPart:
     classes: int
     seconds: float
     hash_seconds: float
-    outcomes: dict[str, OutcomeLine]
+    outcomes: dict[Outcome, OutcomeLine]
     curve: Curve
     timeline: Timeline
     sample: Sample | None
@@ -153,7 +153,7 @@ class StudyPart:
     cost: str = ""
     front: list[TrialNote] = field(default_factory=list)
     cloud: list[tuple[tuple[float, ...], bool]] = field(default_factory=list)
-    goals: tuple[Goal, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def paid_seconds(self) -> float:
@@ -279,7 +279,6 @@ class ReportData:
 
     Attributes:
         settings: of the study, as stored.
-        minimize: True where a smaller objective is better.
         deterministic: True where test figures are equal for every seed.
         population: True where they are looked up in a table and are means over all seeds there are.
         confirmation: evaluations of the best classes on validation before they were ranked as winners.
@@ -291,13 +290,12 @@ class ReportData:
         audits: what re-evaluations of hits found, where there were any.
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
-        aims: objectives, and limits that winners keep.
+        objectives: of the study, and constraints that winners keep.
     """
 
     name: str
     settings: dict[str, Any]
     objective: str
-    minimize: bool
     search: StudyPart
     random: StudyPart | None
     confirmation: StudyPart | None
@@ -320,7 +318,12 @@ class ReportData:
     checklist: list[Check]
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
-    aims: Aims
+    objectives: Objectives
+
+    @property
+    def minimize(self) -> bool:
+        """True where a smaller fitness is better."""
+        return self.objectives.fitness.minimize
 
     @property
     def best(self) -> Architecture | None:

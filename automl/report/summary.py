@@ -7,7 +7,8 @@ from typing import Any
 
 from automl.evidence import Agreement
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
+from automl.storage.studies import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "seconds": search.seconds,
         "best_so_far": _curve(search.curve),
         "objective": data.objective,
-        "direction": "minimize" if data.minimize else "maximize",
+        "direction": data.objectives.fitness.direction,
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
@@ -41,11 +42,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "rank_agreement": [{"what": item.what, **_agreement(item.agreement)} for item in data.ranks],
         "learning_curves": _learning(data.learning),
         "pareto": {
-            "objectives": [
-                {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"}
-                for goal in search.goals
-            ],
-            "constraints": [str(limit) for limit in data.aims.limits],
+            "objectives": [{"metric": one.metric, "direction": one.direction} for one in search.objectives],
+            "constraints": [str(limit) for limit in data.objectives.constraints],
             "cost": search.cost or None,
             "front": [
                 {

@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from automl.cache.records import Request
+from cache_parts import asked, done
+
 from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -37,9 +38,7 @@ def main() -> None:
         cache = EquivalenceCache(database, session=session)
         context = cache.context({"task": "shared"})
         keys = [rng.randrange(classes).to_bytes(16, "big") for _ in range(proposals)]
-        pending = {
-            trial: Request(trial, key, json.dumps([number, trial]), replicates) for trial, key in enumerate(keys)
-        }
+        pending = {trial: asked(trial, key, json.dumps([number, trial]), replicates) for trial, key in enumerate(keys)}
         log = Path(os.environ["EVALUATED"])
         log.with_name(f"ready-{number}").touch()
         while not log.with_name("go").exists():
@@ -53,7 +52,7 @@ def main() -> None:
                     progress = True
                     time.sleep(0.002)
                     evaluated.write(f"{claim.key.hex()} {claim.replicate} {claim.seed} {claim.attempt} {number}\n")
-                    cache.complete_many(context, [(claim, expected(claim.key, claim.replicate), 0.001)])
+                    cache.finish_many(context, [done(claim, expected(claim.key, claim.replicate), 0.001)])
                 if len(found.results) == replicates:
                     for result in found.results:
                         assert result.metrics == expected(request.key, result.replicate), (request, result)

@@ -10,7 +10,7 @@ from line_parts import Marking, child_rows, mark, marks, rows, searching, whole
 
 import automl
 from automl.errors import InvalidInput
-from automl.evaluators.base import Approximation
+from automl.evaluators.base import Fidelity
 
 STEPS = 9
 
@@ -20,10 +20,10 @@ class Stepping(Marking):
     """Nine steps, each marked on disk; goes on from a checkpoint, which holds how many were done."""
 
     name: ClassVar[str] = "stepping"
-    carries: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
 
     def approximations(self):
-        return [Approximation(n / STEPS, {"steps": n}) for n in range(1, STEPS)]
+        return [Fidelity(n / STEPS, {"steps": n}) for n in range(1, STEPS)]
 
     def evaluate(self, work, how):
         saved = how.checkpoint.read() if how.checkpoint else None
@@ -42,7 +42,7 @@ class Separate(Stepping):
     """The same, but every fidelity starts anew."""
 
     name: ClassVar[str] = "separate"
-    carries: ClassVar[bool] = False
+    resumable: ClassVar[bool] = False
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
 from automl.report.reading.stream import Reading, note, read_study, spellings
 from automl.selection.contest import confirmed_trials
-from automl.selection.objectives import aims_of
+from automl.selection.objectives import objectives_of
 from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.spaces.space import Space
 from automl.storage.engine import Database
@@ -63,9 +63,8 @@ class _Collector:
         self.settings = record.settings
         self.illustrator = illustrator
         self.objective = str(self.settings.get("objective", "fitness"))
-        self.minimize = self.settings.get("direction") == "minimize"
         self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
-        self.aims = aims_of(self.settings)
+        self.objectives = objectives_of(self.settings)
         self.notes: list[str] = []
         children = {child.kind: child for child in store.children(record.id)}
         self.random_record = children.get("baseline")
@@ -74,7 +73,7 @@ class _Collector:
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
-        search = read_study(self.store, self.record, self.minimize, self.aims)
+        search = read_study(self.store, self.record, self.objectives)
         random = self._random(search)
         tested = self._tested()
         winners = self._architectures(tested, SEARCH_WINNER, self.record, search)
@@ -94,7 +93,6 @@ class _Collector:
             name=self.record.name,
             settings=self.settings,
             objective=self.objective,
-            minimize=self.minimize,
             search=replace(search.part, front=self._front(search, [*samples, *finalists])),
             random=random.part if random else None,
             confirmation=self._confirmation(),
@@ -117,17 +115,20 @@ class _Collector:
             checklist=[],
             facts=[],
             notes=self.notes,
-            aims=self.aims,
+            objectives=self.objectives,
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
         return data
 
     def _part(self, record: StudyRecord | None) -> StudyPart | None:
-        return None if record is None else read_study(self.store, record, self.minimize, self.aims).part
+        return None if record is None else read_study(self.store, record, self.objectives).part
 
     def _confirmation(self) -> StudyPart | None:
-        """Returns the study that confirmed, with what it paid for itself: a part of each mean stood in the cache."""
+        """Returns the study that confirmed, `evaluations` being the number that it ran itself.
+
+        The rest of each mean came from the cache.
+        """
         record, part = self.confirmation_record, self._part(self.confirmation_record)
         if record is None or part is None or not part.trials:
             return part
@@ -141,7 +142,7 @@ class _Collector:
     def _random(self, search: Reading) -> Reading | None:
         """Returns random search's rows; a search that samples uniformly is its own."""
         if self.random_record is not None:
-            return read_study(self.store, self.random_record, self.minimize, self.aims)
+            return read_study(self.store, self.random_record, self.objectives)
         return search if self._samples_uniformly() else None
 
     def _samples_uniformly(self) -> bool:
@@ -203,14 +204,16 @@ class _Collector:
         if not winners or not winners[0].test_values:
             return Estimate(None, method="no interval: no test figures")
         valid = [item.test_values for item in samples if item.test_values]
-        found = relative_improvement([_sure(winners[0].test_values, certain)], [valid], minimize=self.minimize)
+        found = relative_improvement(
+            [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
+        )
         return replace(found, units=(len(winners[0].test_values), len(valid)))
 
     def _gain(self, winners: list[Architecture], random: list[Architecture], certain: bool) -> Estimate:
         if not winners or not random:
             return Estimate(None, method="no interval: no test figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
-        found = gain_over_random_search(one, other, minimize=self.minimize)
+        found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
         return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
 
     def _verdict(
@@ -284,8 +287,8 @@ class _Collector:
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
-        if self.aims.limits:
-            kept = " and ".join(map(str, self.aims.limits))
+        if self.objectives.constraints:
+            kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")
         if random is not None and (failed := random.part.outcomes["failed"].trials):
             self.notes.append(f"{failed} random candidates failed; they count as tried and are left out of averages.")
@@ -293,7 +296,7 @@ class _Collector:
             self.notes.append(f"Candidates are shown without pictures: {self.illustrator.missing}.")
         if search.part.trials == 0:
             self.notes.append("No trial has been recorded yet.")
-        elif search.part.best is None and self.aims.limits and search.part.sample is not None:
+        elif search.part.best is None and self.objectives.constraints and search.part.sample is not None:
             self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")

@@ -10,8 +10,8 @@ from automl.storage.studies import Kind, StudyRecord, StudyStore
 from automl.strategies.random import Random
 
 
-class Children:
-    """Finds the children of one search, and creates those that it has not yet.
+class PhaseStudies:
+    """Finds the studies of one search's later phases, and creates those that it has not yet.
 
     Args:
         store: of the search.
