@@ -80,19 +80,19 @@ class Line:
         claimed = {claim.number for claim in claims}
         records = [
             TrialRecord(
-                number=one.number,
-                candidate=one.candidate,
-                key=one.key,
+                number=number,
+                candidate=candidate,
+                key=key,
                 context=self.context,
-                outcome="miss" if one.number in claimed else "hit",
+                outcome="miss" if number in claimed else "hit",
                 fitness=0.5,
                 metrics={"accuracy": 0.5, "loss": 0.7},
                 replicates=1,
                 origin="mutation",
-                parents=(max(0, one.number - 1),),
-                position=one.number,
+                parents=(max(0, number - 1),),
+                position=number,
             )
-            for one in requests
+            for number, key, candidate, _ in requests
         ]
         marks.append(time.perf_counter())
         self.store.append_trials(self.study.id, records)

@@ -43,8 +43,8 @@ def hot_path(database: Database) -> list[Statement]:
             store.append_trials(
                 study.id,
                 [
-                    TrialRecord(one.number, one.candidate, one.key, context, "miss", position=one.number)
-                    for one in requests
+                    TrialRecord(number, candidate, key, context, "miss", position=number)
+                    for number, key, candidate, _ in requests
                 ],
             )
             list(store.trials(study.id, after_position=start, page=50))
