@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, Architecture, ReportData, StudyPart
+from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -116,14 +116,14 @@ def _winners(data: ReportData, width: int) -> Table:
     table.columns[4].justify = "left"
     for column in table.columns:
         column.no_wrap = True
-    shown: Sequence[tuple[str, Architecture]] = [
+    shown: Sequence[tuple[str, RatedCandidate]] = [
         *((f"found {item.rank}", item) for item in data.winners[:3]),
         *((f"random best {item.rank}", item) for item in data.random_winners[:3]),
     ]
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rows.append((word, figure(item.validation), figure(item.test), values or "failed", item.description))
+        rows.append((word, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (_HEADER, *rows)) for place in range(4))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.report.data import ReportData, TrialNote
+from automl.report.data import RatedCandidate, ReportData
 from automl.report.plots.drawing import INK, QUIET, RANDOM, SEARCH, Plot, draw, view
 from automl.report.words import count_of
 from automl.selection.objectives import Objective
@@ -49,7 +49,7 @@ def _plot(data: ReportData, place: int) -> Plot:
         axes.plot(across, up, "o", color=SEARCH, markersize=5, label="not beaten")
         _tests(axes, tested, first, other)
         for item in data.winners[:1]:
-            where = {**item.costs, **({} if item.validation is None else {data.objective: item.validation})}
+            where = {**item.costs, **({} if item.fitness is None else {data.objective: item.fitness})}
             if other.metric in where and first.metric in where:
                 axes.plot(where[other.metric], where[first.metric], "*", color=INK, markersize=12, label="winner")
         axes.set_ylim(low, high)
@@ -87,7 +87,7 @@ def _cloud(axes: Axes, inside: list[tuple[float, float]], outside: list[tuple[fl
         )
 
 
-def _tests(axes: Axes, tested: list[TrialNote], first: Objective, other: Objective) -> None:
+def _tests(axes: Axes, tested: list[RatedCandidate], first: Objective, other: Objective) -> None:
     for place, item in enumerate(tested):
         assert item.test is not None
         across = item.figures[other.metric]

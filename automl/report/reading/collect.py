@@ -20,7 +20,7 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Architecture, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
 from automl.report.plots.illustrator import Illustrator
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
@@ -76,13 +76,13 @@ class _Collector:
         search = read_study(self.store, self.record, self.objectives)
         random = self._random(search)
         tested = self._tested()
-        winners = self._architectures(tested, SEARCH_WINNER, self.record, search)
+        winners = self._tested_of(tested, SEARCH_WINNER, self.record, search)
         random_record = self.random_record or self.record
-        random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
-        samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
-        members = self._architectures(tested, FRONT_MEMBER, self.record, search)
+        random_winners = self._tested_of(tested, RANDOM_WINNER, random_record, random)
+        samples = self._tested_of(tested, RANDOM_SAMPLE, random_record, None)
+        members = self._tested_of(tested, FRONT_MEMBER, self.record, search)
         finalists = [*winners, *random_winners, *members]
-        values = [item.test_values for item in (*finalists, *samples)]
+        values = [list(item.test_values) for item in (*finalists, *samples)]
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
@@ -154,9 +154,9 @@ class _Collector:
             return []
         return self.store.by_number(self.test_record.id)
 
-    def _architectures(
+    def _tested_of(
         self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None
-    ) -> list[Architecture]:
+    ) -> list[RatedCandidate]:
         """Returns the re-evaluated candidates of one origin by rank, each with its values seed by seed."""
         chosen = [trial for trial in tested if trial.origin == origin]
         found = []
@@ -167,16 +167,13 @@ class _Collector:
             before = self.store.trial_at(study.id, places[-1]) if places else None
             before = self.confirmed.get((origin, trial.key), before)
             found.append(
-                Architecture(
-                    origin=origin,
+                replace(
+                    note(trial),
                     rank=rank,
-                    candidate=trial.candidate,
-                    key=trial.key,
-                    validation=before.fitness if before else None,
+                    fitness=before.fitness if before else None,
                     validation_values=self._values(before),
                     test_values=values,
                     failed=sum(item.metrics is None for item in results) or int(not values),
-                    costs={name: float(value) for name, value in trial.costs.items()},
                     description=self.illustrator.describe(trial.candidate),
                     picture=self.illustrator.picture(trial.candidate) if origin == SEARCH_WINNER else None,
                 )
@@ -196,7 +193,7 @@ class _Collector:
 
     # --- evidence ----------------------------------------------------------------------------------------------------
 
-    def _ri(self, winners: list[Architecture], samples: list[Architecture], certain: bool) -> Estimate:
+    def _ri(self, winners: list[RatedCandidate], samples: list[RatedCandidate], certain: bool) -> Estimate:
         """Returns the winner's relative improvement over the average random architecture.
 
         The winner's units are its seeds, so that the interval concerns this architecture only.
@@ -209,7 +206,7 @@ class _Collector:
         )
         return replace(found, units=(len(winners[0].test_values), len(valid)))
 
-    def _gain(self, winners: list[Architecture], random: list[Architecture], certain: bool) -> Estimate:
+    def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
         if not winners or not random:
             return Estimate(None, method="no interval: no test figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
@@ -221,8 +218,8 @@ class _Collector:
         search: Reading,
         random: Reading | None,
         gain: Estimate,
-        winners: list[Architecture],
-        random_winners: list[Architecture],
+        winners: list[RatedCandidate],
+        random_winners: list[RatedCandidate],
         deterministic: bool,
     ) -> Verdict:
         if random is search:
@@ -239,7 +236,7 @@ class _Collector:
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
         return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
 
-    def _learning(self, search: Reading, found: list[Architecture]) -> Learning | None:
+    def _learning(self, search: Reading, found: list[RatedCandidate]) -> Learning | None:
         curves = learning(self.store, self.cache, self.record, search, found, self.objective)
         if curves is not None and self.objective not in curves.reported:
             names = ", ".join(curves.reported)
@@ -258,7 +255,7 @@ class _Collector:
 
     # --- where the best comes from -----------------------------------------------------------------------------------
 
-    def _genealogy(self, search: Reading, key: bytes | None) -> list[TrialNote]:
+    def _genealogy(self, search: Reading, key: bytes | None) -> list[RatedCandidate]:
         """Returns the best's line of parents, from the class's first occurrence backwards, oldest first."""
         places = search.columns.places(key) if key is not None else []
         if not places:
@@ -271,7 +268,7 @@ class _Collector:
         found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
         return [self.illustrator.illustrate(item) for item in found]
 
-    def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
+    def _front(self, search: Reading, tested: list[RatedCandidate]) -> list[RatedCandidate]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
         figures = {item.key: item.test_values for item in tested}
         return [
@@ -279,7 +276,7 @@ class _Collector:
             for item in search.part.front
         ]
 
-    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[TrialNote], int]:
+    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
         if key is None:
             return [], 0
         cost = search.part.cost
@@ -302,6 +299,6 @@ class _Collector:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
 
 
-def _sure(values: list[float], certain: bool) -> list[float]:
+def _sure(values: Sequence[float], certain: bool) -> list[float]:
     """Returns a figure that has no noise as two equal values, which is what another seed would have given."""
-    return values * 2 if certain and len(values) == 1 else values
+    return [*values, *values] if certain and len(values) == 1 else list(values)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.jsontext import canonical
-from automl.report.data import Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
+from automl.report.data import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
 from automl.report.reading.columns import Columns, Counts
 from automl.report.reading.thinning import Failures, Thinned, Values
 from automl.selection.effort import FullCost
@@ -39,10 +39,10 @@ class Reading:
     counts: Counts
 
 
-def note(trial: TrialRecord) -> TrialNote:
+def note(trial: TrialRecord) -> RatedCandidate:
     """Returns what a report keeps of one trial."""
     costs = {name: float(value) for name, value in trial.costs.items()}
-    return TrialNote(trial.number, trial.candidate, trial.key, trial.fitness, trial.origin, trial.outcome, costs)
+    return RatedCandidate(trial.number, trial.candidate, trial.key, trial.origin, trial.fitness, costs)
 
 
 class Fidelities:
@@ -89,7 +89,7 @@ class _Reader:
         self.values = Values()
         self.points: Thinned[tuple[int, float, tuple[int, ...]]] = Thinned()
         self.steps: list[tuple[int, float, float]] = []  # place, seconds, fitness
-        self.front: Front[TrialNote] = Front()
+        self.front: Front[RatedCandidate] = Front()
         self.cloud: list[tuple[tuple[float, ...], bool]] = []
         self.cloud_every = 1
         self.hash_seconds = 0.0
@@ -206,18 +206,18 @@ def _number(drawn: float) -> float:
 
 
 def spellings(
-    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[TrialNote], float | None]
-) -> tuple[list[TrialNote], int]:
+    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[RatedCandidate], float | None]
+) -> tuple[list[RatedCandidate], int]:
     """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
 
     At most 1,000 of the class's trials are looked at.
     """
-    found: dict[str, TrialNote] = {}
+    found: dict[str, RatedCandidate] = {}
     for place in reading.columns.places(key)[:1000]:
         trial = note(store.trial_at(study, place))
         found.setdefault(trial.candidate, trial)
 
-    def rank(item: TrialNote) -> tuple[float, int]:
+    def rank(item: RatedCandidate) -> tuple[float, int]:
         cost = cost_of(item)
         return (float("inf") if cost is None else cost, len(item.candidate))
 
