@@ -59,7 +59,7 @@ class EquivalenceCache:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._contexts: dict[bytes, int] = {}
-        self._lineages: dict[int, bytes] = {}
+        self._groups: dict[int, bytes] = {}
         self._alive: dict[int, float] = {}
 
     @property
@@ -85,21 +85,21 @@ class EquivalenceCache:
             text = canonical(description)
             found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
             self._contexts[mark] = found
-            self._lineages[found] = keying.fingerprint(self.namespace, fidelities.lineage(description))
+            self._groups[found] = keying.fingerprint(self.namespace, fidelities.at_full_fidelity(description))
         return self._contexts[mark]
 
-    def lineage(self, context: int) -> str:
+    def fidelity_group(self, context: int) -> str:
         """Returns 32 hexadecimal digits that all fidelities of one context share; from this cache's `context()`."""
-        return self._lineages[context].hex()
+        return self._groups[context].hex()
 
     def seed(self, context: int, key: bytes, replicate: int) -> int:
         """Returns the 63-bit seed of one replicate; `context` must come from this cache's own `context()`.
 
         All fidelities of a context have the same seeds, so that a fuller evaluation can go on where a cheaper ended.
         """
-        if context not in self._lineages:
+        if context not in self._groups:
             raise InvalidInput(f"context {context} was not opened by this cache; get its id from context(description)")
-        return keying.seed(self.namespace, self._lineages[context], key, replicate)
+        return keying.seed(self.namespace, self._groups[context], key, replicate)
 
     def resolve_many(
         self,

@@ -222,7 +222,7 @@ class Phases:
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in full ones."""
         context = cache.context(context_of(self.hasher, self.evaluator, part))
-        kept = self._checkpoints(cache.lineage(context))
+        kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
             study=record_of.id,
             name=record_of.name,
@@ -251,9 +251,9 @@ class Phases:
             checkpoints.clear(kept)
         return self.current.meter.evaluations
 
-    def _checkpoints(self, lineage: str) -> str | None:
+    def _checkpoints(self, group: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / lineage) if folder and self.evaluator.resumable else None
+        return str(Path(folder) / group) if folder and self.evaluator.resumable else None
 
 
 def context_of(hasher: Hasher, evaluator: Evaluator, part: Part, fidelity: Fidelity | None = None) -> dict[str, Any]:

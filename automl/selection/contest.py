@@ -83,7 +83,7 @@ def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord
 
     What was confirmed before the search went on under a larger budget does not count.
     """
-    for child in reversed(store.children(search.id)):
+    for child in reversed(store.phase_studies(search.id)):
         if child.kind == "confirmation" and child.settings["search_trials"] == search.trials:
             return store.by_number(child.id) if child.state == "finished" else []
     return []

@@ -71,7 +71,7 @@ class TrialRecord:
         paid_seconds: evaluation seconds that this trial caused.
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
-        costs: figures of this spelling (parameters, FLOPs), never served by key.
+        costs: figures of this encoding (parameters, FLOPs), never served by key.
         told_at: seconds since the study began, on the coordinator's running clock.
         position: in the order of telling, from 0.
     """
@@ -166,8 +166,8 @@ class StudyStore:
         """Returns all studies, oldest first."""
         return self._read(select(study).order_by(study.c.id))
 
-    def children(self, study_id: int) -> list[StudyRecord]:
-        """Returns the baselines and tests that belong to a study, oldest first."""
+    def phase_studies(self, study_id: int) -> list[StudyRecord]:
+        """Returns the studies of a search's later phases, oldest first."""
         return self._read(select(study).where(study.c.parent == study_id).order_by(study.c.id))
 
     def _read(self, query: Select[Any]) -> list[StudyRecord]:

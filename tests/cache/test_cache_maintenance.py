@@ -185,9 +185,9 @@ def rungs(database: Database) -> tuple[Database, list[int]]:
     return database, ids
 
 
-def test_figures_stand_lineage_by_lineage(rungs: tuple[Database, list[int]]) -> None:
+def test_figures_stand_fidelity_group_by_fidelity_group(rungs: tuple[Database, list[int]]) -> None:
     database, (net, table, three, nine, mine) = rungs
-    found = [(one.lineage, one.id, one.fidelity) for one in stats(database).contexts]
+    found = [(one.fidelity_group, one.id, one.fidelity) for one in stats(database).contexts]
     assert found == [
         (net, net, ""),
         (net, three, "epochs=3"),
@@ -198,14 +198,14 @@ def test_figures_stand_lineage_by_lineage(rungs: tuple[Database, list[int]]) -> 
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])
-def test_a_lineage_is_pruned_and_exported_as_a_whole(
+def test_a_fidelity_group_is_pruned_and_exported_as_a_whole(
     rungs: tuple[Database, list[int]], place: int, tmp_path: Path
 ) -> None:
     database, ids = rungs
-    assert export_cache(database, tmp_path / "a.gz", lineages=[ids[place]]) == Exported(3, 3)
-    assert export_cache(database, tmp_path / "b.gz", contexts=[ids[1]], lineages=[ids[place]]) == Exported(4, 4)
+    assert export_cache(database, tmp_path / "a.gz", groups=[ids[place]]) == Exported(3, 3)
+    assert export_cache(database, tmp_path / "b.gz", contexts=[ids[1]], groups=[ids[place]]) == Exported(4, 4)
     assert export_cache(database, tmp_path / "c.gz", contexts=[ids[place]]) == Exported(1, 1)
-    assert prune(database, lineages=[ids[place]]).evaluations == 3
+    assert prune(database, groups=[ids[place]]).evaluations == 3
     assert [one.id for one in stats(database).contexts if one.replicates] == [ids[1], ids[4]]
     with pytest.raises(InvalidInput, match="no context 77"):
-        prune(database, lineages=[77])
+        prune(database, groups=[77])

@@ -48,7 +48,7 @@ def hot_path(database: Database) -> list[Statement]:
                 ],
             )
             list(store.trials(study.id, after_position=start, page=50))
-            cache.replicates(context, [requests[0].key])
+            cache.replicates(context, [requests[0][1]])
 
         turn(0)  # some rows, so that planners have something to plan for
         for engine in (database._write_engine, database._read_engine):

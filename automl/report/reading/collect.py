@@ -66,10 +66,10 @@ class _Collector:
         self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
         self.objectives = objectives_of(self.settings)
         self.notes: list[str] = []
-        children = {child.kind: child for child in store.children(record.id)}
-        self.random_record = children.get("baseline")
-        self.test_record = children.get("test")
-        self.confirmation_record = children.get("confirmation")
+        phases = {study.kind: study for study in store.phase_studies(record.id)}
+        self.random_record = phases.get("baseline")
+        self.test_record = phases.get("test")
+        self.confirmation_record = phases.get("confirmation")
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
