@@ -17,6 +17,7 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.children import Children
 from automl.engine.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
+from automl.engine.continuing import grown
 from automl.engine.loop import Search
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators import checkpoints
@@ -170,6 +171,9 @@ class Phases:
             for record in records:
                 self.store.coordinate(record.id, session.id)
             self.store.reopen([(record.id, {**record.settings, **self.wider}) for record in records])
+            first = records[0]
+            name = first.name if len(records) == 1 else first.settings["repeat"]["study"]
+            self._note(grown(name, first.settings, self.wider))
         finally:
             for record in records:
                 self.store.release(record.id, session.id)
@@ -232,7 +236,7 @@ class Phases:
             "search",
             self.parts.strategy,
             config.seed,
-            config.budget(),
+            config.budget,
             enqueued,
             rungs=self.rungs,
         )
@@ -250,7 +254,7 @@ class Phases:
                 Random(),
                 seed,
                 Budget(evaluations=full),
-                plans=Occurrences(Policy(self.config.replicates), seed),
+                plans=Occurrences(Policy(replicates=self.config.policy.replicates), seed),
             )
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
@@ -282,7 +286,7 @@ class Phases:
             chosen += [(ranking.decoded(self.parts.space, trial), role) for trial, role in contenders]
             child = children.confirmation()
             if child.trials < len(chosen):
-                plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
+                plans = FreshSeeds([max(self.config.confirm, self.config.policy.replicates)] * len(chosen))
                 budget = Budget(trials=len(chosen))
                 self._loop(child, cache, self.observers, "confirmation", Random(), 0, budget, chosen, plans=plans)
             confirmed = self.store.by_number(child.id)[: len(chosen)]
@@ -302,6 +306,13 @@ class Phases:
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
+
+    def _note(self, text: str) -> None:
+        """Says what was done: to those who watch, or else where Python says things."""
+        if not self.run_config.observers:
+            warnings.warn(text, stacklevel=2)
+        for observer in self.run_config.observers:
+            observer.note(text)
 
     def _warn(self, text: str) -> None:
         warnings.warn(text, stacklevel=2)
@@ -334,7 +345,7 @@ class Phases:
             seed=seed,
             window=self.config.window,
             budget=budget,
-            plans=plans or Occurrences(self.config.policy(), seed),
+            plans=plans or Occurrences(self.config.policy, seed),
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,

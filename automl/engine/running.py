@@ -15,7 +15,8 @@ from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.pool import Plan, Pool
-from automl.setup.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
+from automl.setup.parts import Parts, rungs_of
+from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
 
