@@ -9,7 +9,6 @@ from that declaration.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import math
 import numbers
@@ -252,7 +251,7 @@ class Declared:
 
     def _sequence(self, value: Any, item: Any) -> tuple[Any, ...]:
         functions = get_origin(item) is Callable
-        named = "functions" if functions else f"objects of {item.__name__}" if isinstance(item, type) else "values"
+        named = "functions" if functions else "values" if item is Any else f"objects of {item.__name__}"
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             self._refuse(value, f"a list of {named}")
         found = tuple(value)
@@ -273,13 +272,12 @@ class Declared:
             )
 
     def _refuse(self, value: Any, wanted: str, name: str = "", *, quoted: bool = True) -> None:
-        text = repr(value) if quoted else str(value)
+        text = " ".join((repr(value) if quoted else str(value)).split())
         if len(text) > 60:
             text = f"{type(value).__name__} {text[:40]}…"
         raise InvalidInput(f"{name or self.name}={text}: it must be {wanted}")
 
 
-@functools.cache
 def declared(part: type[Any]) -> Mapping[str, Declared]:
     """Returns the settings that a dataclass declares, by name, in order; its bases' are among them."""
     hints = get_type_hints(part)

@@ -51,7 +51,7 @@ def option_of(one: Declared, *, explicit: bool = True) -> Callable[[F], F]:
     default = one.default if given.on_command_line is NOTHING else given.on_command_line
     more: dict[str, Any] = {"metavar": given.unit or None, **_kind(one)}
     return click.option(
-        given.flags or _flags(one),
+        flags_of(one),
         one.name,
         cls=Option,
         heading=given.group,
@@ -60,6 +60,12 @@ def option_of(one: Declared, *, explicit: bool = True) -> Callable[[F], F]:
         help=help_of(one),
         **more,
     )
+
+
+def flags_of(one: Declared) -> str:
+    """Returns the flags of a setting, as Click takes them."""
+    flag = one.name.replace("_", "-")
+    return one.setting.flags or (f"--{flag}/--no-{flag}" if one.hint is bool else f"--{flag}")
 
 
 def options_of(settings: Iterable[Declared], command: str) -> Callable[[F], F]:
@@ -93,11 +99,6 @@ def with_defaults(given: Mapping[str, Any], settings: Iterable[Declared]) -> dic
     """Adds to what was given the defaults that the command line has for itself."""
     own = {one.name: one.setting.on_command_line for one in settings if one.setting.on_command_line is not NOTHING}
     return {**own, **given}
-
-
-def _flags(one: Declared) -> str:
-    flag = one.name.replace("_", "-")
-    return f"--{flag}/--no-{flag}" if one.hint is bool else f"--{flag}"
 
 
 def _kind(one: Declared) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class Runs:
 
     repeats: int = setting(
         1,
-        "How often the whole search is run, random search and tests included, each time with a seed of its own and in a "
-        "cold part of the cache; one report is on all runs together.",
+        "How often the whole search is run, random search and tests included, each time with a seed of its own and in "
+        "a cold part of the cache; one report is on all runs together.",
         group="Search",
         lowest=1,
         unit="R",

@@ -138,10 +138,8 @@ def gone_on_with(folder, **changed):
     """Resumes the study (or starts it, where it was killed before it was stored) and checks that nothing was redone."""
     database, url = folder / "crash.db", url_in(folder)
     before, finished = len(begun(folder / "marks")), committed(database)
-    if stored(database):
-        study = automl.resume(STUDY, storage=url, workers=0)
-    else:
-        study = automl.search(**given(url, **changed))
+    begun_before = stored(database)
+    study = automl.resume(STUDY, storage=url, workers=0) if begun_before else automl.search(**given(url, **changed))
     after = begun(folder / "marks")[before:]
     assert not finished & set(after)  # no committed evaluation is executed again
     assert len(after) == len(set(after))
