@@ -30,7 +30,7 @@ def test_the_signature_is_the_declaration():
         assert parameter.default is KNOWN[name].default or parameter.default == KNOWN[name].default
         assert (parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD) == (name == "space")
     assert inspect.signature(automl.search).return_annotation in ("Study", automl.Study)
-    assert list(inspect.signature(automl.resume).parameters)[0] == "study"
+    assert next(iter(inspect.signature(automl.resume).parameters)) == "study"
     assert set(inspect.signature(automl.resume).parameters) == set(declared(ResumeSettings))
 
 
@@ -64,7 +64,16 @@ def test_what_is_stored_has_the_keys_that_it_always_had():
     """A study of any version is gone on with: a key that is renamed or added without `before` breaks that."""
     assert set(StudyConfig().settings()) == {
         *("trials", "evaluations", "hours", "until", "seed", "window", "replicates", "forget_probability"),
-        *("audit_probability", "on_duplicate", "namespace", "asynchronous", "enqueue", "baseline", "finalists", "front"),
+        *(
+            "audit_probability",
+            "on_duplicate",
+            "namespace",
+            "asynchronous",
+            "enqueue",
+            "baseline",
+            "finalists",
+            "front",
+        ),
         *("confirm", "test_seeds", "sample", "repeat"),
     }
     assert UNKNOWN_BEFORE == {"confirm": 1, "front": 0}
@@ -94,7 +103,9 @@ def test_every_setting_has_a_meaning_a_type_and_a_place():
 
 def test_the_page_of_the_docs_is_the_declaration():
     path = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
-    assert path.read_text(encoding="utf-8") == reference.page(), "run: python -m automl.cli.reference > docs/settings.md"
+    assert path.read_text(encoding="utf-8") == reference.page(), (
+        "run: python -m automl.cli.reference > docs/settings.md"
+    )
     for name in KNOWN:
         assert f"| `{name}` |" in reference.page()
 
