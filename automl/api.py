@@ -26,7 +26,7 @@ WINDOW_INLINE = 64
 """Trials under way where an evaluation costs next to nothing: each transaction then carries dozens of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
     """All that can be said to `automl.search`; each setting is declared in the class that it belongs to."""
 
@@ -48,7 +48,6 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
         group="Search",
         otherwise="a free name",
         unit="NAME",
-        kw_only=True,
     )
 
     def __post_init__(self) -> None:
@@ -122,7 +121,7 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
     return parts.space.defaults.window or least
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
     """All that can be said to `automl.resume`: a larger budget, and where and how it runs now."""
 

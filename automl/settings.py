@@ -137,16 +137,13 @@ class Setting:
         return "" if self.above is None else f"more than {self.above:g}"
 
 
-def setting(
-    default: T, meaning: str, *, group: Group, shown: bool = True, kw_only: bool | None = None, **more: Any
-) -> T:
+def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **more: Any) -> T:
     """Declares a setting: a field of a dataclass that carries its meaning and its bounds.
 
     Args:
         default: of the field.
         meaning, group, more: see `Setting`.
         shown: False keeps the value out of the dataclass's `repr`.
-        kw_only: whether it can be given by name only; None: as the class says.
 
     Example:
         >>> @dataclass(frozen=True, kw_only=True)
@@ -160,7 +157,6 @@ def setting(
     return dataclasses.field(
         default=default,
         repr=shown,
-        kw_only=dataclasses.MISSING if kw_only is None else kw_only,
         metadata={"setting": Setting(meaning=meaning, group=group, **more)},
     )
 

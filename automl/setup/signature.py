@@ -12,7 +12,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from automl import registry
 from automl.errors import InvalidInput
@@ -50,7 +50,7 @@ def takes(settings: Callable[P, S]) -> Callable[[Callable[[S, frozenset[str]], R
         >>> bake(degrees=200)
         (200, ['degrees'])
     """
-    known = declared(settings)
+    known = declared(cast("type[Any]", settings))
     made = inspect.signature(settings)
     parameters = [one.replace(annotation=known[name].hint) for name, one in made.parameters.items()]
     parameters.sort(key=lambda one: (one.kind, GROUPS.index(known[one.name].setting.group)))

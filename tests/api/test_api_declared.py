@@ -127,9 +127,9 @@ def test_one_more_field_is_one_more_option_and_parameter():
     from automl.settings import check, setting
     from automl.setup.signature import takes
 
-    @dataclasses.dataclass(frozen=True)
+    @dataclasses.dataclass(frozen=True, kw_only=True)
     class More(SearchSettings):
-        patience: int = setting(7, "Days until it ends.", group="Budget", lowest=2, kw_only=True)
+        patience: int = setting(7, "Days until it ends.", group="Budget", lowest=2)
 
         def __post_init__(self):
             check(self)
