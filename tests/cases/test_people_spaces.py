@@ -17,7 +17,7 @@ from automl.errors import InvalidCandidate, InvalidInput, InvalidSpace
 from automl.evaluators.function import FunctionEvaluator
 from automl.setup.check import check_space
 from automl.setup.first import first_faults
-from automl.setup.parts import assemble
+from automl.setup.parts import PartSettings, assemble
 from automl.spaces.cells import CellSpace
 from automl.spaces.space import checked
 
@@ -176,7 +176,7 @@ def test_a_space_that_reads_something_else_than_it_makes_is_refused_at_the_start
         automl.search(space(), evaluator=rate, trials=6, workers=0, storage=f"sqlite:///{tmp_path}/s.db")
     assert not calls
     assert not (tmp_path / "s.db").exists()
-    parts = assemble(space(), evaluator=FunctionEvaluator(lambda c: 1.0, code_version="1"))
+    parts = assemble(space(), PartSettings(evaluator=FunctionEvaluator(lambda c: 1.0, code_version="1")))
     found = check_space(parts, 12)
     assert not found.sound
     assert any(re.search(words, fault) for fault in found.faults)
@@ -243,7 +243,7 @@ def test_confirmation_ends_where_a_candidate_has_another_key_each_time(tmp_path)
     study = automl.search(Restless(), evaluator=evaluator, trials=6, workers=0, storage=storage, finalists=2, sample=2)
     assert study.finished
     assert study.best.fitness == 3.0
-    confirmed = [record for record in study.store.children(study.record_id) if record.kind == "confirmation"]
+    confirmed = [record for record in study.store.phase_studies(study.record_id) if record.kind == "confirmation"]
     assert confirmed[0].trials <= 2 * 2 * 3
 
 
@@ -349,7 +349,7 @@ def test_what_a_space_says_of_a_candidate_is_looked_at_first(name, method, words
     evaluator = FunctionEvaluator(lambda c: 1.0, code_version="1")
     with pytest.raises(InvalidInput, match=words):
         automl.search(space, evaluator=evaluator, trials=2, workers=0)
-    found = check_space(assemble(space, evaluator=evaluator), 12)
+    found = check_space(assemble(space, PartSettings(evaluator=evaluator)), 12)
     assert any(re.search(words, fault) for fault in found.faults)
 
 
