@@ -43,7 +43,7 @@ class StudySettings:
     )
     enqueue: Sequence[Any] = setting(
         (),
-        "Candidates that are proposed first, as their JSON data.",
+        "Candidates that are proposed first: JSON data, its text, `study.best`, rows of a data frame.",
         group="Search",
         unit="FILE.jsonl",
         commands=("search",),

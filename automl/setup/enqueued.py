@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from automl.errors import InvalidEnqueued, InvalidInput
@@ -13,20 +13,20 @@ _LONGEST = 1_000_000
 """Characters of a text that is read as a candidate, at most."""
 
 
-def enqueued_values(space: Space, given: Any) -> tuple[Any, ...]:
+def enqueued_values(space: Space, given: Sequence[Any]) -> tuple[Any, ...]:
     """Returns the JSON data of candidates that are to be proposed first.
 
     Args:
         space: that they belong to.
-        given: a sequence of candidates, or a single one, or a pandas frame with one a row. Each is JSON data, a
-            `Candidate`, a `Best`, a trial's record, JSON text, an entry of a report's JSON or a row of
-            `trials_dataframe()` (both have the candidate under `candidate`), or a row with a column for each field.
+        given: one after the other. Each is JSON data, a `Candidate`, a `Best`, a trial's record, JSON text, an entry of
+            a report's JSON or a row of `trials_dataframe()` (both have the candidate under `candidate`), or a row of a
+            pandas frame with a column for each field.
 
     Raises:
         InvalidEnqueued: one is no candidate of the space; its number is named.
     """
     found = []
-    for number, value in enumerate(_each(given), 1):
+    for number, value in enumerate(given, 1):
         try:
             found.append(_data(space, value))
         except InvalidInput as error:
@@ -62,18 +62,6 @@ def _data(space: Space, value: Any) -> Any:
     except InvalidInput:
         pass
     return candidate.value
-
-
-def _each(given: Any) -> Iterator[Any]:
-    rows = getattr(given, "iterrows", None)
-    if rows is not None:  # a pandas frame
-        yield from (row for _, row in rows())
-    elif isinstance(given, str | Mapping | Candidate) or hasattr(given, "candidate") or not isinstance(given, Iterable):
-        yield given
-    elif isinstance(given, Sequence) or not hasattr(given, "items"):
-        yield from given
-    else:  # a pandas row
-        yield given
 
 
 def _forms(space: Space, value: Any) -> Iterator[Any]:

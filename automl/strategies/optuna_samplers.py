@@ -15,6 +15,7 @@ import xxhash
 
 from automl.errors import InvalidInput
 from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
+from automl.spaces.options import copied
 from automl.spaces.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
@@ -160,7 +161,7 @@ def _suggest(field: Field, path: str, trial: Any, numbering: bool) -> Any:
         else:
             option = field.options[trial.suggest_categorical(path, list(range(last + 1)))]
         if not isinstance(option, Space):
-            return option
+            return copied(option)
         return {"kind": option.kind} | _suggest(option.record, f"{path}={option.kind}", trial, numbering)
     if isinstance(field, Integer):
         return trial.suggest_int(path, field.low, field.high, log=field.log)

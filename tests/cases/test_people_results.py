@@ -181,16 +181,18 @@ def test_what_a_study_gives_is_taken_as_a_start(search):
         "nearly an option": {"x": 3, "rate": 0.3},
     }
     for name, form in forms.items():
-        for given in ([form], form):
-            study, _ = search(name=f"n{len(name)}", enqueue=given, trials=3)
-            proposed = next(iter(study.trials()))
-            assert proposed.origin == "enqueued", name
-            assert space.decode(json.loads(proposed.candidate)).json == proposed.candidate
-            study.close()
-    many = enqueued_values(space, frame)
+        (value,) = enqueued_values(space, [form])
+        assert json.loads(json.dumps(value)) == value, name
+        assert space.decode(value), name
+    study, _ = search(name="n", enqueue=list(forms.values()), trials=len(forms))
+    assert {trial.origin for trial in study.trials()} == {"enqueued"}
+    assert next(iter(study.trials())).candidate == best.candidate.json
+    many = enqueued_values(space, [row for _, row in frame.iterrows()])
     assert [space.decode(value).json for value in many] == list(frame["candidate"])
-    again, _ = search(name="again", enqueue=forms["a record"], trials=3, study="s")
+    again, _ = search(name="again", enqueue=[forms["a record"]], trials=3, study="s")
     assert search(name="again", enqueue=[forms["a record"].candidate], trials=3, study="s")[0].best == again.best
+    with pytest.raises(InvalidInput, match=r"^enqueue=.* must be a list"):
+        search(enqueue=best)
 
 
 def test_what_is_no_start_is_refused_with_its_number(search):
@@ -208,7 +210,6 @@ def test_a_text_space_takes_its_texts_and_their_json():
     text = space.sample(np.random.default_rng(0)).value
     spaced = text.replace("|+|", "| + |").replace("|", " | ")
     assert enqueued_values(space, [text, json.dumps(text), {"candidate": text}, spaced]) == (text, text, text, spaced)
-    assert enqueued_values(space, text) == (text,)
 
 
 # --- callables that are no functions ---------------------------------------------------------------------------------
