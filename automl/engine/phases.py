@@ -20,8 +20,8 @@ from automl.engine.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differe
 from automl.engine.loop import Search
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators import checkpoints
-from automl.evaluators.base import Approximation, Evaluator, Part
-from automl.evaluators.fingerprints import describe, own_source
+from automl.evaluators.base import Approximation, Part
+from automl.evaluators.fingerprints.describing import Description, description
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
@@ -65,7 +65,10 @@ class Phases:
         self.pool = pool
         self.store = StudyStore(database)
         self.evaluator = parts.evaluator.for_device(pool.device)
-        self.hasher = Hasher(self.evaluator.probe())
+        # Once a search, before it runs: what the evaluator writes to while it runs changes no context.
+        same = self.evaluator is parts.evaluator
+        self.described = parts.described if same else description(self.evaluator)
+        self.hasher = Hasher(self.evaluator.probe(), space_source=parts.reference.code.digest)
         self.rungs = rungs_of(parts)
         self.current: Search | None = None
         self._interrupted = False
@@ -87,7 +90,7 @@ class Phases:
             **self.parts.identity(),
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
-            "evaluator_source": own_source(self.evaluator),
+            "evaluator_source": self.described.source,
             "environment": {**environment(), "workers": list(self.pool.hardware)},
             "hasher": dict(self.hasher.description()),
             **self._fidelity_settings(),
@@ -146,9 +149,10 @@ class Phases:
         if record is None:
             return None
         never = ("environment", "evaluator_given", "evaluator_source", *self.wider)
+        now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}
         differing = differences(
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
-            {key: value for key, value in self.settings().items() if key not in never},
+            {key: value for key, value in now.items() if key not in never},
         )
         if differing:
             raise StudyMismatch(
@@ -222,7 +226,7 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
-        if changed := change_since(self.evaluator, self.store):
+        if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         drawn = self._loop(
@@ -323,7 +327,7 @@ class Phases:
         rungs: Sequence[Approximation] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it drew upon, in full ones."""
-        context = cache.context(context_of(self.hasher, self.evaluator, part))
+        context = cache.context(self._context(part))
         kept = self._checkpoints(cache.lineage(context))
         rules = Rules(
             study=record_of.id,
@@ -338,10 +342,7 @@ class Phases:
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
-            rungs=[
-                Fidelity(rung.share, rung.settings, cache.context(context_of(self.hasher, self.evaluator, part, rung)))
-                for rung in rungs
-            ],
+            rungs=[Fidelity(rung.share, rung.settings, cache.context(self._context(part, rung))) for rung in rungs],
             carries=self.evaluator.carries,
             checkpoints=kept,
         )
@@ -354,37 +355,44 @@ class Phases:
             checkpoints.clear(kept)
         return self.current.drawn
 
+    def _context(self, part: Part, rung: Approximation | None = None) -> dict[str, Any]:
+        return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
     def _checkpoints(self, lineage: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / lineage) if folder and self.evaluator.carries else None
 
 
 def context_of(
-    hasher: Hasher, evaluator: Evaluator, part: Part, approximation: Approximation | None = None
+    hasher: Hasher, evaluator: Description, part: Part, approximation: Approximation | None = None, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Returns the description of a context: whatever changes a result and is not the candidate's own."""
+    """Returns the description of a context: whatever changes a result and is not the candidate's own.
+
+    The kind of device stands in it where it is no CPU; with it, the precision that an evaluator chose for it.
+    """
     return {
         "hasher": dict(hasher.description()),
-        "evaluator": describe(evaluator),
+        "evaluator": dict(evaluator.stands),
         "fidelity": dict(approximation.settings) if approximation else {},
         "part": part,
+        **({} if device == "cpu" else {"device": device}),
     }
 
 
-def change_since(evaluator: Evaluator, store: StudyStore) -> str:
+def change_since(name: str, evaluator: Description, store: StudyStore) -> str:
     """Returns a sentence where a user's evaluator is not what it was in one of the studies, else nothing."""
-    source = own_source(evaluator)
+    source = evaluator.source
     if not source:
         return ""
-    mine = describe(evaluator)
+    mine = dict(evaluator.stands)
     for other in store.all():
         before, stored = other.settings.get("evaluator_source"), other.settings.get("evaluator") or {}
         if other.kind != "search" or before in (None, "", source):
             continue
-        since = f"the source of evaluator {evaluator.name} has changed since study {other.name}"
+        since = f"the source of evaluator {name} has changed since study {other.name}"
         if stored == mine:
             return (
-                f"{since}, and its results are served all the same, for the version is still {evaluator.version!r}: "
+                f"{since}, and its results are served all the same, for the version is still {mine['version']!r}: "
                 "raise it if the figures change"
             )
         if {**stored, "source": ""} == {**mine, "source": ""}:

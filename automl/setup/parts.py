@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from automl import registry, strategies
 from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
 from automl.evaluators.base import Approximation, Evaluator, Work
-from automl.evaluators.fingerprints import describe
+from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
@@ -47,11 +48,16 @@ class Parts:
     objective: str
     direction: str
 
+    @cached_property
+    def described(self) -> Description:
+        """The evaluator as it was when the search was set up: what it writes to while it runs changes no context."""
+        return description(self.evaluator)
+
     def identity(self) -> dict[str, Any]:
         """Returns what makes two studies the same, as JSON data."""
         return {
             "space": self.reference.identity(),
-            "evaluator": describe(self.evaluator),
+            "evaluator": dict(self.described.stands),
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,
@@ -100,13 +106,18 @@ def split_settings(
 
 
 def _class_of(group: registry.Group, item: Any) -> Any:
-    if not isinstance(item, str):
-        return type(item)
-    return registry.find(group, item).thing
+    if isinstance(item, str):
+        found = registry.find(group, item).thing
+        return type(found) if isinstance(found, Evaluator) else found
+    return type(item) if isinstance(item, Evaluator | Strategy) else _nothing  # a function has no settings
+
+
+def _nothing() -> None:
+    """Knows no settings."""
 
 
 def _callable_of(item: Any) -> Callable[..., Any]:
-    return item if callable(item) and not isinstance(item, Space) else dict
+    return item if callable(item) and not isinstance(item, Space) else _nothing
 
 
 def assemble(
@@ -183,11 +194,11 @@ def make_evaluator(
         made = dataclasses.replace(chosen, **settings) if settings else chosen  # type: ignore[type-var]
         return made, None
     if isinstance(chosen, str):
-        found = _class_of("evaluators", chosen)
+        found = registry.find("evaluators", chosen).thing
         if inspect.isclass(found) and issubclass(found, Evaluator):
             made = make(found, settings, f"evaluator {chosen}")
             return made, _as_json({"name": chosen, "settings": dict(settings)})
-        if callable(found):
+        if callable(found) or isinstance(found, Evaluator):
             return make_evaluator(found, settings)[0], _as_json({"name": chosen, "settings": dict(settings)})
         raise InvalidInput(f"evaluator {chosen!r} is {found!r}; it must be an automl.Evaluator or a function")
     if "task" in settings:

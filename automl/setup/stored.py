@@ -6,6 +6,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.setup import targets
+from automl.setup.space_code import changes
 from automl.spaces.space import Space
 
 
@@ -22,6 +23,10 @@ def stored_space(settings: dict[str, Any]) -> Space:
             "run that program again with the same study name to go on"
         )
     space, reference = targets.resolve(identity["target"], identity["settings"])
-    if reference.source != identity["source"]:
-        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
+    if reference.identity_as(identity)["source"] != identity["source"]:
+        what = changes(identity["code"], reference.code.parts) if "code" in identity else ""
+        raise InvalidInput(
+            f"{identity['target']} has changed since the study began{what and f' ({what})'}; "
+            "restore it or start another study"
+        )
     return space

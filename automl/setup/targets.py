@@ -17,6 +17,7 @@ from automl.errors import InvalidInput, InvalidSpace
 from automl.jsontext import canonical, parse
 from automl.registry import Named
 from automl.settings import make
+from automl.setup.space_code import SpaceCode, space_code
 from automl.spaces.space import Space
 
 
@@ -27,14 +28,16 @@ class SpaceReference:
     Attributes:
         target: as on the command line; None for a space that only exists as an object in the caller's program.
         settings: of the instance.
-        source: 32 hexadecimal digits of the file's content, for targets that are files.
+        source: 32 hexadecimal digits of the file's content, for targets that are files; workers load this very content.
         space: the object itself where there is no target.
+        code: what the space consists of.
     """
 
     target: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     space: Space | None = None
+    code: SpaceCode = field(default_factory=SpaceCode)
 
     def load(self) -> Space:
         """Returns the space, loaded at most once in a process.
@@ -49,17 +52,23 @@ class SpaceReference:
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes this the same space on resume, as JSON data."""
-        return {
-            "target": self.target or f"object {type(self.space).__name__}",
-            "settings": dict(self.settings),
-            "source": self.source,
-        }
+        named = {"target": self.target or f"object {type(self.space).__name__}", "settings": dict(self.settings)}
+        if not self.code.is_users:
+            return {**named, "source": self.source}
+        return {**named, "source": self.code.digest, "code": dict(self.code.parts)}
+
+    def identity_as(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the identity in the form in which a study has stored it: version 0.1 knew whole files only."""
+        identity = self.identity()
+        if "code" not in stored:
+            identity = {"target": identity["target"], "settings": identity["settings"], "source": self.source}
+        return identity
 
 
 @functools.lru_cache(maxsize=32)
 def _load_once(target: str, settings: str, source: str | None) -> Space:
-    space, reference = resolve(target, parse(settings))
-    if reference.source != source:
+    space, named = _resolved(target, parse(settings))
+    if named.source != source:
         raise InvalidInput(f"{target} has changed since the search started; start the search again")
     return space
 
@@ -71,9 +80,13 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
         InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
         InvalidSpace: the thing found is no space.
     """
-    settings = dict(settings or {})
+    space, named = _resolved(target, dict(settings or {}))
+    return space, SpaceReference(named.target, dict(settings or {}), named.source, code=space_code(space))
+
+
+def _resolved(target: str, settings: dict[str, Any]) -> tuple[Space, Named]:
     named = find(target)
-    return _instance(named.thing, settings, named.target), SpaceReference(named.target, settings, named.source)
+    return _instance(named.thing, settings, named.target), named
 
 
 def find(target: str) -> Named:
@@ -93,10 +106,10 @@ def reference_to(space: Space) -> SpaceReference:
     """Returns a reference to a space made in the caller's program; it travels as the object itself."""
     try:
         file = inspect.getsourcefile(type(space))
-    except TypeError:
+    except (TypeError, OSError):  # a class of a notebook, of `python -i`, of a text
         file = None
     source = xxhash.xxh3_128_hexdigest(Path(file).read_bytes()) if file and Path(file).is_file() else None
-    return SpaceReference(None, dict(space.settings()), source, space)
+    return SpaceReference(None, dict(space.settings()), source, space, space_code(space))
 
 
 def _only_space(module: ModuleType, target: str) -> Any:
