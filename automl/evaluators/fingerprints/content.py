@@ -10,6 +10,7 @@ import enum
 import functools
 import io
 import logging
+import os
 import queue
 import random
 import re
@@ -62,8 +63,11 @@ _LIVE = frozenset({"asyncio", "concurrent", "multiprocessing", "selectors", "soc
 
 
 def is_left_out(value: Any) -> bool:
-    """Tells whether something captured changes no result: a lock, a logger, an output stream of this process."""
-    if isinstance(value, _LEFT_OUT):
+    """Tells whether something captured changes no result: a lock, a logger, an output stream of this process.
+
+    Environment variables count where code reads them by name, not as a whole.
+    """
+    if isinstance(value, _LEFT_OUT) or value is os.environ:
         return True
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     return any(value is stream for stream in streams) or type(value).__module__ == "multiprocessing.synchronize"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import collections
+import os
 from collections.abc import Mapping, Sequence, Set
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from automl.evaluators.fingerprints import modules
 from automl.evaluators.fingerprints.content import of_plain
 from automl.evaluators.fingerprints.naming import goes_without_saying
 from automl.evaluators.fingerprints.refusal import NoContent
-from automl.evaluators.fingerprints.uses import Chain, Uses, uses
+from automl.evaluators.fingerprints.uses import Chain, Uses, is_written_to, uses
 from automl.evaluators.fingerprints.written import NOTHING, Piece, bytecode, constant
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _OF_MODULES = frozenset(f"__{part}__" for part in _PARTS)
 _WHOLE_SCOPE = frozenset({"eval", "exec", "globals"})
 """Functions through which code reaches any global name."""
 
-_CONTAINERS = (list, set, dict, collections.deque, collections.Counter, int, float)
+_CONTAINERS = (list, set, dict, collections.deque, collections.Counter)
 
 
 def scope_of(function: FunctionType) -> Mapping[str, Any]:
@@ -53,7 +54,7 @@ def bindings(walk: Walk, function: FunctionType, piece: Piece | None, unread: Se
         walk: takes them in.
         function: holds them.
         piece: its text, where there is one.
-        unread: names that it only writes to.
+        unread: names of numbers that it only counts up.
         within: what stands before the names.
     """
     used = uses(function.__code__)
@@ -64,7 +65,7 @@ def bindings(walk: Walk, function: FunctionType, piece: Piece | None, unread: Se
             value = cell.cell_contents
         except ValueError:
             continue  # not assigned yet
-        if name in unread and type(value) in _CONTAINERS:
+        if _writes_only(name, value, unread, used.local):
             continue
         if name == "__class__" and walk.reading is value:
             continue
@@ -75,6 +76,8 @@ def bindings(walk: Walk, function: FunctionType, piece: Piece | None, unread: Se
     held = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
     if held:
         walk.fact(f"{within}{function.__name__}.", held)
+    for variable in sorted(used.environment):
+        walk.fact(f"environment {variable}", os.environ.get(variable))
     if used.unknown_imports:
         raise NoContent("an import of a module whose name it computes")
     for one in used.imports:
@@ -136,7 +139,7 @@ def names(
         scope: where they are looked up.
         piece: the code's text, where there is one.
         used: what its functions load.
-        unread: names that it only writes to.
+        unread: names of numbers that it only counts up.
         module: the name of its module; the scope's own unless given.
     """
     mentioned = piece.mentioned if piece is not None else frozenset()
@@ -150,7 +153,7 @@ def names(
                 _whole(walk, scope)
             continue
         value = scope[name]
-        if name in unread and type(value) in _CONTAINERS:
+        if _writes_only(name, value, unread, used.names):
             continue
         if is_constant(value):
             if name not in walk.met[id(scope)]:
@@ -161,6 +164,13 @@ def names(
                 _once(walk, scope, name, value)
         elif loaded:
             _loaded(walk, scope, name, value, used.names[name])
+
+
+def _writes_only(name: str, value: Any, unread: Set[str], read: Mapping[str, Set[Chain]]) -> bool:
+    """Tells whether code writes to what a name stands for and never reads it: a list of calls, a counter."""
+    if type(value) in (int, float):
+        return name in unread
+    return type(value) in _CONTAINERS and is_written_to(read.get(name, ()))
 
 
 def _loaded(walk: Walk, scope: Mapping[str, Any], name: str, value: Any, chains: Set[Chain]) -> None:
@@ -189,4 +199,4 @@ def merged(parts: Sequence[Uses]) -> Uses:
     for one in parts:
         for name, chains in one.names.items():
             found[name] |= chains
-    return Uses({name: frozenset(chains) for name, chains in found.items()}, {}, (), False)
+    return Uses({name: frozenset(chains) for name, chains in found.items()}, {}, ())

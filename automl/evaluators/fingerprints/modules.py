@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Set
 from importlib import import_module
 from importlib.util import resolve_name
@@ -40,6 +42,8 @@ def chains(walk: Walk, name: str, module: ModuleType, used: Set[Chain], met: set
             except AttributeError:
                 value = None  # reading it fails when the code runs, too
             label, rest = f"{label}.{rest[0]}", rest[1:]
+        if value is sys and rest[:1] == ("argv",):  # what a program was started with decides what it is
+            label, value = f"{label}.argv", sys.argv[1:]
         if f"{label}=" in met or goes_without_saying(label, value):
             continue
         met.add(f"{label}=")
@@ -57,7 +61,7 @@ def imported(walk: Walk, one: Import, used: Uses, scope: Mapping[str, Any]) -> N
         found = library(full.partition(".")[0])
         walk.libraries.add(found)
         walk.fact(f"import {full}", found)
-    if origin != "user":
+    if origin != "user" and full != "sys":
         return
     try:
         module = import_module(full)
@@ -65,7 +69,11 @@ def imported(walk: Walk, one: Import, used: Uses, scope: Mapping[str, Any]) -> N
         walk.fact(f"import {full}", "fails")
         return
     for name in one.names:
-        chains(walk, full, module, {(name,)})
+        if not hasattr(module, name):  # a module of the package, which nobody imported yet
+            with contextlib.suppress(ImportError):
+                import_module(f"{full}.{name}")
+        used_of = used.local.get(name, frozenset({()}))
+        chains(walk, full, module, {(name, *chain) for chain in used_of})
     if not one.names:
         start = module if one.whole else import_module(full.partition(".")[0])
         chains(walk, full, start, used.local.get(one.alias, {()}) if one.alias else {()})

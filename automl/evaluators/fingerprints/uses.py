@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import dis
 import functools
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
@@ -47,12 +47,14 @@ class Uses:
         local: the same of all variables, of which imports are some.
         imports: made when it runs.
         unknown_imports: True where it imports a module whose name is not written in it.
+        environment: names of the environment variables that it reads.
     """
 
     names: Mapping[str, frozenset[Chain]]
     local: Mapping[str, frozenset[Chain]]
     imports: tuple[Import, ...]
-    unknown_imports: bool
+    unknown_imports: bool = False
+    environment: frozenset[str] = frozenset()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -62,6 +64,7 @@ def uses(code: CodeType) -> Uses:
     local: dict[str, set[Chain]] = defaultdict(set)
     imports: list[Import] = []
     unknown = False
+    variables: set[str] = set()
     steps = list(dis.get_instructions(code))
     for place, step in enumerate(steps):
         for name in _loaded(step):
@@ -69,6 +72,7 @@ def uses(code: CodeType) -> Uses:
             local[name].add(chain)
             if step.opname in _GLOBALS:
                 names[name].add(chain)
+            variables.update(_variable(steps, name, chain, place + 1 + len(chain)))
             if _imports(name, chain):
                 written = _next_constant(steps, place + 1 + len(chain))
                 unknown = unknown or written is None
@@ -80,6 +84,7 @@ def uses(code: CodeType) -> Uses:
             inner = uses(constant)
             unknown = unknown or inner.unknown_imports
             imports += inner.imports
+            variables |= inner.environment
             for mine, theirs in ((names, inner.names), (local, inner.local)):
                 for name, chains in theirs.items():
                     mine[name] |= chains
@@ -88,6 +93,7 @@ def uses(code: CodeType) -> Uses:
         {name: frozenset(chains) for name, chains in local.items()},
         tuple(imports),
         unknown,
+        frozenset(variables),
     )
 
 
@@ -110,6 +116,15 @@ def _imports(name: str, chain: Chain) -> bool:
     return (name, *chain) in (("__import__",), ("import_module",), ("importlib", "import_module"))
 
 
+def _variable(steps: list[dis.Instruction], name: str, chain: Chain, place: int) -> list[str]:
+    """Returns the environment variable that is read off `os.environ`, or by `os.getenv`, where it is written there."""
+    path, key = (name, *chain), _next_constant(steps, place)
+    if key is None:
+        return []
+    taken = path[-1] == "environ" and steps[place + 1].opname in ("BINARY_SUBSCR", "BINARY_OP")
+    return [key] if taken or path[-1] == "getenv" or path[-2:] == ("environ", "get") else []
+
+
 def _next_constant(steps: list[dis.Instruction], place: int) -> str | None:
     for step in steps[place : place + 1]:
         if step.opname == "LOAD_CONST" and isinstance(step.argval, str):
@@ -128,29 +143,18 @@ def _import(steps: list[dis.Instruction], place: int) -> Import:
     return Import(module, level or 0, (), alias, store is not after)
 
 
-def only_written(node: ast.AST) -> frozenset[str]:
-    r"""Returns the names that code writes to and never reads: a list of calls, a global counter.
+def is_written_to(chains: Collection[Chain]) -> bool:
+    """Tells whether all that is read off something are methods that write to it and return None."""
+    return bool(chains) and all(len(chain) == 1 and chain[0] in _WRITERS for chain in chains)
 
-    What these hold changes no result. A name counts where every mention of it is a call such as `LOG.append(x)`, or an
-    assignment to a name declared `global` or `nonlocal`.
+
+def only_counted(node: ast.AST) -> frozenset[str]:
+    r"""Returns the names declared `global` or `nonlocal` that code assigns and never reads, such as a counter.
 
     Example:
-        >>> sorted(only_written(ast.parse("def f(c):\n    CALLS.append(c)\n    return c * SCALE")))
-        ['CALLS']
+        >>> sorted(only_counted(ast.parse("def f(c):\n    global N\n    N += 1\n    return c * SCALE")))
+        ['N']
     """
-    mentions: Counter[str] = Counter()
-    harmless: Counter[str] = Counter()
-    declared: set[str] = set()
-    for found in ast.walk(node):
-        if isinstance(found, ast.Global | ast.Nonlocal):
-            declared.update(found.names)
-        elif isinstance(found, ast.Name):
-            mentions[found.id] += 1
-        elif isinstance(found, ast.Call) and isinstance(found.func, ast.Attribute):
-            owner = found.func.value
-            if isinstance(owner, ast.Name) and found.func.attr in _WRITERS:
-                harmless[owner.id] += 1
-    for found in ast.walk(node):
-        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store) and found.id in declared:
-            harmless[found.id] += 1
-    return frozenset(name for name, count in harmless.items() if count == mentions[name])
+    declared = {name for one in ast.walk(node) if isinstance(one, ast.Global | ast.Nonlocal) for name in one.names}
+    read = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Store)}
+    return frozenset(declared - read)

@@ -11,7 +11,7 @@ import functools
 import linecache
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import CodeType
@@ -19,7 +19,7 @@ from typing import Any
 
 import xxhash
 
-from automl.evaluators.fingerprints.uses import only_written
+from automl.evaluators.fingerprints.uses import only_counted
 
 NOTHING = object()
 """Stands for: no constant."""
@@ -71,8 +71,8 @@ class Piece:
 
     @cached_property
     def unread(self) -> frozenset[str]:
-        """Names that it writes to and never reads."""
-        return only_written(self.node)
+        """Names of numbers that it counts up and never reads."""
+        return only_counted(self.node)
 
     @cached_property
     def inside(self) -> frozenset[int]:
@@ -86,7 +86,7 @@ class File:
     def __init__(self, text: str, name: str) -> None:
         self.tree = ast.parse(text)
         self._codes: dict[str, list[CodeType]] = defaultdict(list)
-        self._functions: dict[tuple[Any, ...], Piece] = {}
+        self._functions: dict[tuple[str, int], list[Piece]] = defaultdict(list)
         self.classes: dict[str, list[Piece]] = defaultdict(list)
         self._collect(compile(self.tree, name, "exec", dont_inherit=True))
         self._index(self.tree, "")
@@ -105,7 +105,8 @@ class File:
                 self._index(child, f"{name}.")
                 continue
             if isinstance(child, _FUNCTIONS):
-                self._functions[_place(child)] = Piece(child)
+                name_of = getattr(child, "name", "<lambda>")
+                self._functions[name_of, _first_line(child)].append(Piece(child))
                 name = f"{inside}<lambda>" if isinstance(child, ast.Lambda) else name
                 self._index(child, f"{name}.<locals>.")
                 continue
@@ -121,21 +122,32 @@ class File:
         wanted = bytecode(code)
         same = [one for one in self._codes.get(code.co_qualname, ()) if bytecode(one) == wanted]
         same.sort(key=lambda one: one.co_firstlineno != code.co_firstlineno)
-        return next((found for one in same if (found := self._functions.get(_place_of(one))) is not None), None)
+        found = (_of_line(self._functions[one.co_name, one.co_firstlineno], one) for one in same)
+        return next((piece for piece in found if piece is not None), None)
 
 
-def _place(node: FunctionNode) -> tuple[Any, ...]:
-    if isinstance(node, ast.Lambda):
-        body = node.body
-        return "<lambda>", body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
-    first = node.decorator_list[0] if node.decorator_list else node
-    return node.name, first.lineno
+def _first_line(node: FunctionNode) -> int:
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    return decorators[0].lineno if decorators else node.lineno
 
 
-def _place_of(code: CodeType) -> tuple[Any, ...]:
-    if code.co_name == "<lambda>":
-        return "<lambda>", *list(code.co_positions())[-1]  # returning covers the whole body
-    return code.co_name, code.co_firstlineno
+def _of_line(pieces: Sequence[Piece], code: CodeType) -> Piece | None:
+    """Returns which of the functions that begin in one line a code object is: of lambdas, the innermost around it."""
+    if code.co_name != "<lambda>":
+        return pieces[0] if pieces else None
+    spans = [(one[0], one[2], one[1], one[3]) for one in code.co_positions() if None not in one and one[2:] != (0, 0)]
+    if not spans:
+        return pieces[0] if len(pieces) == 1 else None
+    begin = min((first, column) for first, column, _, _ in spans if first is not None and column is not None)
+    end = max((last, column) for _, _, last, column in spans if last is not None and column is not None)
+    around = [one for one in pieces if (span := _span(one))[0] <= begin and end <= span[1]]
+    return max(around, key=lambda one: _span(one)[0], default=None)
+
+
+def _span(piece: Piece) -> tuple[tuple[int, int], tuple[int, int]]:
+    assert isinstance(piece.node, ast.Lambda)
+    body = piece.node.body
+    return (body.lineno, body.col_offset), (body.end_lineno or body.lineno, body.end_col_offset or body.col_offset)
 
 
 def file_of(name: str, scope: Mapping[str, Any]) -> File | None:
