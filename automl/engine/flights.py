@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -80,10 +80,11 @@ class Trial:
         """The results that its fitness is the mean of; an audit is not among them."""
         return [result for replicate, result in self.results.items() if replicate >= 0]
 
-    def outcome(self, study: int) -> Outcome:
+    def outcome(self, study: int, objective: str) -> Outcome:
         """Names the outcome from who paid for the results, so that it does not depend on who was faster.
 
-        One failed replicate fails the class: a mean over the lucky ones would flatter it.
+        One failed replicate fails the class: a mean over the lucky ones would flatter it. A result without the
+        objective fails the trial; the result itself is none, and stands for whoever asks for another metric.
         """
         results, mine, waited, error = self.seen, 0, self.waited, None
         paid_seconds, seconds = 0.0, 0.0
@@ -98,6 +99,8 @@ class Trial:
                 seconds += result.seconds
                 if result.metrics is None:
                     error = error or result.error
+                elif objective not in result.metrics:
+                    error = error or missing(objective, result.metrics)
         if error is not None:
             name: OutcomeName = "failed"
         elif mine:
@@ -106,6 +109,11 @@ class Trial:
             name = "joined" if waited else "hit"
         metrics = {} if name == "failed" else _mean(results)
         return Outcome(name, metrics, len(results), error or "", paid_seconds, 0.0 if mine else seconds / len(results))
+
+
+def missing(objective: str, metrics: Iterable[str]) -> str:
+    """Returns the sentence for metrics that lack the objective."""
+    return f"the evaluator returned no metric {objective!r}, only {sorted(metrics) or 'none'}"
 
 
 def _request(trial: Trial) -> Request:

@@ -22,7 +22,7 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.flights import Flights, Outcome, Trial
 from automl.engine.garbage import seldom_collected
-from automl.errors import InvalidSpace
+from automl.errors import InvalidInput, InvalidSpace
 from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.observers import Observer
@@ -96,6 +96,8 @@ class Search:
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
         self._recorded: list[TrialRecord] = []  # handed on, and the observers do not know
+        self._has_objective = False  # a trial returned it
+        self._other_metrics: list[str] = []  # that were returned instead
         self._elapsed_before = 0.0
         self._opened = pool.now()
 
@@ -283,12 +285,33 @@ class Search:
         now = self._elapsed()
         records = [self._record_of(trial, position, now) for position, trial in enumerate(ready, self._done)]
         flights.record(records)
+        self._check_objective(ready, records)
         for trial, record in zip(ready, records, strict=True):
             self._untold.append(self._told_of(record, trial.proposal.candidate, trial.fidelity))
         self._done += len(ready)
         if self.rules.asynchronous:
             self._tell_up_to(self._done)
         self._recorded += records
+
+    def _check_objective(self, trials: Sequence[Trial], records: Sequence[TrialRecord]) -> None:
+        """Refuses the study where none of its first block has the objective, and other metrics were returned.
+
+        They are stored, and served to a search that names one of them.
+
+        Raises:
+            InvalidInput: the objective is none of the metrics.
+        """
+        self._has_objective = self._has_objective or any(self.rules.objective in one.metrics for one in records)
+        for trial in trials if not self._has_objective else ():
+            found = [result.metrics for result in trial.seen if result.metrics]
+            self._other_metrics = self._other_metrics or sorted({name for metrics in found for name in metrics})
+        block = min(self.rules.block, self.rules.budget.trials or self.rules.block)
+        if self._other_metrics and not self._has_objective and self._done + len(trials) >= block:
+            raise InvalidInput(
+                f"no trial so far returned the metric {self.rules.objective!r}, only {', '.join(self._other_metrics)}; "
+                f"name one of these as the objective (--objective {self._other_metrics[0]}): what was evaluated is "
+                "stored and will be served"
+            )
 
     def _announce(self, flights: Flights) -> None:
         """Tells the observers what has been committed: they may look it up."""
@@ -307,7 +330,7 @@ class Search:
         return ready
 
     def _record_of(self, trial: Trial, position: int, now: float) -> TrialRecord:
-        outcome: Outcome = trial.outcome(self.rules.study)
+        outcome: Outcome = trial.outcome(self.rules.study, self.rules.objective)
         fitness = outcome.metrics.get(self.rules.objective)
         return TrialRecord(
             number=trial.number,
@@ -364,6 +387,7 @@ class Search:
             self._untold.append(self._told_of(record, candidate, fidelity))
             self._open[record.number] = Proposal(candidate, record.origin, record.parents, fidelity.share)
             self._done += 1
+            self._has_objective = self._has_objective or self.rules.objective in record.metrics
             numbers.add(record.number)
             key = _met_as(record.key, fidelity)
             last.append((key, key not in self.rules.plans))

@@ -17,11 +17,12 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.children import Children
 from automl.engine.config import UNKNOWN_BEFORE, RunConfig, StudyConfig, differences, environment
+from automl.engine.identity import change_since, context_of, looked_at, parts_changed, said_once
 from automl.engine.loop import Search
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Approximation, Part
-from automl.evaluators.fingerprints.describing import Description, description
+from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
@@ -91,6 +92,8 @@ class Phases:
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
             "evaluator_source": self.described.source,
+            "evaluator_parts": dict(self.parts.described.parts),
+            "looked_at": looked_at(self.described, self.parts.reference.code),
             "environment": {**environment(), "workers": list(self.pool.hardware)},
             "hasher": dict(self.hasher.description()),
             **self._fidelity_settings(),
@@ -148,13 +151,14 @@ class Phases:
         record = self.store.find(name)
         if record is None:
             return None
-        never = ("environment", "evaluator_given", "evaluator_source", *self.wider)
+        never = ("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at", *self.wider)
         now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}
         differing = differences(
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in now.items() if key not in never},
         )
         if differing:
+            differing += parts_changed(record.settings, self.parts.described)
             raise StudyMismatch(
                 f"study {name!r} exists with other settings ({'; '.join(differing)}); "
                 "take another name, or the same settings to go on with it"
@@ -226,6 +230,9 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
+        if not record.trials and (said := said_once(self.settings()["looked_at"])):
+            for observer in self.observers:
+                observer.note(said)
         if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
@@ -361,40 +368,3 @@ class Phases:
     def _checkpoints(self, lineage: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / lineage) if folder and self.evaluator.carries else None
-
-
-def context_of(
-    hasher: Hasher, evaluator: Description, part: Part, approximation: Approximation | None = None, device: str = "cpu"
-) -> dict[str, Any]:
-    """Returns the description of a context: whatever changes a result and is not the candidate's own.
-
-    The kind of device stands in it where it is no CPU; with it, the precision that an evaluator chose for it.
-    """
-    return {
-        "hasher": dict(hasher.description()),
-        "evaluator": dict(evaluator.stands),
-        "fidelity": dict(approximation.settings) if approximation else {},
-        "part": part,
-        **({} if device == "cpu" else {"device": device}),
-    }
-
-
-def change_since(name: str, evaluator: Description, store: StudyStore) -> str:
-    """Returns a sentence where a user's evaluator is not what it was in one of the studies, else nothing."""
-    source = evaluator.source
-    if not source:
-        return ""
-    mine = dict(evaluator.stands)
-    for other in store.all():
-        before, stored = other.settings.get("evaluator_source"), other.settings.get("evaluator") or {}
-        if other.kind != "search" or before in (None, "", source):
-            continue
-        since = f"the source of evaluator {name} has changed since study {other.name}"
-        if stored == mine:
-            return (
-                f"{since}, and its results are served all the same, for the version is still {mine['version']!r}: "
-                "raise it if the figures change"
-            )
-        if {**stored, "source": ""} == {**mine, "source": ""}:
-            return f"{since}, so its results are not served; give the class a version, and that decides from then on"
-    return ""

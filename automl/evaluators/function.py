@@ -77,7 +77,7 @@ class FunctionEvaluator(Evaluator):
             InvalidInput: it captures something that has no content, or is a builtin.
         """
         if self.code_version:
-            return Fingerprint("", (), ())
+            return Fingerprint("")
         try:
             return fingerprint(self.function)
         except NoContent as error:

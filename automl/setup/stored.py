@@ -23,7 +23,7 @@ def stored_space(settings: dict[str, Any]) -> Space:
             "run that program again with the same study name to go on"
         )
     space, reference = targets.resolve(identity["target"], identity["settings"])
-    if reference.identity_as(identity)["source"] != identity["source"]:
+    if reference.identity_as(identity) != {**identity, "target": reference.target}:
         what = changes(identity["code"], reference.code.parts) if "code" in identity else ""
         raise InvalidInput(
             f"{identity['target']} has changed since the study began{what and f' ({what})'}; "

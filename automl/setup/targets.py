@@ -55,14 +55,14 @@ class SpaceReference:
         named = {"target": self.target or f"object {type(self.space).__name__}", "settings": dict(self.settings)}
         if not self.code.is_users:
             return {**named, "source": self.source}
-        return {**named, "source": self.code.digest, "code": dict(self.code.parts)}
+        return {**named, "code": dict(self.code.parts)}
 
     def identity_as(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the identity in the form in which a study has stored it: version 0.1 knew whole files only."""
-        identity = self.identity()
-        if "code" not in stored:
-            identity = {"target": identity["target"], "settings": identity["settings"], "source": self.source}
-        return identity
+        now = self.identity()
+        if "code" in stored or "code" not in now:
+            return now
+        return {"target": now["target"], "settings": now["settings"], "source": self.source}
 
 
 @functools.lru_cache(maxsize=32)

@@ -43,11 +43,11 @@ def read(walk: Walk, kind: type) -> None:
     piece, written_here = _text(walk, kind, scope)
     node = piece.node if piece is not None and isinstance(piece.node, ast.ClassDef) else None
     if piece is None:
-        walk.text(f"class {kind.__qualname__}")
+        walk.text(kind.__qualname__, f"class {kind.__qualname__}")
         if dataclasses.is_dataclass(kind):
-            walk.text(repr(kind.__dataclass_params__))  # type: ignore[attr-defined]
+            walk.text(kind.__qualname__, repr(kind.__dataclass_params__))  # type: ignore[attr-defined]
     else:
-        walk.text(piece.text)
+        walk.text(kind.__qualname__, piece.text)
         used = functions.merged([uses(one.__code__) for one in written_here])
         functions.names(walk, scope, piece, used, piece.unread, kind.__module__)
     _bases(walk, kind)
@@ -57,7 +57,7 @@ def read(walk: Walk, kind: type) -> None:
             _attribute(walk, name, value, said.get(name), written_here, scope, piece)
     _declared(walk, kind, said, scope)
     for name in sorted(_defined(node) - vars(kind).keys()):
-        walk.text(f"without {name}")
+        walk.text(kind.__qualname__, f"without {name}")
     walk.reading = outer
 
 

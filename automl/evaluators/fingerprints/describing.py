@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl import registry
@@ -28,12 +28,14 @@ class Description:
         source: fingerprint of its code; empty where its version answers for it.
         files: whose source was looked at.
         libraries: that are known by name and version only.
+        parts: digits of its pieces by name, for telling what has changed.
     """
 
     stands: Mapping[str, Any]
     source: str = ""
     files: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def description(evaluator: Evaluator) -> Description:
@@ -49,7 +51,7 @@ def description(evaluator: Evaluator) -> Description:
     stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
     if is_registered(kind):
         read = evaluator.looked_at()
-        return Description(stands, "", read.files, read.libraries) if read else Description(stands)
+        return Description(stands, "", read.files, read.libraries, read.parts) if read else Description(stands)
     versioned = _is_versioned(kind)
     found = _read(evaluator, [one for one in kind.__mro__ if _is_users(one)], versioned)
     held = {name: value for name, value in _held(evaluator, stands["settings"]).items() if not is_left_out(value)}
@@ -60,7 +62,7 @@ def description(evaluator: Evaluator) -> Description:
         return Description(stands)
     if not versioned:
         stands["source"] = found.digest
-    return Description(stands, found.digest, found.files, found.libraries)
+    return Description(stands, found.digest, found.files, found.libraries, found.parts)
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:

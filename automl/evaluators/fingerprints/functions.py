@@ -41,7 +41,7 @@ def read(walk: Walk, function: FunctionType) -> None:
     code = function.__code__
     file = walk.file_of(code.co_filename, function.__globals__)
     piece = file.find(code) if file is not None else None
-    walk.text(piece.text if piece is not None else b"bytecode" + bytecode(code))
+    walk.text(function.__qualname__, piece.text if piece is not None else b"bytecode" + bytecode(code))
     unread = piece.unread if piece is not None else frozenset()
     bindings(walk, function, piece, unread)
     names(walk, function.__globals__, piece, uses(code), unread)
@@ -158,7 +158,7 @@ def names(
         if is_constant(value):
             if name not in walk.met[id(scope)]:
                 walk.met[id(scope)].add(name)
-                walk.text(f"{name}={value!r}")
+                walk.text(name, f"{name}={value!r}")
         elif walk.is_code(value) and value.__qualname__ == name and value.__module__ == module:
             if not walk.silently(value, id(scope), name, optional=not loaded):
                 _once(walk, scope, name, value)

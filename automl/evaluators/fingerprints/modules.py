@@ -88,12 +88,12 @@ def read(walk: Walk, module: ModuleType) -> None:
     file = getattr(module, "__file__", None)
     if is_extension(module) and file:
         walk.files.add(file)
-        walk.text(b"extension" + xxhash.xxh3_128_digest(Path(file).read_bytes()))
+        walk.text(module.__name__, b"extension" + xxhash.xxh3_128_digest(Path(file).read_bytes()))
         return
     found = walk.file_of(file, vars(module)) if file else None
     if found is None:
         raise NoContent("a live module, whose source cannot be read")
-    walk.text(found.text)
+    walk.text(module.__name__, found.text)
     for name, value in sorted(vars(module).items()):
         if not (name.startswith("__") and name.endswith("__")) and not goes_without_saying(name, value):
             walk.fact(name, value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
 from typing import Any
@@ -33,11 +33,14 @@ class Fingerprint:
         digest: 32 hexadecimal digits.
         files: whose source was looked at, sorted.
         libraries: that are known by name and version only, sorted.
+        parts: eight hexadecimal digits of each function, class, number and piece of data, by name; for telling what
+            has changed, where the digest has.
     """
 
     digest: str
-    files: tuple[str, ...]
-    libraries: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def fingerprint(*things: Any, code: bool = True) -> Fingerprint:
@@ -65,7 +68,8 @@ def fingerprint(*things: Any, code: bool = True) -> Fingerprint:
         walk.read(things)
     except RecursionError:
         raise NoContent("something nested too deeply to be read") from None
-    return Fingerprint(walk.digest.hexdigest(), tuple(sorted(walk.files)), tuple(sorted(walk.libraries)))
+    parts = {name: walk.parts[name] for name in sorted(walk.parts)}
+    return Fingerprint(walk.digest.hexdigest(), tuple(sorted(walk.files)), tuple(sorted(walk.libraries)), parts)
 
 
 class Walk:
@@ -75,6 +79,7 @@ class Walk:
         digest: of what was read so far.
         files: whose source was looked at.
         libraries: known by name and version.
+        parts: digits of each piece, by name.
         met: names of each scope that are in the digest already, by the scope's id.
         reading: the class whose methods are being read.
     """
@@ -84,6 +89,7 @@ class Walk:
         self.digest = xxhash.xxh3_128()
         self.files: set[str] = set()
         self.libraries: set[str] = set()
+        self.parts: dict[str, str] = {}
         self.met: dict[int, set[str]] = defaultdict(set)
         self._waiting: deque[Any] = deque()
         self._numbers: dict[int, int] = {}
@@ -131,14 +137,21 @@ class Walk:
 
     # --- what the digest is made of ----------------------------------------------------------------------------------
 
-    def text(self, text: str | bytes) -> None:
-        """Adds a text."""
-        self.digest.update(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+    def text(self, name: str, text: str | bytes) -> None:
+        """Adds a text, which stands under a name."""
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        self.digest.update(data)
+        self._part(name, data)
 
     def fact(self, name: str, value: Any) -> None:
         """Adds what a name stands for."""
         found = at(name, value, self)
         self.digest.update(mixed("fact", name, found))
+        if not self.is_code(value):  # it is a part of its own
+            self._part(name or type(value).__qualname__, found)
+
+    def _part(self, name: str, data: bytes) -> None:
+        self.parts[name] = mixed(self.parts.get(name, ""), data).hex()[:8]
 
     def silently(self, thing: Any, scope: int, name: str, optional: bool = False) -> bool:
         """Takes in code that its user's text names. Returns False where its text does not say which code is meant."""
