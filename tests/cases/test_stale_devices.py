@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -65,6 +66,9 @@ class Mixed(actor.Worker):
 
 
 def opened(monkeypatch, mixed, workers):
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
     monkeypatch.setattr(actor, "Worker", Mixed)
     monkeypatch.setattr("workers.pools.ray_pool.environment", lambda _: {"STALE_MIXED": str(mixed)})
     return RayPool(Plan(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
