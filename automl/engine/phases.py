@@ -130,7 +130,7 @@ class Phases:
             "search",
             self.parts.strategy,
             config.seed,
-            config.budget(),
+            config.budget,
             enqueued,
             rungs=rungs_of(self.parts),
         )
@@ -148,7 +148,7 @@ class Phases:
                 Random(),
                 seed,
                 Budget(evaluations=full),
-                plans=Occurrences(Policy(self.config.replicates), seed),
+                plans=Occurrences(Policy(replicates=self.config.policy.replicates), seed),
             )
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
@@ -180,7 +180,7 @@ class Phases:
             chosen += [(ranking.decoded(self.parts.space, trial), role) for trial, role in contenders]
             study = studies.confirmation()
             if study.trials < len(chosen):
-                plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
+                plans = FreshSeeds([max(self.config.confirm, self.config.policy.replicates)] * len(chosen))
                 budget = Budget(trials=len(chosen))
                 self._loop(study, cache, self.observers, "confirmation", Random(), 0, budget, chosen, plans=plans)
             confirmed = self.store.by_number(study.id)[: len(chosen)]
@@ -200,6 +200,13 @@ class Phases:
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
+
+    def note(self, text: str) -> None:
+        """Says what was done: to those who watch, or else where Python says things."""
+        if not self.run_config.observers:
+            warnings.warn(text, stacklevel=2)
+        for observer in self.run_config.observers:
+            observer.note(text)
 
     def _warn(self, text: str) -> None:
         warnings.warn(text, stacklevel=2)
@@ -231,7 +238,7 @@ class Phases:
             seed=seed,
             window=self.config.window,
             budget=budget,
-            plans=plans or Occurrences(self.config.policy(), seed),
+            plans=plans or Occurrences(self.config.policy, seed),
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,

@@ -16,7 +16,8 @@ from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.pool import Pool, WorkerSetup
-from automl.setup.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
+from automl.setup.parts import Parts, rungs_of
+from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
 
@@ -77,7 +78,7 @@ def execute(
 
 
 def _run_once(phases: Phases, name: str) -> Study:
-    [record] = phases.lifecycle.extend([phases.lifecycle.create_or_find(name)])
+    [record] = phases.lifecycle.extend([phases.lifecycle.create_or_find(name)], phases.note)
     with _interruptible(phases.interrupt, name):
         return phases.run(record)
 
@@ -85,7 +86,7 @@ def _run_once(phases: Phases, name: str) -> Study:
 def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
     """Stores all runs at once, so that whoever goes on knows how many there are, then runs what is not finished."""
     first = runs[0][1]
-    records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)))
+    records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)), first.note)
     stopping = threading.Event()
     current: list[Phases] = []
 
