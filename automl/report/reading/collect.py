@@ -21,9 +21,9 @@ from automl.evidence import (
 )
 from automl.registry import unknown
 from automl.report.data import Architecture, Learning, ReportData, StudyPart, TrialNote
-from automl.report.plots.illustrator import Illustrator
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
+from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
 from automl.report.reading.stream import Reading, note, read_study, spellings
