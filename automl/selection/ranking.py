@@ -43,7 +43,7 @@ def best_classes(store: StudyStore, study: int, n: int, aims: Aims) -> list[Rank
             keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]
             latest = dict(keep)
     ranked = sorted(latest.values(), key=lambda item: (-item[0], item[1]))[:n]
-    records = [store.trial_at(study, last) for *_, last in ranked]
+    records = store.trials_at(study, [last for *_, last in ranked])
     return [Ranked(record, record.fitness) for record in records if record.fitness is not None]
 
 

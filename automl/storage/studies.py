@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
-from automl.storage.bulk import insert_rows
+from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
@@ -212,9 +212,27 @@ class StudyStore:
         """
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
-    def trial_at(self, study_id: int, position: int) -> TrialRecord:
-        """Returns the trial that was told as number `position`, by one look-up."""
-        return next(self.trials(study_id, after_position=position - 1, page=1))
+    def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
+        """Returns the trials that were told as these numbers, in the order asked for.
+
+        Args:
+            study_id: their study.
+            positions: from 0, as `TrialRecord.position`; one may be asked for twice.
+
+        Raises:
+            StorageError: the study has no trial at one of them.
+        """
+        found: dict[int, TrialRecord] = {}
+        for chunk in chunks(sorted({*positions}), 500):
+            query = select(trial).where(trial.c.study == study_id, trial.c.position.in_(chunk))
+            with self.database.read() as connection:
+                found.update((row.position, _trial(row)) for row in connection.execute(query))
+        missing = [str(position) for position in positions if position not in found]
+        if missing:
+            raise StorageError(
+                f"study {study_id} has no trial at position {', '.join(missing[:5])}; its rows are incomplete"
+            )
+        return [found[position] for position in positions]
 
     def trial(self, study_id: int, number: int) -> TrialRecord | None:
         """Returns the trial that was proposed as number `number`; None where none was told yet."""

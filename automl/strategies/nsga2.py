@@ -12,6 +12,7 @@ import numpy as np
 from automl.errors import InvalidInput
 from automl.selection.objectives import read_goals, read_limits
 from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.parts import children
 
 
 @dataclass
@@ -59,16 +60,11 @@ class NSGA2(Strategy):
         # lower place = better: by front, then by crowding
         winners = np.where(self._places[drawn[..., 0]] <= self._places[drawn[..., 1]], drawn[..., 0], drawn[..., 1])
         crossed = rng.random(n) < self.crossover
-        bases, parents = [], []
-        for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True):
-            first, second = self._members[one], self._members[other]
-            bases.append(self.space.crossover(first.candidate, second.candidate, rng) if cross else first.candidate)
-            parents.append((first.number, second.number) if cross else (first.number,))
-        children = self.space.mutate_many(bases, rng)
-        return [
-            Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
-            for child, of in zip(children, parents, strict=True)
+        couples = [
+            (self._members[one], self._members[other] if cross else None)
+            for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True)
         ]
+        return children(self.space, couples, rng)
 
     def tell(self, trials: Sequence[Told]) -> None:
         # One at a time, so that the order counts and not how the history was cut into batches.

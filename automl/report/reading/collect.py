@@ -131,7 +131,7 @@ class _Collector:
         record, part = self.confirmation_record, self._part(self.confirmation_record)
         if record is None or part is None or not part.trials:
             return part
-        context = self.store.trial_at(record.id, 0).context
+        context = self.store.trials_at(record.id, [0])[0].context
         found = self.cache.replicates(context, list({key for _, key in self.confirmed}))
         paid = sum(result.study == record.id for results in found.values() for result in results)
         return replace(part, evaluations=paid)
@@ -163,8 +163,9 @@ class _Collector:
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
             values = self._objectives(results)
             places = reading.columns.places(trial.key) if reading is not None else []
-            before = self.store.trial_at(study.id, places[-1]) if places else None
-            before = self.confirmed.get((origin, trial.key), before)
+            before = self.confirmed.get((origin, trial.key))
+            if before is None and places:
+                (before,) = self.store.trials_at(study.id, places[-1:])
             found.append(
                 Architecture(
                     origin=origin,
@@ -249,7 +250,7 @@ class _Collector:
         """Returns what re-evaluations of hits found, empty where this study has none."""
         if not search.part.trials:
             return {}
-        context = self.store.trial_at(self.record.id, 0).context
+        context = self.store.trials_at(self.record.id, [0])[0].context
         found = audit_report(self.database, self.objective, context=context, studies=[self.record.id])
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
@@ -260,13 +261,13 @@ class _Collector:
         places = search.columns.places(key) if key is not None else []
         if not places:
             return []
-        first = self.store.trial_at(self.record.id, places[0])
+        (first,) = self.store.trials_at(self.record.id, places[:1])
         line = search.columns.ancestors(first.number, ANCESTORS)
         if len(line) > 40:  # the ends and an even choice between
             line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
         where = [search.columns.position(number) for number in line]
-        found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
-        return [self.illustrator.illustrate(item) for item in found]
+        found = self.store.trials_at(self.record.id, [place for place in where if place is not None])
+        return [self.illustrator.illustrate(note(item)) for item in found]
 
     def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""

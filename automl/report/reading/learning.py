@@ -77,7 +77,8 @@ def _drawn(
     store: StudyStore, cache: EquivalenceCache, record: StudyRecord, search: Reading, contexts: Sequence[int]
 ) -> dict[bytes, dict[int, LearningCurve]]:
     """Returns the curves of an even choice of trials by class, from the fidelity that trained it longest."""
-    keys = [store.trial_at(record.id, place).key for place in spread(range(len(search.columns.keys)), SHOWN)]
+    shown = spread(range(len(search.columns.keys)), SHOWN)
+    keys = [trial.key for trial in store.trials_at(record.id, shown)]
     found: dict[bytes, dict[int, LearningCurve]] = {}
     for context in contexts:
         for key, curves in cache.learning_curves(context, keys).items():
