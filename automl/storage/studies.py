@@ -72,8 +72,8 @@ class TrialRecord:
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
         costs: figures of this encoding (parameters, FLOPs), never served by key.
-        told_at: seconds since the study began, on the coordinator's running clock.
-        position: in the order of telling, from 0.
+        told_at: completion time: seconds since the study began, on the coordinator's running clock.
+        position: completion order, from 0: the order in which trials were told to the strategy.
     """
 
     number: int

@@ -28,7 +28,7 @@ def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Ge
 def vary(
     space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
 ) -> list[Proposal]:
-    """Makes `n` children: mutants of tournament winners, a share `crossover` of them after crossing two winners."""
+    """Makes `n` children: mutants of tournament winners, a fraction `crossover` of them after crossing two winners."""
     first = tournaments(population, n, size, rng)
     crossed = rng.random(n) < crossover if crossover else np.zeros(n, dtype=bool)
     seconds = iter(tournaments(population, int(crossed.sum()), size, rng)) if crossed.any() else iter(())

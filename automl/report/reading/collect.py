@@ -26,7 +26,7 @@ from automl.report.reading.facts import facts
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
-from automl.report.reading.stream import Reading, note, read_study, spellings
+from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
@@ -87,7 +87,7 @@ class _Collector:
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
-        cheapest, spelling_count = self._spellings(search, best)
+        cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
         data = ReportData(
             name=self.record.name,
@@ -109,8 +109,8 @@ class _Collector:
             ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective),
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
-            spellings=cheapest,
-            spelling_count=spelling_count,
+            encodings=cheapest,
+            encoding_count=encoding_count,
             audits=self._audits(search),
             checklist=[],
             facts=[],
@@ -277,11 +277,11 @@ class _Collector:
             for item in search.part.front
         ]
 
-    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
+    def _encodings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
         if key is None:
             return [], 0
         cost = search.part.cost
-        found, count = spellings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
+        found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:

@@ -21,8 +21,8 @@ from automl.strategies.base import FULL
 CLOUD = 400
 """Points drawn behind a Pareto front."""
 
-SPELLINGS = 5
-"""Cheapest spellings of the best class that are kept."""
+ENCODINGS = 5
+"""Cheapest encodings of the best class that are kept."""
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,10 @@ def _number(drawn: float) -> float:
     return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
 
 
-def spellings(
+def encodings(
     store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[RatedCandidate], float | None]
 ) -> tuple[list[RatedCandidate], int]:
-    """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
+    """Returns the cheapest distinct encodings of one class in a study, cheapest first, and how many there are.
 
     At most 1,000 of the class's trials are looked at.
     """
@@ -220,4 +220,4 @@ def spellings(
         cost = cost_of(item)
         return (float("inf") if cost is None else cost, len(item.candidate))
 
-    return sorted(found.values(), key=rank)[:SPELLINGS], len(found)
+    return sorted(found.values(), key=rank)[:ENCODINGS], len(found)

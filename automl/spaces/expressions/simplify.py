@@ -1,4 +1,4 @@
-"""Shorter spellings of the same function, for people to read."""
+"""Shorter encodings of the same function, for people to read."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class ExpressionSpace(Space):
         return Function(_Quiet(self.outputs(compiled), maps), arity=len(self.variables))
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns how many distinct operations this spelling runs."""
+        """Returns how many distinct operations this encoding runs."""
         return {"operations": float(sum(step.operator is not None for step in self.compiled(candidate).steps))}
 
     def references(self) -> dict[str, Candidate]:
