@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from automl.evaluators.base import Approximation, Part
+from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import Hasher
 from automl.setup.space_code import SpaceCode
@@ -14,7 +14,7 @@ from automl.storage.studies import StudyStore
 
 
 def context_of(
-    hasher: Hasher, evaluator: Description, part: Part, approximation: Approximation | None = None, device: str = "cpu"
+    hasher: Hasher, evaluator: Description, part: Part, fidelity: Fidelity | None = None, device: str = "cpu"
 ) -> dict[str, Any]:
     """Returns the description of a context: whatever changes a result and is not the candidate's own.
 
@@ -23,7 +23,7 @@ def context_of(
     return {
         "hasher": dict(hasher.description()),
         "evaluator": dict(evaluator.stands),
-        "fidelity": dict(approximation.settings) if approximation else {},
+        "fidelity": dict(fidelity.settings) if fidelity else {},
         "part": part,
         **({} if device == "cpu" else {"device": device}),
     }
