@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from automl.observers import Observer
+from automl.storage.studies import OUTCOMES
 
 if TYPE_CHECKING:
-    from automl.rules import Rules
+    from automl.rules import LoopSettings
     from automl.storage.studies import TrialRecord
 
-OUTCOMES = ("miss", "hit", "joined", "partial", "failed")
 PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
@@ -42,7 +40,7 @@ class _Counts(Observer):
         self.console = console
         self.outcomes: Counter[str] = Counter()
         self.best: float | None = None
-        self.drawn: float = 0
+        self.evaluations: float = 0
         self.in_flight = self.at_start = self.trials = 0
         self.began = time.monotonic()
         self.phase = ""
@@ -51,115 +49,113 @@ class _Counts(Observer):
         if text:
             self.console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         self.outcomes.clear()
-        self.best, self.drawn, self.trials, self.at_start = None, drawn, trials, trials
+        self.best, self.evaluations, self.trials, self.at_start = None, evaluations, trials, trials
         self.began, self.phase = time.monotonic(), phase
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         self.trials += len(trials)
-        self.in_flight, self.drawn = in_flight, drawn
+        self.in_flight, self.evaluations = in_flight, evaluations
+        worth = settings.objective.worth
         for trial in trials:
             self.outcomes[trial.outcome] += 1
             value = trial.fitness
-            if value is not None and (self.best is None or (value > self.best) == rules.maximize):
+            if value is not None and (self.best is None or worth(value) > worth(self.best)):
                 self.best = value
 
-    def done(self, rules: Rules) -> tuple[float, str]:
+    def done(self, settings: LoopSettings) -> tuple[float, str]:
         """Returns the finished share of the budget and its words."""
-        budget = rules.budget
+        budget = settings.budget
         shares = []
         if budget.trials:
             shares.append((self.trials / budget.trials, f"{self.trials} of {budget.trials} trials"))
         if budget.evaluations:
-            words = f"{round(self.drawn, 1)} of {budget.evaluations} evaluations"
-            shares.append((self.drawn / budget.evaluations, words))
+            words = f"{round(self.evaluations, 1)} of {budget.evaluations} evaluations"
+            shares.append((self.evaluations / budget.evaluations, words))
         if budget.seconds:
             spent = time.monotonic() - self.began
             shares.append((spent / budget.seconds, f"{spent / 3600:.2f} of {budget.seconds / 3600:.2f} hours"))
         share, words = max(shares, default=(0.0, f"{self.trials} trials"))
-        enough = "" if budget.until is None else f", until {rules.objective} {budget.until:g}"
+        enough = "" if budget.until is None else f", until {settings.objective.metric} {budget.until:g}"
         return share, words + enough
 
-    def summary(self, rules: Rules) -> str:
+    def summary(self, settings: LoopSettings, *, left: bool = True) -> str:
+        """Returns all counts in one line, with the time left where that is wanted and can be told."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         rate = (self.trials - self.at_start) / seconds
-        share, words = self.done(rules)
-        left = ""
-        if 0 < share < 1 and self.trials > self.at_start:
-            left = f", about {_duration(seconds * (1 - share) / share)} left"
+        share, words = self.done(settings)
+        ends = ""
+        if left and 0 < share < 1 and self.trials > self.at_start:
+            ends = f", about {_duration(seconds * (1 - share) / share)} left"
         shown = ", ".join(f"{self.outcomes[name]} {name}" for name in OUTCOMES if self.outcomes[name])
-        best = "" if self.best is None else f", best {rules.objective} {self.best:.4g}"
-        return f"{words} ({shown}), {round(self.drawn, 1)} evaluations{best}, {rate:.3g} trials/s{left}"
+        best = "" if self.best is None else f", best {settings.objective.metric} {self.best:.4g}"
+        return f"{words} ({shown}), {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
 
 
 class Lines(_Counts):
     """One plain line at the start and end of each phase, and every ten seconds between."""
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
-        super().begin(rules, phase, trials, drawn)
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
+        super().begin(settings, phase, trials, evaluations)
         gone_on = f", going on after trial {trials - 1}" if trials else ""
-        self.console.print(f"{rules.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
+        self.console.print(f"{settings.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
         self._printed = time.monotonic()
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
-        super().turn(rules, trials, in_flight, drawn)
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
+        super().turn(settings, trials, in_flight, evaluations)
         if time.monotonic() - self._printed >= LINE_SECONDS:
             self._printed = time.monotonic()
-            self.console.print(f"  {self.summary(rules)}", markup=False, soft_wrap=True)
+            self.console.print(f"  {self.summary(settings)}", markup=False, soft_wrap=True)
 
-    def end(self, rules: Rules) -> None:
-        self.console.print(f"  {self.summary(rules)}", markup=False, soft_wrap=True)
+    def end(self, settings: LoopSettings) -> None:
+        self.console.print(f"  {self.summary(settings)}", markup=False, soft_wrap=True)
 
 
 class Display(_Counts):
-    """A live panel: the phase, a bar, outcomes, evaluations, best, rate, time left."""
+    """A live panel: the phase, a bar, time left; outcomes, evaluations, best and rate in the line below."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._live: Live | None = None
-        self._shown = 0.0
+        self._panel: _Panel | None = None
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
-        super().begin(rules, phase, trials, drawn)
-        self._live = Live(self._render(rules), console=self.console, refresh_per_second=4)
-        self._live.start()
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
+        super().begin(settings, phase, trials, evaluations)
+        self._panel = _Panel(console=self.console, refresh_per_second=4)
+        self._panel.add_task(f"{settings.name}  {PHASES.get(phase, phase)}", total=1.0)
+        self._panel.start()
+        self._show(settings)
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
-        super().turn(rules, trials, in_flight, drawn)
-        if self._live is not None and time.monotonic() - self._shown > 0.2:
-            self._shown = time.monotonic()
-            self._live.update(self._render(rules))
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
+        super().turn(settings, trials, in_flight, evaluations)
+        self._show(settings)
 
-    def end(self, rules: Rules) -> None:
-        if self._live is not None:
-            self._live.update(self._render(rules), refresh=True)
+    def end(self, settings: LoopSettings) -> None:
+        self._show(settings)
         self.close()
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._panel is not None:
+            self._panel.stop()
+            self._panel = None
 
-    def _render(self, rules: Rules) -> Group:
-        seconds = max(time.monotonic() - self.began, 1e-9)
-        share, words = self.done(rules)
-        table = Table.grid(padding=(0, 2))
-        table.add_row(
-            *(Text(name, style="dim") for name in (*OUTCOMES, "evaluations", "in flight", "best", "trials/s"))
-        )
-        best = "–" if self.best is None else f"{self.best:.5g}"
-        rate = f"{(self.trials - self.at_start) / seconds:.3g}"
-        table.add_row(
-            *(str(self.outcomes[name]) for name in OUTCOMES), str(round(self.drawn, 1)), str(self.in_flight), best, rate
-        )
-        left = _duration(seconds * (1 - share) / share) if 0 < share < 1 and self.trials > self.at_start else ""
-        head = Text.assemble(
-            (rules.name, "bold"),
-            f"  {PHASES.get(self.phase, self.phase)}  {words}",
-            (f"  {left} left" if left else "", "dim"),
-        )
-        return Group(head, ProgressBar(total=1.0, completed=min(share, 1.0), width=60), table)
+    def _show(self, settings: LoopSettings) -> None:
+        if self._panel is not None:
+            self._panel.below = lambda: f"{self.summary(settings, left=False)}, {self.in_flight} in flight"
+            self._panel.update(TaskID(0), completed=min(self.done(settings)[0], 1.0))
+
+
+class _Panel(Progress):
+    """One bar, and a line below it that is asked for whenever the panel is drawn."""
+
+    def __init__(self, **settings: Any) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(compact=True))
+        self.below: Callable[[], str] = str
+        super().__init__(*columns, **settings)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.below(), style="dim")
 
 
 def _duration(seconds: float) -> str:

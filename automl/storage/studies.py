@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
-from automl.storage.bulk import insert_rows
+from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
@@ -21,7 +21,10 @@ from automl.storage.schema import database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
-Outcome = Literal["miss", "hit", "partial", "joined", "failed"]
+Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
+"""What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
+
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ class TrialRecord:
         paid_seconds: evaluation seconds that this trial caused.
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
-        costs: figures of this spelling (parameters, FLOPs), never served by key.
-        told_at: seconds since the study began, on the coordinator's running clock.
-        position: in the order of telling, from 0.
+        costs: figures of this encoding (parameters, FLOPs), never served by key.
+        told_at: completion time: seconds since the study began, on the coordinator's running clock.
+        position: completion order, from 0: the order in which trials were told to the strategy.
     """
 
     number: int
@@ -163,8 +166,8 @@ class StudyStore:
         """Returns all studies, oldest first."""
         return self._read(select(study).order_by(study.c.id))
 
-    def children(self, study_id: int) -> list[StudyRecord]:
-        """Returns the baselines and tests that belong to a study, oldest first."""
+    def phase_studies(self, study_id: int) -> list[StudyRecord]:
+        """Returns the studies of a search's later phases, oldest first."""
         return self._read(select(study).where(study.c.parent == study_id).order_by(study.c.id))
 
     def _read(self, query: Select[Any]) -> list[StudyRecord]:
@@ -212,9 +215,27 @@ class StudyStore:
         """
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
-    def trial_at(self, study_id: int, position: int) -> TrialRecord:
-        """Returns the trial that was told as number `position`, by one look-up."""
-        return next(self.trials(study_id, after_position=position - 1, page=1))
+    def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
+        """Returns the trials that were told as these numbers, in the order asked for.
+
+        Args:
+            study_id: their study.
+            positions: from 0, as `TrialRecord.position`; one may be asked for twice.
+
+        Raises:
+            StorageError: the study has no trial at one of them.
+        """
+        found: dict[int, TrialRecord] = {}
+        for chunk in chunks(sorted({*positions}), 500):
+            query = select(trial).where(trial.c.study == study_id, trial.c.position.in_(chunk))
+            with self.database.read() as connection:
+                found.update((row.position, _trial(row)) for row in connection.execute(query))
+        missing = [str(position) for position in positions if position not in found]
+        if missing:
+            raise StorageError(
+                f"study {study_id} has no trial at position {', '.join(missing[:5])}; its rows are incomplete"
+            )
+        return [found[position] for position in positions]
 
     def trial(self, study_id: int, number: int) -> TrialRecord | None:
         """Returns the trial that was proposed as number `number`; None where none was told yet."""
@@ -257,7 +278,7 @@ class StudyStore:
         )
 
     def note_workers(self, study_id: int, hardware: Sequence[str]) -> None:
-        """Adds to the record of a study what its workers compute on now, where they did not before."""
+        """Adds hardware not yet recorded for this study."""
 
         def write(connection: Connection) -> None:
             mine = study.c.id == study_id

@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from automl.errors import InvalidInput
-from automl.selection.objectives import read_goals, read_limits
+from automl.selection.objectives import read_constraints, read_objectives
 from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.parts import children
 
 
 @dataclass
@@ -21,10 +22,10 @@ class NSGA2(Strategy):
     Attributes:
         objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
             Left empty, the study's own objective is the only one.
-        constraints: such as "parameters<1e6,latency<=20"; a candidate that keeps them precedes every one that does
-            not, and those precede each other by how far they are off, relative to the bound. A bound itself is allowed.
+        constraints: such as "parameters<1e6,latency<=20"; feasible candidates rank before infeasible ones, and
+            those by the sum of their violations, each relative to its bound. A value equal to its bound is feasible.
         population: number of survivors.
-        crossover: share of children that have two parents.
+        crossover: fraction of children that have two parents, from 0 to 1.
 
     Raises:
         InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
@@ -42,12 +43,12 @@ class NSGA2(Strategy):
             raise InvalidInput(f"population={self.population}: an evolution needs at least 2 members")
         if not 0.0 <= self.crossover <= 1.0:
             raise InvalidInput(f"crossover={self.crossover}: a share lies between 0 and 1")
-        self._goals = read_goals(self.objectives)
-        self._limits = read_limits(self.constraints)
+        self._objectives = read_objectives(self.objectives)
+        self._constraints = read_constraints(self.constraints)
 
     def reset(self) -> None:
         self._members: list[Told] = []
-        self._values = np.empty((0, max(1, len(self._goals))))
+        self._values = np.empty((0, max(1, len(self._objectives))))
         self._violations = np.empty(0)
         self._told = 0
         self._order()
@@ -59,16 +60,11 @@ class NSGA2(Strategy):
         # lower place = better: by front, then by crowding
         winners = np.where(self._places[drawn[..., 0]] <= self._places[drawn[..., 1]], drawn[..., 0], drawn[..., 1])
         crossed = rng.random(n) < self.crossover
-        bases, parents = [], []
-        for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True):
-            first, second = self._members[one], self._members[other]
-            bases.append(self.space.crossover(first.candidate, second.candidate, rng) if cross else first.candidate)
-            parents.append((first.number, second.number) if cross else (first.number,))
-        children = self.space.mutate_many(bases, rng)
-        return [
-            Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
-            for child, of in zip(children, parents, strict=True)
+        couples = [
+            (self._members[one], self._members[other] if cross else None)
+            for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True)
         ]
+        return children(self.space, couples, rng)
 
     def tell(self, trials: Sequence[Told]) -> None:
         # One at a time, so that the order counts and not how the history was cut into batches.
@@ -82,20 +78,13 @@ class NSGA2(Strategy):
                 self._survive()
         self._order()
 
-    def front(self) -> list[Told]:
-        """Returns the Pareto front of the survivors that keep all constraints."""
-        feasible = np.flatnonzero(self._violations == 0)
-        if not len(feasible):
-            return []
-        return [self._members[place] for place in feasible[fronts(self._values[feasible]) == 0].tolist()]
-
     def _judge(self, trial: Told) -> tuple[list[float], float]:
-        """Returns what is to be made large, and by how much the constraints are broken (infinite for a failure)."""
+        """Returns the values to maximize and the total violation of the constraints (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
         known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
-        values = [goal.sign * _of(known, goal.metric) for goal in self._goals] or [trial.fitness]
-        return values, sum(limit.excess(_of(known, limit.metric)) for limit in self._limits)
+        values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
+        return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 
     def _survive(self) -> None:
         kept = np.sort(np.argsort(_places(self._values, self._violations))[: self.population])
@@ -132,7 +121,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
 
 
 def _places(values: np.ndarray, violations: np.ndarray) -> np.ndarray:
-    """Returns each row's place, 0 the best: those that keep the constraints by front and crowding, then the others."""
+    """Returns each row's rank, 0 the best: feasible rows by front and crowding, then the others by violation."""
     if not len(values):
         return np.empty(0, dtype=int)
     front = np.zeros(len(values), dtype=int)

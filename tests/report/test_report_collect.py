@@ -53,7 +53,7 @@ def test_winners_random_winners_and_the_sample(writer: Writer) -> None:
     assert len(data.random_samples) == 12
     best = data.winners[0]
     assert data.search.best is not None
-    assert best.validation == data.search.best.fitness == max(data.search.curve.best)
+    assert best.fitness == data.search.best.fitness == max(data.search.curve.best)
     assert best.picture is not None
     assert best.description == " → ".join(parse(best.candidate))
     assert data.ri.value == pytest.approx(
@@ -88,7 +88,7 @@ def test_minimized_objectives_turn_both_comparisons(writer: Writer) -> None:
     data = collected(writer, Recipe(direction="minimize", value=lambda candidate: 100.0 - quality(candidate)))
     assert data.minimize
     best = data.winners[0]
-    assert best.validation == min(data.search.curve.best)
+    assert best.fitness == min(data.search.curve.best)
     sample = np.mean([item.test for item in data.random_samples])
     assert data.ri.value == pytest.approx(100 * (sample - np.mean(best.test_values)) / sample)
     assert data.ri.value > 0
@@ -130,14 +130,14 @@ def test_the_genealogy_leads_from_a_sample_to_the_best(writer: Writer) -> None:
         assert rows[child.number].parents == (parent.number,)
 
 
-def test_spellings_of_the_best_are_distinct_equal_and_cheapest_first(writer: Writer) -> None:
+def test_encodings_of_the_best_are_distinct_equal_and_cheapest_first(writer: Writer) -> None:
     def three_are_best(candidate: list[str]) -> float:
         return quality(candidate) - 8.0 * max(0, len([name for name in candidate if name != "skip"]) - 3)
 
     data = collected(writer, Recipe(trials=300, value=three_are_best))
-    assert data.spelling_count >= len(data.spellings) > 1
-    assert {key_of(parse(item.candidate)) for item in data.spellings} == {data.winners[0].key}
-    costs = [item.costs["parameters"] for item in data.spellings]
+    assert data.encoding_count >= len(data.encodings) > 1
+    assert {key_of(parse(item.candidate)) for item in data.encodings} == {data.winners[0].key}
+    costs = [item.costs["parameters"] for item in data.encodings]
     assert costs == sorted(costs)
 
 

@@ -44,7 +44,7 @@ def test_a_study_is_what_it_was_made_as(store: StudyStore) -> None:
     assert (made.state, made.trials, made.parent) == ("open", 0, None)
     assert made.created > 1_700_000_000
     child = store.create("a-random", "baseline", {}, parent=made.id)
-    assert store.children(made.id) == [child]
+    assert store.phase_studies(made.id) == [child]
     assert store.all() == [made, child]
     assert store.find("b") is None
 
@@ -78,6 +78,17 @@ def test_trials_come_back_as_they_were_written_page_by_page(store: StudyStore) -
     assert list(store.trials(made.id, after_position=19, page=2)) == trials[20:]
     assert store.find("a").trials == 25
     assert store.find("b").trials == 3
+
+
+def test_trials_are_found_by_their_positions_in_the_order_asked_for(store: StudyStore) -> None:
+    study = store.create("s", "search", {})
+    store.append_trials(study.id, [trial(1200 - place, position=place) for place in range(1201)])
+    asked = [7, 1200, 0, 7, *range(600, 1150)]
+    assert [one.position for one in store.trials_at(study.id, asked)] == asked
+    assert store.trials_at(study.id, [1200])[0].number == 0
+    assert store.trials_at(study.id, []) == []
+    with pytest.raises(StorageError, match="has no trial at position 1201, 5000"):
+        store.trials_at(study.id, [3, 1201, 5000])
 
 
 def test_trials_come_back_in_told_order_whatever_their_numbers(store: StudyStore) -> None:

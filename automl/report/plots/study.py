@@ -49,10 +49,8 @@ def distribution(data: ReportData) -> Plot | None:
     if sample is None or sample.count < 2:
         return None
     values = np.array(sample.values)
-    marks = [("found", item.validation, item.rank) for item in data.winners if item.validation is not None]
-    marks += [
-        ("random best", item.validation, item.rank) for item in data.random_winners if item.validation is not None
-    ]
+    marks = [("found", item.fitness, item.rank) for item in data.winners if item.fitness is not None]
+    marks += [("random best", item.fitness, item.rank) for item in data.random_winners if item.fitness is not None]
     if not data.winners and data.search.best is not None and data.search.best.fitness is not None:
         marks.append(("found", data.search.best.fitness, 1))
     ends = [value for _, value, _ in marks]
@@ -200,7 +198,7 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
             axes.plot(across(curve)[-1], curve.best[-1], marker, color=colour)
         axes.set_ylim(*curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
         axes.set_xlim(left=0)
-        axes.set_xlabel("evaluations drawn upon" if axis == "evaluations" else f"{unit} since the start")
+        axes.set_xlabel("evaluations counted" if axis == "evaluations" else f"{unit} since the start")
         axes.set_ylabel(f"best {data.objective} (validation)")
         axes.legend(loc="upper right" if data.minimize else "lower right")
 

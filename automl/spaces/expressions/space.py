@@ -19,7 +19,7 @@ from automl.spaces.expressions import formula, source, variation
 from automl.spaces.expressions.operators import BUILT_IN, Operator
 from automl.spaces.expressions.running import Compiled, without_derivative
 from automl.spaces.expressions.simplify import simplified
-from automl.spaces.expressions.text import read, write
+from automl.spaces.expressions.text import read, shortened, write
 from automl.spaces.expressions.tree import Tree, Variable, size
 from automl.spaces.space import Candidate, Space
 
@@ -143,7 +143,7 @@ class ExpressionSpace(Space):
         tree = read(value, self.known, self.variables, self._refusal)
         if size(tree) > self.most:
             raise InvalidCandidate(
-                f"{value!r} has {size(tree)} operators and leaves, and this space at most {self.most}; "
+                f"{shortened(value)!r} has {size(tree)} operators and leaves, and this space at most {self.most}; "
                 f"set most={size(tree)}"
             )
         return Candidate(write(tree))
@@ -187,7 +187,7 @@ class ExpressionSpace(Space):
         return Function(_Quiet(self.outputs(compiled), maps), arity=len(self.variables))
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns how many distinct operations this spelling runs."""
+        """Returns how many distinct operations this encoding runs."""
         return {"operations": float(sum(step.operator is not None for step in self.compiled(candidate).steps))}
 
     def references(self) -> dict[str, Candidate]:
