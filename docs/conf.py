@@ -30,7 +30,12 @@ copybutton_prompt_is_regexp = True
 
 # Every reference to a name of ours must be found; types of other packages have no page here.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!(automl|workers|search_spaces)\.).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!(automl|workers|search_spaces)\.).*"),
+    ("py:.*", r".*\._\w+"),  # private bases
+    ("py:.*", r"automl\.\w+(\.\w+)*\.T|automl\.evidence\.ranks\.Key|workers\.algorithms\.function_networks\.Protocol"),
+    ("py:.*", r"workers\.algorithms\.program_tasks\.Problems"),
+]
 
 default_role = "code"  # docstrings are written with single backticks, as in Markdown
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
@@ -55,7 +60,7 @@ def _join_names(app: object, what: str, name: str, thing: object, options: objec
 def setup(app: Any) -> None:
     """Copies the pages that stand at the top of the repository too."""
     for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (HERE.parent / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        text = (HERE.parent / name).read_text(encoding="utf-8").replace("](docs/", "](").replace("ARCHITECTURE.md)", "architecture.md)")
         target = HERE / name.lower()
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
