@@ -60,7 +60,8 @@ def _join_names(app: object, what: str, name: str, thing: object, options: objec
 def setup(app: Any) -> None:
     """Copies the pages that stand at the top of the repository too."""
     for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (HERE.parent / name).read_text(encoding="utf-8").replace("](docs/", "](").replace("ARCHITECTURE.md)", "architecture.md)")
+        text = (HERE.parent / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        text = text.replace("ARCHITECTURE.md)", "architecture.md)")
         target = HERE / name.lower()
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The code in README and docs runs: Python blocks in one namespace a page, `$` lines by the shell, in a folder of their own."""
+"""The code in README and docs runs: Python blocks in one namespace a page, `$` lines by the shell."""
 
 import os
 import re
