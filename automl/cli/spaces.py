@@ -24,6 +24,7 @@ from automl.cli.common import (
 )
 from automl.errors import AutoMLError, InvalidInput
 from automl.hashing import Hasher
+from automl.report import write_html
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
 from automl.setup.check import Findings, check_space
@@ -131,7 +132,7 @@ def explain(
     explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
     click.echo(explanation.text())
     if html is not None:
-        html.write_text(explanation.html(), encoding="utf-8")
+        write_html(explanation, html)
         click.echo(f"Pictures: {html.resolve()}")
 
 

@@ -15,6 +15,7 @@ from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
 from automl.engine.notices import Notices
+from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
@@ -61,7 +62,8 @@ class Search:
         self._notices = notices or Notices()
         keyer = Keyer(settings, space, hasher, self._notices)
         self._proposer = Proposer(settings, strategy, keyer, self._order, self.meter)
-        self._replay = Replay(settings, space, store)
+        self._objective = ObjectiveCheck(settings)
+        self._replay = Replay(settings, space, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
 
@@ -70,6 +72,7 @@ class Search:
 
         Raises:
             Interrupted: it was asked to stop.
+            InvalidInput: no trial of the first block has the objective.
             StorageError: the database failed; what was committed stands.
         """
         self.strategy.bind(self.space, [fidelity.share for fidelity in self.settings.fidelities])
@@ -105,6 +108,7 @@ class Search:
             told_of(record, trial.proposal.candidate, trial.fidelity.share, objective)
             for trial, record in zip(ready, records, strict=True)
         )
+        self._objective.recorded(ready, records, self._order.done)
 
     def _costs(self, candidate: Candidate) -> Mapping[str, float]:
         costs, complaint = costs_of(self.space, candidate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,10 +12,11 @@ from typing import Any, ClassVar
 
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.directions import direction_of
 from automl.evaluators.figures import as_number
-from automl.evaluators.fingerprints import fingerprint
+from automl.evaluators.fingerprints import Fingerprint, NoContent, fingerprint
+from automl.evaluators.fingerprints.captured import bound_data
 from automl.jsontext import parse
-from automl.selection.directions import direction_of
 from automl.spaces.space import Candidate
 
 
@@ -28,11 +30,14 @@ class FunctionEvaluator(Evaluator):
     Attributes:
         function: the user's function.
         objective_name: what a bare number is called.
-        code_version: a name for the state of the function's code. Empty: its source text stands for it, so that changed
-            source starts a new context.
+        code_version: a name for the state of the function's code. Empty: its source stands for it, with all that it
+            uses and captured, so that whatever changes starts a new context. With a name the code is not read; data
+            bound to the function (variables of its factory, defaults, arguments of a partial, the object of a method)
+            counts all the same, as far as it has content.
 
     Raises:
-        InvalidInput: the function takes neither one nor two arguments beside `report`.
+        InvalidInput: the function takes neither one nor two arguments beside `report`, or Python cannot say what it
+            takes.
     """
 
     name: ClassVar[str] = "function"
@@ -44,8 +49,8 @@ class FunctionEvaluator(Evaluator):
     def __post_init__(self) -> None:
         try:
             extra = {"report": None} if self._takes_report else {}
-            inspect.signature(self.function).bind(*self._given(None, 0), **extra)
-        except (TypeError, ValueError):  # the latter where a callable has no signature, as `dict` and `print`
+            self._signature.bind(*self._given(None, 0), **extra)
+        except (TypeError, ValueError):  # the latter where a builtin has no signature
             raise InvalidInput(
                 f"evaluator {self._title()} must take (candidate) or (candidate, seed), and then `report` if it likes, "
                 "and return a number or a dict"
@@ -64,8 +69,27 @@ class FunctionEvaluator(Evaluator):
         return not self._takes_seed
 
     def settings(self) -> dict[str, Any]:
-        """Returns what identifies the function: its name, and its version or a hash of its source."""
-        return {"function": self._title(), "code": self.code_version or self._source_hash()}
+        """Returns what identifies the function: its name, and its version or the fingerprint of its source."""
+        if not self.code_version:
+            return {"function": self._title(), "code": self.looked_at().digest}
+        bound = bound_data(self.function)
+        return {"function": self._title(), "code": self.code_version, **({"captured": bound} if bound else {})}
+
+    def looked_at(self) -> Fingerprint:
+        """Returns what the function depends on.
+
+        Raises:
+            InvalidInput: it captures something that has no content, or is a builtin.
+        """
+        if self.code_version:
+            return Fingerprint("")
+        try:
+            return fingerprint(self.function)
+        except NoContent as error:
+            raise InvalidInput(
+                f"evaluator {self._title()} captures {error} so changes of it would go unnoticed; "
+                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
+            ) from None
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         candidate = Candidate(parse(work.candidate), work.candidate)
@@ -82,8 +106,12 @@ class FunctionEvaluator(Evaluator):
         return (candidate, seed) if self._takes_seed else (candidate,)
 
     @cached_property  # reading a signature takes longer than many a function does
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
     def _takes_report(self) -> bool:
-        parameter = inspect.signature(self.function).parameters.get("report")
+        parameter = self._signature.parameters.get("report")
         if parameter is None or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             return False
         # another default is the function's own business
@@ -93,7 +121,7 @@ class FunctionEvaluator(Evaluator):
     def _takes_seed(self) -> bool:
         required = [
             parameter
-            for parameter in inspect.signature(self.function).parameters.values()
+            for parameter in self._signature.parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             and parameter.name != "report"
         ]
@@ -101,13 +129,7 @@ class FunctionEvaluator(Evaluator):
         return len(empty) == 2 or any(parameter.name == "seed" for parameter in required)
 
     def _title(self) -> str:
-        return getattr(self.function, "__qualname__", type(self.function).__name__)
-
-    def _source_hash(self) -> str:
-        try:
-            return fingerprint(self.function)
-        except (OSError, TypeError):
-            raise InvalidInput(
-                f"the source of {self._title()} cannot be read, so changes to it would go unnoticed; "
-                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
-            ) from None
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        return str(getattr(function, "__qualname__", type(function).__name__))

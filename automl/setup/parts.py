@@ -6,17 +6,18 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from automl import registry, strategies
 from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluator, Fidelity
-from automl.evaluators.fingerprints import describe
+from automl.evaluators.directions import direction_of
+from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
 from automl.registry import Named
-from automl.selection.directions import direction_of
 from automl.settings import check, known, make, setting
 from automl.setup import targets
 from automl.setup.targets import SpaceReference
@@ -48,11 +49,16 @@ class Parts:
     direction: str
     notice: str = ""
 
+    @cached_property
+    def described(self) -> Description:
+        """The evaluator as it was when the search was set up: what it writes to while it runs changes no context."""
+        return description(self.evaluator)
+
     def identity(self) -> dict[str, Any]:
         """Returns what makes two studies the same, as JSON data."""
         return {
             "space": self.reference.identity(),
-            "evaluator": describe(self.evaluator),
+            "evaluator": dict(self.described.stands),
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidCandidate
 from automl.jsontext import canonical, plain
+from automl.spaces.candidate import Candidate
 from automl.spaces.field import finite
 from automl.spaces.options import shown
 
 if TYPE_CHECKING:
-    from automl.spaces.space import Candidate, Space
+    from automl.spaces.space import Space
 
 
 def checked(space: Space, value: Any) -> Candidate:
@@ -20,8 +21,6 @@ def checked(space: Space, value: Any) -> Candidate:
     Raises:
         InvalidCandidate: it does not; the place where they differ is named.
     """
-    from automl.spaces.space import Candidate
-
     return read_back(space, value if isinstance(value, Candidate) else space.decode(value))
 
 

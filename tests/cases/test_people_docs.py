@@ -14,7 +14,7 @@ MODULES = [
     "automl.cli.candidates",
     "automl.evaluators.figures",
     "automl.hashing.plans",
-    "automl.selection.directions",
+    "automl.evaluators.directions",
     "automl.spaces.fields",
     "search_spaces.algorithms.program_notation",
     "search_spaces.nas.genotypes",

@@ -10,8 +10,8 @@ import pytest
 import automl
 from automl import Choice, Integer, Real, Space
 from automl.errors import InvalidEnqueued, InvalidInput
+from automl.evaluators.directions import direction_of
 from automl.evaluators.figures import as_number
-from automl.selection.directions import direction_of
 from automl.setup.enqueued import enqueued_values
 
 
