@@ -11,7 +11,7 @@ import numpy as np
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
-from automl.setup.first import first_faults
+from automl.setup.first import first_work, further_faults
 from automl.setup.parts import Parts
 from automl.spaces.contract import costs_of, read_back
 from automl.spaces.space import Candidate, Space
@@ -24,7 +24,7 @@ class Findings:
     Attributes:
         samples: number of candidates that were tried.
         classes: number of distinct keys among them.
-        size: number of candidates of the space, or None where there is no end to them (or a fault came first).
+        size: number of candidates of the space, or None where there is no end to them.
         unseen: fields whose changes never reach the key: every value of them would share one result.
         unhashable: why candidates had to be keyed by their JSON, and how many.
         faults: what is wrong, one sentence each.
@@ -51,17 +51,21 @@ class Findings:
 
 
 def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
-    """Samples, mutates, crosses, reads back, builds and hashes candidates of a space, and asks for their costs."""
+    """Samples, mutates, crosses, reads back, builds and hashes candidates of a space, and asks for their costs.
+
+    Raises:
+        InvalidSpace: the space fails on its very first sample.
+    """
     import time
 
     space, rng = parts.space, np.random.default_rng(seed)
-    found = Findings(faults=[str(error) for error in first_faults(space, parts.evaluator, seed)])
+    first = first_work(space, parts.evaluator, seed)
+    found = Findings(size=space.size())
+    found.faults = [str(error) for error in further_faults(space, parts.evaluator, seed, first)]
     hasher = Hasher(parts.evaluator.probe())
-    candidates = _vary(space, samples, rng, found) if not found.faults else []
+    before = len(found.faults)
+    candidates = _vary(space, samples, rng, found)
     found.samples = len(candidates)
-    if not candidates:
-        return found
-    found.size = space.size()
     keys: set[bytes] = set()
     reasons: Counter[str] = Counter()
     began = time.perf_counter()
@@ -77,11 +81,11 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
             reasons[hashed.fallback] += 1
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
-    complaints = [complaint for candidate in candidates if (complaint := costs_of(space, candidate)[1])]
-    if complaints:
-        found.faults.append(f"{complaints[0]}; so do {len(complaints)} of {len(candidates)} candidates")
-    if not found.faults:
+    if len(found.faults) == before:
         found.unseen = unseen_fields(space, hasher, rng)
+    complaints = [complaint for candidate in candidates if (complaint := costs_of(space, candidate)[1])]
+    if complaints and complaints[0].partition(" (")[0] not in {fault.partition(" (")[0] for fault in found.faults}:
+        found.faults.append(f"{complaints[0]}; so do {len(complaints)} of {len(candidates)} candidates")
     return found
 
 

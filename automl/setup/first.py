@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from automl.behaviour import Graph, Module
+from automl.behaviour import Behaviour, Graph, Module
 from automl.errors import AutoMLError, InvalidSpace
 from automl.evaluators.base import Evaluator, Work
 from automl.hashing.plans import operation_names
-from automl.jsontext import canonical
+from automl.jsontext import canonical, parse
 from automl.spaces.contract import costs_of, read_back
 from automl.spaces.options import shown
 from automl.spaces.space import Candidate, Space
@@ -28,35 +28,54 @@ TRIED = 3
 """Candidates whose networks are run. A space is refused where all of them fail, and not where some do."""
 
 
-def first_faults(space: Space, evaluator: Evaluator, seed: int) -> Iterator[AutoMLError]:
-    """Yields what is wrong with a space's first candidates, the gravest first; nothing where they are sound.
+def first_work(space: Space, evaluator: Evaluator, seed: int) -> Work:
+    """Returns what an evaluator gets of a space's first sample: read back, described and built.
 
     Args:
         space: drawn from with a generator of its own.
-        evaluator: that is to evaluate them.
+        evaluator: that is to evaluate it.
         seed: of that generator.
+
+    Raises:
+        InvalidSpace: the sample cannot be drawn, described or built; the space's own error is quoted.
+        AutoMLError: it is not what the space reads from its JSON, or the evaluator does not know its settings.
     """
-    rng = np.random.default_rng(seed)
     candidate = None
     try:
-        candidate = space.sample(rng)
-        read_back(space, candidate)
+        candidate = read_back(space, space.sample(np.random.default_rng(seed)))
         work = _work(space, candidate)
         canonical(work.training)
-    except AutoMLError as error:
-        yield error
-        return
+        evaluator.check(work)
+        _build(work.behaviour)
+    except AutoMLError:
+        raise
     except Exception as error:  # the user's code may raise anything
-        where = f"candidate {shown(candidate.value)}" if isinstance(candidate, Candidate) else "sampling"
-        yield InvalidSpace(f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}")
-        return
-    if complaint := costs_of(space, candidate)[1]:
-        yield InvalidSpace(complaint)
+        where = f"candidate {candidate.json}" if candidate is not None else "sampling"
+        raise InvalidSpace(
+            f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
+        ) from error
+    return work
+
+
+def further_faults(space: Space, evaluator: Evaluator, seed: int, first: Work) -> Iterator[AutoMLError]:
+    """Yields what else is wrong with a space's first candidates; nothing where they are sound.
+
+    Args:
+        space, evaluator, seed: as above.
+        first: the work of the first sample.
+    """
+    rng = np.random.default_rng([seed, 1])
     yield from _what_differs(space, rng)
-    works = _works(space, seed, work)
+    if complaint := costs_of(space, space.decode(parse(first.candidate)))[1]:
+        yield InvalidSpace(complaint)
+    works = _works(space, rng, first)
     if complaint := next(filter(None, map(_unknown_operation, works)), ""):
         yield InvalidSpace(f"space {space.kind}: {complaint}")
-    yield from _what_cannot_run(space, evaluator, works[:TRIED])
+    complaints = [_what_cannot_run(space, evaluator, work) for work in works[:TRIED]]
+    if all(complaints):
+        yield InvalidSpace(
+            f"space {space.kind}: none of its first {len(complaints)} candidates can be evaluated: {complaints[0]}"
+        )
 
 
 def _work(space: Space, candidate: Candidate) -> Work:
@@ -71,9 +90,8 @@ def _work(space: Space, candidate: Candidate) -> Work:
     return Work(behaviour, dict(training), candidate.json)
 
 
-def _works(space: Space, seed: int, first: Work) -> list[Work]:
+def _works(space: Space, rng: np.random.Generator, first: Work) -> list[Work]:
     """Returns the work of the first sample, and that of further ones as far as they can be made."""
-    rng = np.random.default_rng([seed, 1])
     more = (_attempt(lambda: _work(space, space.sample(rng))) for _ in range(SAMPLES - 1))
     return [first, *(work for work in more if work is not None)]
 
@@ -132,42 +150,23 @@ def _unknown_operation(work: Work) -> str:
     )
 
 
-def _what_cannot_run(space: Space, evaluator: Evaluator, works: list[Work]) -> Iterator[AutoMLError]:
-    """Yields why the first candidate cannot be built, or why none of the first few can be evaluated."""
-    complaints = []
-    for number, work in enumerate(works):
-        try:
-            if number == 0:
-                evaluator.check(work)
-            complaint = _no_network(space, work)
-        except Exception as error:  # the user's code may raise anything
-            complaint = f"{type(error).__name__}: {error}"
-            if number == 0:
-                where = f"space {space.kind} fails on its first sample (candidate {work.candidate})"
-                yield error if isinstance(error, AutoMLError) else InvalidSpace(f"{where}: {complaint}")
-                return
-        complaints.append(complaint or _misfit(evaluator, work))
-    if all(complaints):
-        yield InvalidSpace(
-            f"space {space.kind}: none of its first {len(works)} candidates can be evaluated "
-            f"(candidate {works[0].candidate}): {complaints[0]}"
-        )
-
-
-def _misfit(evaluator: Evaluator, work: Work) -> str:
+def _what_cannot_run(space: Space, evaluator: Evaluator, work: Work) -> str:
+    """Returns why a candidate cannot be evaluated, or an empty text."""
     try:
+        built, torch = _build(work.behaviour), sys.modules.get("torch")
+        if built is not _NO_NETWORK and (torch is None or not isinstance(built, torch.nn.Module)):
+            forgotten = "; does it end with `return`?" if built is None else ""
+            return f"build() of {space.kind} returns {shown(built)} instead of a torch.nn.Module{forgotten}"
         return evaluator.misfit(work)
     except Exception as error:  # the user's code may raise anything
         return f"{type(error).__name__}: {error}"
 
 
-def _no_network(space: Space, work: Work) -> str:
-    """Returns what is wrong where something else than a module is built, or an empty text."""
-    behaviour = work.behaviour
-    if not isinstance(behaviour, Module) and not (isinstance(behaviour, Graph) and behaviour.module is not None):
-        return ""
-    built, torch = behaviour.build(), sys.modules.get("torch")
-    if torch is not None and isinstance(built, torch.nn.Module):
-        return ""
-    forgotten = "; does it end with `return`?" if built is None else ""
-    return f"build() of {space.kind} returns {shown(built)} instead of a torch.nn.Module{forgotten}"
+_NO_NETWORK = object()
+
+
+def _build(behaviour: Behaviour) -> object:
+    """Returns what a behaviour that has a network builds."""
+    if isinstance(behaviour, Module) or (isinstance(behaviour, Graph) and behaviour.module is not None):
+        return behaviour.build()
+    return _NO_NETWORK

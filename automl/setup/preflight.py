@@ -13,7 +13,7 @@ from automl.evaluators.base import Evaluator
 from automl.evaluators.function import FunctionEvaluator
 from automl.selection.objectives import objectives_of
 from automl.setup.enqueued import enqueued_values
-from automl.setup.first import first_faults
+from automl.setup.first import first_work, further_faults
 from automl.setup.parts import Parts
 from automl.spaces.contract import costs_of
 from automl.spaces.space import Space
@@ -25,7 +25,7 @@ def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
     Raises:
         InvalidSpace: they do not; the space's own error is quoted.
     """
-    for error in first_faults(space, evaluator, seed):
+    for error in further_faults(space, evaluator, seed, first_work(space, evaluator, seed)):
         raise error
 
 

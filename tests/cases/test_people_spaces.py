@@ -13,16 +13,34 @@ from hypothesis import strategies as st
 
 import automl
 from automl import Candidate, Choice, Graph, Integer, Node, Real, Repeat, Space, registry
-from automl.errors import InvalidCandidate, InvalidInput, InvalidSpace
+from automl.errors import AutoMLError, InvalidCandidate, InvalidInput, InvalidSpace
 from automl.evaluators.function import FunctionEvaluator
 from automl.setup.check import check_space
-from automl.setup.first import first_faults
+from automl.setup.first import first_work, further_faults
 from automl.setup.parts import PartSettings, assemble
 from automl.spaces.cells import CellSpace
 from automl.spaces.space import checked
 
 RNG = np.random.default_rng
 counter = iter(range(10**9))
+
+
+def faults_of(space, evaluator, seed):
+    """Returns all that is found wrong before a search, the gravest first."""
+    try:
+        return list(further_faults(space, evaluator, seed, first_work(space, evaluator, seed)))
+    except AutoMLError as error:
+        return [error]
+
+
+def found_by_check(space, evaluator):
+    """Returns what `automl check` says is wrong."""
+    try:
+        found = check_space(assemble(space, PartSettings(evaluator=evaluator)), 12)
+    except AutoMLError as error:
+        return [str(error)]
+    assert not found.sound
+    return found.faults
 
 
 def space_of(fields):
@@ -94,7 +112,7 @@ def test_what_a_declared_space_makes_is_what_it_reads(space, seed):
         assert space.checked(candidate) is candidate
     size = space.size()
     assert size is None or size >= 1
-    assert not any(error for error in first_faults(space, FunctionEvaluator(lambda c: 0.0, code_version="1"), seed))
+    assert not any(error for error in faults_of(space, FunctionEvaluator(lambda c: 0.0, code_version="1"), seed))
 
 
 @pytest.mark.parametrize("name", registry.names("spaces"))
@@ -176,10 +194,8 @@ def test_a_space_that_reads_something_else_than_it_makes_is_refused_at_the_start
         automl.search(space(), evaluator=rate, trials=6, workers=0, storage=f"sqlite:///{tmp_path}/s.db")
     assert not calls
     assert not (tmp_path / "s.db").exists()
-    parts = assemble(space(), PartSettings(evaluator=FunctionEvaluator(lambda c: 1.0, code_version="1")))
-    found = check_space(parts, 12)
-    assert not found.sound
-    assert any(re.search(words, fault) for fault in found.faults)
+    found = found_by_check(space(), FunctionEvaluator(lambda c: 1.0, code_version="1"))
+    assert any(re.search(words, fault) for fault in found)
 
 
 class SeldomFloats(Space):
@@ -291,7 +307,7 @@ def test_a_graph_that_names_an_unknown_operation_is_refused_with_the_nearest_nam
     for space, words in ((Named(), "'avg_pol_3x3'.*did you mean avg_pool_3x3"), (Summed(), "operation 'sum'")):
         with pytest.raises(InvalidSpace, match=words):
             automl.search(space, evaluator=evaluator, trials=2, workers=0, storage=f"sqlite:///{tmp_path}/s.db")
-    assert not list(first_faults(Own(), evaluator, 0))
+    assert not list(faults_of(Own(), evaluator, 0))
 
 
 def test_a_space_whose_networks_cannot_be_trained_is_refused_before_anything_is_paid_for():
@@ -314,7 +330,7 @@ def test_a_space_whose_networks_cannot_be_trained_is_refused_before_anything_is_
     for words, build in builds.items():
         space = type("Network", (Base,), {} if build is None else {"build": build})()
         with pytest.raises(InvalidInput, match=words):
-            raise next(first_faults(space, automl.Classification("digits", epochs=1), 0))
+            raise next(iter(faults_of(space, automl.Classification("digits", epochs=1), 0)))
 
 
 def test_a_space_of_which_some_networks_fail_is_searched():
@@ -327,9 +343,9 @@ def test_a_space_of_which_some_networks_fail_is_searched():
             return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64 if c.w % 2 else 63, 10))
 
     for seed in range(4):
-        works = list(first_faults(Some(), automl.Classification("digits", epochs=1), seed))
+        works = list(faults_of(Some(), automl.Classification("digits", epochs=1), seed))
         assert len(works) <= 1  # all of three samples fail now and then
-    assert any(not list(first_faults(Some(), automl.Classification("digits", epochs=1), seed)) for seed in range(4))
+    assert any(not list(faults_of(Some(), automl.Classification("digits", epochs=1), seed)) for seed in range(4))
 
 
 @pytest.mark.parametrize(
@@ -349,8 +365,7 @@ def test_what_a_space_says_of_a_candidate_is_looked_at_first(name, method, words
     evaluator = FunctionEvaluator(lambda c: 1.0, code_version="1")
     with pytest.raises(InvalidInput, match=words):
         automl.search(space, evaluator=evaluator, trials=2, workers=0)
-    found = check_space(assemble(space, PartSettings(evaluator=evaluator)), 12)
-    assert any(re.search(words, fault) for fault in found.faults)
+    assert any(re.search(words, fault) for fault in found_by_check(space, evaluator))
 
 
 def test_check_does_not_call_a_space_sound_that_is_keyed_by_its_json(tmp_path):

@@ -192,8 +192,10 @@ def test_check_says_where_nothing_is_hashed():
         "class Shapeless(Space):\n    width = Choice(2, 4)\n"
         "    def build(self, c):\n        return torch.nn.Linear(64, c.width)\n"
     )
-    said = automl_command("check", "shapeless.py", "--samples", 8).out.splitlines()[-1]
-    assert said.startswith("sound, but 8 of 8 candidates are keyed by their JSON")
+    ended = automl_command("check", "shapeless.py", "--samples", 8)
+    said = ended.out.splitlines()[-1]
+    assert ended.code == 2
+    assert said.startswith("not sound: 8 of 8 candidates are keyed by their JSON")
     assert "--evaluator NAME" in said
     assert json.loads(automl_command("check", "shapeless.py", "--samples", 8, "--json").out)["by_json"] == 8
     assert automl_command("check", "pairs.py").out.splitlines()[-1] == "sound"
