@@ -12,12 +12,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from automl.cli.candidates import written_candidates
 from automl.cli.options import Option, option_of
 from automl.engine.config import RunConfig
 from automl.errors import InvalidInput
 from automl.jsontext import parse
 from automl.settings import declared
 from automl.setup.parts import PartSettings
+
+_JSON_BEGINS = ("{", "[", '"')
 
 storage_option = option_of(declared(RunConfig)["storage"], explicit=False)
 json_option = click.option("--json", "as_json", is_flag=True, cls=Option, help="Print one JSON object for programs.")
@@ -39,10 +42,13 @@ def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
-    """Yields (line number, JSON data) for each line of a file of candidates, or of standard input where `path` is None.
+    """Yields (line number, data) for each candidate of a file, or of standard input where `path` is None.
+
+    A candidate is one line of JSON. A text of another notation (a genotype, a program) is handed on as it stands; it
+    goes on over the next lines while a bracket is open or a function is being defined.
 
     Raises:
-        InvalidInput: the file cannot be read, or a line is not JSON; the line's number is named.
+        InvalidInput: the file cannot be read, or a line begins like JSON and is none; the line's number is named.
     """
     try:
         stream = click.open_file(str(path) if path else "-", encoding="utf-8")
@@ -53,15 +59,28 @@ def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
     with stream:
         number = 0
         try:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, parse(line)
+            for number, text in written_candidates(stream):
+                yield number, data_of(text)
         except UnicodeDecodeError as error:
             raise InvalidInput(
                 f"{path or 'standard input'} is not UTF-8 text ({error.reason}); give one JSON candidate a line"
             ) from error
         except InvalidInput as error:
             raise InvalidInput(f"line {number}: {error}") from error
+
+
+def data_of(text: str) -> Any:
+    """Returns JSON data, or the text itself where it is of another notation.
+
+    Raises:
+        InvalidInput: it begins like JSON and is none.
+    """
+    try:
+        return parse(text)
+    except InvalidInput:
+        if text.lstrip()[:1] in _JSON_BEGINS:
+            raise
+        return text.strip()
 
 
 def check_writable(path: Path | None) -> None:

@@ -18,6 +18,7 @@ from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
@@ -81,6 +82,7 @@ class Phases:
         )
         self.current: Search | None = None
         self._interrupted = False
+        self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
@@ -257,7 +259,7 @@ class Phases:
             checkpoints=kept,
         )
         self.current = Search(
-            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers
+            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._notices
         )
         self.current.interrupted = self._interrupted
         self.current.run(phase)

@@ -193,6 +193,13 @@ class Evaluator(ABC):
             InvalidInput: `work` is a sample of a space that this evaluator cannot serve.
         """
 
+    def misfit(self, work: Work) -> str:
+        """Says, before a search begins, why a candidate cannot be evaluated, or returns an empty text.
+
+        A few samples are asked about. A search is refused where none of them fits; a space may hold some that do not.
+        """
+        return ""
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.directions import direction_of
+from automl.evaluators.figures import as_number
 from automl.evaluators.fingerprints import Fingerprint, NoContent, fingerprint
 from automl.evaluators.fingerprints.captured import bound_data
 from automl.jsontext import parse
@@ -55,8 +58,10 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
-        """What a bare number is called; a dict of metrics has its own names."""
-        return {self.objective_name: "maximize"}
+        """What a bare number is called, with the direction that its name says; a dict of metrics has its own names."""
+        with suppress(InvalidInput):
+            return {self.objective_name: direction_of(self.objective_name) or "maximize"}
+        return {self.objective_name: "maximize"}  # a name that says neither: who sets up a search asks the user
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
@@ -91,7 +96,8 @@ class FunctionEvaluator(Evaluator):
         given = self._given(candidate, how.seed)
         extra = {"report": lambda epoch, value: how.report(epoch, self._named(value))} if self._takes_report else {}
         result = self._named(self.function(*given, **extra))
-        return {str(name): float(value) for name, value in result.items()}
+        # What is no number stays as it is: whoever judges the result leaves it out and names it.
+        return {str(name): value if (number := as_number(value)) is None else number for name, value in result.items()}
 
     def _named(self, result: Any) -> Mapping[str, Any]:
         return result if isinstance(result, Mapping) else {self.objective_name: result}

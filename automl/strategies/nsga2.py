@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.errors import InvalidInput
 from automl.selection.objectives import read_constraints, read_objectives
+from automl.spaces.contract import costs_of
 from automl.strategies.base import Proposal, Strategy, Told
 from automl.strategies.parts import children
 
@@ -82,7 +83,11 @@ class NSGA2(Strategy):
         """Returns the values to maximize and the total violation of the constraints (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
-        known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
+        costs, complaint = costs_of(self.space, trial.candidate)
+        known = {"fitness": trial.fitness, **trial.metrics, **costs}
+        wanted = {one.metric for one in self._objectives} | {one.metric for one in self._constraints}
+        if complaint and not known.keys() >= wanted:
+            return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
         return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 

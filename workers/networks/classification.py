@@ -132,6 +132,12 @@ class Classification(Evaluator):
         """Refuses training settings that this evaluator does not know."""
         self.adjusted(work.training)
 
+    def misfit(self, work: Work) -> str:
+        """Says why a network cannot run on two training examples, or gives no logit for each class."""
+        from workers.networks import training
+
+        return training.misfit(work.behaviour, self.data())
+
     def adjusted(self, training: Mapping[str, Any]) -> Classification:
         """Returns this evaluator with a candidate's training settings in place of its own.
 
