@@ -24,7 +24,7 @@ PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
-    "test": "fresh seeds on the test part",
+    "test": "the winners and a random sample, with fresh seeds",
 }
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""

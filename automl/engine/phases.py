@@ -264,7 +264,7 @@ class Phases:
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
-            test = children.test(chosen, seeds, population)
+            test = children.test(chosen, seeds, population, self.evaluator.has_test_part)
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
-from automl.report.data import MEANING, OUTCOMES, ReportData
+from automl.report.data import MEANING, OUTCOMES, ReportData, final_word
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
 from automl.report.plots.graphs import graph_svg
@@ -62,7 +62,7 @@ def _environment() -> Environment:
     for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline", "amount"):
         environment.filters[name] = getattr(words, name)
     environment.globals.update(
-        graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES
+        graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES, final_word=final_word
     )
     return environment
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
+from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -107,11 +107,9 @@ def _comparisons(data: ReportData) -> Table:
     return table
 
 
-_HEADER = ("", "validation", "test", "each seed", "candidate")
-
-
 def _winners(data: ReportData, width: int) -> Table:
-    table = _table(*_HEADER)
+    header = ("", "validation", data.final, "each seed", "candidate")
+    table = _table(*header)
     table.columns[4].justify = "left"
     for column in table.columns:
         column.no_wrap = True
@@ -123,7 +121,7 @@ def _winners(data: ReportData, width: int) -> Table:
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
         rows.append((word, figure(item.validation), figure(item.test), values or "failed", item.description))
-    wide = (max(len(row[place]) for row in (_HEADER, *rows)) for place in range(4))
+    wide = (max(len(row[place]) for row in (header, *rows)) for place in range(4))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:
         line = description if len(description) <= room else description[: room - 1] + "…"
@@ -135,7 +133,7 @@ def _front(data: ReportData, width: int) -> Table:
     """Returns the Pareto front, or an even choice of it where it is long."""
     goals, front = data.search.goals, data.search.front
     table = _table(
-        "not beaten in all of", *(f"{goal.metric} {'↓' if goal.minimize else '↑'}" for goal in goals), "test"
+        "not beaten in all of", *(f"{goal.metric} {'↓' if goal.minimize else '↑'}" for goal in goals), data.final
     )
     asked_for = len(data.aims.goals) > 1
     shown = data.front_shown(12 if asked_for else 4)
@@ -176,7 +174,7 @@ def _savings(search: StudyPart) -> str:
 
 
 def _comparison(data: Comparison, console: Console) -> None:
-    table = _table("study", "test", "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict")
+    table = _table("study", final_word(data.studies), "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict")
     table.columns[7].justify = "left"
     for place in range(1, 7):
         table.columns[place].no_wrap = True
@@ -193,13 +191,14 @@ def _comparison(data: Comparison, console: Console) -> None:
         )
     console.print(table)
     for method in data.methods:
-        if method.runs > 1:
+        if len(method.studies) > 1:
             console.print()
-            _verdict(f"{method.name}, {count_of(method.runs, 'run')}", method.verdict, console)
+            copies = f" and {len(method.copies)} that repeat them" if method.copies else ""
+            _verdict(f"{method.name}, {count_of(method.runs, 'run')}{copies}", method.verdict, console)
             console.print(Text(f"RI over the average random architecture: {interval(method.ri, ' %')}"))
             console.print(
                 Text(
-                    f"In the mean: test {figure(method.best_test)}, {method.evaluations:,.0f} evaluations, "
+                    f"In the mean: {final_word(method.studies)} {figure(method.best_test)}, {method.evaluations:,.0f} evaluations, "
                     f"{duration(method.seconds)}; {share(method.saved, 1)} of the trials needed none of their own."
                 )
             )

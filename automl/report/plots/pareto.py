@@ -47,7 +47,7 @@ def _plot(data: ReportData, place: int) -> Plot:
         if len(goals) == 2:
             axes.step(across, up, where="post" if other.minimize else "pre", color=SEARCH, linewidth=1.4)
         axes.plot(across, up, "o", color=SEARCH, markersize=5, label="not beaten")
-        _tests(axes, tested, first, other)
+        _tests(axes, tested, first, other, data.final)
         for item in data.winners[:1]:
             where = {**item.costs, **({} if item.validation is None else {data.objective: item.validation})}
             if other.metric in where and first.metric in where:
@@ -65,7 +65,7 @@ def _plot(data: ReportData, place: int) -> Plot:
         "pareto" if place == 1 else f"pareto-{place}",
         f"{first.metric} against {other.metric}".capitalize(),
         f"{count_of(len(front), 'candidate')}{kept} that no other matches or beats {better}.",
-        ("kind", *(goal.metric for goal in goals), "test", "trial", "candidate"),
+        ("kind", *(goal.metric for goal in goals), data.final, "trial", "candidate"),
         [
             *(
                 ("front", *(item.figures[goal.metric] for goal in goals), item.test, item.number, item.candidate)
@@ -87,7 +87,7 @@ def _cloud(axes: Axes, inside: list[tuple[float, float]], outside: list[tuple[fl
         )
 
 
-def _tests(axes: Axes, tested: list[TrialNote], first: Goal, other: Goal) -> None:
+def _tests(axes: Axes, tested: list[TrialNote], first: Goal, other: Goal, word: str) -> None:
     for place, item in enumerate(tested):
         assert item.test is not None
         across = item.figures[other.metric]
@@ -99,7 +99,7 @@ def _tests(axes: Axes, tested: list[TrialNote], first: Goal, other: Goal) -> Non
             markerfacecolor="none",
             color=RANDOM,
             markersize=6,
-            label="the same, test" if place == 0 else None,
+            label=f"the same, {word}" if place == 0 else None,
         )
 
 
