@@ -12,6 +12,7 @@ from automl.cache.policy import Plan
 from automl.cache.records import Claim, Request, Resolution, Result
 from automl.cache.store import EquivalenceCache
 from automl.evaluators.checkpoints import file_of
+from automl.evidence.means import mean
 from automl.pool import Completion, Job, Pool
 from automl.rules import Fidelity, Rules
 from automl.storage.studies import StudyStore, TrialRecord
@@ -121,7 +122,7 @@ def _mean(results: Sequence[Result]) -> Mapping[str, float]:
         return first
     every = [result.metrics or {} for result in results]
     shared = [name for name in first if all(name in metrics for metrics in every)]
-    return {name: sum(metrics[name] for metrics in every) / len(every) for name in shared}
+    return {name: mean(metrics[name] for metrics in every) for name in shared}
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ order.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.flights import Flights, Outcome, Trial
 from automl.engine.garbage import seldom_collected
-from automl.errors import InvalidSpace
+from automl.errors import InvalidInput, InvalidSpace
 from automl.hashing import Hashed, Hasher
 from automl.jsontext import parse
 from automl.observers import Observer
@@ -36,8 +37,18 @@ from automl.strategies.base import FULL, Proposal, Strategy, Told
 ASK, VARY = 0, 1
 """Streams of a study's random numbers: proposals, and the variation of duplicates."""
 
+MISSING = 20
+"""After so many successful evaluations on end that lack an objective, it is taken for one that does not exist."""
+
 HASHED = 1 << 16
 """Spellings whose keys are remembered, at most."""
+
+
+def finite_only(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns a candidate's costs without those that are not finite, which no database keeps."""
+    if all(isinstance(value, int) or math.isfinite(value) for value in figures.values()):
+        return figures
+    return {name: value for name, value in figures.items() if isinstance(value, int) or math.isfinite(value)}
 
 
 def _met_as(key: bytes, fidelity: Fidelity) -> bytes:
@@ -92,6 +103,7 @@ class Search:
         self._full_cost = FullCost(rules.carries)
         self._fidelities = {fidelity.share: fidelity for fidelity in rules.fidelities}
         self._cheapest = rules.fidelities[0]
+        self._missing: dict[str, int] = {}  # successful trials on end that lacked a figure which the search needs
         self._reached = False  # the strategy was told of a trial whose fitness is enough
         self._last_new = 0  # the trial that last drew upon one
         self._finished: dict[int, Trial] = {}  # final, waiting for their turn
@@ -307,7 +319,8 @@ class Search:
         return ready
 
     def _record_of(self, trial: Trial, position: int, now: float) -> TrialRecord:
-        outcome: Outcome = trial.outcome(self.rules.study)
+        costs = finite_only(self.space.costs(trial.proposal.candidate))
+        outcome = self._complete(trial.outcome(self.rules.study), costs)
         fitness = outcome.metrics.get(self.rules.objective)
         return TrialRecord(
             number=trial.number,
@@ -324,10 +337,29 @@ class Search:
             paid_seconds=outcome.paid_seconds,
             saved_seconds=outcome.saved_seconds,
             hash_seconds=trial.hash_seconds,
-            costs=self.space.costs(trial.proposal.candidate),
+            costs=costs,
             told_at=now,
             position=position,
         )
+
+    def _complete(self, outcome: Outcome, costs: Mapping[str, Any]) -> Outcome:
+        """Returns the outcome, failed where a figure is missing that the search needs.
+
+        Evaluators' figures that are not finite have been left out before. The evaluation itself stands in the cache as
+        it is: for a search with other objectives nothing is missing.
+        """
+        if outcome.name == "failed":
+            return outcome
+        missing = self.rules.needs - outcome.metrics.keys() - costs.keys()
+        self._missing = {name: self._missing.get(name, 0) + 1 for name in missing}
+        for name, times in self._missing.items():
+            if times >= MISSING:  # never once since the first trial
+                known = ", ".join(sorted({*outcome.metrics, *costs}))
+                raise InvalidInput(f"there is no metric {name!r}, an objective or constraint; this search has {known}")
+        if not missing:
+            return outcome
+        error = f"the metric {min(missing)!r}, an objective or constraint of the search, is missing or not finite"
+        return replace(outcome, name="failed", metrics={}, error=error)
 
     def _told_of(self, record: TrialRecord, candidate: Candidate, fidelity: Fidelity) -> Told:
         fitness = record.metrics.get(self.rules.objective)

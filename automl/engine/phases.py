@@ -344,6 +344,7 @@ class Phases:
             ],
             carries=self.evaluator.carries,
             checkpoints=kept,
+            needs=frozenset() if phase == "test" else aims_of(record_of.settings).needs,
         )
         self.current = Search(rules, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers)
         self.current.interrupted = self._interrupted

@@ -24,7 +24,8 @@ def mean(values: Iterable[float]) -> float:
     try:
         return math.fsum(figures) / len(figures)
     except OverflowError:
-        return math.fsum(figure / len(figures) for figure in figures)
+        half = math.fsum(figure / (2 * len(figures)) for figure in figures)
+        return min(max(2.0 * half, min(figures)), max(figures))  # rounding may lead beyond the largest number
 
 
 def exponent_of(*samples: np.ndarray) -> int:

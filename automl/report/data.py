@@ -73,12 +73,15 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing."""
+    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing.
+
+    `deviation` is None where it is larger than numbers can be.
+    """
 
     values: list[float]
     count: int
     mean: float
-    deviation: float
+    deviation: float | None
     low: float
     high: float
 

@@ -14,6 +14,7 @@ from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
 from automl.report.data import MEANING, OUTCOMES, ReportData, final_word
+from automl.report.plots.bounds import bounded
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
 from automl.report.plots.graphs import graph_svg
@@ -38,11 +39,14 @@ def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
 
 def page(data: ReportData | Comparison | ResultsTable) -> str:
     """Returns the page's text; equal data gives equal text."""
+    drawable, changed = bounded(data)
+    if changed and changed not in data.notes:
+        data.notes.append(changed)
     if isinstance(data, ResultsTable):
-        return _render("results", "Relative improvement", data, results_plots(data), data.to_json())
+        return _render("results", "Relative improvement", data, results_plots(drawable), data.to_json())
     if isinstance(data, Comparison):
-        return _render("comparison", data.name, data, comparison_plots(data), comparison_json(data))
-    return _render("study", data.name, data, study_plots(data), study_json(data))
+        return _render("comparison", data.name, data, comparison_plots(drawable), comparison_json(data))
+    return _render("study", data.name, data, study_plots(drawable), study_json(data))
 
 
 def _render(name: str, title: str, data: Any, plots: dict[str, Plot], content: dict[str, Any]) -> str:

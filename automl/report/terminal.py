@@ -227,3 +227,5 @@ def _results(data: ResultsTable, console: Console) -> None:
         )
     console.print(table)
     console.print(Text("RI = 100 · (method − random) / random, over the same data set's average random architecture."))
+    for note in data.notes:
+        console.print(Text(f"Note: {note}"))

@@ -59,6 +59,11 @@ class Aims:
     limits: tuple[Limit, ...] = ()
     told_sign: float = 1.0
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The figures, beside the fitness, that a candidate must have to be compared and judged."""
+        return frozenset({one.metric for one in (*self.goals, *self.limits)} - {"fitness"})
+
     def figures(self, trial: TrialRecord) -> dict[str, float]:
         """Returns the trial's figures by name, empty where it failed or was a cheaper evaluation."""
         if trial.fitness is None:

@@ -95,6 +95,8 @@ class NSGA2(Strategy):
             return [-math.inf] * self._values.shape[1], math.inf
         known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
         values = [goal.sign * _of(known, goal.metric) for goal in self._goals] or [trial.fitness]
+        if not all(map(math.isfinite, values)):
+            return [-math.inf] * self._values.shape[1], math.inf
         return values, sum(limit.excess(_of(known, limit.metric)) for limit in self._limits)
 
     def _survive(self) -> None:
@@ -123,6 +125,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
     """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
     distance = np.zeros(len(values))
     for column in values.T:
+        column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none
         order = np.argsort(column, kind="stable")
         low, high = column[order[0]], column[order[-1]]
         distance[order[[0, -1]]] = np.inf

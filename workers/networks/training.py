@@ -101,6 +101,20 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
+@torch.no_grad()
+def outputs(behaviour: Behaviour, inputs: np.ndarray) -> int | None:
+    """Returns how many classes a behaviour's module tells apart; None where that cannot be seen from one call of it."""
+    if not isinstance(behaviour, Graph | Module):
+        return None
+    try:
+        with undrawn("cpu"):
+            logits = module_of(behaviour).eval()(torch.from_numpy(prepared(inputs)))
+    except Exception:  # a candidate's own fault is for its trial
+        return None
+    shape = tuple(getattr(logits, "shape", ()))
+    return int(shape[1]) if len(shape) == 2 and shape[0] == len(inputs) else None
+
+
 def fit(
     module: nn.Module,
     data: Part,

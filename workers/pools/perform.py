@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
+from automl.errors import one_line as shown
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.jsontext import parse
@@ -146,7 +147,7 @@ def one_line(error: BaseException) -> str:
     """Returns the exception's type and the first 500 characters of its message, on one line."""
     if isinstance(error, OutOfTime):
         return str(error)
-    message = " ".join(str(error).split())
+    message = shown(str(error), 500)
     return f"{type(error).__name__}: {message}"[:500] if message else type(error).__name__
 
 
@@ -162,8 +163,8 @@ def plain_metrics(metrics: Any, objective: str) -> Metrics:
     for name, value in metrics.items():
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"metric {name!r} is {value!r}, which is no number") from None
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"metric {brief(name)} is {brief(value)}, which is no number") from None
         if math.isfinite(number):
             plain[str(name)] = number
         elif name == objective:
