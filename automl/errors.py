@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 
 
 def legible(text: str, most: int | None = None) -> str:
-    """Returns foreign text as it may be shown: control characters as their codes, the middle of a long one left out.
+    r"""Returns foreign text as it may be shown: control characters as their codes, the middle of a long one left out.
 
     A name, a candidate or an error message may come from anywhere. Shown as it is, it could move the cursor, hide what
     follows, or fill the screen.
@@ -27,8 +27,8 @@ def legible(text: str, most: int | None = None) -> str:
         most: characters that are shown, at most; all where left out.
 
     Example:
-        >>> legible("a\\x1b[31mb")
-        'a\\\\x1b[31mb'
+        >>> legible("a\x1b[31mb")
+        'a\\x1b[31mb'
         >>> legible("x" * 5000, 100)[:50]
         'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
     """

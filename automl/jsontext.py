@@ -129,7 +129,9 @@ def _check_depth(text: str, value: Any) -> None:
         return
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list | tuple)]
+        inner = [
+            item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list | tuple)
+        ]
         if not inner:
             return
         level = [item for items in inner for item in items]

@@ -70,8 +70,8 @@ class Rules:
         rungs: the cheaper fidelities that may be asked for, cheapest first.
         carries: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
-        needs: figures that a trial must have beside its fitness: the metrics and costs that the search has as objectives
-            or constraints. One that lacks such a figure has failed, whatever its evaluation is worth to others.
+        needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
+            constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth to others.
     """
 
     study: int

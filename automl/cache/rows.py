@@ -39,7 +39,7 @@ MAX_ERROR = 10_000
 _MAX_INT = (1 << 63) - 1
 _KEY = re.compile("[0-9a-f]{32}")
 _ENGINES = {"hasher", "evaluator", "fidelity", "part"}
-"""What describes the contexts of searches, whose metrics are numbers; those of a cache that stands alone are its user's."""
+"""What describes contexts of searches, whose metrics are numbers; those of a cache that stands alone are its user's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from automl.errors import MOST, legible
 from automl.observers import Observer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Counts(Observer):
 
     def note(self, text: str) -> None:
         if text:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(legible(text, MOST), markup=False, soft_wrap=True)
 
     def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         self.outcomes.clear()
@@ -99,7 +100,7 @@ class Lines(_Counts):
     def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
         super().begin(rules, phase, trials, drawn)
         gone_on = f", going on after trial {trials - 1}" if trials else ""
-        self.console.print(f"{rules.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
+        self.console.print(f"{legible(rules.name)}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
         self._printed = time.monotonic()
 
     def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
@@ -155,7 +156,7 @@ class Display(_Counts):
         )
         left = _duration(seconds * (1 - share) / share) if 0 < share < 1 and self.trials > self.at_start else ""
         head = Text.assemble(
-            (rules.name, "bold"),
+            (legible(rules.name), "bold"),
             f"  {PHASES.get(self.phase, self.phase)}  {words}",
             (f"  {left} left" if left else "", "dim"),
         )

@@ -14,6 +14,7 @@ from rich.console import Console
 from automl import api
 from automl.cli.common import (
     check_writable,
+    file_name,
     json_option,
     print_json,
     read_candidates,
@@ -23,9 +24,9 @@ from automl.cli.common import (
 )
 from automl.cli.progress import progress
 from automl.cli.winners import explained, write_source
-from automl.engine.config import RunConfig
+from automl.engine.config import RunConfig, check_name
 from automl.engine.running import Stopped
-from automl.errors import InvalidEnqueued, InvalidInput
+from automl.errors import InvalidEnqueued, InvalidInput, legible, one_line
 from automl.observers import Observer
 from automl.storage.urls import parse_url, shown
 from automl.study import Study
@@ -201,6 +202,7 @@ def resume(study: str, **options: Any) -> None:
 def _run(target: str, options: dict[str, Any]) -> None:
     html, as_json = options.pop("html"), options.pop("as_json")
     check_writable(html)
+    check_name(options["study"])
     options["settings"] = read_settings(options.pop("settings"))
     observers = _observers(as_json)
     _finish(_stoppable(lambda: api.search(target, observers=observers, **options), options["storage"]), html, as_json)
@@ -217,29 +219,45 @@ def _stoppable(work: Any, storage: str) -> Study:
     except Stopped as stopped:
         where = "" if storage == "sqlite:///automl.db" else f" --storage {shown(parse_url(storage))}"
         click.echo(
-            f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
+            f"automl: stopped; what had finished is kept. Go on with: automl resume {legible(stopped.study)}{where}",
+            err=True,
         )
         sys.exit(130)
     return found
 
 
 def _finish(study: Study, html: Path | None, as_json: bool) -> None:
+    """Prints the evidence, whatever becomes of the files, and writes them.
+
+    Raises:
+        InvalidInput: a file that was asked for cannot be written.
+    """
     report = study.report()
-    path = html or Path(f"automl-report-{study.name.replace('/', '-')}.html")
-    try:
-        report.save(path)
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written: {error.strerror}; the study is kept: automl report {study.name}"
-        ) from error
-    source = write_source(study, path.parent)
+    folder = html.parent if html else Path()
+    saved, why = _saved(lambda: report.save(html or folder / file_name(f"automl-report-{study.name}", ".html")))
+    source, _ = _saved(lambda: write_source(study, folder))
     if as_json:
-        print_json({**report.json(), "html": str(path), "source": source and str(source)})
+        print_json({**report.json(), "html": saved and str(saved), "source": source and str(source)})
     else:
         click.echo(str(report))
         if lines := explained(study):
-            click.echo("\n".join(["The winner, without what changes nothing:", *lines]))
+            click.echo("\n".join(["The winner, without what changes nothing:", *map(legible, lines)]))
         if source:
-            click.echo(f"The winner in Python: {source.resolve()}")
-        click.echo(f"Report: {path.resolve()}")
+            click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
+        if saved:
+            click.echo(f"Report: {legible(str(saved.resolve()))}")
     study.close()
+    if why and html:
+        raise InvalidInput(f"{why}; the study is kept: automl report {study.name}")
+    if why:
+        click.echo(f"automl: no files were written: {one_line(why)}; name a place with --html FILE", err=True)
+
+
+def _saved(write: Callable[[], Path | None]) -> tuple[Path | None, str]:
+    """Returns what was written, and why it was not."""
+    try:
+        return write(), ""
+    except InvalidInput as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"{error.filename} cannot be written: {error.strerror}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from automl.cli.common import file_name
 from automl.errors import AutoMLError, InvalidInput
 from automl.study import Study
 
@@ -27,7 +28,7 @@ def write_source(study: Study, folder: Path) -> Path | None:
         source = study.space.exported(study.best.candidate)
     if not source:
         return None
-    path = folder / f"automl-best-{study.name.replace('/', '-')}.py"
+    path = folder / file_name(f"automl-best-{study.name}", ".py")
     try:
         path.write_text(source, encoding="utf-8")
     except OSError as error:

@@ -36,7 +36,9 @@ class Children:
         word = f"confirmed-{len(old) + 1}" if old else "confirmed"
         return self._create("confirmation", word, {"search_trials": trials})
 
-    def test(self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool, held_out: bool) -> StudyRecord:
+    def test(
+        self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool, held_out: bool
+    ) -> StudyRecord:
         """Returns the test study of these candidates; a larger budget may have found others than were tested before.
 
         Args:

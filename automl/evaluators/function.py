@@ -14,7 +14,6 @@ from automl.evaluators.fingerprints import fingerprint
 from automl.jsontext import parse
 from automl.spaces.space import Candidate
 
-
 _NONE = inspect.Parameter.empty
 _OFFERED: Mapping[str, tuple[Any, ...] | None] = {
     "seed": None,  # whatever its default

@@ -156,8 +156,8 @@ class Task:
                 beyond = ~np.isfinite(inputs.astype(np.float32))
             if beyond.any():
                 raise self._refusal(
-                    f"the inputs of part {part!r} hold {int(beyond.sum()):,} values that float32 cannot hold, the first "
-                    f"in example {_first(beyond)}; scale them"
+                    f"the inputs of part {part!r} hold {int(beyond.sum()):,} values that float32 cannot hold, the "
+                    f"first in example {_first(beyond)}; scale them"
                 )
 
     def _check_finite(self, part: str, what: str, array: np.ndarray) -> None:
@@ -165,8 +165,8 @@ class Task:
         if bad.any():
             names = [name for name, found in (("NaN", np.isnan(array).any()), ("inf", np.isinf(array).any())) if found]
             raise self._refusal(
-                f"the {what} of part {part!r} hold {int(bad.sum()):,} values that are {' or '.join(names)}, the first in "
-                f"example {_first(bad)}; fill them in, or leave these examples out"
+                f"the {what} of part {part!r} hold {int(bad.sum()):,} values that are {' or '.join(names)}, the first "
+                f"in example {_first(bad)}; fill them in, or leave these examples out"
             )
 
     def _check_labels(self, part: str, targets: np.ndarray) -> None:
@@ -177,7 +177,9 @@ class Task:
                 if targets.ndim == 2 and targets.shape[1] == 1
                 else "one-hot targets become classes by targets.argmax(axis=1)"
             )
-            raise self._refusal(f"{where} have the shape {targets.shape}; give one class an example, shape (examples,): {what}")
+            raise self._refusal(
+                f"{where} have the shape {targets.shape}; give one class an example, shape (examples,): {what}"
+            )
         if targets.dtype.kind not in "biuf":
             raise self._refusal(
                 f"{where} are {targets.dtype} values such as {brief(targets[0], 40)}; number the classes: "
@@ -187,12 +189,14 @@ class Task:
             self._check_finite(part, "targets", targets)
             whole = bool((targets == np.round(targets)).all())
             raise self._refusal(
-                f"{where} are {targets.dtype} values such as {targets[0]:g}, and a classifier needs whole classes from 0; "
+                f"{where} are {targets.dtype} values such as {targets[0]:g}, and a classifier needs whole classes; "
                 + ("targets.astype(int) makes them such; " if whole else "they are never cut; ")
                 + "for regression write an evaluator of your own (automl.Evaluator)"
             )
         if (least := int(targets.min())) < 0:
-            raise self._refusal(f"{where} hold the class {least}, in example {_first(targets < 0)}; classes are counted from 0")
+            raise self._refusal(
+                f"{where} hold the class {least}, in example {_first(targets < 0)}; classes are counted from 0"
+            )
         if (most := int(targets.max())) >= 1 << 31:
             raise self._refusal(f"{where} hold the class {most}; classes are counted from 0, one output each")
 

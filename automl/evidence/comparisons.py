@@ -172,7 +172,9 @@ def _refused(
             f"Random search had {random.evaluations} evaluations, the search {search.evaluations}; they must be equal.",
         )
     if gain.value is None:
-        where, what = ("on the test part", "test figures") if held_out else ("with fresh seeds", "figures of fresh seeds")
+        where, what = (
+            ("on the test part", "test figures") if held_out else ("with fresh seeds", "figures of fresh seeds")
+        )
         return Verdict(
             f"{NOT_SUPPORTED}: no {what}",
             gain.method if gain.method.startswith("no figure") else f"The winners have not been evaluated {where}.",
@@ -243,4 +245,6 @@ def _signed(value: float | None) -> str:
 def is_deterministic(values: list[list[float]]) -> bool:
     """Tells whether at least one architecture has two values and all values of each architecture are equal."""
     several = [one for one in values if len(one) > 1]
-    return bool(several) and all(max(one) - min(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several)
+    return bool(several) and all(
+        max(one) - min(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several
+    )

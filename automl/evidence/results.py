@@ -55,7 +55,7 @@ class ResultsTable:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns `{"relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", "left_out"}], "notes"}`."""
+        """Returns `{"notes", "relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}]}`."""
         return {
             "notes": list(self.notes),
             "relative_improvement": [
@@ -69,7 +69,7 @@ class ResultsTable:
                     "left_out": row.left_out,
                 }
                 for row in self.rows
-            ]
+            ],
         }
 
 

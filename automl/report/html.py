@@ -6,7 +6,7 @@ import base64
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -21,6 +21,8 @@ from automl.report.plots.graphs import graph_svg
 from automl.report.plots.study import study_plots
 from automl.report.reading.compare import Comparison, comparison_json
 from automl.report.summary import study_json, task_of
+
+T = TypeVar("T", bound=ReportData | Comparison | ResultsTable)
 
 
 def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
@@ -39,14 +41,20 @@ def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
 
 def page(data: ReportData | Comparison | ResultsTable) -> str:
     """Returns the page's text; equal data gives equal text."""
-    drawable, changed = bounded(data)
-    if changed and changed not in data.notes:
-        data.notes.append(changed)
     if isinstance(data, ResultsTable):
-        return _render("results", "Relative improvement", data, results_plots(drawable), data.to_json())
+        return _render("results", "Relative improvement", data, results_plots(_drawable(data)), data.to_json())
     if isinstance(data, Comparison):
-        return _render("comparison", data.name, data, comparison_plots(drawable), comparison_json(data))
-    return _render("study", data.name, data, study_plots(drawable), study_json(data))
+        return _render("comparison", data.name, data, comparison_plots(_drawable(data)), comparison_json(data))
+    return _render("study", data.name, data, study_plots(_drawable(data)), study_json(data))
+
+
+def _drawable(data: T) -> T:
+    """Returns the data for plots; where some figures cannot be drawn as they are, the page says so."""
+    found, changed = bounded(data)
+    notes: list[str] = data.notes
+    if changed and changed not in notes:
+        notes.append(changed)
+    return found
 
 
 def _render(name: str, title: str, data: Any, plots: dict[str, Plot], content: dict[str, Any]) -> str:
@@ -66,7 +74,12 @@ def _environment() -> Environment:
     for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline", "amount"):
         environment.filters[name] = getattr(words, name)
     environment.globals.update(
-        graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES, final_word=final_word
+        graph_svg=graph_svg,
+        choices_of=words.choices_of,
+        task_of=task_of,
+        meaning=MEANING,
+        outcomes=OUTCOMES,
+        final_word=final_word,
     )
     return environment
 

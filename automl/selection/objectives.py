@@ -62,7 +62,7 @@ class Aims:
     @property
     def needs(self) -> frozenset[str]:
         """The figures, beside the fitness, that a candidate must have to be compared and judged."""
-        return frozenset({one.metric for one in (*self.goals, *self.limits)} - {"fitness"})
+        return frozenset({*(one.metric for one in self.goals), *(one.metric for one in self.limits)} - {"fitness"})
 
     def figures(self, trial: TrialRecord) -> dict[str, float]:
         """Returns the trial's figures by name, empty where it failed or was a cheaper evaluation."""

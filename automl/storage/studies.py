@@ -241,7 +241,7 @@ class StudyStore:
     def served_by(self, study_id: int) -> tuple[str, ...]:
         """Returns the names of other searches whose evaluations served this one, or a study that belongs to it.
 
-        Those that share no part of the cache with it are not asked about; so a search in a part of its own costs nothing.
+        Those in other namespaces are not asked about, so that a search in one of its own costs nothing.
         """
         studies = self.all()
         own = {item.id for item in studies if study_id in (item.id, item.parent)}

@@ -79,5 +79,7 @@ def _band(curves: Sequence[tuple[list[float], list[float]]], *, whole: bool) -> 
     scaled = np.ldexp(table, -exponent)
     low, high = np.quantile(scaled, [0.25, 0.75], axis=0)
     # Means and quartiles lie among the figures, so that they are numbers again.
-    middle, low, high = (np.ldexp(one, exponent).tolist() for one in (scaled.mean(axis=0), low, high))
+    middle, low, high = (
+        np.ldexp(one, exponent).tolist() for one in (scaled.mean(axis=0).clip(scaled.min(), scaled.max()), low, high)
+    )
     return Band(axis.tolist(), middle, low, high)

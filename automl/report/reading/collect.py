@@ -109,9 +109,7 @@ class _Collector:
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
-            ranks=rankings(
-                self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out
-            ),
+            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
             spellings=cheapest,

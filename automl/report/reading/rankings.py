@@ -55,7 +55,15 @@ def rankings(
     sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
     if sample:
         keys = [item.key for item in sample]
-        found.append(_seeds(cache, f"two seeds, random sample{', test part' if held_out else ''}", sample[0].context, keys, objective))
+        found.append(
+            _seeds(
+                cache,
+                f"two seeds, random sample{', test part' if held_out else ''}",
+                sample[0].context,
+                keys,
+                objective,
+            )
+        )
     return [item for item in found if item.agreement.pairs >= ENOUGH]
 
 
