@@ -71,7 +71,7 @@ class Rules:
         carries: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
         needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
-            constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth to others.
+            constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth.
     """
 
     study: int
