@@ -17,7 +17,7 @@ from automl.errors import InvalidInput, brief
 from automl.evaluators.curves import LearningCurve
 from automl.hashing import HASHER_VERSION
 from automl.jsontext import MAX_TEXT, canonical, decoded, parse_foreign
-from automl.storage.fidelities import lineage
+from automl.storage.fidelities import at_full_fidelity
 
 FORMAT = {"format": "automl-cache", "version": 2}
 KNOWN = (FORMAT, {"format": "automl-cache", "version": 1})
@@ -47,7 +47,7 @@ class ContextRow:
     """A context; the evaluations that follow belong to it. `description` is canonical JSON."""
 
     fingerprint: bytes
-    lineage: bytes  # the fingerprint that seeds come from, which all fidelities of an evaluator share
+    group: bytes  # the fingerprint that seeds come from, which all of a fidelity group share
     namespace: str
     description: str
     numbers: bool  # whether metrics must be numbers
@@ -146,7 +146,7 @@ def _context(data: dict[str, Any]) -> ContextRow:
     fingerprint = keys.fingerprint(namespace, description)
     if fingerprint.hex() != data["fingerprint"]:
         raise InvalidInput("the fingerprint is not that of the context's description")
-    seeds = keys.fingerprint(namespace, lineage(description))
+    seeds = keys.fingerprint(namespace, at_full_fidelity(description))
     return ContextRow(fingerprint, seeds, namespace, canonical(description), description.keys() >= _ENGINES)
 
 
@@ -182,9 +182,9 @@ def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
 def _seed_fits(row: EvaluationRow, context: ContextRow) -> bool:
     """A replicate that came from a merge kept the seed of the lower number that it was evaluated under."""
     if row.replicate < 0:
-        return row.seed == keys.seed(context.namespace, context.lineage, row.key, row.replicate)
+        return row.seed == keys.seed(context.namespace, context.group, row.key, row.replicate)
     numbers = range(row.replicate, max(-1, row.replicate - 10_000), -1)
-    return any(row.seed == keys.seed(context.namespace, context.lineage, row.key, one) for one in numbers)
+    return any(row.seed == keys.seed(context.namespace, context.group, row.key, one) for one in numbers)
 
 
 def _check_names(data: dict[str, Any], expected: set[str]) -> None:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
-from automl.report.data import MEANING, OUTCOMES, ReportData, final_word
+from automl.report.data import MEANING, ReportData, final_word
 from automl.report.plots.bounds import bounded
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
@@ -21,6 +21,7 @@ from automl.report.plots.graphs import graph_svg
 from automl.report.plots.study import study_plots
 from automl.report.reading.compare import Comparison, comparison_json
 from automl.report.summary import study_json, task_of
+from automl.storage.studies import OUTCOMES
 
 T = TypeVar("T", bound=ReportData | Comparison | ResultsTable)
 

@@ -8,7 +8,8 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
+from automl.storage.studies import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "seconds": search.seconds,
         "best_so_far": _curve(search.curve),
         "objective": data.objective,
-        "direction": "minimize" if data.minimize else "maximize",
+        "direction": data.objectives.fitness.direction,
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
@@ -35,19 +36,16 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "cache": _cache(data),
         "random_search": None if data.random is None else _part(data.random),
         "confirmation": None if data.confirmation is None else _part(data.confirmation),
-        "winners": [_architecture(item, data) for item in data.winners],
-        "random_winners": [_architecture(item, data) for item in data.random_winners],
-        "random_sample": [_architecture(item, data) for item in data.random_samples],
+        "winners": [_tested(item, data) for item in data.winners],
+        "random_winners": [_tested(item, data) for item in data.random_winners],
+        "random_sample": [_tested(item, data) for item in data.random_samples],
         "test_figures": data.basis if data.held_out else None,
         "final_figures": data.basis,
         "rank_agreement": [{"what": item.what, **_agreement(item.agreement)} for item in data.ranks],
         "learning_curves": _learning(data.learning),
         "pareto": {
-            "objectives": [
-                {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"}
-                for goal in search.goals
-            ],
-            "constraints": [str(limit) for limit in data.aims.limits],
+            "objectives": [{"metric": one.metric, "direction": one.direction} for one in search.objectives],
+            "constraints": [str(limit) for limit in data.objectives.constraints],
             "cost": search.cost or None,
             "front": [
                 {
@@ -105,24 +103,15 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    if data.best is not None:
-        best = data.best
-        return {
-            "candidate": parse(best.candidate),
-            "key": best.key.hex(),
-            "fitness": best.validation,
-            **_final(best.test_values, data),
-            "costs": dict(best.costs),
-        }
-    if data.search.best is None:
+    best = data.best or data.search.best
+    if best is None:
         return None
-    trial = data.search.best
     return {
-        "candidate": parse(trial.candidate),
-        "key": trial.key.hex(),
-        "fitness": trial.fitness,
-        **_final([], data),
-        "costs": dict(trial.costs),
+        "candidate": parse(best.candidate),
+        "key": best.key.hex(),
+        "fitness": best.fitness,
+        **_final(best.test_values, data),
+        "costs": dict(best.costs),
     }
 
 
@@ -169,20 +158,20 @@ def _part(part: StudyPart) -> dict[str, Any]:
     }
 
 
-def _architecture(item: Architecture, data: ReportData) -> dict[str, Any]:
+def _tested(item: RatedCandidate, data: ReportData) -> dict[str, Any]:
     return {
         "rank": item.rank,
         "candidate": parse(item.candidate),
         "key": item.key.hex(),
-        "validation": item.validation,
-        "validation_values": item.validation_values,
+        "validation": item.fitness,
+        "validation_values": list(item.validation_values),
         **_final(item.test_values, data),
         "failed": item.failed,
         "costs": dict(item.costs),
     }
 
 
-def _trial(item: TrialNote) -> dict[str, Any]:
+def _trial(item: RatedCandidate) -> dict[str, Any]:
     return {
         "trial": item.number,
         "candidate": parse(item.candidate),

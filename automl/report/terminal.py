@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart, final_word
+from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -25,6 +25,7 @@ from automl.report.words import (
     interval,
     share,
 )
+from automl.storage.studies import OUTCOMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,14 +124,14 @@ def _winners(data: ReportData, width: int) -> Table:
     table.columns[4].justify = "left"
     for column in table.columns:
         column.no_wrap = True
-    shown: Sequence[tuple[str, Architecture]] = [
+    shown: Sequence[tuple[str, RatedCandidate]] = [
         *((f"found {item.rank}", item) for item in data.winners[:3]),
         *((f"random best {item.rank}", item) for item in data.random_winners[:3]),
     ]
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rows.append((word, figure(item.validation), figure(item.test), values or "failed", item.description))
+        rows.append((word, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (header, *rows)) for place in range(4))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:
@@ -141,22 +142,22 @@ def _winners(data: ReportData, width: int) -> Table:
 
 def _front(data: ReportData, width: int) -> Table:
     """Returns the Pareto front, or an even choice of it where it is long."""
-    goals, front = data.search.goals, data.search.front
+    objectives, front = data.search.objectives, data.search.front
     table = _table(
         "not beaten in all of",
-        *(escape(legible(f"{goal.metric} {'↓' if goal.minimize else '↑'}", 60)) for goal in goals),
+        *(escape(legible(f"{one.metric} {'↓' if one.minimize else '↑'}", 60)) for one in objectives),
         data.final,
     )
-    asked_for = len(data.aims.goals) > 1
+    asked_for = len(data.objectives.all) > 1
     shown = data.front_shown(12 if asked_for else 4)
-    used = 12 * (len(goals) + 1)
+    used = 12 * (len(objectives) + 1)
     for item in shown:
         room = max(20, width - used)
         line = item.description or item.candidate
         line = line if len(line) <= room else line[: room - 1] + "…"
-        table.add_row(Text(legible(line)), *(amount(item.figures[goal.metric]) for goal in goals), figure(item.test))
+        table.add_row(Text(legible(line)), *(amount(item.figures[one.metric]) for one in objectives), figure(item.test))
     if len(shown) < len(front):
-        table.add_row(f"… {len(front)} in all", *("" for _ in goals), "")
+        table.add_row(f"… {len(front)} in all", *("" for _ in objectives), "")
     return table
 
 

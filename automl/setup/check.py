@@ -11,7 +11,8 @@ import numpy as np
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
-from automl.setup.parts import Parts, check_first_sample
+from automl.setup.parts import Parts
+from automl.setup.preflight import check_first_sample
 from automl.spaces.space import Candidate, Space, checked
 
 

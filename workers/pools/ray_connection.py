@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from automl.errors import InvalidInput, WorkersUnavailable
-from automl.pool import Plan
+from automl.pool import WorkerSetup
 from workers.pools import actor as actor_module
 from workers.pools.perform import one_line
 
@@ -115,7 +115,7 @@ def loopback() -> Iterator[None]:
         os.environ.pop(variable, None)
 
 
-def pack(plan: Plan) -> bytes:
+def pack(plan: WorkerSetup) -> bytes:
     """Pickles a plan; classes from files that workers cannot import by name travel by value."""
     import ray
 
@@ -132,7 +132,7 @@ def pack(plan: Plan) -> bytes:
             ray.cloudpickle.unregister_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
 
 
-def _modules_of(plan: Plan) -> set[str]:
+def _modules_of(plan: WorkerSetup) -> set[str]:
     """Returns the modules of the classes and functions that a plan holds: evaluator, the evaluator's fields, space."""
     fields = [getattr(plan.evaluator, item.name) for item in dataclasses.fields(plan.evaluator)]  # type: ignore[arg-type]
     held = [base for item in (plan.evaluator, plan.space.space) for base in type(item).__mro__]

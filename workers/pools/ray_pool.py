@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automl.errors import AutoMLError, InvalidInput, WorkersUnavailable
-from automl.pool import Completion, Fault, Job, Plan, Pool
+from automl.pool import Completion, Fault, Job, Pool, WorkerSetup
 from workers.pools import actor as actor_module
 from workers.pools.batching import BatchSize
 from workers.pools.perform import blame, one_line
@@ -74,7 +74,7 @@ class RayPool(Pool):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: WorkerSetup,
         *,
         workers: int | None = None,
         num_cpus: float = 1.0,

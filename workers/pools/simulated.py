@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Sequence
 
 from automl.errors import InvalidInput
-from automl.pool import Completion, Job, Plan, Pool
+from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import perform
 from workers.pools.threads import torch_threads
 
@@ -31,7 +31,7 @@ class SimulatedPool(Pool):
         InvalidInput: fewer than one worker.
     """
 
-    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
+    def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:
         if workers < 1:
             raise InvalidInput(f"a simulated pool cannot have {workers} workers; give at least 1")
         self._plan = plan

@@ -1,0 +1,278 @@
+"""What the last release has left behind is gone on with, served, reported and hashed as it was.
+
+The files in `last_release/` were made by the last release itself; `last_release/make.py` says how, and what they hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import math
+import shutil
+import sqlite3
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import automl
+from automl.cli import main
+
+LEFT = Path(__file__).resolve().parent / "last_release"
+FOLDER = "/last-release"
+URL = "sqlite:///killed.db"
+FRESH = "sqlite:///fresh.db"
+KILLED = "killed"
+PHASES = ("", "/random", "/confirmed", "/test")
+WORDS = ("note", "notes", "practice", "verdict_reason")
+"""Sentences for readers in a report; they may be put better."""
+
+
+def read(name):
+    content = (LEFT / name).read_bytes()
+    return json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
+
+
+STUDIES = read("studies.json")
+FINISHED = [name for name in STUDIES if name != KILLED]
+CONTEXTS = read("contexts.json")
+
+
+@pytest.fixture
+def left(tmp_path, monkeypatch):
+    """A working folder with what the last release left there: its database and the user's file."""
+    for name in ("killed.db", "own_space.py", "export.jsonl.gz"):
+        shutil.copy(LEFT / name, tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "killed.db")) as connection, connection:
+        change = "UPDATE study SET settings = replace(settings, ?, ?)"
+        connection.execute(change, (f'"{FOLDER}/', f'"{tmp_path}/'))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_space", raising=False)
+    monkeypatch.setenv("OWN_SPACE_MARKS", str(tmp_path / "marks"))
+    command("db", "upgrade", "--storage", URL)
+    return tmp_path
+
+
+@pytest.fixture
+def with_data(left, data_folder, monkeypatch):
+    monkeypatch.setenv("AUTOML_DATA", str(data_folder))
+    return left
+
+
+@pytest.fixture
+def study(request):
+    """The name of a study; skips where its data is not there."""
+    if STUDIES[request.param]["space"] in ("nasbench201", "hpolib"):
+        request.getfixturevalue("with_data")
+    return request.param
+
+
+def command(*arguments):
+    """Runs `automl ARGUMENTS` in this process and returns what it prints."""
+    out, before, code = io.StringIO(), sys.argv, None
+    sys.argv = ["automl", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out):
+            main()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = before
+    assert not code, f"automl {' '.join(map(str, arguments))} ended with code {code}"
+    return out.getvalue()
+
+
+def cached(url=URL):
+    """Returns the contexts of a cache by fingerprint, and its finished evaluations by context, key and replicate."""
+    command("cache", "export", "now.jsonl.gz", "--storage", url)
+    return exported(Path("now.jsonl.gz"))
+
+
+def exported(path):
+    contexts, evaluations, now = {}, {}, None
+    for line in map(json.loads, gzip.decompress(path.read_bytes()).splitlines()):
+        if "context" in line:
+            now = line["fingerprint"]
+            contexts[now] = line
+        elif "key" in line:
+            del line["times_seen"]  # rises with every trial that is served
+            evaluations[now, line["key"], line["replicate"]] = line
+    return contexts, evaluations
+
+
+def begun(folder):
+    """Returns the seeds of the evaluations that the user's evaluators were called for, in order."""
+    marks = folder / "marks"
+    return [int(line) for line in marks.read_text().splitlines()] if marks.exists() else []
+
+
+def search(name, study, url=URL):
+    """Runs the search that the study `name` was made by."""
+    return automl.search(**STUDIES[name], study=study, storage=url, workers=0)
+
+
+def told(name, url=URL, *, outcome=True):
+    """Returns everything of a study's trials that no clock measured, by phase."""
+    columns = [column for column in read("undisturbed.json")[""][0] if outcome or column != "outcome"]
+    found = {}
+    for phase in PHASES:
+        try:
+            opened = automl.Study.open(name + phase, url)
+        except automl.InvalidInput:
+            continue  # not every study has every phase
+        values = [[getattr(trial, column) for column in columns] for trial in opened.trials()]
+        found[phase] = [dict(zip(columns, map(plain, row), strict=True)) for row in values]
+        opened.close()
+    return found
+
+
+def plain(value):
+    return value.hex() if isinstance(value, bytes) else list(value) if isinstance(value, tuple) else value
+
+
+def test_the_killed_study_is_gone_on_with_and_nothing_is_done_again(left):
+    _, before = cached()
+    some = told(KILLED)
+    assert 0 < len(some[""]) < STUDIES[KILLED]["trials"]
+    assert list(some) == [""]
+    command("resume", KILLED, "--storage", URL, "--workers", 0, "--html", "report.html")
+    _, after = cached()
+    assert before.items() <= after.items()
+    new = sorted(after[place]["seed"] for place in after.keys() - before.keys())
+    assert new
+    assert sorted(begun(left)) == new  # each once, and none that was there
+    assert told(KILLED) == read("undisturbed.json")
+
+
+def test_the_killed_study_is_gone_on_with_by_its_own_program_and_then_served_to_others(left):
+    search(KILLED, KILLED).close()
+    assert told(KILLED) == read("undisturbed.json")
+    calls, before = len(begun(left)), cached()
+    search(KILLED, "again").close()
+    assert cached() == before
+    assert len(begun(left)) == calls
+    assert told("again", outcome=False) == told(KILLED, outcome=False)
+    outcomes = {trial["outcome"] for trials in told("again").values() for trial in trials}
+    assert outcomes <= {"hit", "failed"}
+
+
+@pytest.mark.parametrize("study", [name for name in FINISHED if "repeats" not in STUDIES[name]], indirect=True)
+def test_a_new_search_is_served_from_what_was_stored(left, study):
+    before = cached()
+    again = search(study, "again")
+    assert again.finished
+    again.close()
+    assert cached() == before  # no evaluation more, and no context
+    assert not begun(left)
+    assert told("again", outcome=False) == told(study, outcome=False)
+    assert "miss" not in {trial["outcome"] for trials in told("again").values() for trial in trials}
+
+
+@pytest.mark.parametrize("study", FINISHED, indirect=True)
+def test_whatever_a_study_names_is_found(left, study):
+    """Its space, evaluator and strategy are made again, and there is nothing left to do."""
+    before, trials = cached(), told(study)
+    opened = automl.Study.open(study, URL)
+    for run in opened.runs:
+        assert isinstance(run.space, automl.Space)
+        assert run.space.decode(run.best.candidate.value) == run.best.candidate
+    opened.close()
+    command("resume", study, "--storage", URL, "--workers", 0, "--html", "report.html")
+    assert (cached(), told(study)) == (before, trials)
+    assert not begun(left)
+
+
+@pytest.mark.parametrize("study", FINISHED, indirect=True)
+def test_a_finished_study_is_reported_with_the_same_figures(left, study):
+    now = dict(leaves(json.loads(command("report", study, "--storage", URL, "--json"))))
+    text = json.dumps(read("reports.json.gz")[study]).replace(f'"{FOLDER}/', f'"{left}/')
+    before = dict(leaves(json.loads(text)))
+    assert len(before) > 100
+    assert not [place for place in before if place not in now]
+    assert not {place: (old, now[place]) for place, old in before.items() if not same(old, now[place])}
+
+
+def leaves(value, place=()):
+    """Yields the place and value of each leaf of JSON data; an empty list or object is one."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        if name not in WORDS:
+            yield from leaves(item, (*place, name))
+    if not isinstance(value, dict | list) or not value:
+        yield place, value
+
+
+def same(old, new):
+    """True for equal values; the last digits of a mean may depend on the library that takes it."""
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=1e-9, abs_tol=1e-12)
+    return old == new
+
+
+def test_an_export_gives_the_same_rows_in_a_fresh_database(left):
+    command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
+    assert cached(FRESH) == exported(LEFT / "export.jsonl.gz") == cached()
+    assert "imported 0 evaluations" in command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
+
+
+@pytest.mark.parametrize("study", ["table", "halved", "formulas", "programs", "networks", "weighed"], indirect=True)
+def test_what_was_imported_is_served(left, study):
+    command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
+    before = cached(FRESH)
+    search(study, "again", FRESH).close()
+    assert cached(FRESH) == before
+    assert not begun(left)
+    assert told("again", FRESH, outcome=False) == told(study, outcome=False)
+
+
+@pytest.mark.parametrize("given", CONTEXTS["keys"], ids=lambda given: " ".join(given["hash"]))
+def test_every_key_is_the_same(left, given):
+    candidates, keys = zip(*given["keys"], strict=True)
+    Path("candidates.jsonl").write_text("".join(f"{candidate}\n" for candidate in candidates), encoding="utf-8")
+    assert command("hash", *given["hash"], "--input", "candidates.jsonl").split() == list(keys)
+
+
+def test_every_context_is_the_same(with_data):
+    """A context is stored before the first trial is proposed, so these searches end there."""
+    (random,) = metadata.entry_points(group="automl.strategies", name="random")
+
+    class Refusing(random.load()):
+        name = "refusing"
+
+        def ask(self, *_):
+            raise automl.InvalidInput("it proposes nothing")
+
+    for given in CONTEXTS["searches"]:
+        with pytest.raises(automl.InvalidInput, match="it proposes nothing"):
+            automl.search(**given, strategy=Refusing(), trials=1, workers=0, storage=FRESH)
+    contexts, _ = cached(FRESH)
+    assert list(contexts.values()) == CONTEXTS["contexts"]
+
+
+WALK = """
+import importlib, inspect, pkgutil, warnings
+import automl, search_spaces, workers
+
+warnings.simplefilter("ignore", DeprecationWarning)
+names = []
+for package in (automl, search_spaces, workers):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if ".migrations" not in found.name:  # alembic runs these, and nobody imports them
+            importlib.import_module(found.name)
+            names.append(found.name)
+for name in automl.__all__:
+    assert not inspect.ismodule(getattr(automl, name)), f"automl.{name} is hidden by a module of that name"
+assert inspect.isfunction(automl.search) and inspect.isfunction(automl.resume)
+print(len(names))
+"""
+
+
+def test_the_functions_of_automl_are_no_modules_whatever_has_been_imported():
+    ended = subprocess.run([sys.executable, "-c", WALK], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 100
