@@ -22,8 +22,9 @@ from automl.cli.common import (
     read_settings,
     set_option,
 )
-from automl.errors import AutoMLError, InvalidInput
+from automl.errors import AutoMLError, InvalidInput, one_line
 from automl.hashing import Hasher
+from automl.jsontext import decoded
 from automl.report import write_html
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
@@ -63,14 +64,14 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
             click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
             click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
         for fault in found.faults:
-            click.echo(f"fault: {fault}")
+            click.echo(f"fault: {one_line(fault)}")
         for name in found.unseen:
             click.echo(
                 f"unseen: field {name!r} never reaches the key, so all its values would share one result; "
                 "use it in build(), or return it from training()"
             )
         for reason, count in found.unhashable.items():
-            click.echo(f"keyed by JSON ({count} candidates): {reason}")
+            click.echo(f"keyed by JSON ({count} candidates): {one_line(reason)}")
         click.echo(_verdict(found, probed=evaluator is not None or bool(parts.space.defaults.evaluator)))
     if not found.sound:
         sys.exit(2)
@@ -213,10 +214,10 @@ def _decode(parts: Parts, value: Any, number: int) -> Candidate:
 
 def _read_one(parts: Parts, path: Path) -> Candidate:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"{path} cannot be read: {why}; give a file with a candidate's JSON") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}; give a file with a candidate's JSON") from error
+    text = decoded(data, str(path))
     try:
         return read_candidate(parts.space, data_of(text))
     except AutoMLError as error:

@@ -12,7 +12,7 @@ from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Hashed, Hasher
 from automl.rules import ENQUEUED, LoopSettings
-from automl.spaces.contract import difference
+from automl.spaces.differences import difference
 from automl.spaces.space import Candidate, Space
 from automl.strategies.base import Proposal
 

@@ -1,8 +1,8 @@
 """THE loop: ask → hash → resolve → submit → record → tell, every verb in the plural. One trial walks the line once.
 
 Each part holds one idea: keys (`Keyer`), the order of telling (`TellOrder`), what has been spent (`Meter`), stored
-trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), and what waits for a
-commit (`Outbox`).
+trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), what waits for a
+commit (`Outbox`), and the figures that a trial must have (`Needs`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
+from automl.engine.needs import Needs
 from automl.engine.notices import Notices
 from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
@@ -66,6 +67,7 @@ class Search:
         self._replay = Replay(settings, space, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
+        self._needs = Needs(settings.needs)
 
     def run(self, phase: str = "search") -> None:
         """Runs the study from wherever it stands to the end of its budget.
@@ -100,7 +102,9 @@ class Search:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
         records = [
-            trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
+            self._needs.checked(
+                trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
+            )
             for position, trial in enumerate(ready, self._order.done)
         ]
         self._outbox.record(records)

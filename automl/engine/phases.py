@@ -173,7 +173,7 @@ class Phases:
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
-            test = studies.test(chosen, seeds, population)
+            test = studies.test(chosen, seeds, population, self.evaluator.has_test_part)
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
@@ -257,6 +257,7 @@ class Phases:
             contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
             resumable=self.evaluator.resumable,
             checkpoints=kept,
+            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
         )
         self.current = Search(
             settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._notices

@@ -11,6 +11,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.evaluators.figures import as_number
+from automl.evidence.means import mean
 from automl.jsontext import canonical, parse
 
 MOST_POINTS = 1000
@@ -121,7 +122,7 @@ def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, flo
     """Returns the mean of a metric over curves by epoch, of the epochs that all of them report."""
     every = [values for values in (curve.values(metric) for curve in curves) if values]
     shared = [epoch for epoch in every[0] if all(epoch in values for values in every)] if every else []
-    return {epoch: math.fsum(values[epoch] for values in every) / len(every) for epoch in shared}
+    return {epoch: mean(values[epoch] for values in every) for epoch in shared}
 
 
 def _epoch(point: Any) -> float:

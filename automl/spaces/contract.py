@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automl.errors import InvalidCandidate
-from automl.jsontext import canonical, plain
-from automl.spaces.candidate import Candidate
+from automl.jsontext import plain
+from automl.spaces.differences import difference
 from automl.spaces.field import finite
 from automl.spaces.options import shown
-
-if TYPE_CHECKING:
-    from automl.spaces.space import Space
+from automl.spaces.space import Candidate, Space
 
 
 def checked(space: Space, value: Any) -> Candidate:
@@ -38,21 +36,6 @@ def read_back(space: Space, candidate: Candidate) -> Candidate:
             f"{difference(candidate.value, read.value)}; decode must give back what the space has made"
         )
     return candidate
-
-
-def difference(given: Any, read: Any, path: str = "candidate") -> str:
-    """Returns the first place in which two pieces of JSON data differ, such as "candidate.width: 8 became 16"."""
-    if isinstance(given, Mapping) and isinstance(read, Mapping):
-        for name in sorted({*map(str, given), *map(str, read)}):
-            if name not in given or name not in read:
-                return f"{path}.{name} {'is lost' if name in given else 'appears'}"
-            if canonical(given[name]) != canonical(read[name]):
-                return difference(given[name], read[name], f"{path}.{name}")
-    if isinstance(given, list | tuple) and isinstance(read, list | tuple) and len(given) == len(read):
-        for place, (one, other) in enumerate(zip(given, read, strict=True)):
-            if canonical(one) != canonical(other):
-                return difference(one, other, f"{path}[{place}]")
-    return f"{path}: {shown(given)} became {shown(read)}"
 
 
 def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], str]:

@@ -89,6 +89,8 @@ class NSGA2(Strategy):
         if complaint and not known.keys() >= wanted:
             return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
+        if not all(map(math.isfinite, values)):
+            return [-math.inf] * self._values.shape[1], math.inf
         return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 
     def _survive(self) -> None:
@@ -117,6 +119,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
     """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
     distance = np.zeros(len(values))
     for column in values.T:
+        column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none
         order = np.argsort(column, kind="stable")
         low, high = column[order[0]], column[order[-1]]
         distance[order[[0, -1]]] = np.inf

@@ -19,7 +19,7 @@ from automl.setup.check import check_space
 from automl.setup.first import first_work, further_faults
 from automl.setup.parts import PartSettings, assemble
 from automl.spaces.cells import CellSpace
-from automl.spaces.space import checked
+from automl.spaces.contract import checked
 
 RNG = np.random.default_rng
 counter = iter(range(10**9))
@@ -264,7 +264,7 @@ def test_confirmation_ends_where_a_candidate_has_another_key_each_time(tmp_path)
 
 
 def test_the_place_where_two_candidates_differ_is_named():
-    from automl.spaces.contract import difference
+    from automl.spaces.differences import difference
 
     for one, other, words in (
         ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, "candidate.a[1].b: 2 became 3"),

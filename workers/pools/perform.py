@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
+from automl.errors import one_line as shown
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
@@ -150,7 +151,7 @@ def one_line(error: BaseException) -> str:
     """Returns the exception's type and the first 500 characters of its message, on one line."""
     if isinstance(error, OutOfTime):
         return str(error)
-    message = " ".join(str(error).split())
+    message = shown(str(error), 500)
     return f"{type(error).__name__}: {message}"[:500] if message else type(error).__name__
 
 
@@ -161,7 +162,7 @@ def plain_metrics(metrics: Any, objective: str) -> Metrics:
     setting and no fact about a candidate.
 
     Raises:
-        ValueError: they are no mapping, no number is left, or the objective is none.
+        ValueError: they are no mapping, none is left, or the objective is not finite.
     """
     if not isinstance(metrics, Mapping):
         raise ValueError(f"the evaluator returned {type(metrics).__name__} instead of a dict of metrics")
@@ -172,7 +173,7 @@ def plain_metrics(metrics: Any, objective: str) -> Metrics:
             with suppress(ValueError):
                 number = float(value)  # a figure read from another program's output
         if number is None and name == objective:
-            raise ValueError(f"metric {name!r} is {value!r}, which is no number"[:500])
+            raise ValueError(f"metric {brief(name)} is {brief(value)}, which is no number")
         if number is not None and math.isfinite(number):
             plain[str(name)] = number
         elif name == objective:
