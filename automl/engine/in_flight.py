@@ -39,13 +39,18 @@ class InFlight:
     """
 
     def __init__(
-        self, settings: LoopSettings, cache: EquivalenceCache, pool: Pool, outbox: Outbox, notices: Notices
+        self,
+        settings: LoopSettings,
+        cache: EquivalenceCache,
+        pool: Pool,
+        outbox: Outbox,
+        notices: Notices | None = None,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._pool = pool
         self._outbox = outbox
-        self._notices = notices
+        self._notices = notices or Notices()
         self._trials: dict[State, dict[int, Trial]] = {state: {} for state in State}  # by number, in order of arrival
         self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)  # who needs the result of a running evaluation
         self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim

@@ -6,7 +6,8 @@ from typing import Any
 
 
 def as_number(value: Any) -> float | None:
-    """Returns a number of any library's as a float, and None for what is none: texts, None, lists, dicts.
+    """Returns a number of any library's as a float, and None for what is none: texts, None, lists, dicts, and whole
+    numbers that no float holds.
 
     A boolean counts as 0 or 1, and an array or tensor of one number as that number.
 
@@ -19,7 +20,7 @@ def as_number(value: Any) -> float | None:
     try:
         return float(value)
     except OverflowError:
-        return float("inf") if value > 0 else -float("inf")
+        return None
     except (TypeError, ValueError, RuntimeError):  # torch raises the last one for a tensor of several numbers
         pass
     try:

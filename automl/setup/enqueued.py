@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from automl.spaces.space import Candidate, Space
 
 _LONGEST = 1_000_000
 """Characters of a text that is read as a candidate, at most."""
+
+_SHOWN = re.compile(r"\s*Candidate\((.*)\)\s*", re.DOTALL)
 
 
 def enqueued_values(space: Space, given: Sequence[Any]) -> tuple[Any, ...]:
@@ -74,6 +77,8 @@ def _forms(space: Space, value: Any) -> Iterator[Any]:
     value = {str(name): plain(item) for name, item in value.items()} if row else value
     yield value
     if isinstance(value, str) and len(value) <= _LONGEST:
+        if shown := _SHOWN.fullmatch(value):
+            value = shown[1]  # as Python shows a candidate
         try:
             yield from _forms(space, parse(value))
         except InvalidInput:
