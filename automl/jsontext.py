@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import sys
 from typing import Any
 
 from automl.errors import InvalidInput, brief
@@ -18,7 +19,53 @@ MAX_DEPTH = 200
 MAX_TEXT = 1 << 20
 """Characters of one foreign JSON text, at most; an exported cache has no longer rows either."""
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+LARGEST_ARRAY = 10_000
+"""Numbers of an array that is written as JSON, at most: larger ones are data, and are refused."""
+
+
+def plain(value: Any) -> Any:
+    """Returns numbers and arrays of numpy and torch as Python's numbers and lists, and anything else as it is.
+
+    Neither library is imported for it: where one is not loaded, nothing can be of it.
+
+    Example:
+        >>> import numpy as np
+        >>> plain(np.int64(5)), plain(np.array([0.5, 1.0])), plain("text")
+        (5, [0.5, 1.0], 'text')
+    """
+    if type(value) in _PYTHON:
+        return value
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None:
+        if isinstance(value, numpy.bool_):
+            return bool(value)
+        if isinstance(value, numpy.integer):
+            return int(value)
+        if isinstance(value, numpy.floating):
+            return float(value)
+        if isinstance(value, numpy.str_):
+            return str(value)
+        if isinstance(value, numpy.ndarray):
+            return value.tolist() if value.size <= LARGEST_ARRAY else value
+    if torch is not None and isinstance(value, torch.Tensor):
+        return value.tolist() if value.numel() <= LARGEST_ARRAY else value
+    return value
+
+
+_PYTHON = frozenset({int, float, str, bool, dict, list, tuple, type(None)})
+
+
+def _default(value: Any) -> Any:
+    """Says what the encoder writes for a value that it does not know."""
+    found = plain(value)
+    if found is value:
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return found
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_default
+)
 
 
 def _refuse(constant: str) -> Any:
@@ -45,7 +92,8 @@ _FOREIGN = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_
 
 
 def canonical(value: Any) -> str:
-    """Returns `value` as JSON text with sorted keys and no spaces.
+    """Returns `value` as JSON text with sorted keys and no spaces; numbers and arrays of numpy and torch are written
+    as Python's are.
 
     Raises:
         InvalidInput: the value is not JSON, is nested too deeply, or holds NaN, an infinity or half a character (JSON

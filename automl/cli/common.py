@@ -17,12 +17,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from automl.cli.candidates import written_candidates
 from automl.cli.options import Option, option_of
 from automl.engine.config import RunConfig
 from automl.errors import InvalidInput, brief, legible
 from automl.jsontext import MAX_TEXT, decoded, encoding_of, parse_foreign
 from automl.settings import declared
 from automl.setup.parts import PartSettings
+
+_JSON_BEGINS = ("{", "[", '"')
 
 storage_option = option_of(declared(RunConfig)["storage"], explicit=False)
 json_option = click.option("--json", "as_json", is_flag=True, cls=Option, help="Print one JSON object for programs.")
@@ -46,12 +49,16 @@ def read_settings(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
-    """Yields (line number, JSON data) for each line of a file of candidates, or of standard input where `path` is None.
+    """Yields (line number, data) for each candidate of a file, or of standard input where `path` is None.
+
+    A candidate is one line of JSON. A text of another notation (a genotype, a program) is handed on as it stands; it
+    goes on over the next lines while a bracket is open or a function is being defined.
 
     Files may begin with a byte order mark; one of UTF-16 or UTF-32 is heeded.
 
     Raises:
-        InvalidInput: the file cannot be read, or a line is too long, no text or not JSON; the line's number is named.
+        InvalidInput: the file cannot be read, or a line is too long, no text, or begins like JSON and is none; the
+            line's number is named.
     """
     try:
         stream: BinaryIO = _standard_input() if path is None else path.open("rb")
@@ -59,12 +66,11 @@ def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
         raise InvalidInput(
             f"{path} cannot be read: {error.strerror}; give a file with one JSON candidate a line"
         ) from error
+    what = str(path or "standard input")
     with closing(stream):
-        for number, line in enumerate(_lines(stream, str(path or "standard input")), 1):
-            text = line if isinstance(line, str) else decoded(line, "it")
+        for number, text in written_candidates(_texts(stream, what)):
             try:
-                if text.strip():
-                    yield number, parse_foreign(text)
+                yield number, data_of(text)
             except InvalidInput as error:
                 raise InvalidInput(f"line {number}: {error}") from error
 
@@ -72,6 +78,14 @@ def read_candidates(path: Path | None) -> Iterator[tuple[int, Any]]:
 def _standard_input() -> BinaryIO:
     given = getattr(sys.stdin, "buffer", None)
     return given if given is not None else io.BytesIO(sys.stdin.read().encode())
+
+
+def _texts(stream: BinaryIO, what: str) -> Iterator[str]:
+    for number, line in enumerate(_lines(stream, what), 1):
+        try:
+            yield line if isinstance(line, str) else decoded(line, "it")
+        except InvalidInput as error:
+            raise InvalidInput(f"line {number}: {error}") from error
 
 
 def _lines(stream: BinaryIO, what: str) -> Iterator[str | bytes]:
@@ -94,6 +108,20 @@ def _line(stream: BinaryIO, what: str, number: int) -> bytes:
     if len(line) > MAX_TEXT:
         raise InvalidInput(f"{what}, line {number} has more than {MAX_TEXT:,} bytes; give one JSON candidate a line")
     return line
+
+
+def data_of(text: str) -> Any:
+    """Returns JSON data, or the text itself where it is of another notation.
+
+    Raises:
+        InvalidInput: it begins like JSON and is none.
+    """
+    try:
+        return parse_foreign(text)
+    except InvalidInput:
+        if text.lstrip()[:1] in _JSON_BEGINS:
+            raise
+        return text.strip()
 
 
 def check_writable(path: Path | None) -> None:

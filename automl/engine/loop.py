@@ -7,14 +7,16 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
-from automl.engine.needs import Needs, finite
+from automl.engine.needs import Needs
+from automl.engine.notices import Notices
+from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
@@ -24,7 +26,8 @@ from automl.hashing import Hasher
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
-from automl.spaces.space import Space
+from automl.spaces.contract import costs_of
+from automl.spaces.space import Candidate, Space
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
@@ -51,15 +54,19 @@ class Search:
         store: StudyStore,
         pool: Pool,
         observers: Sequence[Observer] = (),
+        notices: Notices | None = None,
     ) -> None:
         self.settings, self.space, self.strategy, self.observers = settings, space, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
         self._order = TellOrder(settings)
-        self._proposer = Proposer(settings, strategy, Keyer(settings, space, hasher), self._order, self.meter)
-        self._replay = Replay(settings, space, store)
+        self._notices = notices or Notices()
+        keyer = Keyer(settings, space, hasher, self._notices)
+        self._proposer = Proposer(settings, strategy, keyer, self._order, self.meter)
+        self._objective = ObjectiveCheck(settings)
+        self._replay = Replay(settings, space, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
-        self._in_flight = InFlight(settings, cache, pool, self._outbox)
+        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
         self._needs = Needs(settings.needs)
 
     def run(self, phase: str = "search") -> None:
@@ -67,6 +74,7 @@ class Search:
 
         Raises:
             Interrupted: it was asked to stop.
+            InvalidInput: no trial of the first block has the objective.
             StorageError: the database failed; what was committed stands.
         """
         self.strategy.bind(self.space, [fidelity.share for fidelity in self.settings.fidelities])
@@ -93,16 +101,24 @@ class Search:
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
-        records = []
-        for position, trial in enumerate(ready, self._order.done):
-            costs = finite(self.space.costs(trial.proposal.candidate))
-            record = trial.record(self.settings.study, objective, costs, position, seconds)
-            records.append(self._needs.checked(record))
+        records = [
+            self._needs.checked(
+                trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
+            )
+            for position, trial in enumerate(ready, self._order.done)
+        ]
         self._outbox.record(records)
         self._order.recorded(
             told_of(record, trial.proposal.candidate, trial.fidelity.share, objective)
             for trial, record in zip(ready, records, strict=True)
         )
+        self._objective.recorded(ready, records, self._order.done)
+
+    def _costs(self, candidate: Candidate) -> Mapping[str, float]:
+        costs, complaint = costs_of(self.space, candidate)
+        if complaint:
+            self._notices.once("costs", f"{complaint}; such trials are recorded without it")
+        return costs
 
     def _announce(self) -> None:
         """Tells the observers what has been committed: they may look it up."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from automl.errors import InvalidInput
 from automl.storage.studies import TrialRecord
@@ -49,8 +46,3 @@ class Needs:
             )
         error = f"the metric {name!r}, an objective or constraint of the search, is missing or not finite"
         return replace(record, outcome="failed", fitness=None, metrics={}, error=error)
-
-
-def finite(costs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns a candidate's costs without those that are not finite, which no database keeps."""
-    return {name: value for name, value in costs.items() if not isinstance(value, float) or math.isfinite(value)}

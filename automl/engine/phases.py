@@ -15,12 +15,14 @@ from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
-from automl.engine.lifecycle import Lifecycle, change_since
+from automl.engine.identity import change_since, context_of, said_once
+from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.evaluators import checkpoints
-from automl.evaluators.base import Evaluator, Fidelity, Part
-from automl.evaluators.fingerprints import describe
+from automl.evaluators.base import Fidelity, Part
+from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
@@ -71,10 +73,16 @@ class Phases:
         self.pool = pool
         self.store = StudyStore(database)
         self.evaluator = parts.evaluator.for_device(pool.device)
-        self.hasher = Hasher(self.evaluator.probe())
-        self.lifecycle = Lifecycle(parts, config, self.store, self.evaluator, self.hasher, pool.hardware, wider)
+        # Once a search, before it runs: what the evaluator writes to while it runs changes no context.
+        same = self.evaluator is parts.evaluator
+        self.described = parts.described if same else description(self.evaluator)
+        self.hasher = Hasher(self.evaluator.probe(), space_source=parts.reference.code.digest)
+        self.lifecycle = Lifecycle(
+            parts, config, self.store, self.evaluator, self.described, self.hasher, pool.hardware, wider
+        )
         self.current: Search | None = None
         self._interrupted = False
+        self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
@@ -120,7 +128,10 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
-        if changed := change_since(self.evaluator, self.store):
+        if not record.trials and (said := said_once(self.lifecycle.settings()["looked_at"])):
+            for observer in self.observers:
+                observer.note(said)
+        if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         evaluations = self._loop(
@@ -228,7 +239,7 @@ class Phases:
         rungs: Sequence[Fidelity] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in full ones."""
-        context = cache.context(context_of(self.hasher, self.evaluator, part))
+        context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
             study=record_of.id,
@@ -243,13 +254,13 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(context_of(self.hasher, self.evaluator, part, rung)) for rung in rungs},
+            contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
         )
         self.current = Search(
-            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers
+            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._notices
         )
         self.current.interrupted = self._interrupted
         self.current.run(phase)
@@ -259,16 +270,9 @@ class Phases:
             checkpoints.clear(kept)
         return self.current.meter.evaluations
 
+    def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
+        return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
     def _checkpoints(self, group: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / group) if folder and self.evaluator.resumable else None
-
-
-def context_of(hasher: Hasher, evaluator: Evaluator, part: Part, fidelity: Fidelity | None = None) -> dict[str, Any]:
-    """Returns the description of a context: whatever changes a result and is not the candidate's own."""
-    return {
-        "hasher": dict(hasher.description()),
-        "evaluator": describe(evaluator),
-        "fidelity": dict(fidelity.settings) if fidelity else {},
-        "part": part,
-    }

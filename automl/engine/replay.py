@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from automl.engine.meter import Meter
+from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
 from automl.jsontext import parse
@@ -22,12 +23,14 @@ class Replay:
         settings: of the loop.
         space: decodes candidates.
         store: holds the trials.
+        objective: is told what metrics they had.
     """
 
-    def __init__(self, settings: LoopSettings, space: Space, store: StudyStore) -> None:
+    def __init__(self, settings: LoopSettings, space: Space, store: StudyStore, objective: ObjectiveCheck) -> None:
         self._settings = settings
         self._space = space
         self._store = store
+        self._objective = objective
 
     def run(self, order: TellOrder, meter: Meter, tell: Callable[[Sequence[Told]], None]) -> set[bytes]:
         """Leads order and meter through the recorded trials.
@@ -52,6 +55,7 @@ class Replay:
             meter.seconds_before = max(meter.seconds_before, record.told_at)
             numbers.add(record.number)
             asked = max(asked, record.number + 1)
+            self._objective.replayed(record.metrics)
             candidate = self._space.decode(parse(record.candidate))
             proposal = Proposal(candidate, record.origin, record.parents, share)
             tell(order.replayed(told_of(record, candidate, share, settings.objective), proposal))

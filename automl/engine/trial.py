@@ -37,6 +37,9 @@ class State(Enum):
     DELIVERED = "delivered"
 
 
+NO_METRIC = "the evaluator returned no metric"
+
+
 @dataclass(slots=True, eq=False)
 class Trial:
     """One proposal on its way.
@@ -81,7 +84,8 @@ class Trial:
         """Returns the row of a trial that has all its results.
 
         The outcome follows from who paid for the results, so it does not depend on which evaluation was faster. One
-        failed replicate fails the class: a mean over the others would flatter it.
+        failed replicate fails the class: a mean over the others would flatter it. Metrics without the objective fail
+        the trial and not the class: the result stands for whoever asks for another metric.
 
         Args:
             study: number of the study.
@@ -104,6 +108,8 @@ class Trial:
                 served_seconds += result.seconds
                 if result.metrics is None:
                     error = error or result.error
+                elif objective.metric not in result.metrics:
+                    error = error or f"{NO_METRIC} {objective.metric!r}, only {sorted(result.metrics)}"
         if error is not None:
             outcome: Outcome = "failed"
         elif paid:

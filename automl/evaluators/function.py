@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
-from automl.evaluators.fingerprints import fingerprint
+from automl.evaluators.directions import direction_of
+from automl.evaluators.figures import as_number
+from automl.evaluators.fingerprints import Fingerprint, NoContent, fingerprint
+from automl.evaluators.fingerprints.captured import bound_data
 from automl.jsontext import parse
 from automl.spaces.space import Candidate
 
@@ -46,11 +51,13 @@ class FunctionEvaluator(Evaluator):
     Attributes:
         function: the user's function.
         objective_name: what a bare number is called.
-        code_version: a name for the state of the function's code. Empty: its source text stands for it, so that changed
-            source starts a new context.
+        code_version: a name for the state of the function's code. Empty: its source stands for it, with all that it
+            uses and captured, so that whatever changes starts a new context. With a name the code is not read; data
+            bound to the function (variables of its factory, defaults, arguments of a partial, the object of a method)
+            counts all the same, as far as it has content.
 
     Raises:
-        InvalidInput: the function takes neither one nor two arguments beside those.
+        InvalidInput: the function takes neither one nor two arguments beside those, or Python cannot say what it takes.
     """
 
     name: ClassVar[str] = "function"
@@ -61,8 +68,8 @@ class FunctionEvaluator(Evaluator):
 
     def __post_init__(self) -> None:
         try:
-            inspect.signature(self.function).bind(*self._given(None, 0), **dict.fromkeys(self._named_ones))
-        except TypeError:
+            self._signature.bind(*self._given(None, 0), **dict.fromkeys(self._named_ones))
+        except (TypeError, ValueError):  # the latter where a builtin has no signature
             raise InvalidInput(
                 f"evaluator {self._title()} must take (candidate) or (candidate, seed), and then {_LIST} if it likes, "
                 "and return a number or a dict"
@@ -70,8 +77,10 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
-        """What a bare number is called; a dict of metrics has its own names."""
-        return {self.objective_name: "maximize"}
+        """What a bare number is called, with the direction that its name says; a dict of metrics has its own names."""
+        with suppress(InvalidInput):
+            return {self.objective_name: direction_of(self.objective_name) or "maximize"}
+        return {self.objective_name: "maximize"}  # a name that says neither: who sets up a search asks the user
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
@@ -84,14 +93,34 @@ class FunctionEvaluator(Evaluator):
         return "part" in self._named_ones
 
     def settings(self) -> dict[str, Any]:
-        """Returns what identifies the function: its name, and its version or a hash of its source."""
-        return {"function": self._title(), "code": self.code_version or self._source_hash()}
+        """Returns what identifies the function: its name, and its version or the fingerprint of its source."""
+        if not self.code_version:
+            return {"function": self._title(), "code": self.looked_at().digest}
+        bound = bound_data(self.function)
+        return {"function": self._title(), "code": self.code_version, **({"captured": bound} if bound else {})}
+
+    def looked_at(self) -> Fingerprint:
+        """Returns what the function depends on.
+
+        Raises:
+            InvalidInput: it captures something that has no content, or is a builtin.
+        """
+        if self.code_version:
+            return Fingerprint("")
+        try:
+            return fingerprint(self.function)
+        except NoContent as error:
+            raise InvalidInput(
+                f"evaluator {self._title()} captures {error} so changes of it would go unnoticed; "
+                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
+            ) from None
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         candidate = Candidate(parse(work.candidate), work.candidate)
         named = {name: self._value_of(name, how) for name in self._named_ones}
         result = self._named(self.function(*self._given(candidate, how.seed), **named))
-        return {str(name): float(value) for name, value in result.items()}
+        # What is no number stays as it is: whoever judges the result leaves it out and names it.
+        return {str(name): value if (number := as_number(value)) is None else number for name, value in result.items()}
 
     def _named(self, result: Any) -> Mapping[str, Any]:
         return result if isinstance(result, Mapping) else {self.objective_name: result}
@@ -105,9 +134,13 @@ class FunctionEvaluator(Evaluator):
         return getattr(how, name)
 
     @cached_property  # reading a signature takes longer than many a function does
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+    @cached_property
     def _named_ones(self) -> tuple[str, ...]:
         """The names among `_OFFERED` that the function is given by name."""
-        parameters = dict(list(inspect.signature(self.function).parameters.items())[1:])  # the first is the candidate
+        parameters = dict(list(self._signature.parameters.items())[1:])  # the first is the candidate
         return tuple(
             name
             for name, defaults in _OFFERED.items()
@@ -123,7 +156,7 @@ class FunctionEvaluator(Evaluator):
             return False
         required = [
             one
-            for one in inspect.signature(self.function).parameters.values()
+            for one in self._signature.parameters.values()
             if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
             and one.default is one.empty
             and one.name not in self._named_ones
@@ -135,16 +168,10 @@ class FunctionEvaluator(Evaluator):
         return self._seed_comes_second or "seed" in self._named_ones
 
     def _title(self) -> str:
-        return getattr(self.function, "__qualname__", type(self.function).__name__)
-
-    def _source_hash(self) -> str:
-        try:
-            return fingerprint(self.function)
-        except (OSError, TypeError):
-            raise InvalidInput(
-                f"the source of {self._title()} cannot be read, so changes to it would go unnoticed; "
-                "pass automl.FunctionEvaluator(function, code_version='1') and raise the version when it changes"
-            ) from None
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _is(default: Any, known: Any) -> bool:

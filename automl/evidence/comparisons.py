@@ -43,7 +43,7 @@ class Effort:
     """What one study spent and found on validation, for the comparison with its random search.
 
     Attributes:
-        evaluations: distinct class replicates drawn upon, whether paid or found in the cache, in full ones.
+        evaluations: distinct replicates of classes, run or found in the cache, in units of one full evaluation.
         classes: distinct classes with a fitness.
     """
 

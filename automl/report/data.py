@@ -50,8 +50,8 @@ class Curve:
     """The best fitness so far, one point for every improvement and one for the end.
 
     Attributes:
-        trials: told until then.
-        evaluations: drawn upon until then, whether paid or found in the cache.
+        trials: finished until then.
+        evaluations: counted until then, whether run or found in the cache.
         seconds: since the study began.
         best: fitness.
     """
@@ -142,11 +142,11 @@ class StudyPart:
 
     Attributes:
         evaluations: paid for by this study.
-        drawn: distinct class replicates drawn upon, whether paid or found in the cache: the measure of equal effort.
+        drawn: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
         fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
-        cost: the name of the cost that spellings are compared by, empty where there is none.
+        cost: the name of the cost that encodings are compared by, empty where there is none.
         objectives: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
         front: trials that keep the constraints and that no other matches or beats in every objective, by the last one.
         cloud: values of the objectives of a part of all trials, and whether each keeps the constraints.
@@ -281,7 +281,7 @@ class ReportData:
         front_members: of a search with several objectives, re-evaluated too, as `search.front` is ordered.
         learning: None where no evaluation reported anything on its way.
         genealogy: from the first ancestor to the best.
-        spellings: of the best's class, cheapest first.
+        encodings: of the best's class, cheapest first.
         audits: what re-evaluations of hits found, where there were any.
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
@@ -310,8 +310,8 @@ class ReportData:
     ranks: list[Ranks]
     learning: Learning | None
     genealogy: list[RatedCandidate]
-    spellings: list[RatedCandidate]
-    spelling_count: int
+    encodings: list[RatedCandidate]
+    encoding_count: int
     audits: dict[str, Any]
     checklist: list[Check]
     facts: list[tuple[str, list[tuple[str, str]]]]

@@ -14,6 +14,7 @@ from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
 from automl.report.data import MEANING, ReportData, final_word
+from automl.report.explain import Explanation
 from automl.report.plots.bounds import bounded
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
@@ -26,7 +27,7 @@ from automl.storage.studies import OUTCOMES
 T = TypeVar("T", bound=ReportData | Comparison | ResultsTable)
 
 
-def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
+def write(data: ReportData | Comparison | ResultsTable | Explanation, path: Path) -> None:
     """Writes the page.
 
     Raises:
@@ -40,10 +41,12 @@ def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
         ) from error
 
 
-def page(data: ReportData | Comparison | ResultsTable) -> str:
+def page(data: ReportData | Comparison | ResultsTable | Explanation) -> str:
     """Returns the page's text; equal data gives equal text."""
     if isinstance(data, ResultsTable):
         return _render("results", "Relative improvement", data, results_plots(_drawable(data)), data.to_json())
+    if isinstance(data, Explanation):
+        return _render("explanation", "Two candidates compared", data, {}, data.to_json())
     if isinstance(data, Comparison):
         return _render("comparison", data.name, data, comparison_plots(_drawable(data)), comparison_json(data))
     return _render("study", data.name, data, study_plots(_drawable(data)), study_json(data))

@@ -58,7 +58,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
             "tested": data.front_tested or None,
         },
         "genealogy": [_trial(item) for item in data.genealogy],
-        "spellings": [_trial(item) for item in data.spellings],
+        "spellings": [_trial(item) for item in data.encodings],
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],

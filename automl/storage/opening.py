@@ -220,7 +220,7 @@ def _use_write_ahead_log(connection: Connection) -> None:
     """Switches the file to write-ahead logging, which stays with it.
 
     Only after the schema is in the file itself, so that our mark in its header can be seen before the log is read. The
-    switch needs the file for itself and does not wait by its own, so it is tried for a while.
+    PRAGMA journal_mode=WAL needs exclusive access and ignores the busy timeout, so it is retried for a while.
     """
     raw = connection.connection.dbapi_connection
     assert raw is not None

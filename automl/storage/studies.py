@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
-from automl.storage.bulk import insert_rows
+from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
@@ -72,8 +72,8 @@ class TrialRecord:
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
         costs: figures of this encoding (parameters, FLOPs), never served by key.
-        told_at: seconds since the study began, on the coordinator's running clock.
-        position: in the order of telling, from 0.
+        told_at: completion time: seconds since the study began, on the coordinator's running clock.
+        position: completion order, from 0: the order in which trials were told to the strategy.
     """
 
     number: int
@@ -215,9 +215,27 @@ class StudyStore:
         """
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
-    def trial_at(self, study_id: int, position: int) -> TrialRecord:
-        """Returns the trial that was told as number `position`, by one look-up."""
-        return next(self.trials(study_id, after_position=position - 1, page=1))
+    def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
+        """Returns the trials that were told as these numbers, in the order asked for.
+
+        Args:
+            study_id: their study.
+            positions: from 0, as `TrialRecord.position`; one may be asked for twice.
+
+        Raises:
+            StorageError: the study has no trial at one of them.
+        """
+        found: dict[int, TrialRecord] = {}
+        for chunk in chunks(sorted({*positions}), 500):
+            query = select(trial).where(trial.c.study == study_id, trial.c.position.in_(chunk))
+            with self.database.read() as connection:
+                found.update((row.position, _trial(row)) for row in connection.execute(query))
+        missing = [str(position) for position in positions if position not in found]
+        if missing:
+            raise StorageError(
+                f"study {study_id} has no trial at position {', '.join(missing[:5])}; its rows are incomplete"
+            )
+        return [found[position] for position in positions]
 
     def trial(self, study_id: int, number: int) -> TrialRecord | None:
         """Returns the trial that was proposed as number `number`; None where none was told yet."""

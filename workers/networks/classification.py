@@ -132,16 +132,14 @@ class Classification(Evaluator):
         return [Fidelity(epochs / self.epochs, {"epochs": epochs}) for epochs in range(1, self.epochs)]
 
     def check(self, work: Work) -> None:
-        """Refuses training settings that this evaluator does not know, and networks with fewer outputs than classes."""
+        """Refuses training settings that this evaluator does not know."""
+        self.adjusted(work.training)
+
+    def misfit(self, work: Work) -> str:
+        """Says why a network cannot run on two training examples, or gives no logit for each class."""
         from workers.networks import training
 
-        self.adjusted(work.training)
-        found = training.outputs(work.behaviour, self.data().train[0][:2])
-        if found is not None and found < (classes := self.data().classes):
-            raise InvalidInput(
-                f"a network of this space has {found} outputs, and task {self.data().name!r} has {classes} classes "
-                f"(0 to {classes - 1}): every training would fail; build networks with {classes} outputs"
-            )
+        return training.misfit(work.behaviour, self.data())
 
     def adjusted(self, training: Mapping[str, Any]) -> Classification:
         """Returns this evaluator with a candidate's training settings in place of its own.

@@ -142,7 +142,7 @@ def _curves(methods: Sequence[Method], place: int, axis: str) -> Plot | None:
         best = [band.low[-1] if first.minimize else band.high[-1] for method, band in shown if method.runs > 1]
         axes.set_ylim(min([low, *best]), max([high, *best]))
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"{unit} since the start" if hours else "evaluations drawn upon")
+        axes.set_xlabel(f"{unit} since the start" if hours else "evaluations counted")
         axes.set_ylabel(f"best {first.objective} (validation)")
         axes.legend(loc="upper right" if first.minimize else "lower right")
 

@@ -71,7 +71,7 @@ def _plot(data: ReportData, place: int) -> Plot:
                 ("front", *(item.figures[one.metric] for one in objectives), item.test, item.number, item.candidate)
                 for item in front
             ),
-            *(("trial" if allowed else "breaks a limit", *values, "", "", "") for values, allowed in cloud),
+            *(("trial" if allowed else "breaks a constraint", *values, "", "", "") for values, allowed in cloud),
         ],
         paint,
         size=(5.2, 3.7),
@@ -83,7 +83,12 @@ def _cloud(axes: Axes, inside: list[tuple[float, float]], outside: list[tuple[fl
         axes.plot(*zip(*inside, strict=True), ".", color=QUIET, alpha=0.5, markersize=4, label="trials")
     if outside:
         axes.plot(
-            *zip(*outside, strict=True), "x", color=QUIET, alpha=0.5, markersize=3.5, label="trials that break a limit"
+            *zip(*outside, strict=True),
+            "x",
+            color=QUIET,
+            alpha=0.5,
+            markersize=3.5,
+            label="trials that break a constraint",
         )
 
 

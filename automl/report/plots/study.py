@@ -198,7 +198,7 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
             axes.plot(across(curve)[-1], curve.best[-1], marker, color=colour)
         axes.set_ylim(*curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
         axes.set_xlim(left=0)
-        axes.set_xlabel("evaluations drawn upon" if axis == "evaluations" else f"{unit} since the start")
+        axes.set_xlabel("evaluations counted" if axis == "evaluations" else f"{unit} since the start")
         axes.set_ylabel(f"best {data.objective} (validation)")
         axes.legend(loc="upper right" if data.minimize else "lower right")
 

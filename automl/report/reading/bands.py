@@ -21,7 +21,7 @@ class Band:
     """Best so far of several runs: the mean, and the range of the middle half.
 
     Attributes:
-        at: evaluations drawn upon, or seconds since the start; from where all runs have a best to where the first ends.
+        at: evaluations counted, or seconds since the start; from where all runs have a best to where the first ends.
         middle: mean of the runs.
         low, high: quartiles.
     """
@@ -40,7 +40,7 @@ class Bands:
     """The same runs by evaluations and by time; None where they have no stretch in common.
 
     Attributes:
-        evaluations: drawn upon.
+        evaluations: counted, whether run or found in the cache.
         seconds: on the clock of the studies, which is the simulated one where they were simulated.
     """
 

@@ -21,12 +21,12 @@ from automl.evidence import (
 )
 from automl.registry import unknown
 from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
-from automl.report.plots.illustrator import Illustrator
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
+from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
-from automl.report.reading.stream import Reading, note, read_study, spellings
+from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
@@ -88,7 +88,7 @@ class _Collector:
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
-        cheapest, spelling_count = self._spellings(search, best)
+        cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
         data = ReportData(
             name=self.record.name,
@@ -110,8 +110,8 @@ class _Collector:
             ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
-            spellings=cheapest,
-            spelling_count=spelling_count,
+            encodings=cheapest,
+            encoding_count=encoding_count,
             audits=self._audits(search),
             checklist=[],
             facts=[],
@@ -135,7 +135,7 @@ class _Collector:
         record, part = self.confirmation_record, self._part(self.confirmation_record)
         if record is None or part is None or not part.trials:
             return part
-        context = self.store.trial_at(record.id, 0).context
+        context = self.store.trials_at(record.id, [0])[0].context
         found = self.cache.replicates(context, list({key for _, key in self.confirmed}))
         paid = sum(result.study == record.id for results in found.values() for result in results)
         return replace(part, evaluations=paid)
@@ -167,8 +167,9 @@ class _Collector:
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
             values = self._objectives(results)
             places = reading.columns.places(trial.key) if reading is not None else []
-            before = self.store.trial_at(study.id, places[-1]) if places else None
-            before = self.confirmed.get((origin, trial.key), before)
+            before = self.confirmed.get((origin, trial.key))
+            if before is None and places:
+                (before,) = self.store.trials_at(study.id, places[-1:])
             found.append(
                 replace(
                     note(trial),
@@ -258,7 +259,7 @@ class _Collector:
         """Returns what re-evaluations of hits found, empty where this study has none."""
         if not search.part.trials:
             return {}
-        context = self.store.trial_at(self.record.id, 0).context
+        context = self.store.trials_at(self.record.id, [0])[0].context
         found = audit_report(self.database, self.objective, context=context, studies=[self.record.id])
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
@@ -269,13 +270,13 @@ class _Collector:
         places = search.columns.places(key) if key is not None else []
         if not places:
             return []
-        first = self.store.trial_at(self.record.id, places[0])
+        (first,) = self.store.trials_at(self.record.id, places[:1])
         line = search.columns.ancestors(first.number, ANCESTORS)
         if len(line) > 40:  # the ends and an even choice between
             line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
         where = [search.columns.position(number) for number in line]
-        found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
-        return [self.illustrator.illustrate(item) for item in found]
+        found = self.store.trials_at(self.record.id, [place for place in where if place is not None])
+        return [self.illustrator.illustrate(note(item)) for item in found]
 
     def _front(self, search: Reading, tested: list[RatedCandidate]) -> list[RatedCandidate]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
@@ -285,11 +286,11 @@ class _Collector:
             for item in search.part.front
         ]
 
-    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
+    def _encodings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
         if key is None:
             return [], 0
         cost = search.part.cost
-        found, count = spellings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
+        found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:

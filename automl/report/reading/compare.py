@@ -84,7 +84,7 @@ class Method:
 
     @property
     def saved(self) -> float:
-        """Share of the trials that needed no evaluation of their own."""
+        """Fraction of the trials that needed no evaluation of their own."""
         return sum(data.search.saved_trials for data in self.studies) / max(
             1, sum(data.search.trials for data in self.studies)
         )

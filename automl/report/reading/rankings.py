@@ -45,11 +45,12 @@ def rankings(
     """
     found = []
     if search.part.best is not None:
-        own = store.trial_at(record.id, search.columns.places(search.part.best.key)[-1]).context
+        (latest,) = store.trials_at(record.id, search.columns.places(search.part.best.key)[-1:])
+        own = latest.context
         if max(search.columns.replicates, default=0) > 1:
             wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
             wanted = wanted[:: len(wanted) // RANKED + 1]
-            keys = [store.trial_at(record.id, place).key for place in wanted[:RANKED]]
+            keys = [trial.key for trial in store.trials_at(record.id, wanted[:RANKED])]
             found.append(_seeds(cache, "two seeds, search, validation part", own, keys, objective))
         found += _fidelities(cache, own, objective)
     sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
