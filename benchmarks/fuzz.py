@@ -4,9 +4,9 @@
 
 Each round takes one kind of input (arguments, candidates, results, settings, an exported cache, a database file),
 spoils it and runs a command on it in this process, in a folder of its own. It counts as a find when the command raises
-anything but an exit, ends with another code than 0, 1 or 2, says more than one line and a page of it when it refuses,
-takes longer than `LIMIT_SECONDS`, or changes a file although it refused. Finds are written to `fuzz_corpus/found-*.json`,
-which `tests/cases/test_foreign_corpus.py` runs again: mend the fault, and keep the file.
+anything but an exit, ends with another code than 0, 1 or 2, says nothing or a page of it when it refuses, takes longer
+than `LIMIT_SECONDS`, or changes a file although it refused. Finds are written to `fuzz_corpus/found-*.json`, which
+`tests/cases/test_foreign_corpus.py` runs again: mend the fault, and keep the file.
 """
 
 from __future__ import annotations
@@ -146,12 +146,60 @@ def _content(folder: Path) -> dict[str, str]:
 # --- what is spoiled, and how --------------------------------------------------------------------------------------
 
 ODD = [
-    None, True, False, 0, -1, 1, 2, 7, 1.5, -0.0, 1e308, -1e308, 5e-324, 1 << 31, 1 << 63, 10**30, "", " ", "x", "0", "9.0", "NaN",
-    "\x00", "\x1b[31m", "‮", "ß", "日本", "[bold]", "=1+1", "'; DROP TABLE study; --", "../x", "a/b", "{}", "%s", "x" * 5000, [], [[]], {},
-    {"a": 1}, {"": None}, [1, "a", None], {"kind": "S"}, "Infinity",
-]  # fmt: skip
-BYTES = [b"", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\r\n", b"\n\n", b"\t", b'"', b"'", b"{", b"}", b"[" * 300, b"]" * 300, b",",
-         b";", b"NaN", b"1e999", b"-", b"\x1b[2J", "ü".encode("latin-1"), b"9" * 400, b"x" * 3000, b"\\ud800", b"null", b":"]  # fmt: skip
+    *(None, True, False, 0, -1, 1, 2, 7, 1.5, -0.0, 1e308, -1e308, 5e-324, 1 << 31, 1 << 63, 10**30),
+    *(
+        "",
+        " ",
+        "x",
+        "0",
+        "9.0",
+        "NaN",
+        "\x00",
+        "\x1b[31m",
+        "\u202e",
+        "ß",
+        "日本",
+        "[bold]",
+        "=1+1",
+        "../x",
+        "a/b",
+        "{}",
+        "%s",
+    ),
+    *(
+        "'; DROP TABLE study; --",
+        "x" * 5000,
+        "Infinity",
+        [],
+        [[]],
+        {},
+        {"a": 1},
+        {"": None},
+        [1, "a", None],
+        {"kind": "S"},
+    ),
+]
+BYTES = [
+    *(
+        b"",
+        b"\x00",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\xff\xfe",
+        b"\r\n",
+        b"\n\n",
+        b"\t",
+        b'"',
+        b"'",
+        b"{",
+        b"}",
+        b",",
+        b";",
+        b":",
+    ),
+    *(b"NaN", b"1e999", b"-", b"null", b"\\ud800", b"\x1b[2J", b"\xfc"),
+    *(b"[" * 300, b"]" * 300, b"9" * 400, b"x" * 3000),
+]
 
 
 def spoiled_bytes(data: bytes, rng: random.Random) -> bytes:
@@ -212,7 +260,10 @@ CANDIDATES = {
     "activation": '"x * sigmoid(x)"\n"tanh(x) + 0.1 * x"\n"max(x, 0)"\n',
     "loss": '"-(t * log(p))"\n"(t - p) ** 2"\n',
     "nasbench201": '"|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"\n',
-    "nasbench101": '{"matrix": [[0, 1, 1], [0, 0, 1], [0, 0, 0]], "operations": ["input", "conv3x3-bn-relu", "output"]}\n',
+    "nasbench101": json.dumps(
+        {"matrix": [[0, 1, 1], [0, 0, 1], [0, 0, 0]], "operations": ["input", "conv3x3-bn-relu", "output"]}
+    )
+    + "\n",
     "macro": '"02120112"\n',
     "darts": json.dumps(
         {
@@ -223,9 +274,14 @@ CANDIDATES = {
     + "\n",
     "task.py:S": '{"x": 3, "word": "a", "rate": 0.1}\n{"x": 0, "word": "b", "rate": 0.01}\n',
 }
-RESULTS = "dataset,method,kind,run,acc\nd,m,method,0,97.1\nd,m,method,1,97.2\nd,m,random,0,95.5\nd,m,random,1,96\nd,,random,2,nan\n"
-SETTINGS = ["population=5", "tournament=2", "strategy.population=[1]", 'x={"a": 1}', "sampler=tpe", "objectives=score:maximize,other:minimize",
-            "constraints=other<5", "evaluator.epochs=3", "space.x=1"]  # fmt: skip
+RESULTS = (
+    "dataset,method,kind,run,acc\nd,m,method,0,97.1\nd,m,method,1,97.2\n"
+    "d,m,random,0,95.5\nd,m,random,1,96\nd,,random,2,nan\n"
+)
+SETTINGS = [
+    *("population=5", "tournament=2", "strategy.population=[1]", 'x={"a": 1}', "sampler=tpe", "evaluator.epochs=3"),
+    *("objectives=score:maximize,other:minimize", "constraints=other<5", "space.x=1"),
+]
 OPTIONS = {
     "--study": ["s", "a/b", "", "x" * 300, "[red]", "\x1b", "=1", "\udce9"],
     "--seed": ["0", "-1", "1e3", "99999999999999999999", "x"],
@@ -245,7 +301,7 @@ OPTIONS = {
     "--test-seeds": ["1", "0", "3"],
     "--front": ["0", "3", "-1"],
     "--timeout": ["5", "0", "-1", "nan"],
-    "--storage": ["sqlite:///a.db", "sqlite:///no/a.db", "sqlite:///task.py", "nothing", "", "mysql://a/b", "sqlite://", "postgresql://u:p@"],
+    "--storage": ["sqlite:///a.db", "sqlite:///no/a.db", "sqlite:///task.py", "", "mysql://a/b", "sqlite://"],
     "--html": ["r.html", "no/r.html", ".", "/proc/x.html", "x" * 300, ""],
     "--json": [None],
     "--set": SETTINGS,
@@ -304,7 +360,7 @@ def arguments(rng: random.Random, state: State) -> Case:
     return Case([command, *target, *given], {**files, "automl.db": state.database})
 
 
-def candidates(rng: random.Random, state: State) -> Case:
+def candidates(rng: random.Random, _: State) -> Case:
     space, text = rng.choice(list(CANDIDATES.items()))
     data = spoiled_text(text, rng)
     how = rng.randrange(3)
@@ -316,14 +372,14 @@ def candidates(rng: random.Random, state: State) -> Case:
     return Case([*SEARCH, "--enqueue", "c.jsonl", *QUICK], {"c.jsonl": data})
 
 
-def explained(rng: random.Random, state: State) -> Case:
+def explained(rng: random.Random, _: State) -> Case:
     good = CANDIDATES["task.py:S"].splitlines()[0]
     return Case(
         ["explain", "task.py:S", "a.json", "b.json"], {"a.json": good.encode(), "b.json": spoiled_text(good, rng)}
     )
 
 
-def results(rng: random.Random, state: State) -> Case:
+def results(rng: random.Random, _: State) -> Case:
     html = ["--html", "r.html"] if rng.random() < 0.2 else []
     return Case(
         ["report", "--results", "r.csv", *html, *(["--json"] if rng.random() < 0.5 else [])],
@@ -331,7 +387,7 @@ def results(rng: random.Random, state: State) -> Case:
     )
 
 
-def settings(rng: random.Random, state: State) -> Case:
+def settings(rng: random.Random, _: State) -> Case:
     pair = spoiled_bytes(rng.choice(SETTINGS).encode(), rng).replace(b"\0", b"")
     if rng.random() < 0.5:
         name = rng.choice(["population", "tournament", "objectives", "constraints", "sampler", "epochs", "x"])
@@ -357,8 +413,16 @@ def databases(rng: random.Random, state: State) -> Case:
         data[place] = rng.randrange(256)
     if rng.random() < 0.2:
         del data[rng.randrange(len(data)) :]
-    command = rng.choice([["report", "s"], ["report", "s", "--json"], ["studies"], ["cache", "stats"], ["cache", "export", "x.gz"], ["db", "current"],
-                          ["cache", "audit", "--study", "s"], ["cache", "prune", "--failed"], ["db", "upgrade"]])  # fmt: skip
+    commands = [
+        "report s",
+        "report s --json",
+        "studies",
+        "cache stats",
+        "cache export x.gz",
+        "db current",
+        "db upgrade",
+    ]
+    command = rng.choice([*commands, "cache audit --study s", "cache prune --failed"]).split()
     return Case(command, {"automl.db": bytes(data)})
 
 

@@ -55,9 +55,8 @@ class ResultsTable:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns `{"notes", "relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}]}`."""
+        """Returns `{"relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}], "notes"}`."""
         return {
-            "notes": list(self.notes),
             "relative_improvement": [
                 {
                     "dataset": row.dataset,

@@ -59,7 +59,7 @@ def test_an_argument_that_is_not_utf8_is_refused_with_one_sentence(tmp_path, opt
 
 @pytest.mark.parametrize("name", ["caf\udce9", "a\0b", "x" * 1001])
 def test_a_name_that_cannot_be_stored_is_refused(tmp_path, name):
-    with pytest.raises(InvalidInput, match="take another name|at most 1000"):
+    with pytest.raises(InvalidInput, match=r"take another name|at most 1000"):
         searched(database(tmp_path), study=name)
     assert list(tmp_path.iterdir()) == []
 
@@ -139,7 +139,7 @@ def test_a_value_can_always_be_quoted():
 def test_no_cell_of_a_table_is_a_formula(tmp_path, cell):
     address = as_csv(["name", "value"], [(cell, 1.5), (cell, -2.5)])
     rows = list(csv.reader(io.StringIO(base64.b64decode(address.partition(",")[2]).decode())))
-    assert [row[0] for row in rows[1:]] == [f"'{cell}"] * 2
+    assert [row[0] for row in rows[1:]] == [("" if cell[0] == "\r" else "'") + legible(cell)] * 2
     assert [float(row[1]) for row in rows[1:]] == [1.5, -2.5]  # numbers stay numbers
     path = tmp_path / "r.csv"
     with path.open("w", newline="") as file:
