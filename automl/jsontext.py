@@ -1,6 +1,7 @@
 """Canonical JSON text: equal values have equal text, on every platform and in every process.
 
-What comes from a file is read by `parse_foreign` and `decoded`, which refuse what the engine's own text never holds.
+What comes from a file is read by `parse_foreign` and `decoded`, which refuse what the engine's own text never holds;
+what comes from a database by `stored`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import sys
 from typing import Any
 
-from automl.errors import InvalidInput, brief
+from automl.errors import InvalidInput, StorageError, brief
 
 MAX_DEPTH = 200
 """Lists and objects inside each other, at most: whoever walks a value may use the stack for it."""
@@ -128,6 +129,24 @@ def parse(text: str) -> Any:
         {'a': [1, None]}
     """
     return _read(_DECODER, text)
+
+
+def stored(text: str) -> Any:
+    """Reads JSON text that a database kept.
+
+    Raises:
+        StorageError: it is none: the database is damaged.
+
+    Example:
+        >>> stored('{"score":1.5}')
+        {'score': 1.5}
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageError(
+            f"the database is damaged: it holds {brief(text, 60)} where JSON belongs; restore it from a copy"
+        ) from error
 
 
 def parse_foreign(text: str) -> Any:

@@ -9,7 +9,6 @@ left out of the rate.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.evidence.means import mean
+from automl.jsontext import stored
 from automl.storage import keeping
 from automl.storage.engine import Database
 from automl.storage.evaluations import FAILED
@@ -182,5 +182,5 @@ def _pairs(rows: list[Any], metric: str, studies: Collection[int] | None) -> lis
 
 
 def _figure(metrics: str | None, metric: str) -> float | None:
-    value = None if metrics is None else json.loads(metrics).get(metric)
+    value = None if metrics is None else stored(metrics).get(metric)
     return float(value) if isinstance(value, int | float) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from automl.cache import keys
 from automl.errors import InvalidInput
+from automl.jsontext import stored
 from automl.storage import transfers
 from automl.storage.engine import Database
 from automl.storage.fidelities import at_full_fidelity
@@ -17,7 +17,7 @@ def fidelity_groups(database: Database) -> dict[int, int]:
     first: dict[bytes, int] = {}
     found = {}
     for row in transfers.contexts(database):
-        mark = keys.fingerprint(row.namespace, at_full_fidelity(json.loads(row.description)))
+        mark = keys.fingerprint(row.namespace, at_full_fidelity(stored(row.description)))
         found[row.id] = first.setdefault(mark, row.id)
     return found
 

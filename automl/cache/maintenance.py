@@ -10,6 +10,7 @@ from typing import Any
 
 from automl.cache.fidelity_groups import chosen, fidelity_groups
 from automl.errors import InvalidInput
+from automl.jsontext import stored
 from automl.storage import keeping
 from automl.storage.engine import Database
 
@@ -109,7 +110,7 @@ def stats(database: Database) -> CacheStats:
         ContextStats(
             row.id,
             row.namespace,
-            json.loads(row.description),
+            stored(row.description),
             groups.get(row.id, row.id),
             row.classes,
             row.replicates,
@@ -128,7 +129,7 @@ def stats(database: Database) -> CacheStats:
 def _studies(database: Database) -> list[StudyStats]:
     found: dict[int, StudyStats] = {}
     for row in keeping.study_rows(database):
-        settings = json.loads(row.settings)
+        settings = stored(row.settings)
         before = found.get(row.id)
         found[row.id] = StudyStats(
             row.id,

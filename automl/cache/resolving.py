@@ -5,7 +5,6 @@ Everything is decided in memory between one batch of reading statements and one 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cache.keys import audit_replicate
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Asked, Claim, Resolution, Result
+from automl.jsontext import stored
 from automl.storage import evaluations
 from automl.storage.candidates import digest, store_candidates
 
@@ -64,7 +64,7 @@ def wanted(candidate: str, plan: ReplicatePlan) -> Sequence[int]:
 
 def to_result(row: Row[Any]) -> Result:
     """Returns the stored result of a finished evaluation."""
-    metrics = None if row.metrics is None else json.loads(row.metrics)
+    metrics = None if row.metrics is None else stored(row.metrics)
     return Result(row.replicate, metrics, row.error, row.seconds, row.study, row.trial)
 
 

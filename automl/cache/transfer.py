@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cache.fidelity_groups import chosen
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
 from automl.errors import InvalidInput
+from automl.jsontext import stored
 from automl.storage import evaluations, transfers
 from automl.storage.engine import Database
 
@@ -112,19 +113,19 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     count = 0
     for row in rows:
         yield {
-            "context": json.loads(row.description),
+            "context": stored(row.description),
             "namespace": row.namespace,
             "fingerprint": row.fingerprint.hex(),
         }
         for fact in transfers.facts(database, row.id):
             count += 1
-            curve = {"curve": json.loads(fact.points)} if fact.points else {}
+            curve = {"curve": stored(fact.points)} if fact.points else {}
             yield {
                 "key": fact.key.hex(),
                 "replicate": fact.replicate,
                 "seed": fact.seed,
                 "candidate": fact.json,
-                "metrics": None if fact.metrics is None else json.loads(fact.metrics),
+                "metrics": None if fact.metrics is None else stored(fact.metrics),
                 "error": fact.error,
                 "seconds": fact.seconds,
                 "times_seen": fact.times_seen or 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from automl.errors import InvalidInput
 from automl.evaluators.figures import as_number
 from automl.evidence.means import mean
-from automl.jsontext import canonical, parse
+from automl.jsontext import canonical, parse, stored
 
 MOST_POINTS = 1000
 """A curve that grows longer is thinned to about half as many, evenly spaced."""
@@ -98,7 +97,7 @@ class LearningCurve:
     @classmethod
     def from_json(cls, text: str) -> LearningCurve:
         """Reads what `json` wrote and a database kept."""
-        return cls([(epoch, metrics) for epoch, metrics in json.loads(text)] if text else [])
+        return cls([(epoch, metrics) for epoch, metrics in stored(text)] if text else [])
 
     @classmethod
     def checked(cls, text: str) -> LearningCurve:

@@ -55,9 +55,8 @@ class ResultsTable:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns `{"notes", "relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}]}`."""
+        """Returns `{"relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}], "notes"}`."""
         return {
-            "notes": list(self.notes),
             "relative_improvement": [
                 {
                     "dataset": row.dataset,
@@ -129,11 +128,11 @@ def results_table(path: str | Path) -> ResultsTable:
 def _on_two_scales(values: list[float]) -> bool:
     """Tells whether some figures of one method and its random rows, times 100, would lie among the others."""
     large = [value for value in values if value > 1.5]
-    small = [value for value in values if 0.0 < value <= 1.0]
+    small = [value for value in values if 0.0 < value < 1.0]
     if not large or not small:
         return False
     middle = statistics.median(large)
-    return middle <= 100.0 and any(middle / 1.5 <= 100.0 * value <= 1.5 * middle for value in small)
+    return middle <= 100.0 and any(middle / 2.5 <= 100.0 * value <= 1.25 * middle for value in small)
 
 
 def _random_of(groups: dict[tuple[str, str, str], _Group], dataset: str, method: str) -> _Group | None:

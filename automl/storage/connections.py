@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import sqlalchemy
@@ -53,7 +54,10 @@ def _sqlite_engine(url: URL, *, writing: bool) -> Engine:
     def set_up(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.isolation_level = None  # transactions are begun by us, below
         cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA synchronous=FULL")
+        try:
+            cursor.execute("PRAGMA synchronous=FULL")
+        except UnicodeDecodeError as error:  # the driver reads SQLite's own message, which quotes what is in the file
+            raise sqlite3.DatabaseError("database disk image is malformed: its schema is no text") from error
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA wal_autocheckpoint=16000")

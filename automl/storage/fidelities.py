@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from automl.jsontext import stored
 from automl.storage.evaluations import DONE
 from automl.storage.schema import context, evaluation
 
@@ -29,8 +29,8 @@ def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str
     rows = connection.execute(
         select(context.c.id, context.c.description).where(context.c.namespace == own.namespace).order_by(context.c.id)
     )
-    described = {row.id: json.loads(row.description) for row in rows}
-    full = at_full_fidelity(json.loads(own.description))
+    described = {row.id: stored(row.description) for row in rows}
+    full = at_full_fidelity(stored(own.description))
     return {place: found.get("fidelity", {}) for place, found in described.items() if at_full_fidelity(found) == full}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
-from automl.jsontext import canonical
+from automl.jsontext import canonical, stored
 from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
@@ -307,7 +306,7 @@ class StudyStore:
 
         def write(connection: Connection) -> None:
             mine = study.c.id == study_id
-            settings = json.loads(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
             met = settings.get("environment", {}).get("workers", [])
             if new := [one for one in hardware if one not in met]:
                 settings["environment"] = {**settings.get("environment", {}), "workers": [*met, *new]}
@@ -379,7 +378,7 @@ def _row(study_id: int, one: TrialRecord, texts: dict[int, str]) -> tuple[Any, .
 
 
 def _trial(row: Row[Any]) -> TrialRecord:
-    metrics, parents, costs = json.loads(f"[{row.metrics},{row.parents},{row.costs}]")  # one call for all three
+    metrics, parents, costs = stored(f"[{row.metrics},{row.parents},{row.costs}]")  # one call for all three
     return TrialRecord(
         number=row.number,
         candidate=row.candidate,
@@ -402,5 +401,5 @@ def _trial(row: Row[Any]) -> TrialRecord:
 
 
 def _study(row: Row[Any]) -> StudyRecord:
-    settings = json.loads(row.settings)
+    settings = stored(row.settings)
     return StudyRecord(row.id, row.name, row.kind, row.parent, settings, row.state, row.created, row.trials)

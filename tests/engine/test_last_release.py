@@ -189,12 +189,30 @@ def test_whatever_a_study_names_is_found(left, study):
 
 @pytest.mark.parametrize("study", FINISHED, indirect=True)
 def test_a_finished_study_is_reported_with_the_same_figures(left, study):
-    now = dict(leaves(json.loads(command("report", study, "--storage", URL, "--json"))))
+    now = dict(leaves(as_then(json.loads(command("report", study, "--storage", URL, "--json")))))
     text = json.dumps(read("reports.json.gz")[study]).replace(f'"{FOLDER}/', f'"{left}/')
     before = dict(leaves(json.loads(text)))
     assert len(before) > 100
     assert not [place for place in before if place not in now]
     assert not {place: (old, now[place]) for place, old in before.items() if not same(old, now[place])}
+
+
+def as_then(value):
+    """Calls what comes from fresh seeds on the same data a test figure again, as the last release did of functions."""
+    if isinstance(value, list):
+        return [as_then(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {"fresh": "test", "fresh_values": "test_values", "best_fresh": "best_test"}
+    found = {name: as_then(item) for name, item in value.items()}
+    found |= {then: found[now] for now, then in named.items() if found.get(now)}
+    if found.get("test_figures", "") is None:
+        found["test_figures"] = found["final_figures"].removesuffix(", same data")
+    if found.get("tested"):
+        found["tested"] = found["tested"].replace("evaluated again", "evaluated on the test part")
+    if str(found.get("practice")).startswith("Test part"):
+        found["kept"] = True
+    return found
 
 
 def leaves(value, place=()):

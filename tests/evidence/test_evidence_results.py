@@ -23,7 +23,8 @@ def test_ri_per_method_and_data_set_with_blanks_counted(tmp_path: Path) -> None:
         + "MIT67,DARTS,method,1,60\nMIT67,DARTS,random,1,50\n",
     )
     answer = results_table(path).to_json()
-    assert list(answer) == ["relative_improvement"]
+    assert list(answer) == ["relative_improvement", "notes"]
+    assert answer["notes"] == []
     first, second = answer["relative_improvement"]
     assert list(first) == ["dataset", "method", "ri", "low", "high", "runs", "left_out"]
     assert (first["dataset"], first["method"], first["runs"], first["left_out"]) == ("CIFAR10", "DARTS", 2, 2)

@@ -126,7 +126,7 @@ def test_own_arrays_of_many_shapes(inputs, shape, dtype):
     assert (prepared.shape[1:], prepared.dtype) == (shape, dtype)
     if inputs.dtype == np.uint8:
         assert prepared.max() <= 1.0
-    (probe,) = Classification(task=own(inputs, np.arange(90) % 3)).probe().inputs
+    (probe,) = Classification(task=own(inputs, np.arange(90) // 3 % 3)).probe().inputs
     tokens = dtype is np.int64
     bounds = (int(inputs[0::3].min()), int(inputs[0::3].max())) if tokens else (None, None)
     assert probe == Array(shape, *bounds)

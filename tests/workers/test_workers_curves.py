@@ -308,7 +308,8 @@ def test_a_function_that_reports_may_take_a_seed_or_not_and_nothing_else():
     assert automl.FunctionEvaluator(bare).deterministic
     assert not automl.FunctionEvaluator(reporting).deterministic
     with pytest.raises(
-        InvalidInput, match=r"must take \(candidate\) or \(candidate, seed\), and then `report` if it likes"
+        InvalidInput,
+        match=r"must take \(candidate\) or \(candidate, seed\), and then `part`, `report`, `device`, `checkpoint`",
     ):
         automl.FunctionEvaluator(lambda candidate, seed, data, report: 0.0, code_version="1")
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from automl.errors import legible
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -151,9 +153,10 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     """Returns a table's cell so that no spreadsheet takes a name or a candidate for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    value = legible(value)
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t") else value
 
 
 def curve_view(best: list[float], minimize: bool) -> tuple[float, float]:

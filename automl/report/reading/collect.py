@@ -203,7 +203,7 @@ class _Collector:
         The winner's units are its seeds, so that the interval concerns this architecture only.
         """
         if not winners or not winners[0].test_values:
-            return Estimate(None, method="no interval: no final figures")
+            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
         valid = [item.test_values for item in samples if item.test_values]
         found = relative_improvement(
             [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
@@ -212,7 +212,7 @@ class _Collector:
 
     def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
         if not winners or not random:
-            return Estimate(None, method="no interval: no final figures")
+            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
         found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
         return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
