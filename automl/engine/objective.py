@@ -1,4 +1,4 @@
-"""An objective that no trial has is the user's setting: the study is refused in its first block, and nothing is lost."""
+"""An objective that no trial has is the user's setting: the study is refused in its first block, and loses nothing."""
 
 from __future__ import annotations
 
