@@ -1,4 +1,4 @@
-"""An objective that no trial has is the user's setting: the study is refused in its first block, and loses nothing."""
+"""An objective that no trial has is the user's setting: the study is refused early, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from automl.errors import WorkersUnavailable
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
-from automl.pool import Job, Plan
+from automl.pool import Job, WorkerSetup
 from automl.setup.targets import reference_to
 from workers.pools import actor
 from workers.pools.ray_pool import RayPool
@@ -71,7 +71,7 @@ def opened(monkeypatch, mixed, workers):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
     monkeypatch.setattr(actor, "Worker", Mixed)
     monkeypatch.setattr("workers.pools.ray_pool.environment", lambda _: {"STALE_MIXED": str(mixed)})
-    return RayPool(Plan(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
+    return RayPool(WorkerSetup(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
 
 
 def later(pool):

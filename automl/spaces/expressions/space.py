@@ -39,7 +39,9 @@ def finite(x: Any) -> Any:
 class ExpressionSpace(Space):
     """Functions of named variables, as trees of operators; a candidate is the text of one, such as "x * sigmoid(x)".
 
-    Class attributes for a subclass to set:
+    A subclass sets the class attributes.
+
+    Class attributes:
         variables: names of the arguments, in order.
         needs: groups of variables; every drawn expression has at least one of each group.
         towards: the variable that evaluators differentiate with respect to; None where derivatives are not used.
