@@ -79,6 +79,7 @@ class Completion:
         seconds: what the evaluation took on its worker, on the pool's clock.
         worker: a name of the worker, for logs.
         curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
+        left_out: names under which the evaluator returned no number; these things are not kept.
     """
 
     job: int = 0
@@ -88,6 +89,7 @@ class Completion:
     seconds: float = 0.0
     worker: str = ""
     curve: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def lost(self) -> bool:

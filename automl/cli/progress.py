@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from automl.errors import MOST, legible
 from automl.observers import Observer
 from automl.storage.studies import OUTCOMES
 
@@ -22,7 +23,7 @@ PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
-    "test": "fresh seeds on the test part",
+    "test": "the winners and a random sample, with fresh seeds",
 }
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
@@ -47,7 +48,7 @@ class _Counts(Observer):
 
     def note(self, text: str) -> None:
         if text:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(legible(text, MOST), markup=False, soft_wrap=True)
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         self.outcomes.clear()
@@ -99,7 +100,7 @@ class Lines(_Counts):
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         super().begin(settings, phase, trials, evaluations)
         gone_on = f", going on after trial {trials - 1}" if trials else ""
-        self.console.print(f"{settings.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
+        self.console.print(f"{legible(settings.name)}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
         self._printed = time.monotonic()
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:

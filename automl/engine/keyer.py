@@ -8,10 +8,12 @@ from typing import Any
 
 from automl.behaviour import Behaviour
 from automl.engine.blame import blaming
+from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Hashed, Hasher
 from automl.rules import ENQUEUED, LoopSettings
-from automl.spaces.space import Space
+from automl.spaces.differences import difference
+from automl.spaces.space import Candidate, Space
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -25,12 +27,14 @@ class Keyer:
         settings: of the loop.
         space: gives behaviours, and mutates duplicates.
         hasher: turns behaviours into keys.
+        notices: says what the user should know.
     """
 
-    def __init__(self, settings: LoopSettings, space: Space, hasher: Hasher) -> None:
+    def __init__(self, settings: LoopSettings, space: Space, hasher: Hasher, notices: Notices | None = None) -> None:
         self._settings = settings
         self._space = space
         self._hasher = hasher
+        self._notices = notices or Notices()
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
 
@@ -46,7 +50,8 @@ class Keyer:
             start: number of trials before it.
             unmet: keys, as they are counted, that are recorded and count as new all the same.
         """
-        found, hashed = list(proposals), self._hash(proposals)
+        found = self._read_back(proposals)
+        hashed = self._hash(found)
         policy = self._settings.plans.policy
         if policy.on_duplicate == "vary" and found and found[0].origin != ENQUEUED:
             rng = generator(self._settings.seed, VARY, start)
@@ -55,8 +60,9 @@ class Keyer:
                 if not again:
                     break
                 children = self._space.mutate_many([found[place].candidate for place in again], rng)
-                for place, child in zip(again, children, strict=True):
-                    found[place] = replace(found[place], candidate=child)
+                varied = [replace(found[place], candidate=child) for place, child in zip(again, children, strict=True)]
+                for place, proposal in zip(again, self._read_back(varied), strict=True):
+                    found[place] = proposal
                 for place, item in zip(again, self._hash([found[place] for place in again]), strict=True):
                     hashed[place] = item
         return [(proposal, item.key) for proposal, item in zip(found, hashed, strict=True)]
@@ -74,6 +80,22 @@ class Keyer:
             if key in met or (key in self._settings.plans and key not in unmet):
                 found.append(place)
             met.add(key)
+        return found
+
+    def _read_back(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
+        found = list(proposals)
+        with blaming(lambda: f"space {self._space.kind} cannot read what it proposes"):
+            for place, proposal in enumerate(proposals):
+                given = proposal.candidate
+                if isinstance(given, Candidate) and given.json in self._hashed:
+                    continue
+                if (read := self._space.checked(given)) is not given:
+                    changed = difference(given.value, read.value)
+                    self._notices.once(
+                        "reading", f"{self._space.kind} reads what it proposes as other candidates ({changed})"
+                    )
+                    found[place] = replace(proposal, candidate=read)
         return found
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:

@@ -1,19 +1,21 @@
 """THE loop: ask → hash → resolve → submit → record → tell, every verb in the plural. One trial walks the line once.
 
 Each part holds one idea: keys (`Keyer`), the order of telling (`TellOrder`), what has been spent (`Meter`), stored
-trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), and what waits for a
-commit (`Outbox`).
+trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), what waits for a
+commit (`Outbox`), and the figures that a trial must have (`Needs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
+from automl.engine.needs import Needs
+from automl.engine.notices import Notices
 from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
@@ -24,7 +26,8 @@ from automl.hashing import Hasher
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
-from automl.spaces.space import Space
+from automl.spaces.contract import costs_of
+from automl.spaces.space import Candidate, Space
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
@@ -51,16 +54,20 @@ class Search:
         store: StudyStore,
         pool: Pool,
         observers: Sequence[Observer] = (),
+        notices: Notices | None = None,
     ) -> None:
         self.settings, self.space, self.strategy, self.observers = settings, space, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
         self._order = TellOrder(settings)
-        self._proposer = Proposer(settings, strategy, Keyer(settings, space, hasher), self._order, self.meter)
+        self._notices = notices or Notices()
+        keyer = Keyer(settings, space, hasher, self._notices)
+        self._proposer = Proposer(settings, strategy, keyer, self._order, self.meter)
         self._objective = ObjectiveCheck(settings)
         self._replay = Replay(settings, space, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
-        self._in_flight = InFlight(settings, cache, pool, self._outbox)
+        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
+        self._needs = Needs(settings.needs)
 
     def run(self, phase: str = "search") -> None:
         """Runs the study from wherever it stands to the end of its budget.
@@ -95,7 +102,9 @@ class Search:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
         records = [
-            trial.record(self.settings.study, objective, self.space.costs(trial.proposal.candidate), position, seconds)
+            self._needs.checked(
+                trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
+            )
             for position, trial in enumerate(ready, self._order.done)
         ]
         self._outbox.record(records)
@@ -104,6 +113,12 @@ class Search:
             for trial, record in zip(ready, records, strict=True)
         )
         self._objective.recorded(ready, records, self._order.done)
+
+    def _costs(self, candidate: Candidate) -> Mapping[str, float]:
+        costs, complaint = costs_of(self.space, candidate)
+        if complaint:
+            self._notices.once("costs", f"{complaint}; such trials are recorded without it")
+        return costs
 
     def _announce(self) -> None:
         """Tells the observers what has been committed: they may look it up."""

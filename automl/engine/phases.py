@@ -18,6 +18,7 @@ from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
@@ -81,6 +82,7 @@ class Phases:
         )
         self.current: Search | None = None
         self._interrupted = False
+        self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
@@ -171,7 +173,7 @@ class Phases:
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
-            test = studies.test(chosen, seeds, population)
+            test = studies.test(chosen, seeds, population, self.evaluator.has_test_part)
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
@@ -255,9 +257,10 @@ class Phases:
             contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
             resumable=self.evaluator.resumable,
             checkpoints=kept,
+            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
         )
         self.current = Search(
-            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers
+            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._notices
         )
         self.current.interrupted = self._interrupted
         self.current.run(phase)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -61,8 +62,11 @@ def execute(
     with open_pool(parts, run) as pool:
         database = Database(run.storage)
         try:
+            if parts.notice:
+                warnings.warn(parts.notice, stacklevel=2)
             for observer in run.observers:
                 observer.note(pool.notice)
+                observer.note(parts.notice)
             first = Phases(parts, config, run, database, pool, wider)
             if runs is None:
                 return _run_once(first, name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)]))

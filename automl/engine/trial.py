@@ -10,6 +10,7 @@ from typing import Any
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Result
 from automl.evaluators.base import Fidelity
+from automl.evidence.means import mean
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
 from automl.storage.studies import Outcome, TrialRecord
@@ -160,4 +161,4 @@ def _mean(results: Sequence[Result]) -> Mapping[str, float]:
         return first
     every = [result.metrics or {} for result in results]
     shared = [name for name in first if all(name in metrics for metrics in every)]
-    return {name: sum(metrics[name] for metrics in every) / len(every) for name in shared}
+    return {name: mean(metrics[name] for metrics in every) for name in shared}

@@ -112,6 +112,9 @@ class Evaluator(ABC):
         test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
             it say nothing.
         deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
+        has_test_part: False where an evaluation for the test part reads the very data of the search (a plain function
+            that is told of no part, a table without test figures); reports then say "fresh seeds, same data" and speak
+            of no test.
         resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
             would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
     """
@@ -122,6 +125,7 @@ class Evaluator(ABC):
     metrics: ClassVar[Mapping[str, str]]
     test_is_population_mean: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
+    has_test_part: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
 
     def __init_subclass__(cls, **named: Any) -> None:
@@ -192,6 +196,13 @@ class Evaluator(ABC):
         Raises:
             InvalidInput: `work` is a sample of a space that this evaluator cannot serve.
         """
+
+    def misfit(self, work: Work) -> str:
+        """Says, before a search begins, why a candidate cannot be evaluated, or returns an empty text.
+
+        A few samples are asked about. A search is refused where none of them fits; a space may hold some that do not.
+        """
+        return ""
 
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""

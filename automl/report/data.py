@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
+from automl.evidence.means import mean
 from automl.report.words import count_of, figure, spread
 from automl.selection.objectives import Objective, Objectives
 from automl.storage.studies import Outcome
@@ -72,12 +73,15 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing."""
+    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing.
+
+    `deviation` is None where it is larger than numbers can be.
+    """
 
     values: list[float]
     count: int
     mean: float
-    deviation: float
+    deviation: float | None
     low: float
     high: float
 
@@ -129,7 +133,7 @@ class RatedCandidate:
     @property
     def test(self) -> float | None:
         """The mean of `test_values`."""
-        return sum(self.test_values) / len(self.test_values) if self.test_values else None
+        return mean(self.test_values) if self.test_values else None
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,12 @@ class StudyPart:
     @property
     def saved_trials(self) -> int:
         return self.outcomes["hit"].trials + self.outcomes["joined"].trials
+
+
+def final_word(studies: Sequence[ReportData]) -> str:
+    """Returns what the final figures of these studies are called: test figures only where there is a test part."""
+    kinds = {data.held_out for data in studies}
+    return "test" if kinds == {True} else "fresh seeds" if kinds == {False} else "test or fresh seeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +286,9 @@ class ReportData:
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
         objectives: of the study, and constraints that winners keep.
+        held_out: True where final figures are those of a test part; False where the evaluator has none, so that fresh
+            seeds on the same data are all there is.
+        drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
     """
 
     name: str
@@ -304,6 +317,8 @@ class ReportData:
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
     objectives: Objectives
+    held_out: bool = True
+    drawn_from: tuple[str, ...] = ()
 
     @property
     def minimize(self) -> bool:
@@ -334,7 +349,8 @@ class ReportData:
         which = f"The {tested} of {front} members that lie farthest apart" if tested < front else "All members"
         seeds = max((len(item.test_values) for item in self.front_members), default=0)
         how = self.basis if self.deterministic else f"{seeds} fresh seeds each"
-        return f"{which} were evaluated on the test part like the winners ({how})."
+        where = "on the test part" if self.held_out else "again"
+        return f"{which} were evaluated {where} like the winners ({how})."
 
     def front_shown(self, most: int) -> list[RatedCandidate]:
         """Returns members of the front for a table: those that were tested, or an even choice of all."""
@@ -343,10 +359,17 @@ class ReportData:
 
     @property
     def basis(self) -> str:
-        """What test figures rest on, in words."""
+        """What final figures rest on, in words."""
         if self.population:
-            return "population means from a table"
+            return "population means from a table" + ("" if self.held_out else ", same data")
+        if not self.held_out:
+            return "equal for every seed, same data" if self.deterministic else "fresh seeds, same data"
         return "equal for every seed" if self.deterministic else "fresh seeds"
+
+    @property
+    def final(self) -> str:
+        """What final figures are called."""
+        return final_word([self])
 
     @property
     def seeds(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
@@ -17,7 +17,7 @@ from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
-from automl.storage.schema import database_time, study, trial
+from automl.storage.schema import database_time, evaluation, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
@@ -258,6 +258,31 @@ class StudyStore:
             if len(rows) < page:
                 return
             after = rows[-1].position
+
+    def served_by(self, study_id: int) -> tuple[str, ...]:
+        """Returns the names of other searches whose evaluations served this one, or a study that belongs to it.
+
+        Those in other namespaces are not asked about, so that a search in one of its own costs nothing.
+        """
+        studies = self.all()
+        own = {item.id for item in studies if study_id in (item.id, item.parent)}
+        namespace = next(item.settings.get("namespace") for item in studies if item.id == study_id)
+        roots = {
+            item.id: item.parent or item.id
+            for item in studies
+            if item.id not in own and item.settings.get("namespace") == namespace
+        }
+        if not roots:
+            return ()
+        mine = select(trial.c.context, trial.c.key, func.max(trial.c.replicates).label("seen"))
+        mine = mine.where(trial.c.study.in_(own)).group_by(trial.c.context, trial.c.key)
+        met = mine.subquery()
+        place = (evaluation.c.context == met.c.context, evaluation.c.key == met.c.key)
+        served = (evaluation.c.replicate >= 0, evaluation.c.replicate < met.c.seen, evaluation.c.study.in_(roots))
+        query = select(evaluation.c.study).join_from(met, evaluation, and_(*place)).where(*served).distinct()
+        with self.database.read() as connection:
+            payers = {roots[payer] for payer in connection.execute(query).scalars()}
+        return tuple(item.name for item in studies if item.id in payers)
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
         """Returns what the evaluator was told of fidelity in each context that the study's trials can stand in."""

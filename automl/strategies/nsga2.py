@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.errors import InvalidInput
 from automl.selection.objectives import read_constraints, read_objectives
+from automl.spaces.contract import costs_of
 from automl.strategies.base import Proposal, Strategy, Told
 from automl.strategies.parts import children
 
@@ -82,8 +83,14 @@ class NSGA2(Strategy):
         """Returns the values to maximize and the total violation of the constraints (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
-        known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
+        costs, complaint = costs_of(self.space, trial.candidate)
+        known = {"fitness": trial.fitness, **trial.metrics, **costs}
+        wanted = {one.metric for one in self._objectives} | {one.metric for one in self._constraints}
+        if complaint and not known.keys() >= wanted:
+            return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
+        if not all(map(math.isfinite, values)):
+            return [-math.inf] * self._values.shape[1], math.inf
         return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 
     def _survive(self) -> None:
@@ -112,6 +119,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
     """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
     distance = np.zeros(len(values))
     for column in values.T:
+        column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none
         order = np.argsort(column, kind="stable")
         low, high = column[order[0]], column[order[-1]]
         distance[order[[0, -1]]] = np.inf

@@ -125,6 +125,30 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
+def misfit(behaviour: Behaviour, task: Task) -> str:
+    """Returns why a network cannot be trained on a task, an empty text where it can.
+
+    It is run on two examples, so that a wrong width of input or output is found before anything is paid for.
+    """
+    inputs, targets = task.train
+    classes = int(np.max(targets)) + 1
+    some = torch.from_numpy(prepared(inputs[:2]))
+    with seeded(0, "cpu"), torch.no_grad():
+        module = module_of(behaviour)
+        try:
+            logits = module(some)
+        except Exception as error:  # a module raises what it likes
+            return f"on inputs of shape {tuple(some.shape)} it raises {type(error).__name__}: {error}"
+    if not isinstance(logits, torch.Tensor):
+        return f"the network returns {type(logits).__name__} instead of a tensor"
+    if logits.ndim != 2 or len(logits) != len(some) or logits.shape[1] < classes:
+        return (
+            f"the network gives outputs of shape {tuple(logits.shape)} for {len(some)} examples; "
+            f"give one logit for each of the {classes} classes, ({len(some)}, {classes})"
+        )
+    return ""
+
+
 def fit(
     module: nn.Module,
     data: Part,

@@ -8,12 +8,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
+from automl.errors import one_line as shown
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.figures import as_number
 from automl.jsontext import parse
 from automl.pool import Completion, Fault, Job
 from automl.spaces.space import Space
@@ -115,7 +117,9 @@ def complete(
     if isinstance(outcome, BaseException):
         return Completion(job.id, None, blame(outcome), one_line(outcome), seconds, worker)
     try:
-        return Completion(job.id, plain_metrics(outcome, objective), None, "", seconds, worker, how.curve.json())
+        metrics, curve = plain_metrics(outcome, objective), how.curve.json()
+        beside = left_out(outcome) if len(metrics) < len(outcome) else ()
+        return Completion(job.id, metrics, None, "", seconds, worker, curve, beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
 
@@ -147,34 +151,41 @@ def one_line(error: BaseException) -> str:
     """Returns the exception's type and the first 500 characters of its message, on one line."""
     if isinstance(error, OutOfTime):
         return str(error)
-    message = " ".join(str(error).split())
+    message = shown(str(error), 500)
     return f"{type(error).__name__}: {message}"[:500] if message else type(error).__name__
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
-    """Returns the metrics as plain floats, those that are not finite left out.
+    """Returns the metrics as plain floats. Those that are not finite are left out, and so is what is no number.
 
     Metrics without the objective are returned all the same: that they were asked for under another name is the user's
     setting and no fact about a candidate.
 
     Raises:
-        ValueError: they are no mapping of numbers, none is left, or the objective is not finite.
+        ValueError: they are no mapping, none is left, or the objective is not finite.
     """
     if not isinstance(metrics, Mapping):
         raise ValueError(f"the evaluator returned {type(metrics).__name__} instead of a dict of metrics")
     plain: Metrics = {}
     for name, value in metrics.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"metric {name!r} is {value!r}, which is no number") from None
-        if math.isfinite(number):
+        number = as_number(value)
+        if number is None and name == objective and isinstance(value, str):
+            with suppress(ValueError):
+                number = float(value)  # a figure read from another program's output
+        if number is None and name == objective:
+            raise ValueError(f"metric {brief(name)} is {brief(value)}, which is no number")
+        if number is not None and math.isfinite(number):
             plain[str(name)] = number
         elif name == objective:
             raise ValueError(f"metric {objective!r} is {number}")
     if not plain:
         raise ValueError(f"the evaluator returned no metric {objective!r}, only none")
     return plain
+
+
+def left_out(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names under which an evaluation returned something else than a number, such as {"status": "ok"}."""
+    return tuple(str(name) for name, value in metrics.items() if as_number(value) is None)
 
 
 def check_alarm(timeout: float | None) -> None:

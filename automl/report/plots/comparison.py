@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.evidence import Estimate, ResultsTable
+from automl.report.data import final_word
 from automl.report.plots.drawing import DASHES, INK, MARKERS, QUIET, SERIES, Plot, curve_view, draw, time_unit
 from automl.report.reading.bands import Band
 from automl.report.reading.compare import Comparison, Method
@@ -77,7 +78,7 @@ def comparison_plots(data: Comparison) -> dict[str, Plot]:
             "Gain over random search",
             "With equal evaluations, selected in the same way; whiskers are 95 % intervals.",
             [(_label(method, data), method.gain) for method in data.methods],
-            "difference in the test figure",
+            f"difference, {final_word(data.studies)}",
         ),
     ]
     return {plot.name: plot for plot in found if plot is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class _Collector:
         self.random_record = phases.get("baseline")
         self.test_record = phases.get("test")
         self.confirmation_record = phases.get("confirmation")
+        self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
@@ -106,7 +107,7 @@ class _Collector:
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
-            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective),
+            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
             encodings=cheapest,
@@ -116,6 +117,8 @@ class _Collector:
             facts=[],
             notes=self.notes,
             objectives=self.objectives,
+            held_out=self.held_out,
+            drawn_from=self._drawn_from(),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -200,7 +203,7 @@ class _Collector:
         The winner's units are its seeds, so that the interval concerns this architecture only.
         """
         if not winners or not winners[0].test_values:
-            return Estimate(None, method="no interval: no test figures")
+            return Estimate(None, method="no interval: no final figures")
         valid = [item.test_values for item in samples if item.test_values]
         found = relative_improvement(
             [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
@@ -209,7 +212,7 @@ class _Collector:
 
     def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
         if not winners or not random:
-            return Estimate(None, method="no interval: no test figures")
+            return Estimate(None, method="no interval: no final figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
         found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
         return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
@@ -235,7 +238,13 @@ class _Collector:
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
-        return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
+        return judge_run(
+            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+
+    def _drawn_from(self) -> tuple[str, ...]:
+        """Returns the other searches whose evaluations served this one: their runs are not independent of it."""
+        return self.store.served_by(self.record.id)
 
     def _learning(self, search: Reading, found: list[RatedCandidate]) -> Learning | None:
         curves = learning(self.store, self.cache, self.record, search, found, self.objective)
@@ -298,6 +307,12 @@ class _Collector:
             self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
+
+
+def _held_out(settings: Mapping[str, Any]) -> bool:
+    """Tells whether a study's final figures come from a test part; studies of older versions do not say so."""
+    evaluator = settings.get("evaluator") or {}
+    return bool(settings.get("held_out", evaluator.get("name") not in ("function", "hpolib")))
 
 
 def _sure(values: Sequence[float], certain: bool) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from automl.cache.store import EquivalenceCache
 from automl.evidence import agreement_between
+from automl.evidence.means import mean
 from automl.report.data import Ranks
 from automl.report.reading.stream import Reading
 from automl.selection.ranking import RANDOM_SAMPLE
@@ -25,6 +26,8 @@ def rankings(
     search: Reading,
     tested: Sequence[TrialRecord],
     objective: str,
+    *,
+    held_out: bool = True,
 ) -> list[Ranks]:
     """Compares two seeds wherever classes have two, in the search and in the tested random sample, and each cheaper
     fidelity with full evaluations wherever classes have both.
@@ -38,6 +41,7 @@ def rankings(
         search: its trials.
         tested: its test study's trials.
         objective: the metric that ranks.
+        held_out: whether the evaluator has a test part.
     """
     found = []
     if search.part.best is not None:
@@ -52,7 +56,15 @@ def rankings(
     sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
     if sample:
         keys = [item.key for item in sample]
-        found.append(_seeds(cache, "two seeds, random sample, test part", sample[0].context, keys, objective))
+        found.append(
+            _seeds(
+                cache,
+                f"two seeds, random sample{', test part' if held_out else ''}",
+                sample[0].context,
+                keys,
+                objective,
+            )
+        )
     return [item for item in found if item.agreement.pairs >= ENOUGH]
 
 
@@ -77,7 +89,7 @@ def _fidelities(cache: EquivalenceCache, context: int, objective: str) -> list[R
 
 def _means(cache: EquivalenceCache, context: int, keys: list[bytes], objective: str) -> dict[bytes, float]:
     values = _values(cache, context, keys, objective)
-    return {key: sum(of) / len(of) for key, of in values.items() if of}
+    return {key: mean(of) for key, of in values.items() if of}
 
 
 def _values(cache: EquivalenceCache, context: int, keys: list[bytes], objective: str) -> dict[bytes, list[float]]:
