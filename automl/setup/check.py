@@ -56,7 +56,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
 
     space, rng = parts.space, np.random.default_rng(seed)
     found = Findings(faults=[str(error) for error in first_faults(space, parts.evaluator, seed)])
-    hasher = Hasher(parts.evaluator.probe())
+    hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
     candidates = _vary(space, samples, rng, found) if not found.faults else []
     found.samples = len(candidates)
     if not candidates:
