@@ -106,7 +106,7 @@ def _verdict(found: Findings, *, probed: bool) -> str:
 def hash_command(target: str, path: Path | None, evaluator: str | None, task: str | None, settings: Any) -> None:
     """Read one candidate's JSON a line, write one 32-digit hexadecimal key a line, in order."""
     parts = _parts(target, evaluator, task, settings)
-    hasher = Hasher(parts.evaluator.probe())
+    hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
     lines = read_candidates(None if path is None or str(path) == "-" else path)
     while batch := list(islice(lines, BATCH)):
         candidates = [_decode(parts, value, number) for number, value in batch]

@@ -32,12 +32,14 @@ def context_of(
 def looked_at(evaluator: Description, space: SpaceCode) -> dict[str, list[str]]:
     """Returns which files of the user's are in fingerprints of a study, and what is in none, as JSON data.
 
-    Attributes are "files", "libraries" (known by name and version only) and "left_out" (parts of the space without
-    content). The code that an evaluator with a version stands for is in no context, and is listed all the same.
+    Names are "files", "libraries" (known by name and version only), "environment" (variables that the evaluator reads,
+    whose values do not count) and "left_out" (parts of the space without content). The code that an evaluator with a
+    version stands for is in no context, and is listed all the same.
     """
     return {
-        "files": sorted({*evaluator.files, *space.files}),
-        "libraries": sorted({*evaluator.libraries, *space.libraries}),
+        "files": sorted({*evaluator.read.files, *space.files}),
+        "libraries": sorted({*evaluator.read.libraries, *space.libraries}),
+        "environment": list(evaluator.read.variables),
         "left_out": list(space.left_out),
     }
 
@@ -50,6 +52,8 @@ def said_once(found: Mapping[str, Sequence[str]]) -> str:
         parts.append(
             f"of libraries the version counts and their code is not looked at: {', '.join(found['libraries'])}"
         )
+    if found["environment"]:
+        parts.append(f"values of environment variables are not looked at: {', '.join(found['environment'])}")
     if found["left_out"]:
         parts.append(f"not looked at, for it has no content: {'; '.join(found['left_out'])}")
     return "; ".join(parts) + "." if parts else ""
@@ -79,6 +83,6 @@ def change_since(name: str, evaluator: Description, store: StudyStore) -> str:
 def parts_changed(stored: Mapping[str, Any], evaluator: Description) -> list[str]:
     """Returns a phrase that names the functions and data of an evaluator that are not what a study has stored."""
     before = stored.get("evaluator_parts") or {}
-    now = evaluator.parts
+    now = evaluator.read.parts
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     return [f"changed in the evaluator: {', '.join(names)}"] if before and names else []

@@ -59,7 +59,7 @@ class Lifecycle:
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
             "evaluator_source": self.described.source,
-            "evaluator_parts": dict(self.parts.described.parts),
+            "evaluator_parts": dict(self.parts.described.read.parts),
             "looked_at": looked_at(self.described, self.parts.reference.code),
             "environment": {**environment(), "workers": list(self.hardware)},
             "hasher": dict(self.hasher.description()),

@@ -62,7 +62,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     first = first_work(space, parts.evaluator, seed)
     found = Findings(size=space.size())
     found.faults = [str(error) for error in further_faults(space, parts.evaluator, seed, first)]
-    hasher = Hasher(parts.evaluator.probe())
+    hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
     before = len(found.faults)
     candidates = _vary(space, samples, rng, found)
     found.samples = len(candidates)

@@ -74,7 +74,7 @@ def space_code(space: Space) -> SpaceCode:
         parts["class"] = f"{version}:{base.__qualname__}"
     for name in sorted(found):
         try:
-            read = fingerprint(found[name])
+            read = fingerprint(found[name], environment=True)
         except NoContent as error:
             left_out.append(f"{name}: {error.what}" if not error.path else f"{name}: {error.path}, {error.what}")
             parts[name] = "not looked at"

@@ -4,6 +4,8 @@
 import pytest
 from stale_parts import digest, from_file, from_text
 
+from automl.evaluators.fingerprints import fingerprint
+
 KINDS = {
     "a container": [
         ("G=[4]\ndef f(c): return G[0]", "[4]", "[8]"),
@@ -278,15 +280,21 @@ def test_a_counter_that_is_never_read_changes_nothing(tmp_path):
     assert digest(from_file(tmp_path, text).f) != digest(from_file(tmp_path, text.replace("N = 0", "N = 5")).f)
 
 
-def test_variables_of_the_environment_count_where_they_are_read_by_name(tmp_path, monkeypatch):
+def test_variables_of_the_environment_count_for_spaces_and_are_named_for_evaluators(tmp_path, monkeypatch):
     for text in ("os.environ['STALE_X']", "os.environ.get('STALE_X')", "os.getenv('STALE_X')"):
         function = from_file(tmp_path, f"import os\ndef f(c): return {text}").f
+
+        def read(environment, function=function):
+            return fingerprint(function, environment=environment)
+
         monkeypatch.setenv("STALE_X", "1")
-        one = digest(function)
+        one, mine = read(True), read(False)
         monkeypatch.setenv("STALE_Y", "1")
-        assert digest(function) == one
+        assert read(True) == one
         monkeypatch.setenv("STALE_X", "2")
-        assert digest(function) != one
+        assert read(True).digest != one.digest
+        assert read(False) == mine
+        assert mine.variables == ("STALE_X",)
 
 
 def test_arguments_of_the_program_count(tmp_path, monkeypatch):

@@ -11,10 +11,10 @@ import pytest
 import automl
 from automl.engine.identity import context_of
 from automl.errors import WorkersUnavailable
-from automl.evaluators.base import Evaluator
+from automl.evaluators.base import Evaluation, Evaluator
 from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
-from automl.pool import Job, Plan
+from automl.pool import Job, WorkerSetup
 from automl.setup.targets import reference_to
 from workers.pools import actor
 from workers.pools.ray_pool import RayPool
@@ -71,14 +71,14 @@ def opened(monkeypatch, mixed, workers):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
     monkeypatch.setattr(actor, "Worker", Mixed)
     monkeypatch.setattr("workers.pools.ray_pool.environment", lambda _: {"STALE_MIXED": str(mixed)})
-    return RayPool(Plan(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
+    return RayPool(WorkerSetup(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
 
 
 def later(pool):
     """Goes on with jobs after the first, which takes its worker with it."""
     for number in range(1, 100):
         pool.completed(60.0)
-        pool.submit([Job(number, '{"x":1}', 1)])
+        pool.submit([Job(number, '{"x":1}', Evaluation(1))])
 
 
 def test_workers_of_two_kinds_are_refused_by_name(ray_session, monkeypatch):
@@ -89,6 +89,6 @@ def test_workers_of_two_kinds_are_refused_by_name(ray_session, monkeypatch):
 def test_a_worker_that_comes_back_on_another_kind_is_refused_by_name(ray_session, monkeypatch, tmp_path):
     with opened(monkeypatch, tmp_path / "starts", 1) as pool:
         assert pool.device == "cpu"
-        pool.submit([Job(0, '{"x":9}', 1)])
+        pool.submit([Job(0, '{"x":9}', Evaluation(1))])
         with pytest.raises(WorkersUnavailable, match=r"worker ray-0 came back on node .*cuda.*declared cpu"):
             later(pool)

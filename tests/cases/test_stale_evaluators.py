@@ -127,7 +127,7 @@ def test_a_search_finds_its_own_optimum_and_is_served_its_own_results(tmp_path, 
     assert found(2) == (2, {"hit"})
 
 
-@pytest.mark.parametrize("builtin", [max, dict, np.concatenate])
+@pytest.mark.parametrize("builtin", [max, min, getattr])
 def test_builtins_get_one_sentence(builtin):
     with pytest.raises(InvalidInput, match=r"must take \(candidate\)"):
         automl.search(Numbers(), evaluator=builtin, trials=3, workers=0)

@@ -3,7 +3,8 @@
 What counts is read here; what stands in a context is said in `describing`.
 """
 
+from automl.evaluators.fingerprints.describing import Description, describe, description
 from automl.evaluators.fingerprints.refusal import NoContent
 from automl.evaluators.fingerprints.walk import Fingerprint, fingerprint
 
-__all__ = ["Fingerprint", "NoContent", "fingerprint"]
+__all__ = ["Description", "Fingerprint", "NoContent", "describe", "description", "fingerprint"]

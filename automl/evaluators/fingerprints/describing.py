@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from automl import registry
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from automl.evaluators.base import Evaluator
 
 
+NOT_READ = Fingerprint("")
+
+
 @dataclass(frozen=True)
 class Description:
     """An evaluator as it was at one moment.
@@ -26,16 +29,12 @@ class Description:
     Attributes:
         stands: what stands for it in a context and in a study, as JSON data.
         source: fingerprint of its code; empty where its version answers for it.
-        files: whose source was looked at.
-        libraries: that are known by name and version only.
-        parts: digits of its pieces by name, for telling what has changed.
+        read: what its code depends on, and which files and libraries that is.
     """
 
     stands: Mapping[str, Any]
     source: str = ""
-    files: tuple[str, ...] = ()
-    libraries: tuple[str, ...] = ()
-    parts: Mapping[str, str] = field(default_factory=dict)
+    read: Fingerprint = NOT_READ
 
 
 def description(evaluator: Evaluator) -> Description:
@@ -50,8 +49,7 @@ def description(evaluator: Evaluator) -> Description:
     kind = type(evaluator)
     stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
     if is_registered(kind):
-        read = evaluator.looked_at()
-        return Description(stands, "", read.files, read.libraries, read.parts) if read else Description(stands)
+        return Description(stands, "", evaluator.looked_at() or NOT_READ)
     versioned = _is_versioned(kind)
     found = _read(evaluator, [one for one in kind.__mro__ if _is_users(one)], versioned)
     held = {name: value for name, value in _held(evaluator, stands["settings"]).items() if not is_left_out(value)}
@@ -62,7 +60,7 @@ def description(evaluator: Evaluator) -> Description:
         return Description(stands)
     if not versioned:
         stands["source"] = found.digest
-    return Description(stands, found.digest, found.files, found.libraries, found.parts)
+    return Description(stands, found.digest, found)
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:

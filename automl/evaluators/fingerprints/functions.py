@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import collections
-import os
 from collections.abc import Mapping, Sequence, Set
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -76,8 +75,7 @@ def bindings(walk: Walk, function: FunctionType, piece: Piece | None, unread: Se
     held = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
     if held:
         walk.fact(f"{within}{function.__name__}.", held)
-    for variable in sorted(used.environment):
-        walk.fact(f"environment {variable}", os.environ.get(variable))
+    walk.reads(used.environment)
     if used.unknown_imports:
         raise NoContent("an import of a module whose name it computes")
     for one in used.imports:

@@ -8,8 +8,9 @@ met adds to it: so code that captures nothing else has the fingerprint that it h
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from types import FunctionType, ModuleType
@@ -33,6 +34,7 @@ class Fingerprint:
         digest: 32 hexadecimal digits.
         files: whose source was looked at, sorted.
         libraries: that are known by name and version only, sorted.
+        variables: names of the environment variables that the code reads, sorted.
         parts: eight hexadecimal digits of each function, class, number and piece of data, by name; for telling what
             has changed, where the digest has.
     """
@@ -40,10 +42,11 @@ class Fingerprint:
     digest: str
     files: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
-def fingerprint(*things: Any, code: bool = True) -> Fingerprint:
+def fingerprint(*things: Any, code: bool = True, environment: bool = False) -> Fingerprint:
     """Returns what functions, classes and other objects depend on, with all that they use and captured.
 
     Comments, docstrings and layout do not count, nor do the process, the machine and the folder.
@@ -51,6 +54,7 @@ def fingerprint(*things: Any, code: bool = True) -> Fingerprint:
     Args:
         things: to be read, in order.
         code: whether code counts; without it functions and classes are known by their names, and data alone counts.
+        environment: whether the environment variables count that code reads by name; they are listed in any case.
 
     Raises:
         NoContent: something captured cannot be told apart by its content, such as an open file.
@@ -64,12 +68,13 @@ def fingerprint(*things: Any, code: bool = True) -> Fingerprint:
         False
     """
     try:
-        walk = Walk(code)
+        walk = Walk(code, environment)
         walk.read(things)
     except RecursionError:
         raise NoContent("something nested too deeply to be read") from None
     parts = {name: walk.parts[name] for name in sorted(walk.parts)}
-    return Fingerprint(walk.digest.hexdigest(), tuple(sorted(walk.files)), tuple(sorted(walk.libraries)), parts)
+    files, libraries, variables = (tuple(sorted(some)) for some in (walk.files, walk.libraries, walk.variables))
+    return Fingerprint(walk.digest.hexdigest(), files, libraries, variables, parts)
 
 
 class Walk:
@@ -79,13 +84,16 @@ class Walk:
         digest: of what was read so far.
         files: whose source was looked at.
         libraries: known by name and version.
+        variables: of the environment, that code reads by name.
         parts: digits of each piece, by name.
         met: names of each scope that are in the digest already, by the scope's id.
         reading: the class whose methods are being read.
     """
 
-    def __init__(self, code: bool = True) -> None:
+    def __init__(self, code: bool = True, environment: bool = False) -> None:
         self._code = code
+        self._environment = environment
+        self.variables: set[str] = set()
         self.digest = xxhash.xxh3_128()
         self.files: set[str] = set()
         self.libraries: set[str] = set()
@@ -150,6 +158,13 @@ class Walk:
         if not self.is_code(value):  # it is a part of its own
             self._part(name or type(value).__qualname__, found)
 
+    def reads(self, variables: Iterable[str]) -> None:
+        """Takes the names of environment variables that code reads."""
+        for variable in sorted(variables):
+            self.variables.add(variable)
+            if self._environment:
+                self.fact(f"environment {variable}", os.environ.get(variable))
+
     def _part(self, name: str, data: bytes) -> None:
         self.parts[name] = mixed(self.parts.get(name, ""), data).hex()[:8]
 
@@ -213,7 +228,7 @@ class Walk:
         plain = of_plain(value)
         if plain is not None:
             return plain
-        walk = Walk(self._code)
+        walk = Walk(self._code, self._environment)
         walk._home = self._home
         walk.read((value,))
         return walk.digest.digest()
