@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from automl import registry
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 from automl.jsontext import canonical
 
 T = TypeVar("T")
@@ -73,6 +73,8 @@ def _fit(value: Any, default: Any, what: str) -> Any:
     elif isinstance(default, int) and not isinstance(default, bool):
         if isinstance(value, bool) or not isinstance(value, int):
             raise InvalidInput(f"{what}={value!r}: it must be a whole number")
+        if not -(1 << 63) <= value < 1 << 63:
+            raise InvalidInput(f"{what}={brief(value)}: it must be a whole number of at most 64 bits")
     elif isinstance(default, float):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InvalidInput(f"{what}={value!r}: it must be a number")

@@ -39,10 +39,12 @@ class ObjectiveCheck:
         Raises:
             InvalidInput: no trial so far has the objective, and evaluations returned other metrics.
         """
+        found = [result.metrics for trial in trials for result in trial.results.values() if result.metrics]
+        # A record may lack it all the same: a trial that lacks another objective has failed.
         self._known = self._known or any(self._metric in one.metrics for one in records)
+        self._known = self._known or any(self._metric in metrics for metrics in found)
         if self._known:
             return
-        found = [result.metrics for trial in trials for result in trial.results.values() if result.metrics]
         self._others = self._others or sorted({name for metrics in found for name in metrics})
         if self._others and done >= self._enough:
             raise InvalidInput(

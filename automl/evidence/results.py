@@ -69,6 +69,7 @@ class ResultsTable:
                 }
                 for row in self.rows
             ],
+            "notes": list(self.notes),
         }
 
 

@@ -14,10 +14,12 @@ from automl.evaluators.fingerprints import NoContent, fingerprint
 from automl.evaluators.fingerprints.describing import is_json
 from automl.evaluators.fingerprints.origin import library, of_class
 from automl.jsontext import canonical
+from automl.spaces.declared import fields_of, is_declared
 from automl.spaces.fields import Field
 from automl.spaces.space import Space
 
-_CACHES = frozenset({"_record"})
+_MADE = frozenset({"_abc_impl", "_declared", "_record"})
+"""Attributes that follow from the fields, which are looked at themselves."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def space_code(space: Space) -> SpaceCode:
     found: dict[str, Any] = {}
     for base in reversed(own):
         found |= {name: value for name, value in vars(base).items() if _counts(name, value)}
+    found |= fields_of(space)
     derived = {name for base in kind.__mro__ for name, value in vars(base).items() if _is_derived(value)}
-    held = {name: value for name, value in vars(space).items() if name not in derived | _CACHES}
-    found |= {name if isinstance(value, Field | Space) else f"self.{name}": value for name, value in held.items()}
+    held = {name: value for name, value in vars(space).items() if name not in derived | _MADE}
+    found |= {f"self.{name}": value for name, value in held.items() if not is_declared(name, value)}
     parts: dict[str, str] = {}
     files: set[str] = set()
     libraries: set[str] = set()
@@ -105,7 +108,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _counts(name: str, value: Any) -> bool:
-    if name in ("_abc_impl", "defaults"):  # what a search takes where nothing else is named is in its own settings
+    if name in _MADE or name == "defaults":  # what a search takes where nothing else is named is in its own settings
         return False
     return not (name.startswith("__") and name.endswith("__")) or isinstance(value, FunctionType)
 

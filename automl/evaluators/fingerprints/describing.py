@@ -99,18 +99,23 @@ def _held(evaluator: Evaluator, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_json(value: Any) -> bool:
-    """Tells whether a value can stand in a context as it is: JSON data, whose dicts have texts as names."""
+    """Tells whether a value can stand in a context as it is: Python's own JSON data, whose dicts have texts as names.
+
+    Arrays can be written as JSON too, but two of different types would read alike.
+    """
     try:
         canonical(value)
     except InvalidInput:
         return False
-    return _names_are_texts(value)
+    return _is_pythons(value)
 
 
-def _names_are_texts(value: Any) -> bool:
+def _is_pythons(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(isinstance(name, str) and _names_are_texts(item) for name, item in value.items())
-    return all(map(_names_are_texts, value)) if isinstance(value, list | tuple) else True
+        return all(isinstance(name, str) and _is_pythons(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_pythons, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def as_setting(value: Any, name: str) -> Any:
