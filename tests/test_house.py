@@ -97,6 +97,18 @@ def test_a_moved_module_is_the_same_object_under_its_old_name(old, new):
     assert found is import_module(new)
 
 
+def test_no_old_name_is_that_of_something_else_in_its_package():
+    """Importing `package.name` puts the module there: a function of that name would be gone from then on."""
+    script = (
+        "from importlib import import_module; from automl.setup.moved import MOVED\n"
+        "for old in MOVED:\n"
+        "    package, _, name = old.rpartition('.')\n"
+        "    if hasattr(import_module(package), name): print(old)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
 def test_what_lies_inside_a_moved_package_is_loaded_once():
     with pytest.warns(DeprecationWarning, match=r"automl\.programs\.code has moved"):
         inside = import_module("automl.programs.code")
