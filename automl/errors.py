@@ -63,5 +63,9 @@ class WorkersUnavailable(InvalidInput):
     """Ray cannot give the resources asked for."""
 
 
+class WorkersLost(AutoMLError):
+    """All workers of a search are gone and none came back in time; what had finished is kept."""
+
+
 class CandidateFailure(AutoMLError):
     """The candidate itself is at fault: it raised at full size, or a metric is not finite. A fact about its class."""

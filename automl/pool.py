@@ -13,12 +13,15 @@ from automl.evaluators.base import Evaluator, Metrics, Part
 from automl.observers import Observer
 from automl.setup.targets import SpaceReference
 
-Fault = Literal["candidate", "lost", "memory", "timeout", "environment"]
+Fault = Literal["candidate", "unclear", "lost", "memory", "timeout", "environment", "stopped"]
 """Who is to blame for a failed evaluation.
 
-candidate: it raised, or a metric is not finite: a fact about its class, shared with everybody.
-lost: the worker process died. memory: it ran out of memory. timeout: it took longer than allowed.
-environment: MemoryError, OSError or ImportError. These four belong to the study alone and are retried.
+candidate: it failed by itself, or a metric is not finite: a fact about its class, shared with everybody.
+unclear: it raised what a machine might have caused, and no second process could try; it belongs to the study alone.
+lost: the worker process ended. memory: it ran out of memory. environment: an error of the machine, the disk, the
+network, an accelerator or a library. These three belong to the study alone and are tried again.
+timeout: it took longer than allowed; it belongs to the study alone and is not tried again.
+stopped: nobody wants its result any more (`Pool.stop_at`).
 """
 
 
@@ -72,6 +75,8 @@ class Completion:
         seconds: what the evaluation took on its worker, on the pool's clock.
         worker: a name of the worker, for logs.
         curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
+        place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
+        traceback: of a failure, the whole traceback, capped.
     """
 
     job: int
@@ -81,10 +86,32 @@ class Completion:
     seconds: float = 0.0
     worker: str = ""
     curve: str = ""
+    place: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One evaluation that a worker has begun.
+
+    Attributes:
+        job: the job's id.
+        worker: a name of the worker.
+        seconds: for how long, on the pool's clock.
+    """
+
+    job: int
+    worker: str
+    seconds: float
 
 
 class Pool(ABC):
-    """Runs jobs. Not thread-safe: one coordinator calls it."""
+    """Runs jobs. Not thread-safe: one coordinator calls it.
+
+    A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
+    when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
+    completes it.
+    """
 
     @property
     @abstractmethod
@@ -126,6 +153,26 @@ class Pool(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stops the workers; jobs in flight are abandoned. May be called twice."""
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Breaks off evaluations that run beyond this moment of the pool's clock: they complete as "stopped".
+
+        A pool that cannot do so lets them end. May be called from a signal handler.
+
+        Args:
+            seconds: on the clock of `now`; None lets every evaluation end.
+        """
+
+    def limit(self, seconds: float | None) -> None:
+        """Replaces the plan's time limit for evaluations that begin from now on."""
+
+    def running(self) -> list[Running]:
+        """Returns the evaluations under way, for sentences about those that take long; empty where nobody knows."""
+        return []
+
+    def news(self) -> list[str]:
+        """Returns sentences that the user should read (workers that are missing), each of them once."""
+        return []
 
     @property
     def notice(self) -> str:
