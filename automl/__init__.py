@@ -3,6 +3,7 @@
 Importing this package loads neither torch nor ray; spaces, evaluators and pools are resolved when they are used.
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from automl.engine.running import Stopped as Stopped
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
-    from automl.evaluators.base import Approximation as Approximation
     from automl.evaluators.base import Evaluator as Evaluator
+    from automl.evaluators.base import Fidelity as Fidelity
     from automl.evaluators.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
@@ -53,7 +54,7 @@ _HOMES = {
     "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
-    "Approximation": "automl.evaluators.base",
+    "Fidelity": "automl.evaluators.base",
     "Evaluator": "automl.evaluators.base",
     "Task": "automl.evaluators.task",
     "Choice": "automl.spaces.fields",
@@ -70,6 +71,9 @@ _HOMES = {
 _EVALUATORS = {"Classification": "classification"}
 """Evaluators that stand under `automl.` although they live elsewhere: found by their entry point."""
 
+_RENAMED = {"Approximation": "Fidelity"}
+"""Old name → new name; the old one can still be used, with a warning."""
+
 __all__ = [*_HOMES, *_EVALUATORS]
 
 
@@ -83,6 +87,9 @@ def __getattr__(name: str) -> Any:
         from automl import registry
 
         found = registry.load("evaluators", _EVALUATORS[name])
+    elif name in _RENAMED:
+        warnings.warn(f"automl.{name} is now called automl.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return __getattr__(_RENAMED[name])
     else:
         raise AttributeError(f"module 'automl' has no attribute {name!r}")
     globals()[name] = found

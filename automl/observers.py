@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.rules import Rules
+    from automl.rules import LoopSettings
     from automl.storage.studies import TrialRecord
 
 
@@ -16,13 +16,13 @@ class Observer:
     def note(self, text: str) -> None:
         """Something that the user should know, in a sentence; empty where there is nothing."""
 
-    def begin(self, rules: Rules, phase: str, trials: int, drawn: float) -> None:
-        """A study starts or resumes with so many trials recorded and evaluations drawn upon."""
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
+        """A study starts or resumes with so many trials recorded and evaluations counted."""
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         """One turn of the loop ended: these trials were recorded, so many evaluations are with workers."""
 
-    def end(self, rules: Rules) -> None:
+    def end(self, settings: LoopSettings) -> None:
         """The study's loop ended."""
 
     def close(self) -> None:
@@ -36,7 +36,7 @@ class Callbacks(Observer):
         self._study = study
         self._functions = functions
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         for trial in trials:
             for function in self._functions:
                 function(self._study, trial)

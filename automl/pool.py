@@ -5,28 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from automl.evaluators.base import Evaluator, Metrics, Part
+from automl.cache.records import Completion as Completion
+from automl.cache.records import Fault as Fault
+from automl.evaluators.base import Evaluation, Evaluator
 from automl.observers import Observer
 from automl.setup.targets import SpaceReference
 
-Fault = Literal["candidate", "unclear", "lost", "memory", "timeout", "environment", "stopped"]
-"""Who is to blame for a failed evaluation.
-
-candidate: it failed by itself, or a metric is not finite: a fact about its class, shared with everybody.
-unclear: it raised what a machine might have caused, and no second process could try; it belongs to the study alone.
-lost: the worker process ended. memory: it ran out of memory. environment: an error of the machine, the disk, the
-network, an accelerator or a library. These three belong to the study alone and are tried again.
-timeout: it took longer than allowed; it belongs to the study alone and is not tried again.
-stopped: nobody wants its result any more (`Pool.stop_at`).
-"""
-
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WorkerSetup:
     """What all jobs of a pool have in common; it travels to each worker once.
 
     Attributes:
@@ -49,45 +39,12 @@ class Job:
     Attributes:
         id: chosen by the submitter, unique among the jobs in flight.
         candidate: canonical JSON.
-        seed: 63-bit.
-        replicate, part, fidelity: as in `Evaluation`.
-        checkpoint: path of its checkpoint, or None where nothing is kept.
+        evaluation: how it is to be run. The worker fills in its own device.
     """
 
     id: int
     candidate: str
-    seed: int
-    replicate: int = 0
-    part: Part = "validation"
-    fidelity: Mapping[str, Any] = field(default_factory=dict)
-    checkpoint: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """How one job ended. Exactly one of `metrics` and `fault` is given.
-
-    Attributes:
-        job: the job's id.
-        metrics: what the evaluator returned.
-        fault: who is to blame.
-        error: one line of text: the exception's type and message, or what happened to the worker.
-        seconds: what the evaluation took on its worker, on the pool's clock.
-        worker: a name of the worker, for logs.
-        curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
-        place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
-        traceback: of a failure, the whole traceback, capped.
-    """
-
-    job: int
-    metrics: Metrics | None = None
-    fault: Fault | None = None
-    error: str = ""
-    seconds: float = 0.0
-    worker: str = ""
-    curve: str = ""
-    place: str = ""
-    traceback: str = ""
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from automl.cache.policy import Plans
-from automl.evaluators.base import Part
+from automl.evaluators.base import Fidelity, Part
+from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
 from automl.strategies.base import FULL
 
@@ -21,7 +21,7 @@ class Budget:
 
     Attributes:
         trials: number of proposals.
-        evaluations: number of evaluations drawn upon, whether paid for now or found in the cache, so that a warm cache
+        evaluations: number of evaluations counted, whether paid for now or found in the cache, so that a warm cache
             does not change what a study proposes.
         seconds: on the pool's clock.
         until: fitness that is enough. The trials under way when the strategy is told of it still count, so that the
@@ -34,31 +34,15 @@ class Budget:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fidelity:
-    """How much of a full evaluation a trial gets.
-
-    Attributes:
-        share: of a full evaluation's cost; 1 for a full one.
-        settings: what the evaluator is told.
-        context: number of the context that its results stand in; all fidelities of an evaluator share one lineage.
-    """
-
-    share: float
-    settings: Mapping[str, Any]
-    context: int
-
-
 @dataclass(frozen=True)
-class Rules:
+class LoopSettings:
     """How one study's loop runs.
 
     Attributes:
         study: its number in the database.
         name: its name.
         context: number of the context of full evaluations.
-        objective: the metric that is the fitness.
-        maximize: its direction.
+        objective: whose metric is the fitness.
         seed: of everything random in the study.
         window: how many trials may be under way.
         budget: when it ends.
@@ -68,15 +52,15 @@ class Rules:
         asynchronous: tell every result as it comes.
         retries: how often an evaluation that was lost (not the candidate's fault) is tried again.
         rungs: the cheaper fidelities that may be asked for, cheapest first.
-        carries: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
+        contexts: number of the context of each rung, by its share.
+        resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
     """
 
     study: int
     name: str
     context: int
-    objective: str
-    maximize: bool
+    objective: Objective
     seed: int
     window: int
     budget: Budget
@@ -86,14 +70,24 @@ class Rules:
     asynchronous: bool = False
     retries: int = 2
     rungs: Sequence[Fidelity] = ()
-    carries: bool = False
+    contexts: Mapping[float, int] = field(default_factory=dict)
+    resumable: bool = False
     checkpoints: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """All that may be asked for, cheapest first; the last is the full one."""
-        return (*self.rungs, Fidelity(FULL, {}, self.context))
+        return (*self.rungs, Fidelity(FULL))
+
+    def context_of(self, share: float) -> int:
+        """Returns the number of the context that results of a fidelity stand in."""
+        return self.context if share == FULL else self.contexts[share]
+
+    def counted_key(self, key: bytes, share: float) -> bytes:
+        """Returns the key under which occurrences are counted: the class, or class and fidelity below full."""
+        return key if share == FULL else key + str(self.contexts[share]).encode()
 
     @property
     def block(self) -> int:
+        """Trials that are proposed together."""
         return 1 if self.asynchronous else max(1, self.window // 4)

@@ -16,7 +16,7 @@ from automl.evaluators.curves import LearningCurve
 from automl.jsontext import parse
 from automl.registry import unknown
 from automl.selection.contest import best_of
-from automl.selection.objectives import aims_of
+from automl.selection.objectives import objectives_of
 from automl.setup.stored import stored_space
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
@@ -31,7 +31,7 @@ class Best:
     """The best class of a study by validation.
 
     Attributes:
-        candidate: the spelling that was tried last.
+        candidate: the encoding that was tried last.
         fitness: the mean over its replicates, as the objective reads.
         metrics: all metrics, means too.
         trial: its number.
@@ -133,18 +133,18 @@ class Study:
         Raises:
             InvalidInput: no such trial has succeeded yet.
         """
-        found = best_of(self.store, self.store.by_id(self.record_id), aims_of(self.settings))
+        found = best_of(self.store, self.store.by_id(self.record_id), objectives_of(self.settings))
         if found is None:
             what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
             raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")
-        ranked, number = found
-        record = ranked.record
+        record, number = found
+        assert record.fitness is not None  # a best class has one
         value = parse(record.candidate)
         try:
             candidate = self.space.decode(value)
         except AutoMLError:
             candidate = Candidate(value)  # its space was an object in somebody's program
-        return Best(candidate, ranked.fitness, dict(record.metrics), number, record.replicates)
+        return Best(candidate, record.fitness, dict(record.metrics), number, record.replicates)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""
@@ -239,8 +239,8 @@ class RepeatedStudy(Study):
                 found.append(run.best)
         if not found:
             return self._runs[0].best  # raises, and says why
-        sign = 1 if self.settings["direction"] == "maximize" else -1
-        return max(found, key=lambda best: sign * best.fitness)
+        worth = objectives_of(self.settings).fitness.worth
+        return max(found, key=lambda best: worth(best.fitness))
 
     def trials(self) -> Iterator[TrialRecord]:
         return chain.from_iterable(run.trials() for run in self._runs)

@@ -27,7 +27,8 @@ import psutil
 import xxhash
 
 import automl
-from automl.cache.records import Request
+from automl.cache.policy import ReplicatePlan
+from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
 from automl.observers import Observer
 from automl.storage.engine import Database
@@ -61,31 +62,37 @@ class Line:
     def turn(self, size: int) -> tuple[float, float, float]:
         """Proposes so many trials; returns the seconds of resolving, completing and recording them."""
         requests = [
-            Request(number, self.key(), json.dumps({"cell": f"candidate number {number}", "width": number % 64}))
+            (
+                number,
+                self.key(),
+                json.dumps({"cell": f"candidate number {number}", "width": number % 64}),
+                ReplicatePlan(),
+            )
             for number in range(self.trials, self.trials + size)
         ]
         marks = [time.perf_counter()]
         answers = self.cache.resolve_many(self.context, self.study.id, requests, None)
         marks.append(time.perf_counter())
         claims = [claim for one in answers for claim in one.claims]
-        self.cache.complete_many(self.context, [(claim, {"accuracy": 0.5, "loss": 0.7}, 0.0) for claim in claims])
+        ended = Completion(metrics={"accuracy": 0.5, "loss": 0.7})
+        self.cache.finish_many(self.context, [(claim, ended) for claim in claims])
         marks.append(time.perf_counter())
         claimed = {claim.number for claim in claims}
         records = [
             TrialRecord(
-                number=one.number,
-                candidate=one.candidate,
-                key=one.key,
+                number=number,
+                candidate=candidate,
+                key=key,
                 context=self.context,
-                outcome="miss" if one.number in claimed else "hit",
+                outcome="miss" if number in claimed else "hit",
                 fitness=0.5,
                 metrics={"accuracy": 0.5, "loss": 0.7},
                 replicates=1,
                 origin="mutation",
-                parents=(max(0, one.number - 1),),
-                position=one.number,
+                parents=(max(0, number - 1),),
+                position=number,
             )
-            for one in requests
+            for number, key, candidate, _ in requests
         ]
         marks.append(time.perf_counter())
         self.store.append_trials(self.study.id, records)
@@ -143,8 +150,8 @@ class Spans(Observer):
         self.sizes = [size for size in (10**power for power in range(4, 12)) if size <= trials]
         self.marks = [(0, time.perf_counter(), processor_seconds(), 0.0)]
 
-    def turn(self, rules, trials, in_flight, drawn) -> None:
-        if rules.part == "validation" and trials:
+    def turn(self, settings, trials, in_flight, evaluations) -> None:
+        if settings.part == "validation" and trials:
             total = trials[-1].position + 1
             if any(size / 2 <= total <= size for size in self.sizes):
                 memory = psutil.Process().memory_info().rss / 1e6
@@ -207,7 +214,7 @@ def many_classes(url: str, classes: int) -> None:
             for _ in range(1000 if size == 1 else 200):
                 numbers = [rng.randrange(1, classes + 1) for _ in range(size)]
                 keys = [hashlib.md5(str(number).encode(), usedforsecurity=False).digest() for number in numbers]
-                requests = [Request(place, key, "0") for place, key in enumerate(keys)]
+                requests = [(place, key, "0", ReplicatePlan()) for place, key in enumerate(keys)]
                 began = time.perf_counter()
                 answers = cache.resolve_many(context, None, requests, 0)
                 seconds.append(time.perf_counter() - began)

@@ -33,7 +33,7 @@ class Transactions(Observer):
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def turn(self, rules, trials, in_flight, drawn) -> None:
+    def turn(self, settings, trials, in_flight, evaluations) -> None:
         if trials:
             self.sizes.append(len(trials))
 

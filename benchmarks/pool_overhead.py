@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
-from automl.pool import Job, Plan, Pool
+from automl.pool import Job, Pool, WorkerSetup
 from automl.setup.targets import reference_to
 from automl.spaces.fields import Integer
 from automl.spaces.space import Space
@@ -46,7 +46,7 @@ def drive(pool: Pool, seconds: float) -> float:
     began, number, done = time.perf_counter(), 0, 0
     while time.perf_counter() - began < seconds:
         room = pool.capacity()
-        pool.submit([Job(i, f'{{"x":{i}}}', i) for i in range(number, number + room)])
+        pool.submit([Job(i, f'{{"x":{i}}}', Evaluation(i)) for i in range(number, number + room)])
         number += room
         done += len(pool.completed())
     rate = done / (time.perf_counter() - began)
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
 
-    plan = Plan(reference_to(Numbers()), Nothing(), "v")
+    plan = WorkerSetup(reference_to(Numbers()), Nothing(), "v")
     with RayPool(plan, workers=arguments.workers, dashboard=False) as on_ray:
         rivals: dict[str, Callable[[float], float]] = {
             "bare Ray actor calls of 1": bare_calls(arguments.workers, 1),

@@ -15,14 +15,15 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
-from automl.cache.policy import Occurrences, Plan, Plans, Policy
+from automl.cache.policy import Occurrences, Plans, Policy, ReplicatePlan
 from automl.cache.store import EquivalenceCache
 from automl.engine.loop import Search
 from automl.engine.phases import context_of
 from automl.hashing import Hasher
 from automl.observers import Observer
-from automl.pool import Plan as PoolPlan
-from automl.rules import Budget, Rules
+from automl.pool import WorkerSetup
+from automl.rules import Budget, LoopSettings
+from automl.selection.objectives import Objective
 from automl.setup.targets import resolve
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
@@ -41,14 +42,14 @@ class Unjoined(Observer):
     _begun: dict[bytes, int] = field(default_factory=dict)
     _ended: set[bytes] = field(default_factory=set)
 
-    def plan(self, key: bytes, trial: int) -> Plan:
+    def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         begun = self._begun.get(key, 0)
         if begun and key in self._ended:
-            return Plan(0, 1, 0, audit=False)
+            return ReplicatePlan(0, 1, 0, audit=False)
         self._begun[key] = begun + 1
-        return Plan(begun, begun + 1, 1, audit=False)
+        return ReplicatePlan(begun, begun + 1, 1, audit=False)
 
-    def turn(self, rules, trials, in_flight, drawn) -> None:
+    def turn(self, settings, trials, in_flight, evaluations) -> None:
         self._ended.update(record.key for record in trials)
 
     def __contains__(self, key: bytes) -> bool:
@@ -87,14 +88,13 @@ def search(workers: int, trials: int, joined: bool, folder: str) -> Found:
     plans: Plans = Occurrences(Policy(), 0) if joined else Unjoined()
     with (
         EquivalenceCache(database) as cache,
-        SimulatedPool(PoolPlan(reference, evaluator, "accuracy"), workers=workers) as pool,
+        SimulatedPool(WorkerSetup(reference, evaluator, "accuracy"), workers=workers) as pool,
     ):
-        rules = Rules(
+        settings = LoopSettings(
             study=study.id,
             name=study.name,
             context=cache.context(context_of(hasher, evaluator, "validation")),
-            objective="accuracy",
-            maximize=True,
+            objective=Objective("accuracy"),
             seed=0,
             window=WINDOW_PER_WORKER * workers,
             budget=Budget(trials=trials),
@@ -102,7 +102,7 @@ def search(workers: int, trials: int, joined: bool, folder: str) -> Found:
             asynchronous=True,
         )
         observers = [] if joined else [plans]
-        Search(rules, space, RegularizedEvolution(), hasher, cache, store, pool, observers).run()
+        Search(settings, space, RegularizedEvolution(), hasher, cache, store, pool, observers).run()
         hours = pool.now() / 3600
     records = list(store.trials(study.id))
     database.close()

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import automl
-from automl import Approximation, Choice, Integer, Real, Space
+from automl import Choice, Fidelity, Integer, Real, Space
 
 PASSES = 27
 
@@ -29,10 +29,10 @@ class Passes(automl.Evaluator):
 
     name = "softmax-passes"
     metrics = {"accuracy": "maximize"}  # noqa: RUF012
-    carries = True
+    resumable = True
 
     def approximations(self):
-        return [Approximation(passes / PASSES, {"passes": passes}) for passes in (1, 3, 9)]
+        return [Fidelity(passes / PASSES, {"passes": passes}) for passes in (1, 3, 9)]
 
     def evaluate(self, work, how):
         c, (images, labels) = work.behaviour.value, load_digits(return_X_y=True)

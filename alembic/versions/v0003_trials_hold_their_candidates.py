@@ -4,7 +4,7 @@ Trials arrive in order and digests in none: the row of each new spelling went to
 spent most of its commits on writing those pages. What a class named was never read.
 
 Tables are made anew and filled, since SQLite changes no column's type. Candidates that trials alone named stay until
-`automl db prune`.
+`automl cache prune`.
 """
 
 import sqlalchemy as sa

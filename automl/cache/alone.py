@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from automl.cache.records import Claim, Request, Resolution
+from automl.cache.policy import ReplicatePlan
+from automl.cache.records import Claim, Completion, Resolution
 from automl.errors import CandidateFailure, InvalidInput
 from automl.jsontext import canonical
 
@@ -56,12 +57,12 @@ def get_or_evaluate(
     """
     if replicates < 1:
         raise InvalidInput(f"replicates is {replicates}; at least one evaluation is needed")
-    request = Request(0, to_key(key), _describe(key), replicates)
+    asked = (0, to_key(key), _describe(key), ReplicatePlan(replicates=replicates))
     context_id = cache.context(context)
     pause = 0.005
     count = True
     while True:
-        found = cache.resolve_many(context_id, None, [request], 1, count=count)[0]
+        found = cache.resolve_many(context_id, None, [asked], 1, count=count)[0]
         count = False
         if len(found.results) == replicates:
             return _mean(found)
@@ -81,13 +82,14 @@ def _evaluate(cache: EquivalenceCache, context_id: int, claim: Claim, function: 
     try:
         value = function(claim.seed) if _takes_seed(function) else function()
         metrics = _checked(value)
+        ended = Completion(metrics=metrics, seconds=time.perf_counter() - began)
     except CandidateFailure as failure:
-        cache.fail_many(context_id, [(claim, str(failure), time.perf_counter() - began)])
-        return
+        ended = Completion(fault="candidate", error=str(failure), seconds=time.perf_counter() - began)
     except BaseException as error:
-        cache.release_many(context_id, [(claim, f"{type(error).__name__}: {error}")])
+        lost = Completion(fault="lost", error=f"{type(error).__name__}: {error}")
+        cache.finish_many(context_id, [(claim, lost)])
         raise
-    cache.complete_many(context_id, [(claim, metrics, time.perf_counter() - began)])
+    cache.finish_many(context_id, [(claim, ended)])
 
 
 def to_key(key: Any) -> bytes:

@@ -1,6 +1,6 @@
 """How often do two different functions share a key? Audits measure it.
 
-An audit evaluates the very spelling of a hit and compares its result with what the cache served. Both are noisy, so the
+An audit evaluates the very encoding of a hit and compares its result with what the cache served. Both are noisy, so the
 difference is judged against the noise between replicates of one class: by Student's t with the pooled standard
 deviation. Spellings equal to the one that the class was first evaluated with say nothing about merging; they are
 left out of the rate.
@@ -35,7 +35,7 @@ class AuditReport:
     """What the audits found.
 
     Attributes:
-        audited: pairs of different spellings with one key, both evaluated.
+        audited: pairs of different encodings with one key, both evaluated.
         disagreeing: pairs whose results differ by more than noise explains, or of which one failed.
         rate: disagreeing / audited, the false-merge rate; None without audits.
         low, high: its 95 % interval (Clopper and Pearson 1934: exact, never too narrow).

@@ -25,7 +25,7 @@ def seed(namespace: str, fingerprint: bytes, key: bytes, replicate: int) -> int:
 
 
 def audit_replicate(candidate: str) -> int:
-    """Returns the replicate under which this spelling's own evaluation is stored: negative, so it is never served."""
+    """Returns the replicate under which this encoding's own evaluation is stored: negative, so it is never served."""
     return -1 - (int.from_bytes(digest(candidate)[:8], "little") >> 1)
 
 

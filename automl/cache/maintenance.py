@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automl.cache.lineages import chosen
-from automl.cache.lineages import lineages as lineages_of
+from automl.cache.fidelity_groups import chosen, fidelity_groups
 from automl.errors import InvalidInput
 from automl.storage import keeping
 from automl.storage.engine import Database
@@ -23,19 +22,19 @@ class ContextStats:
 
     Attributes:
         id, namespace, description: which it is.
-        lineage: the first context that differs from this one in nothing but fidelity.
+        fidelity_group: the first context that differs from this one in nothing but fidelity.
         classes: keys with an evaluation.
         replicates: successful evaluations.
         failed: facts about candidates that failed by their own fault.
         claimed, lost: evaluations under way, and such that anybody may claim again.
-        audits: evaluations of a hit's own spelling.
+        audits: evaluations of a hit's own encoding.
         seconds: what all of them took.
     """
 
     id: int
     namespace: str
     description: dict[str, Any]
-    lineage: int
+    fidelity_group: int
     classes: int
     replicates: int
     failed: int
@@ -96,19 +95,22 @@ class CacheStats:
     size_bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON data."""
-        return dataclasses.asdict(self)
+        """Returns the figures as JSON data. `lineage` is the key under which programs read the fidelity group."""
+        found = dataclasses.asdict(self)
+        for context in found["contexts"]:
+            context["lineage"] = context.pop("fidelity_group")
+        return found
 
 
 def stats(database: Database) -> CacheStats:
-    """Returns what is in the cache and what it has saved, lineage by lineage; a running study is not held up."""
-    lineage = lineages_of(database)
+    """Returns what is in the cache and what it has saved, by fidelity group; a running study is not held up."""
+    groups = fidelity_groups(database)
     contexts = [
         ContextStats(
             row.id,
             row.namespace,
             json.loads(row.description),
-            lineage.get(row.id, row.id),
+            groups.get(row.id, row.id),
             row.classes,
             row.replicates,
             row.failed,
@@ -119,7 +121,7 @@ def stats(database: Database) -> CacheStats:
         )
         for row in keeping.context_rows(database)
     ]
-    contexts.sort(key=lambda item: (item.lineage, item.id))
+    contexts.sort(key=lambda item: (item.fidelity_group, item.id))
     return CacheStats(contexts, _studies(database), keeping.size_bytes(database))
 
 
@@ -179,7 +181,7 @@ def prune(
     *,
     older_than_days: float | None = None,
     contexts: Sequence[int] = (),
-    lineages: Sequence[int] = (),
+    groups: Sequence[int] = (),
     failed: bool = False,
     lost: bool = False,
     dry_run: bool = False,
@@ -190,7 +192,7 @@ def prune(
         database: to prune; running studies go on, and evaluate again what they miss.
         older_than_days: only evaluations that ended longer ago.
         contexts: only those of these contexts.
-        lineages: only those of these contexts and of all that differ from them in fidelity alone.
+        groups: only those of these contexts and of all that differ from them in fidelity alone.
         failed: only evaluations that failed by their candidate's own fault.
         lost: only evaluations that nobody finished.
         dry_run: count, and remove nothing.
@@ -198,11 +200,11 @@ def prune(
     Raises:
         InvalidInput: no condition was given, or a context does not exist.
     """
-    if older_than_days is None and not contexts and not lineages and not failed and not lost:
+    if older_than_days is None and not contexts and not groups and not failed and not lost:
         raise InvalidInput("prune needs to know what: give an age, a context, failed or lost")
     if older_than_days is not None and older_than_days < 0:
         raise InvalidInput(f"older_than_days={older_than_days}: it must be 0 or more")
-    contexts = chosen(database, contexts, lineages)
+    contexts = chosen(database, contexts, groups)
     older = None if older_than_days is None else older_than_days * DAY_SECONDS
     places = keeping.prunable(database, older_than=older, contexts=contexts, failed=failed, lost=lost)
     if dry_run:

@@ -9,14 +9,12 @@ time or from what happens to be stored: so a study proposes the same trials from
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import xxhash
 
-from automl.cache.records import Result
 from automl.errors import InvalidInput
 
 FORGET = 1
@@ -32,7 +30,7 @@ class Policy:
         replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean is served.
         forget_probability: of hiding what is stored from one look-up and adding one more evaluation, against lucky
             outliers. Nothing is deleted.
-        audit_probability: of evaluating the very spelling of a hit, to compare it with what was served.
+        audit_probability: of evaluating the very encoding of a hit, to compare it with what was served.
         on_duplicate: "serve" the stored fitness, or let the strategy "vary" the candidate until its function is new.
         vary_at_most: how often it may, before the stored fitness is served after all.
 
@@ -58,19 +56,20 @@ class Policy:
 
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
-class Plan:
+class ReplicatePlan:
     """What one trial wants of its class; nobody changes it.
 
     Attributes:
-        first, replicates: it sees the replicates `first` … `replicates` - 1.
+        first, replicates: it sees the replicates `first` … `replicates` - 1; `first` is above 0 where forgetting hides
+            the earlier ones.
         adds: how many of them no earlier trial of the study has asked for.
-        audit: its own spelling is evaluated too.
+        audit: its own encoding is evaluated too, to measure false merges; that result is never served.
     """
 
-    first: int
-    replicates: int
-    adds: int
-    audit: bool
+    first: int = 0
+    replicates: int = 1
+    adds: int = 0
+    audit: bool = False
 
 
 class Plans(Protocol):
@@ -78,7 +77,7 @@ class Plans(Protocol):
 
     policy: Policy
 
-    def plan(self, key: bytes, trial: int) -> Plan:
+    def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Counts one more occurrence of the class and returns what this trial wants of it."""
         ...
 
@@ -88,10 +87,10 @@ class Plans(Protocol):
 
 
 class FreshSeeds:
-    """The plans of a test study: every trial sees as many replicates as its place in the study says.
+    """The plans of a test study. Trial i gets `replicates[i]` replicates, numbered from 0.
 
     Args:
-        replicates: one number for each trial, all of a class counting from replicate 0.
+        replicates: one number for each trial.
     """
 
     def __init__(self, replicates: Sequence[int]):
@@ -99,11 +98,11 @@ class FreshSeeds:
         self._replicates = replicates
         self._met: dict[bytes, int] = {}
 
-    def plan(self, key: bytes, trial: int) -> Plan:
+    def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Returns the replicates 0 … n - 1 for the trial's n."""
         before, now = self._met.get(key, 0), self._replicates[trial]
         self._met[key] = max(before, now)
-        return Plan(0, now, max(0, now - before), audit=False)
+        return ReplicatePlan(0, now, max(0, now - before), audit=False)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._met
@@ -123,7 +122,7 @@ class Occurrences:
         self._met: dict[bytes, int] = {}
         self._forgotten: dict[bytes, int] = {}
 
-    def plan(self, key: bytes, trial: int) -> Plan:
+    def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Counts one more occurrence of the class and returns what this trial wants of it.
 
         The m-th occurrence sees the replicates 0 … min(m, K) - 1, and one more for every time that the class was
@@ -134,11 +133,11 @@ class Occurrences:
         before = min(met, policy.replicates) + forgotten
         if met and self._chance(trial, FORGET, policy.forget_probability):
             self._forgotten[key] = forgotten + 1
-            return Plan(before, before + 1, 1, False)
+            return ReplicatePlan(before, before + 1, 1, False)
         self._met[key] = met + 1
         now = min(met + 1, policy.replicates) + forgotten
         audit = now == before and self._chance(trial, AUDIT, policy.audit_probability)
-        return Plan(0, now, now - before, audit)
+        return ReplicatePlan(0, now, now - before, audit)
 
     def _chance(self, trial: int, stream: int, probability: float) -> bool:
         return probability > 0 and draw(self.seed, trial, stream) < probability
@@ -154,37 +153,3 @@ def draw(seed: int, trial: int, stream: int) -> float:
     """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials."""
     numbers = b"".join(value.to_bytes(16, "little", signed=True) for value in (seed, trial, stream))
     return (xxhash.xxh3_64_intdigest(numbers) >> 11) * 2.0**-53
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Several results of one class in one metric.
-
-    Attributes:
-        count: of finite values.
-        mean: of them; None without one.
-        variance: unbiased; None below two values.
-        failures: results without metrics.
-    """
-
-    count: int
-    mean: float | None
-    variance: float | None
-    failures: int
-
-
-def summarise(results: Iterable[Result], metric: str) -> Summary:
-    """Returns count, mean and variance of one metric, by Welford's running update (Technometrics 4, 1962)."""
-    count, mean, squares, failures = 0, 0.0, 0.0, 0
-    for result in results:
-        if result.metrics is None:
-            failures += 1
-            continue
-        value = result.metrics.get(metric)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            continue
-        count += 1
-        step = value - mean
-        mean += step / count
-        squares += step * (value - mean)
-    return Summary(count, mean if count else None, squares / (count - 1) if count > 1 else None, failures)

@@ -6,29 +6,29 @@ to make.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from automl.cache.policy import ReplicatePlan
 
-@dataclass(slots=True)
-class Request:
-    """What one trial wants to know about its class.
+Asked = tuple[int, bytes, str, ReplicatePlan]
+"""What one trial asks of its class.
 
-    Attributes:
-        number: the trial.
-        key: 16 bytes, the functional hash.
-        candidate: canonical JSON of this spelling.
-        replicates: it wants the replicates `first` … `replicates` - 1.
-        first: above 0 to have the earlier ones hidden from this look-up (forgetting).
-        audit: it wants, besides, an evaluation of this very spelling that is never served, to measure false merges.
-    """
+The trial's number; the key, 16 bytes, the functional hash; the candidate as canonical JSON; and the plan, which says
+which replicates it wants.
+"""
 
-    number: int
-    key: bytes
-    candidate: str
-    replicates: int = 1
-    first: int = 0
-    audit: bool = False
+Fault = Literal["candidate", "unclear", "lost", "memory", "timeout", "environment", "stopped"]
+"""Who is to blame for a failed evaluation.
+
+candidate: it failed by itself, or a metric is not finite: a fact about its class, shared with everybody.
+unclear: it raised what a machine might have caused, and no second process could try; it belongs to the study alone.
+lost: the worker process ended. memory: it ran out of memory. environment: an error of the machine, the disk, the
+network, an accelerator or a library. These three belong to the study alone and are tried again.
+timeout: it took longer than allowed; it belongs to the study alone and is not tried again.
+stopped: nobody wants its result any more (`Pool.stop_at`).
+"""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Result:
     """
 
     replicate: int
-    metrics: dict[str, Any] | None
+    metrics: Mapping[str, Any] | None
     error: str
     seconds: float
     study: int | None
@@ -70,6 +70,42 @@ class Claim:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How one evaluation ended. Exactly one of `metrics` and `fault` is given.
+
+    Attributes:
+        job: number of the job that a pool ran; 0 outside of pools.
+        metrics: what the evaluator returned.
+        fault: who is to blame.
+        error: one line of text: the exception's type and message, or what happened to the worker.
+        seconds: what the evaluation took on its worker, on the pool's clock.
+        worker: a name of the worker, for logs.
+        curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
+        place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
+        traceback: of a failure, the whole traceback, capped.
+    """
+
+    job: int = 0
+    metrics: Mapping[str, Any] | None = None
+    fault: Fault | None = None
+    error: str = ""
+    seconds: float = 0.0
+    worker: str = ""
+    curve: str = ""
+    place: str = ""
+    traceback: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """True where it failed and the candidate is not to blame: anybody may try again."""
+        return self.metrics is None and self.fault != "candidate"
+
+    def result(self, claim: Claim, study: int | None) -> Result:
+        """Returns the result of the claimed evaluation, paid for by this study."""
+        return Result(claim.replicate, self.metrics, self.error, self.seconds, study, claim.number)
+
+
 @dataclass(slots=True)
 class Resolution:
     """How far one request is answered.
@@ -80,7 +116,7 @@ class Resolution:
         claims: what is now ours to evaluate.
         waiting: replicates that somebody is evaluating, perhaps we ourselves for another trial.
         queued: something missing was not claimed because the limit was reached.
-        audit: the finished audit of this spelling, if one was asked for.
+        audit: the finished audit of this encoding, if one was asked for.
     """
 
     number: int

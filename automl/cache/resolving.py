@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.cache.keys import audit_replicate
-from automl.cache.records import Claim, Request, Resolution, Result
+from automl.cache.policy import ReplicatePlan
+from automl.cache.records import Asked, Claim, Resolution, Result
 from automl.storage import evaluations
 from automl.storage.candidates import digest, store_candidates
 
@@ -47,18 +48,18 @@ class Call:
     claims: dict[Place, Claim] = field(default_factory=dict)
 
 
-def resolve(call: Call, requests: Sequence[Request]) -> list[Resolution]:
-    """Answers the requests in order."""
-    _read(call, requests)
-    asked = _grant(call, requests)
-    _write(call, asked)
-    return [_answer(call, request) for request in requests]
+def resolve(call: Call, asked: Sequence[Asked]) -> list[Resolution]:
+    """Answers what trials ask, in order."""
+    _read(call, asked)
+    granted = _grant(call, asked)
+    _write(call, granted)
+    return [_answer(call, one) for one in asked]
 
 
-def wanted(request: Request) -> Sequence[int]:
-    """Returns the replicates that a request wants, its audit last."""
-    replicates = range(request.first, request.replicates)
-    return [*replicates, audit_replicate(request.candidate)] if request.audit else replicates
+def wanted(candidate: str, plan: ReplicatePlan) -> Sequence[int]:
+    """Returns the replicates that a plan wants for one candidate, the audit last."""
+    replicates = range(plan.first, plan.replicates)
+    return [*replicates, audit_replicate(candidate)] if plan.audit else replicates
 
 
 def to_result(row: Row[Any]) -> Result:
@@ -67,15 +68,15 @@ def to_result(row: Row[Any]) -> Result:
     return Result(row.replicate, metrics, row.error, row.seconds, row.study, row.trial)
 
 
-def _read(call: Call, requests: Sequence[Request]) -> None:
+def _read(call: Call, asked: Sequence[Asked]) -> None:
     ranges: dict[bytes, tuple[bytes, int, int]] = {}
-    for request in requests:
-        key, first, last = request.key, request.first, request.replicates - 1
+    for _, key, _, plan in asked:
+        first, last = plan.first, plan.replicates - 1
         if key in ranges:
             first, last = min(first, ranges[key][1]), max(last, ranges[key][2])
         ranges[key] = (key, first, last)
     found = evaluations.read_evaluations(call.connection, call.context, sorted(ranges.values()))
-    audited = sorted({(request.key, evaluations.LOWEST * 2, -1) for request in requests if request.audit})
+    audited = sorted({(key, evaluations.LOWEST * 2, -1) for _, key, _, plan in asked if plan.audit})
     if audited:
         found += evaluations.read_evaluations(call.connection, call.context, audited)
     claimed = []
@@ -96,31 +97,31 @@ def _read(call: Call, requests: Sequence[Request]) -> None:
             call.held.add(place)
 
 
-def _grant(call: Call, requests: Sequence[Request]) -> dict[Place, Request]:
-    """Chooses what to claim, in the order of the requests."""
-    granted: dict[Place, Request] = {}
-    left = len(requests) * 1_000_000 if call.limit is None else call.limit
-    for request in requests:
-        for replicate in wanted(request):
-            place = (request.key, replicate)
+def _grant(call: Call, asked: Sequence[Asked]) -> dict[Place, tuple[int, str]]:
+    """Chooses what to claim, in the order of the trials; returns number and candidate of who asked for each place."""
+    granted: dict[Place, tuple[int, str]] = {}
+    left = len(asked) * 1_000_000 if call.limit is None else call.limit
+    for number, key, candidate, plan in asked:
+        for replicate in wanted(candidate, plan):
+            place = (key, replicate)
             if left <= 0:
                 return granted
             if place not in call.results and place not in call.held and place not in granted:
-                granted[place] = request
+                granted[place] = (number, candidate)
                 left -= 1
     return granted
 
 
-def _write(call: Call, granted: dict[Place, Request]) -> None:
+def _write(call: Call, granted: dict[Place, tuple[int, str]]) -> None:
     """Makes the claims, in the order of the keys; what somebody else won in the meantime is waited for."""
     if not granted:
         return
     candidates = {}
     fresh = []
     for place in sorted(granted):
-        request = granted[place]
-        one = digest(request.candidate)
-        candidates[one] = request.candidate
+        number, candidate = granted[place]
+        one = digest(candidate)
+        candidates[one] = candidate
         claim: dict[str, Any] = {
             "context": call.context,
             "key": place[0],
@@ -129,13 +130,13 @@ def _write(call: Call, granted: dict[Place, Request]) -> None:
             "candidate": one,
             "session": call.session,
             "study": call.study,
-            "trial": request.number,
+            "trial": number,
         }
         row = call.rows.get(place)
         if row is None:
             fresh.append(claim)
         elif evaluations.take_over(call.connection, claim, row.session, row.attempt):
-            call.claims[place] = Claim(request.number, *place, claim["seed"], row.attempt + 1)
+            call.claims[place] = Claim(number, *place, claim["seed"], row.attempt + 1)
         else:
             call.held.add(place)
     store_candidates(call.connection, candidates.items())
@@ -148,10 +149,11 @@ def _write(call: Call, granted: dict[Place, Request]) -> None:
             call.held.add(place)
 
 
-def _answer(call: Call, request: Request) -> Resolution:
+def _answer(call: Call, asked: Asked) -> Resolution:
+    number, key, candidate, plan = asked
     results, claims, waiting, queued, audit = [], [], [], False, None
-    for replicate in wanted(request):
-        place = (request.key, replicate)
+    for replicate in wanted(candidate, plan):
+        place = (key, replicate)
         result = call.results.get(place)
         claim = call.claims.get(place)
         if result is not None:
@@ -159,10 +161,10 @@ def _answer(call: Call, request: Request) -> Resolution:
                 audit = result
             else:
                 results.append(result)
-        elif claim is not None and claim.number == request.number:
+        elif claim is not None and claim.number == number:
             claims.append(claim)
         elif claim is not None or place in call.held:
             waiting.append(replicate)
         else:
             queued = True
-    return Resolution(request.number, tuple(results), tuple(claims), tuple(waiting), queued, audit)
+    return Resolution(number, tuple(results), tuple(claims), tuple(waiting), queued, audit)

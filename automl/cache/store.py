@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cache import keys as keying
 from automl.cache import resolving
 from automl.cache.alone import get_or_evaluate
-from automl.cache.records import Claim, Request, Resolution, Result
+from automl.cache.records import Asked, Claim, Completion, Resolution, Result
 from automl.errors import InvalidInput
 from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical
@@ -59,7 +59,7 @@ class EquivalenceCache:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._contexts: dict[bytes, int] = {}
-        self._lineages: dict[int, bytes] = {}
+        self._groups: dict[int, bytes] = {}
         self._alive: dict[int, float] = {}
 
     @property
@@ -85,41 +85,41 @@ class EquivalenceCache:
             text = canonical(description)
             found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
             self._contexts[mark] = found
-            self._lineages[found] = keying.fingerprint(self.namespace, fidelities.lineage(description))
+            self._groups[found] = keying.fingerprint(self.namespace, fidelities.at_full_fidelity(description))
         return self._contexts[mark]
 
-    def lineage(self, context: int) -> str:
+    def fidelity_group(self, context: int) -> str:
         """Returns 32 hexadecimal digits that all fidelities of one context share; from this cache's `context()`."""
-        return self._lineages[context].hex()
+        return self._groups[context].hex()
 
     def seed(self, context: int, key: bytes, replicate: int) -> int:
         """Returns the 63-bit seed of one replicate; `context` must come from this cache's own `context()`.
 
         All fidelities of a context have the same seeds, so that a fuller evaluation can go on where a cheaper ended.
         """
-        if context not in self._lineages:
+        if context not in self._groups:
             raise InvalidInput(f"context {context} was not opened by this cache; get its id from context(description)")
-        return keying.seed(self.namespace, self._lineages[context], key, replicate)
+        return keying.seed(self.namespace, self._groups[context], key, replicate)
 
     def resolve_many(
         self,
         context: int,
         study: int | None,
-        requests: Sequence[Request],
+        asked: Sequence[Asked],
         limit: int | None = None,
         *,
         count: bool = False,
         connection: Connection | None = None,
     ) -> list[Resolution]:
-        """Looks up all requests in one transaction and claims what is missing, for at most `limit` evaluations.
+        """Looks up what all trials ask in one transaction and claims what is missing, for at most `limit` evaluations.
 
-        Claims are granted in the order of the requests and made in the order of the keys. Of two requests for one key
-        the first claims and the second waits. Claims that were lost, or whose session is dead, are taken over.
+        Claims are granted in the order of the trials and made in the order of the keys. Of two trials that ask for one
+        key the first claims and the second waits. Claims that were lost, or whose session is dead, are taken over.
 
         Args:
             context: from `context()`.
             study: who pays, None outside of studies.
-            requests: one for each trial.
+            asked: (number, key, candidate, plan) of each trial.
             limit: how many evaluations could be started now.
             count: True to count that these classes have been seen once more. Trials of a study are counted when they
                 are recorded.
@@ -129,15 +129,15 @@ class EquivalenceCache:
             InvalidInput: a key is not 16 bytes.
             StorageError: the database failed; no claim was made.
         """
-        if not requests:
+        if not asked:
             return []
-        for request in requests:
-            keying.check_key(request.key)
+        for _, key, _, _ in asked:
+            keying.check_key(key)
         session = self.session.id
 
         def work(given: Connection) -> list[Resolution]:
             if count:
-                self._count(given, context, requests)
+                self._count(given, context, asked)
             call = resolving.Call(
                 connection=given,
                 context=context,
@@ -147,12 +147,12 @@ class EquivalenceCache:
                 dead=lambda sessions: self._dead(given, sessions),
                 limit=limit,
             )
-            return resolving.resolve(call, requests)
+            return resolving.resolve(call, asked)
 
         return self.database.within(connection, work)
 
-    def _count(self, connection: Connection, context: int, requests: Sequence[Request]) -> None:
-        times = Counter(request.key for request in requests)
+    def _count(self, connection: Connection, context: int, asked: Sequence[Asked]) -> None:
+        times = Counter(key for _, key, _, _ in asked)
         evaluations.see_classes(connection, [(context, key, times[key]) for key in sorted(times)])
 
     def _dead(self, connection: Connection, sessions: set[int]) -> set[int]:
@@ -162,72 +162,53 @@ class EquivalenceCache:
         self._alive.update(dict.fromkeys(unknown - dead, now))
         return dead
 
-    def complete_many(
-        self,
-        context: int,
-        finished: Sequence[tuple[Claim, Mapping[str, Any], float]],
-        connection: Connection | None = None,
-        *,
-        curves: Sequence[tuple[Claim, str]] = (),
+    def finish_many(
+        self, context: int, ends: Sequence[tuple[Claim, Completion]], connection: Connection | None = None
     ) -> None:
-        """Stores (claim, metrics, seconds), and the learning curves of some of these claims, as canonical JSON.
+        """Ends claims. A claim that was lost to somebody else is logged and dropped.
 
-        A claim that was lost to somebody else is logged and dropped.
+        Metrics, and an error of the candidate's own, are facts about the class and are stored with the learning curve.
+        After any other fault nobody is to blame, and anybody may claim the evaluation again.
+
+        Args:
+            context: from `context()`.
+            ends: each claim with how its evaluation ended.
+            connection: a writing transaction to take part in.
 
         Raises:
             InvalidInput: metrics are not JSON, or hold NaN or an infinity; nothing was stored.
         """
-        ends = [
-            self._end(context, claim, evaluations.DONE, canonical(metrics), "", seconds)
-            for claim, metrics, seconds in finished
-        ]
-        self._finish(ends, connection, [self._owned(context, claim) | {"points": text} for claim, text in curves])
-
-    def fail_many(
-        self, context: int, failed: Sequence[tuple[Claim, str, float]], connection: Connection | None = None
-    ) -> None:
-        """Stores (claim, error, seconds) of candidates that failed by their own fault: a fact, and shared."""
-        ends = [
-            self._end(context, claim, evaluations.FAILED, None, error or "failed", seconds)
-            for claim, error, seconds in failed
-        ]
-        self._finish(ends, connection)
-
-    def release_many(
-        self, context: int, lost: Sequence[tuple[Claim, str]], connection: Connection | None = None
-    ) -> None:
-        """Gives (claim, why) back: nobody is to blame, and anybody may claim it again."""
-        ends = [self._end(context, claim, evaluations.LOST, None, why, 0.0) for claim, why in lost]
-        self._finish(ends, connection)
-
-    def _end(
-        self, context: int, claim: Claim, state: str, metrics: str | None, error: str, seconds: float
-    ) -> tuple[Any, ...]:
-        """Returns the columns of `evaluations.END`."""
-        place = (context, claim.key, claim.replicate)
-        return (state, metrics, error, float(seconds), *place, self.session.id, claim.attempt)
-
-    def _owned(self, context: int, claim: Claim) -> dict[str, Any]:
-        place = {"context": context, "key": claim.key, "replicate": claim.replicate}
-        return place | {"session": self.session.id, "attempt": claim.attempt}
-
-    def _finish(
-        self, ends: list[tuple[Any, ...]], connection: Connection | None, curves: Sequence[dict[str, Any]] = ()
-    ) -> None:
         if not ends:
             return
+        session = self.session.id
+        rows = [
+            (*_stored(completion), context, claim.key, claim.replicate, session, claim.attempt)
+            for claim, completion in ends
+        ]
+        curves = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "session": session,
+                "attempt": claim.attempt,
+                "points": completion.curve,
+            }
+            for claim, completion in ends
+            if completion.curve and completion.metrics is not None
+        ]
 
         def work(given: Connection) -> int:
-            ours = evaluations.end_claims(given, ends)
+            ours = evaluations.end_claims(given, rows)
             keep_curves(given, curves, ("session", "attempt"))
             return ours
 
         ours = self.database.within(connection, work)
-        if ours < len(ends):
+        if ours < len(rows):
             log.warning(
                 "%d of %d results came too late: their claims had been taken over by others; they are dropped",
-                len(ends) - ours,
-                len(ends),
+                len(rows) - ours,
+                len(rows),
             )
 
     def replicates(self, context: int, keys: Sequence[bytes]) -> dict[bytes, list[Result]]:
@@ -290,3 +271,12 @@ class EquivalenceCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (EquivalenceCache, (self.database.url, self.namespace))
+
+
+def _stored(completion: Completion) -> tuple[str, str | None, str, float]:
+    """Returns how an evaluation ended, as the first columns of `evaluations.END`: state, metrics, error, seconds."""
+    if completion.metrics is not None:
+        return evaluations.DONE, canonical(completion.metrics), "", float(completion.seconds)
+    if completion.lost:
+        return evaluations.LOST, None, f"{completion.fault}: {completion.error}", 0.0
+    return evaluations.FAILED, None, completion.error or "failed", float(completion.seconds)

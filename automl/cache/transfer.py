@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.cache.lineages import chosen
+from automl.cache.fidelity_groups import chosen
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
 from automl.errors import InvalidInput
 from automl.storage import evaluations, transfers
@@ -68,7 +68,7 @@ def export_cache(
     path: str | Path,
     *,
     contexts: Sequence[int] = (),
-    lineages: Sequence[int] = (),
+    groups: Sequence[int] = (),
     namespace: str | None = None,
 ) -> Exported:
     """Writes the finished evaluations to `path`, replacing it only once the file is whole.
@@ -77,13 +77,13 @@ def export_cache(
         database: to read; running studies are not held up.
         path: such as cache.jsonl.gz.
         contexts: only these; all without any.
-        lineages: these, and all that differ from one of them in fidelity alone.
+        groups: these, and all that differ from one of them in fidelity alone.
         namespace: only this one; all without one.
 
     Raises:
         InvalidInput: a context does not exist, or the file cannot be written.
     """
-    named = chosen(database, contexts, lineages)
+    named = chosen(database, contexts, groups)
     rows = [
         row
         for row in transfers.contexts(database)

@@ -20,9 +20,10 @@ from automl.study import find
 _context_option = click.option(
     "--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated."
 )
-_lineage_option = click.option(
+_group_option = click.option(
+    "--fidelity-group",
     "--lineage",
-    "lineages",
+    "groups",
     type=int,
     multiple=True,
     metavar="N",
@@ -82,7 +83,7 @@ def stats_command(storage: str, as_json: bool) -> None:
 def _show(found: CacheStats) -> None:
     contexts = [
         (
-            item.lineage,
+            item.fidelity_group,
             item.id,
             item.namespace,
             item.evaluator,
@@ -97,7 +98,7 @@ def _show(found: CacheStats) -> None:
         for item in found.contexts
     ]
     columns = [
-        "lineage",
+        "fidelity group",
         "context",
         "namespace",
         "evaluator",
@@ -157,15 +158,13 @@ def _studies(store: StudyStore, name: str) -> list[StudyRecord]:
 @cache.command(epilog="Example: automl cache export cache.jsonl.gz")
 @click.argument("path", type=click.Path(path_type=Path))
 @_context_option
-@_lineage_option
+@_group_option
 @click.option("--namespace", metavar="NAME", help="Only this namespace.")
 @storage_option
-def export(
-    path: Path, contexts: tuple[int, ...], lineages: tuple[int, ...], namespace: str | None, storage: str
-) -> None:
+def export(path: Path, contexts: tuple[int, ...], groups: tuple[int, ...], namespace: str | None, storage: str) -> None:
     """Write the finished evaluations to one portable file."""
     database = Database(storage, create=False)
-    done = export_cache(database, path, contexts=contexts, lineages=lineages, namespace=namespace)
+    done = export_cache(database, path, contexts=contexts, groups=groups, namespace=namespace)
     click.echo(done.sentence())
     database.close()
 
@@ -185,7 +184,7 @@ def import_command(path: Path, storage: str) -> None:
 @cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")
 @click.option("--older-than-days", type=float, metavar="D", help="Only evaluations that ended longer ago.")
 @_context_option
-@_lineage_option
+@_group_option
 @click.option("--failed", is_flag=True, help="Only those whose candidate failed.")
 @click.option("--lost", is_flag=True, help="Only those that nobody finished.")
 @click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
@@ -194,7 +193,7 @@ def import_command(path: Path, storage: str) -> None:
 def prune_command(
     older_than_days: float | None,
     contexts: tuple[int, ...],
-    lineages: tuple[int, ...],
+    groups: tuple[int, ...],
     failed: bool,
     lost: bool,
     dry_run: bool,
@@ -207,7 +206,7 @@ def prune_command(
         database,
         older_than_days=older_than_days,
         contexts=contexts,
-        lineages=lineages,
+        groups=groups,
         failed=failed,
         lost=lost,
         dry_run=dry_run,

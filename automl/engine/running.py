@@ -11,10 +11,11 @@ from typing import Any
 
 from automl import registry
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
-from automl.pool import Plan, Pool
+from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
@@ -63,12 +64,12 @@ def execute(
                 observer.note(pool.notice)
             first = Phases(parts, config, run, database, pool, wider)
             if runs is None:
-                return _run_once(first, name or first.reserve(lambda free: [(free, first)]))
+                return _run_once(first, name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)]))
 
             def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
                 return [(own, first.alike(given)) for own, given in runs.of(config, name)]
 
-            name = name or first.reserve(runs_of)
+            name = name or first.lifecycle.reserve(lambda free: _lifecycles(runs_of(free)))
             return _run_all(runs_of(name), name)
         except BaseException:
             database.close()
@@ -76,7 +77,7 @@ def execute(
 
 
 def _run_once(phases: Phases, name: str) -> Study:
-    [record] = phases.extend([phases.create_or_find(name)])
+    [record] = phases.lifecycle.extend([phases.lifecycle.create_or_find(name)])
     with _interruptible(phases.interrupt, name):
         return phases.run(record)
 
@@ -84,7 +85,7 @@ def _run_once(phases: Phases, name: str) -> Study:
 def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
     """Stores all runs at once, so that whoever goes on knows how many there are, then runs what is not finished."""
     first = runs[0][1]
-    records = first.extend(first.create_or_find_all(name, runs))
+    records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)))
     stopping = threading.Event()
     current: list[Phases] = []
 
@@ -102,6 +103,10 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
                 raise Interrupted
             phases.run(record)
     return RepeatedStudy(name, [Study(first.database, record, first.parts.space) for record in records])
+
+
+def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle]]:
+    return [(own, phases.lifecycle) for own, phases in runs]
 
 
 def workers_of(parts: Parts, run: RunConfig) -> int:
@@ -122,7 +127,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = Plan(parts.reference, parts.evaluator, parts.objective, run.timeout)
+    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.timeout)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

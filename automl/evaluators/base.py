@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class Evaluation:
         fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty
             for full fidelity.
         device: "cpu" or "cuda".
-        checkpoint: where a `carries` evaluator leaves its state and finds what a cheaper or a broken-off evaluation of
-            this very candidate, replicate and seed left; None where nothing is kept.
+        checkpoint: where a `resumable` evaluator leaves its state and finds what a cheaper or a broken-off evaluation
+            of this very candidate, replicate and seed left; None where nothing is kept.
         curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
     """
 
@@ -69,23 +70,27 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Approximation:
-    """A cheaper way to evaluate.
+class Fidelity:
+    """How much of a full evaluation is done.
 
     Attributes:
-        share: its cost as a share of a full evaluation's, between 0 and 1.
-        settings: what stands in `Evaluation.fidelity`.
+        share: its cost as a share of a full evaluation's, above 0; 1 for a full one.
+        settings: what stands in `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full one.
 
     Raises:
         InvalidInput: the share is none.
+
+    Example:
+        >>> Fidelity(0.1, {"epochs": 3}).share
+        0.1
     """
 
-    share: float
-    settings: Mapping[str, Any]
+    share: float = 1.0
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (0 < self.share < 1 and math.isfinite(self.share)):
-            raise InvalidInput(f"an approximation costs a share between 0 and 1 of a full evaluation, not {self.share}")
+        if not (0 < self.share <= 1 and math.isfinite(self.share)):
+            raise InvalidInput(f"a fidelity costs a share between 0 and 1 of a full evaluation, not {self.share}")
 
 
 class Evaluator(ABC):
@@ -100,8 +105,8 @@ class Evaluator(ABC):
         test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
             it say nothing.
         deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
-        carries: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
-            would have had in one piece; going on then costs the difference.
+        resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
+            would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
     """
 
     name: ClassVar[str]
@@ -110,7 +115,13 @@ class Evaluator(ABC):
     metrics: ClassVar[Mapping[str, str]]
     test_is_population_mean: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
-    carries: ClassVar[bool] = False
+    resumable: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if "carries" in cls.__dict__ and "resumable" not in cls.__dict__:
+            warnings.warn(f"{cls.__name__}.carries is now called resumable", DeprecationWarning, stacklevel=2)
+            cls.resumable = bool(cls.__dict__["carries"])
 
     @abstractmethod
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
@@ -146,8 +157,11 @@ class Evaluator(ABC):
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
         return Probe()
 
-    def approximations(self) -> Sequence[Approximation]:
-        """Returns the cheaper evaluations that `evaluate` can be asked for, cheapest first; none unless overridden."""
+    def approximations(self) -> Sequence[Fidelity]:
+        """Returns the cheaper evaluations that `evaluate` can be asked for, cheapest first; none unless overridden.
+
+        Each costs less than a full one.
+        """
         return ()
 
     def check(self, work: Work) -> None:

@@ -65,12 +65,12 @@ class Checkpoint:
 
 
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Spellings of one class share results and never states."""
+    """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states."""
     return str(Path(folder) / f"{key.hex()}-{replicate}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
 
 
 def clear(folder: str) -> None:
-    """Removes a lineage's checkpoints; who still needed one starts that evaluation from its beginning."""
+    """Removes a fidelity group's checkpoints; who still needed one starts that evaluation from its beginning."""
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
-        Path(folder).parent.rmdir()  # the last one takes the folder of all lineages with it
+        Path(folder).parent.rmdir()  # the last one takes the folder of all groups with it

@@ -18,7 +18,7 @@ from automl.hashing import twins
 from automl.hashing.inputs import probe_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
-from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, Plan, Planner, Step
+from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan, Planner, Step
 from automl.hashing.values import Call, ValueTable
 
 CHUNK = 1024
@@ -36,7 +36,7 @@ class Run:
 
     __slots__ = ("groups", "inputs", "plan", "ranks", "values")
 
-    def __init__(self, plan: Plan, inputs: Sequence[int], ranks: twins.Ranks | None = None) -> None:
+    def __init__(self, plan: GraphPlan, inputs: Sequence[int], ranks: twins.Ranks | None = None) -> None:
         self.plan = plan
         self.inputs = inputs
         self.ranks = ranks

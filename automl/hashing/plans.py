@@ -31,7 +31,7 @@ Chain = list[tuple[int, int, bool]]
 """The steps of one node, each reading the one before: kind, operation, commutative."""
 
 
-class Plan(NamedTuple):
+class GraphPlan(NamedTuple):
     """A graph's live part, ready to run.
 
     Attributes:
@@ -53,7 +53,7 @@ class Planner:
         self._numbers: dict[Any, tuple[int, int, bool]] = {}
         self._kept: list[Any] = []  # own operations are known by id(), so they must stay alive
 
-    def plan(self, graph: Graph) -> Plan:
+    def plan(self, graph: Graph) -> GraphPlan:
         """Returns the plan of a graph.
 
         Raises:
@@ -77,7 +77,7 @@ class Planner:
             place[number] = len(steps) - 1
         if len(self._nodes) > _NODES_KEPT:
             self._nodes.clear()
-        return Plan(steps, [place[output] for output in graph.outputs])
+        return GraphPlan(steps, [place[output] for output in graph.outputs])
 
     def _chain_of(self, node: Node, own: Mapping[str, Any]) -> Chain:
         if own:

@@ -1,4 +1,4 @@
-"""A process of its own for other people's code: what hangs or takes all memory there, or ends the process, ends it alone."""
+"""A process of its own for other people's code: what hangs there, takes all memory or exits ends nothing but it."""
 
 from __future__ import annotations
 

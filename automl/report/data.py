@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
 from automl.report.words import count_of, figure, spread
-from automl.selection.objectives import Aims, Goal
+from automl.selection.objectives import Objective, Objectives
+from automl.storage.studies import Outcome
 
 if TYPE_CHECKING:
     import networkx
 
-OUTCOMES = ("miss", "partial", "hit", "joined", "failed")
-MEANING = {
+MEANING: dict[Outcome, str] = {
     "miss": "evaluated",
     "partial": "one more replicate",
     "hit": "in the cache",
@@ -92,28 +92,43 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialNote:
-    """One trial worth showing: an ancestor, a spelling, the best, one of the Pareto front.
+class RatedCandidate:
+    """One candidate with its figures: an ancestor, an encoding, the best, one of the Pareto front, or a tested one.
 
     Attributes:
-        figures: of a trial of the front, what it reaches in each goal.
-        test_values: its class's figures on the test part, where it was tested.
+        number: of its trial, in the study that `origin` belongs to.
+        candidate: canonical JSON.
+        key: 16 bytes, the functional hash.
+        origin: which part of the strategy proposed it; of a tested one "search winner", "random winner", "random
+            sample" or "front member".
+        fitness: on validation. Of a tested one, the fitness that selected it; None where it was not selected.
+        costs: of this encoding.
+        rank: of a tested one, 1 for the best by validation of its origin; 0 of others.
+        validation_values: of a tested one, the fitness of each replicate.
+        test_values: its class's figures on the test part, one for each fresh seed that succeeded.
+        failed: seeds that failed on the test part.
+        figures: of one of the Pareto front, what it reaches in each objective.
+        description: one line of text.
+        picture: a graph to draw.
     """
 
     number: int
     candidate: str
     key: bytes
-    fitness: float | None
     origin: str
-    outcome: str
+    fitness: float | None
     costs: Mapping[str, float]
+    rank: int = 0
+    validation_values: Sequence[float] = ()
+    test_values: Sequence[float] = ()
+    failed: int = 0
+    figures: Mapping[str, float] = field(default_factory=dict)
     description: str = ""
     picture: networkx.DiGraph | None = None
-    figures: Mapping[str, float] = field(default_factory=dict)
-    test_values: Sequence[float] = ()
 
     @property
     def test(self) -> float | None:
+        """The mean of `test_values`."""
         return sum(self.test_values) / len(self.test_values) if self.test_values else None
 
 
@@ -128,9 +143,9 @@ class StudyPart:
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
         cost: the name of the cost that spellings are compared by, empty where there is none.
-        goals: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
-        front: trials that keep the limits and that no other matches or beats in every goal, by the last goal.
-        cloud: goals' values of a part of all trials, and whether each keeps the limits.
+        objectives: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
+        front: trials that keep the constraints and that no other matches or beats in every objective, by the last one.
+        cloud: values of the objectives of a part of all trials, and whether each keeps the constraints.
     """
 
     name: str
@@ -144,16 +159,16 @@ class StudyPart:
     classes: int
     seconds: float
     hash_seconds: float
-    outcomes: dict[str, OutcomeLine]
+    outcomes: dict[Outcome, OutcomeLine]
     curve: Curve
     timeline: Timeline
     sample: Sample | None
-    best: TrialNote | None
+    best: RatedCandidate | None
     failures: list[Failure]
     cost: str = ""
-    front: list[TrialNote] = field(default_factory=list)
+    front: list[RatedCandidate] = field(default_factory=list)
     cloud: list[tuple[tuple[float, ...], bool]] = field(default_factory=list)
-    goals: tuple[Goal, ...] = ()
+    objectives: tuple[Objective, ...] = ()
 
     @property
     def paid_seconds(self) -> float:
@@ -177,42 +192,12 @@ class StudyPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """One candidate that was re-evaluated with fresh seeds on the test part.
-
-    Attributes:
-        origin: "search winner", "random winner", "random sample" or "front member".
-        rank: 1 for the best by validation of its origin.
-        validation: the fitness that selected it; None where it was not selected.
-        validation_values: the same for each replicate.
-        test_values: one for each fresh seed that succeeded.
-        failed: seeds that failed.
-    """
-
-    origin: str
-    rank: int
-    candidate: str
-    key: bytes
-    validation: float | None
-    validation_values: list[float]
-    test_values: list[float]
-    failed: int
-    costs: Mapping[str, float]
-    description: str = ""
-    picture: networkx.DiGraph | None = None
-
-    @property
-    def test(self) -> float | None:
-        return sum(self.test_values) / len(self.test_values) if self.test_values else None
-
-
-@dataclass(frozen=True, slots=True)
 class LearningLine:
     """One class's learning curve.
 
     Attributes:
         origin: "search winner", "random winner" or "trial".
-        rank: as in `Architecture`; 0 for a trial.
+        rank: as in `RatedCandidate`; 0 for a trial.
         replicates: evaluations that it is the mean of.
         values: the objective by epoch.
     """
@@ -279,7 +264,6 @@ class ReportData:
 
     Attributes:
         settings: of the study, as stored.
-        minimize: True where a smaller objective is better.
         deterministic: True where test figures are equal for every seed.
         population: True where they are looked up in a table and are means over all seeds there are.
         confirmation: evaluations of the best classes on validation before they were ranked as winners.
@@ -291,21 +275,20 @@ class ReportData:
         audits: what re-evaluations of hits found, where there were any.
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
-        aims: objectives, and limits that winners keep.
+        objectives: of the study, and constraints that winners keep.
     """
 
     name: str
     settings: dict[str, Any]
     objective: str
-    minimize: bool
     search: StudyPart
     random: StudyPart | None
     confirmation: StudyPart | None
     tests: StudyPart | None
-    winners: list[Architecture]
-    random_winners: list[Architecture]
-    random_samples: list[Architecture]
-    front_members: list[Architecture]
+    winners: list[RatedCandidate]
+    random_winners: list[RatedCandidate]
+    random_samples: list[RatedCandidate]
+    front_members: list[RatedCandidate]
     deterministic: bool
     population: bool
     ri: Estimate
@@ -313,17 +296,22 @@ class ReportData:
     verdict: Verdict
     ranks: list[Ranks]
     learning: Learning | None
-    genealogy: list[TrialNote]
-    spellings: list[TrialNote]
+    genealogy: list[RatedCandidate]
+    spellings: list[RatedCandidate]
     spelling_count: int
     audits: dict[str, Any]
     checklist: list[Check]
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
-    aims: Aims
+    objectives: Objectives
 
     @property
-    def best(self) -> Architecture | None:
+    def minimize(self) -> bool:
+        """True where a smaller fitness is better."""
+        return self.objectives.fitness.minimize
+
+    @property
+    def best(self) -> RatedCandidate | None:
         return self.winners[0] if self.winners else None
 
     @property
@@ -348,7 +336,7 @@ class ReportData:
         how = self.basis if self.deterministic else f"{seeds} fresh seeds each"
         return f"{which} were evaluated on the test part like the winners ({how})."
 
-    def front_shown(self, most: int) -> list[TrialNote]:
+    def front_shown(self, most: int) -> list[RatedCandidate]:
         """Returns members of the front for a table: those that were tested, or an even choice of all."""
         keys = {item.key for item in self.front_members}
         return spread([item for item in self.search.front if item.key in keys] or self.search.front, most)

@@ -13,13 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
-from automl.report.data import MEANING, OUTCOMES, ReportData
+from automl.report.data import MEANING, ReportData
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
 from automl.report.plots.graphs import graph_svg
 from automl.report.plots.study import study_plots
 from automl.report.reading.compare import Comparison, comparison_json
 from automl.report.summary import study_json, task_of
+from automl.storage.studies import OUTCOMES
 
 
 def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:

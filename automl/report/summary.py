@@ -7,7 +7,8 @@ from typing import Any
 
 from automl.evidence import Agreement
 from automl.jsontext import parse
-from automl.report.data import OUTCOMES, Architecture, Curve, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
+from automl.storage.studies import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "seconds": search.seconds,
         "best_so_far": _curve(search.curve),
         "objective": data.objective,
-        "direction": "minimize" if data.minimize else "maximize",
+        "direction": data.objectives.fitness.direction,
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
@@ -34,18 +35,15 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "cache": _cache(data),
         "random_search": None if data.random is None else _part(data.random),
         "confirmation": None if data.confirmation is None else _part(data.confirmation),
-        "winners": [_architecture(item) for item in data.winners],
-        "random_winners": [_architecture(item) for item in data.random_winners],
-        "random_sample": [_architecture(item) for item in data.random_samples],
+        "winners": [_tested(item) for item in data.winners],
+        "random_winners": [_tested(item) for item in data.random_winners],
+        "random_sample": [_tested(item) for item in data.random_samples],
         "test_figures": data.basis,
         "rank_agreement": [{"what": item.what, **_agreement(item.agreement)} for item in data.ranks],
         "learning_curves": _learning(data.learning),
         "pareto": {
-            "objectives": [
-                {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"}
-                for goal in search.goals
-            ],
-            "constraints": [str(limit) for limit in data.aims.limits],
+            "objectives": [{"metric": one.metric, "direction": one.direction} for one in search.objectives],
+            "constraints": [str(limit) for limit in data.objectives.constraints],
             "cost": search.cost or None,
             "front": [
                 {
@@ -92,26 +90,16 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    if data.best is not None:
-        best = data.best
-        return {
-            "candidate": parse(best.candidate),
-            "key": best.key.hex(),
-            "fitness": best.validation,
-            "test": best.test,
-            "test_values": best.test_values,
-            "costs": dict(best.costs),
-        }
-    if data.search.best is None:
+    best = data.best or data.search.best
+    if best is None:
         return None
-    trial = data.search.best
     return {
-        "candidate": parse(trial.candidate),
-        "key": trial.key.hex(),
-        "fitness": trial.fitness,
-        "test": None,
-        "test_values": [],
-        "costs": dict(trial.costs),
+        "candidate": parse(best.candidate),
+        "key": best.key.hex(),
+        "fitness": best.fitness,
+        "test": best.test,
+        "test_values": list(best.test_values),
+        "costs": dict(best.costs),
     }
 
 
@@ -158,21 +146,21 @@ def _part(part: StudyPart) -> dict[str, Any]:
     }
 
 
-def _architecture(item: Architecture) -> dict[str, Any]:
+def _tested(item: RatedCandidate) -> dict[str, Any]:
     return {
         "rank": item.rank,
         "candidate": parse(item.candidate),
         "key": item.key.hex(),
-        "validation": item.validation,
-        "validation_values": item.validation_values,
+        "validation": item.fitness,
+        "validation_values": list(item.validation_values),
         "test": item.test,
-        "test_values": item.test_values,
+        "test_values": list(item.test_values),
         "failed": item.failed,
         "costs": dict(item.costs),
     }
 
 
-def _trial(item: TrialNote) -> dict[str, Any]:
+def _trial(item: RatedCandidate) -> dict[str, Any]:
     return {
         "trial": item.number,
         "candidate": parse(item.candidate),

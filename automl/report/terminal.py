@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, OUTCOMES, Architecture, ReportData, StudyPart
+from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -24,6 +24,7 @@ from automl.report.words import (
     interval,
     share,
 )
+from automl.storage.studies import OUTCOMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,14 +116,14 @@ def _winners(data: ReportData, width: int) -> Table:
     table.columns[4].justify = "left"
     for column in table.columns:
         column.no_wrap = True
-    shown: Sequence[tuple[str, Architecture]] = [
+    shown: Sequence[tuple[str, RatedCandidate]] = [
         *((f"found {item.rank}", item) for item in data.winners[:3]),
         *((f"random best {item.rank}", item) for item in data.random_winners[:3]),
     ]
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rows.append((word, figure(item.validation), figure(item.test), values or "failed", item.description))
+        rows.append((word, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (_HEADER, *rows)) for place in range(4))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:
@@ -133,20 +134,20 @@ def _winners(data: ReportData, width: int) -> Table:
 
 def _front(data: ReportData, width: int) -> Table:
     """Returns the Pareto front, or an even choice of it where it is long."""
-    goals, front = data.search.goals, data.search.front
+    objectives, front = data.search.objectives, data.search.front
     table = _table(
-        "not beaten in all of", *(f"{goal.metric} {'↓' if goal.minimize else '↑'}" for goal in goals), "test"
+        "not beaten in all of", *(f"{one.metric} {'↓' if one.minimize else '↑'}" for one in objectives), "test"
     )
-    asked_for = len(data.aims.goals) > 1
+    asked_for = len(data.objectives.all) > 1
     shown = data.front_shown(12 if asked_for else 4)
-    used = 12 * (len(goals) + 1)
+    used = 12 * (len(objectives) + 1)
     for item in shown:
         room = max(20, width - used)
         line = item.description or item.candidate
         line = line if len(line) <= room else line[: room - 1] + "…"
-        table.add_row(escape(line), *(amount(item.figures[goal.metric]) for goal in goals), figure(item.test))
+        table.add_row(escape(line), *(amount(item.figures[one.metric]) for one in objectives), figure(item.test))
     if len(shown) < len(front):
-        table.add_row(f"… {len(front)} in all", *("" for _ in goals), "")
+        table.add_row(f"… {len(front)} in all", *("" for _ in objectives), "")
     return table
 
 

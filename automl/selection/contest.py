@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from automl.selection.objectives import Aims
-from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, Ranked, best_classes
+from automl.selection.objectives import Objectives
+from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, best_classes
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
 AT_MOST = 3
@@ -25,21 +25,21 @@ class Contest:
 
     Attributes:
         store: of all three studies.
-        studies: number of the study by role, see `baseline`.
+        studies: number of the study by role, see `automl.selection.ranking`.
         n: how many leaders are wanted of each.
-        aims: of the search.
+        objectives: of the search.
     """
 
     store: StudyStore
     studies: dict[str, int]
     n: int
-    aims: Aims
+    objectives: Objectives
 
     @cached_property
-    def leaders(self) -> dict[str, list[Ranked]]:
+    def leaders(self) -> dict[str, list[TrialRecord]]:
         """The best classes of each study by its own figures: as many as can ever matter, since `AT_MOST` fall out."""
         most = (AT_MOST + 1) * self.n
-        return {role: best_classes(self.store, study, most, self.aims) for role, study in self.studies.items()}
+        return {role: best_classes(self.store, study, most, self.objectives) for role, study in self.studies.items()}
 
     def contenders(self, confirmed: Sequence[TrialRecord]) -> list[tuple[TrialRecord, str]]:
         """Returns who stands among the best `n` of its study, and has not been evaluated again yet.
@@ -50,30 +50,32 @@ class Contest:
         found = []
         for role in self.studies:
             own = {trial.key for trial in confirmed if trial.origin == role}
-            new = [item for item in self.leaders[role] if item.record.key not in own]
-            leaders = _best([*self._worth(confirmed, role), *new], self.n, self.aims)
-            fresh = [(item.record, role) for item in leaders if item.record.key not in own]
+            new = [item for item in self.leaders[role] if item.key not in own]
+            leaders = _best([*self._eligible(confirmed, role), *new], self.n, self.objectives)
+            fresh = [(item, role) for item in leaders if item.key not in own]
             found += fresh[: max(0, AT_MOST * self.n - len(own))]
         return found
 
-    def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[Ranked]:
+    def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the best `n` of those that were evaluated again, by the mean over all their replicates.
 
-        A class that failed or broke a limit in one of them is none. Where nobody is left, the study's own order stands.
+        A class that failed or broke a constraint in one of them is none. Where nobody is left, the study's own order
+        stands.
         """
-        found = _best(self._worth(confirmed, role), self.n, self.aims)
+        found = _best(self._eligible(confirmed, role), self.n, self.objectives)
         return found or self.leaders[role][: self.n]
 
-    def _worth(self, confirmed: Iterable[TrialRecord], role: str) -> list[Ranked]:
+    def _eligible(self, confirmed: Iterable[TrialRecord], role: str) -> list[TrialRecord]:
         return [
-            Ranked(trial, trial.fitness)
+            trial
             for trial in confirmed
-            if trial.origin == role and trial.fitness is not None and self.aims.allows(trial)
+            if trial.origin == role and trial.fitness is not None and self.objectives.allows(trial)
         ]
 
 
-def _best(items: Iterable[Ranked], n: int, aims: Aims) -> list[Ranked]:
-    return sorted(items, key=lambda item: -aims.told_sign * item.fitness)[:n]
+def _best(trials: Iterable[TrialRecord], n: int, objectives: Objectives) -> list[TrialRecord]:
+    known = [(trial.fitness, trial) for trial in trials if trial.fitness is not None]
+    return [trial for _, trial in sorted(known, key=lambda one: -objectives.fitness.worth(one[0]))[:n]]
 
 
 def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord]:
@@ -81,23 +83,23 @@ def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord
 
     What was confirmed before the search went on under a larger budget does not count.
     """
-    for child in reversed(store.children(search.id)):
+    for child in reversed(store.phase_studies(search.id)):
         if child.kind == "confirmation" and child.settings["search_trials"] == search.trials:
             return store.by_number(child.id) if child.state == "finished" else []
     return []
 
 
-def best_of(store: StudyStore, search: StudyRecord, aims: Aims) -> tuple[Ranked, int] | None:
+def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> tuple[TrialRecord, int] | None:
     """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
     confirmed = confirmed_trials(store, search)
-    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), aims)
+    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
     found = contest.winners(SEARCH_WINNER, confirmed)
     if not found:
         return None
-    best = found[0].record.candidate  # a confirmation evaluates the spelling that the class had last
-    return found[0], next(one.record.number for one in contest.leaders[SEARCH_WINNER] if one.record.candidate == best)
+    best = found[0].candidate  # a confirmation evaluates the encoding that the class had last
+    return found[0], next(one.number for one in contest.leaders[SEARCH_WINNER] if one.candidate == best)
 
 
-def contest_of(store: StudyStore, search: int, random: int | None, n: int, aims: Aims) -> Contest:
+def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:
     """Returns the contest of a search and its random search."""
-    return Contest(store, {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}, n, aims)
+    return Contest(store, {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}, n, objectives)

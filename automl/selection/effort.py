@@ -1,4 +1,4 @@
-"""What evaluations at several fidelities cost, in units of one full evaluation."""
+"""The cost of evaluations at several fidelities, in units of one full evaluation."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 class FullCost:
-    """What evaluations at several fidelities cost, in full ones.
+    """Cost of evaluations in units of one full evaluation.
 
     Args:
-        carries: an evaluation goes on where a cheaper one of the same candidate and replicate ended.
+        resumable: an evaluation goes on where a cheaper one of the same candidate and replicate ended.
     """
 
-    def __init__(self, carries: bool) -> None:
-        self._carries = carries
+    def __init__(self, resumable: bool) -> None:
+        self._resumable = resumable
         self._reached: dict[tuple[str, int], float] = {}
 
     def cost(self, candidate: str, replicates: Iterable[int], share: float) -> float:
@@ -21,6 +21,6 @@ class FullCost:
         cost = 0.0
         for replicate in replicates:
             reached = self._reached.get((candidate, replicate), 0.0)
-            cost += share - (reached if self._carries and reached < share else 0.0)
+            cost += share - (reached if self._resumable and reached < share else 0.0)
             self._reached[candidate, replicate] = max(reached, share)
         return cost

@@ -1,4 +1,4 @@
-"""Pareto fronts: what no other candidate matches or beats in every goal."""
+"""Pareto fronts: what no other candidate matches or beats in every objective."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from automl.selection.objectives import Aims
+from automl.selection.objectives import Objectives
 from automl.storage.studies import StudyStore, TrialRecord
 
 T = TypeVar("T")
@@ -59,12 +59,12 @@ def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return all(map(operator.ge, one, other))
 
 
-def front_of(store: StudyStore, study: int, aims: Aims) -> Front[TrialRecord]:
-    """Returns the front of a study's trials that keep the limits; empty where there is one goal only."""
+def front_of(store: StudyStore, study: int, objectives: Objectives) -> Front[TrialRecord]:
+    """Returns the front of a study's trials that keep the constraints; empty where there is one objective only."""
     front: Front[TrialRecord] = Front()
-    if len(aims.goals) > 1:
+    if len(objectives.all) > 1:
         for trial in store.trials(study):
-            worth = aims.worth(trial)
-            if worth is not None and aims.allows(trial):
+            worth = objectives.worth(trial)
+            if worth is not None and objectives.allows(trial):
                 front.add(worth, trial)
     return front

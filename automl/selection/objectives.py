@@ -1,4 +1,4 @@
-"""What a search aims at: one objective or several, and bounds that candidates must keep."""
+"""What a search optimizes: one objective or several, and constraints that candidates must keep."""
 
 from __future__ import annotations
 
@@ -13,24 +13,41 @@ from automl.errors import InvalidInput
 if TYPE_CHECKING:
     from automl.storage.studies import TrialRecord
 
-_LIMIT = re.compile(r"\s*([^<>=\s]+)\s*(<=?|>=?)\s*([^<>=\s]+)\s*")
+FITNESS = "fitness"
+"""The name that stands for the study's own objective, larger being better, in objectives and constraints."""
+
+_CONSTRAINT = re.compile(r"\s*([^<>=\s]+)\s*(<=?|>=?)\s*([^<>=\s]+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """A metric of the evaluator or a cost of the space, to be made large or small."""
+class Objective:
+    """A metric of the evaluator or a cost of the space, to be made large or small.
+
+    Attributes:
+        metric: its name.
+        minimize: True where less is better.
+
+    Example:
+        >>> Objective("loss", minimize=True).worth(0.25)
+        -0.25
+    """
 
     metric: str
-    minimize: bool
+    minimize: bool = False
+
+    def worth(self, value: float) -> float:
+        """Returns the value as a number of which more is better. Applied twice, it returns the value again."""
+        return -value if self.minimize else value
 
     @property
-    def sign(self) -> float:
-        return -1.0 if self.minimize else 1.0
+    def direction(self) -> str:
+        """The direction in words: "maximize" or "minimize"."""
+        return "minimize" if self.minimize else "maximize"
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A bound; the bound itself is allowed."""
+class Constraint:
+    """A bound on a metric or a cost; the bound itself is allowed."""
 
     metric: str
     most: bool
@@ -46,18 +63,18 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Aims:
-    """What a study aims at.
+class Objectives:
+    """What a study optimizes.
 
     Attributes:
-        goals: what its candidates are compared in, the study's own objective alone where nothing else was asked for.
-        limits: what a candidate must keep to be a winner, of the search or of random search.
-        told_sign: -1 where fitness is told to strategies with its sign turned.
+        fitness: the study's own objective.
+        all: what candidates are compared in; the study's own objective alone where no other was asked for.
+        constraints: what a candidate must keep to be a winner, of the search or of random search.
     """
 
-    goals: tuple[Goal, ...]
-    limits: tuple[Limit, ...] = ()
-    told_sign: float = 1.0
+    fitness: Objective
+    all: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     def figures(self, trial: TrialRecord) -> dict[str, float]:
         """Returns the trial's figures by name, empty where it failed or was a cheaper evaluation."""
@@ -66,67 +83,63 @@ class Aims:
         return {
             **{name: float(value) for name, value in trial.metrics.items()},
             **{name: float(value) for name, value in trial.costs.items()},
-            "fitness": self.told_sign * trial.fitness,
+            FITNESS: self.fitness.worth(trial.fitness),
         }
 
     def worth(self, trial: TrialRecord) -> tuple[float, ...] | None:
-        """Returns the trial's figure in each goal, larger being better; None where it lacks one."""
+        """Returns the trial's figure in each objective, larger being better; None where it lacks one."""
         known = self.figures(trial)
-        if any(goal.metric not in known for goal in self.goals):
+        if any(one.metric not in known for one in self.all):
             return None
-        return tuple(goal.sign * known[goal.metric] for goal in self.goals)
+        return tuple(one.worth(known[one.metric]) for one in self.all)
 
     def allows(self, trial: TrialRecord) -> bool:
-        """Tells whether a trial keeps all limits; one that lacks a figure does not."""
-        if not self.limits:
+        """Tells whether a trial keeps all constraints; one that lacks a figure does not."""
+        if not self.constraints:
             return True
         known = self.figures(trial)
-        return all(limit.metric in known and limit.excess(known[limit.metric]) == 0.0 for limit in self.limits)
+        return all(one.metric in known and one.excess(known[one.metric]) == 0.0 for one in self.constraints)
 
 
-def aims_of(settings: Mapping[str, Any]) -> Aims:
-    """Reads what a stored study aims at: its objective, and its strategy's `objectives` and `constraints`."""
-    minimize = settings.get("direction") == "minimize"
-    own = Goal(str(settings.get("objective", "fitness")), minimize)
+def objectives_of(settings: Mapping[str, Any]) -> Objectives:
+    """Reads what a stored study optimizes: its objective, and its strategy's `objectives` and `constraints`."""
+    own = Objective(str(settings.get("objective", FITNESS)), settings.get("direction") == "minimize")
+    opposite = Objective(own.metric, not own.minimize)
     given = (settings.get("strategy") or {}).get("settings") or {}
-    goals = [
-        # Strategies see the fitness with its sign turned where the study minimizes.
-        Goal(own.metric, goal.minimize != minimize) if goal.metric == "fitness" else goal
-        for goal in read_goals(str(given.get("objectives") or ""))
-    ]
-    limits = read_limits(str(given.get("constraints") or ""))
-    return Aims(tuple(goals) or (own,), tuple(limits), -1.0 if minimize else 1.0)
+    read = read_objectives(str(given.get("objectives") or ""))
+    named = tuple((opposite if one.minimize else own) if one.metric == FITNESS else one for one in read)
+    return Objectives(own, named or (own,), tuple(read_constraints(str(given.get("constraints") or ""))))
 
 
-def read_goals(text: str) -> list[Goal]:
+def read_objectives(text: str) -> list[Objective]:
     """Reads `accuracy:maximize,parameters:minimize`.
 
     Raises:
         InvalidInput: a part is not like that.
     """
-    goals = []
+    found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         metric, _, direction = part.partition(":")
         if direction not in ("maximize", "minimize"):
             raise InvalidInput(f"objectives: {part!r} is no objective; write it like accuracy:maximize")
-        goals.append(Goal(metric, direction == "minimize"))
-    return goals
+        found.append(Objective(metric, direction == "minimize"))
+    return found
 
 
-def read_limits(text: str) -> list[Limit]:
+def read_constraints(text: str) -> list[Constraint]:
     """Reads `parameters<1e6,latency<=20`; `<` and `<=` are the same.
 
     Raises:
         InvalidInput: a part is not like that.
     """
-    limits = []
+    found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        match = _LIMIT.fullmatch(part)
+        match = _CONSTRAINT.fullmatch(part)
         try:
             bound = float(match.group(3)) if match else math.nan
         except ValueError:
             bound = math.nan
         if match is None or not math.isfinite(bound):
             raise InvalidInput(f"constraints: {part!r} is no constraint; write it like parameters<1e6")
-        limits.append(Limit(match.group(1), match.group(2).startswith("<"), bound))
-    return limits
+        found.append(Constraint(match.group(1), match.group(2).startswith("<"), bound))
+    return found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import xxhash
 
 from automl.jsontext import parse
 from automl.selection.fronts import front_of
-from automl.selection.objectives import Aims
+from automl.selection.objectives import Objectives
 from automl.spaces.space import Candidate, Space
 from automl.storage.studies import Standing, StudyStore, TrialRecord
 
@@ -18,47 +17,38 @@ FRONT_MEMBER = "front member"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """The best trial of one equivalence class."""
-
-    record: TrialRecord
-    fitness: float
-
-
-def best_classes(store: StudyStore, study: int, n: int, aims: Aims) -> list[Ranked]:
+def best_classes(store: StudyStore, study: int, n: int, objectives: Objectives) -> list[TrialRecord]:
     """Returns the `n` best classes of a study by fitness, each by its latest trial; of equals the one found first.
 
     A class's latest trial counts because it has seen the most replicates: an early lucky one must not stand for it.
-    Trials that break a limit stand for nothing.
+    Trials that break a constraint stand for nothing.
     """
-    latest: dict[bytes, tuple[float, int, int]] = {}  # fitness, first position, last position
-    for record in _allowed(store, study, aims):
+    latest: dict[bytes, tuple[float, int, int]] = {}  # worth, first position, last position
+    for record in _allowed(store, study, objectives):
         if record.fitness is not None:
             first = latest[record.key][1] if record.key in latest else record.position
-            latest[record.key] = (aims.told_sign * record.fitness, first, record.position)
+            latest[record.key] = (objectives.fitness.worth(record.fitness), first, record.position)
         elif record.outcome == "failed":
             latest.pop(record.key, None)
         if len(latest) > 50_000:  # bounded: what is far from the top cannot come back
             keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]
             latest = dict(keep)
     ranked = sorted(latest.values(), key=lambda item: (-item[0], item[1]))[:n]
-    records = [store.trial_at(study, last) for *_, last in ranked]
-    return [Ranked(record, record.fitness) for record in records if record.fitness is not None]
+    return [store.trial_at(study, last) for *_, last in ranked]
 
 
-def _allowed(store: StudyStore, study: int, aims: Aims) -> Iterator[TrialRecord | Standing]:
-    """Yields the trials of a study but for those with a fitness that break a limit; whole ones only to judge that."""
-    if not aims.limits:
+def _allowed(store: StudyStore, study: int, objectives: Objectives) -> Iterator[TrialRecord | Standing]:
+    """Yields the trials of a study, except those with a fitness that break a constraint."""
+    if not objectives.constraints:
         return store.standings(study)
-    return (one for one in store.trials(study) if one.fitness is None or aims.allows(one))
+    return (one for one in store.trials(study) if one.fitness is None or objectives.allows(one))
 
 
-def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[TrialRecord]:
-    """Returns the first `n` trials of a baseline that keep the limits: a uniform sample, failures included."""
+def first_samples(store: StudyStore, study: int, n: int, objectives: Objectives) -> list[TrialRecord]:
+    """Returns the first `n` trials of a baseline that keep the constraints: a uniform sample, failures included."""
     found = []
     for record in store.trials(study):
-        if record.outcome == "failed" or aims.allows(record):
+        if record.outcome == "failed" or objectives.allows(record):
             found.append(record)
         if len(found) == n:
             break
@@ -68,26 +58,30 @@ def first_samples(store: StudyStore, study: int, n: int, aims: Aims) -> list[Tri
 def finalists(
     space: Space,
     store: StudyStore,
-    winners: Sequence[tuple[Ranked, str]],
+    winners: Sequence[tuple[TrialRecord, str]],
     baseline: int | None,
     sample: int,
-    aims: Aims,
+    objectives: Objectives,
 ) -> list[tuple[Candidate, str]]:
-    """Returns whom the test part is opened for, each with its role; fixed by validation alone."""
-    chosen = [(decoded(space, item.record), role) for item, role in winners]
+    """Returns the candidates to evaluate on the test part, with their roles; validation alone decides which."""
+    chosen = [(decoded(space, trial), role) for trial, role in winners]
     if baseline is not None:
-        chosen += [(decoded(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, aims)]
+        chosen += [
+            (decoded(space, record), RANDOM_SAMPLE) for record in first_samples(store, baseline, sample, objectives)
+        ]
     return chosen
 
 
-def members(space: Space, store: StudyStore, study: int, most: int, aims: Aims) -> list[tuple[Candidate, str]]:
-    """Returns the members of a search's Pareto front that the test part is opened for: those that lie farthest apart.
+def members(
+    space: Space, store: StudyStore, study: int, most: int, objectives: Objectives
+) -> list[tuple[Candidate, str]]:
+    """Returns the members of a search's Pareto front to evaluate on the test part: those that lie farthest apart.
 
     A search with one objective has none.
     """
     if not most:
         return []
-    return [(decoded(space, record), FRONT_MEMBER) for record in front_of(store, study, aims).apart(most)]
+    return [(decoded(space, record), FRONT_MEMBER) for record in front_of(store, study, objectives).apart(most)]
 
 
 def derived_seed(seed: int, purpose: str) -> int:

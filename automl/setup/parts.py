@@ -12,12 +12,12 @@ import numpy as np
 
 from automl import registry, strategies
 from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
-from automl.evaluators.base import Approximation, Evaluator, Work
+from automl.evaluators.base import Evaluator, Fidelity, Work
 from automl.evaluators.fingerprints import describe
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
-from automl.selection.objectives import aims_of
+from automl.selection.objectives import objectives_of
 from automl.settings import known, make
 from automl.setup import targets
 from automl.setup.targets import SpaceReference
@@ -221,13 +221,18 @@ def objective_of(evaluator: Evaluator, objective: str | None, direction: str | N
     return objective, direction or metrics[objective]
 
 
-def rungs_of(parts: Parts) -> list[Approximation]:
-    """Returns the approximations that the strategy will ask the evaluator for, cheapest first.
+def rungs_of(parts: Parts) -> list[Fidelity]:
+    """Returns the cheaper fidelities that the strategy will ask the evaluator for, cheapest first.
 
     Raises:
-        InvalidInput: the strategy needs some, and the evaluator has none.
+        InvalidInput: the strategy needs some, and the evaluator has none; or one of them costs a full evaluation.
     """
     offered = {one.share: one for one in parts.evaluator.approximations()}
+    if strategies.FULL in offered:
+        raise InvalidInput(
+            f"evaluator {parts.evaluator.name} offers an approximation that costs a full evaluation; "
+            "give each a share below 1"
+        )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])
     return [offered[share] for share in sorted(wanted) if share != strategies.FULL]
 
@@ -261,15 +266,15 @@ def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
 
 
 def check_goals(parts: Parts, seed: int) -> None:
-    """Insists that whatever the strategy aims at is a metric of the evaluator or a cost of the space.
+    """Insists that whatever the strategy optimizes or bounds is a metric of the evaluator or a cost of the space.
 
     What a plain function returns is known once it was called, so its metrics are left to the strategy to refuse.
 
     Raises:
         InvalidInput: an objective or constraint that is neither.
     """
-    aims = aims_of(parts.identity())
-    wanted = [*(goal.metric for goal in aims.goals), *(limit.metric for limit in aims.limits)]
+    objectives = objectives_of(parts.identity())
+    wanted = [*(one.metric for one in objectives.all), *(one.metric for one in objectives.constraints)]
     known = {"fitness", *parts.evaluator.metrics}
     if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
         return

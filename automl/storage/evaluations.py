@@ -37,12 +37,6 @@ def context_id(connection: Connection, fingerprint: bytes, namespace: str, descr
     return int(connection.execute(select(context.c.id).where(context.c.fingerprint == fingerprint)).scalar_one())
 
 
-def find_context(connection: Connection, fingerprint: bytes) -> int | None:
-    """Returns the id of the context with this fingerprint."""
-    found: int | None = connection.execute(select(context.c.id).where(context.c.fingerprint == fingerprint)).scalar()
-    return found
-
-
 def see_classes(connection: Connection, seen: Sequence[tuple[int, bytes, int]]) -> None:
     """Adds (context, key, how often) to the classes; give them in the order of the keys."""
     columns = ("context", "key", "times_seen")

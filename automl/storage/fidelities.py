@@ -12,7 +12,7 @@ from automl.storage.evaluations import DONE
 from automl.storage.schema import context, evaluation
 
 
-def lineage(description: Mapping[str, Any]) -> Mapping[str, Any]:
+def at_full_fidelity(description: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the description of the full evaluation of which the one described is perhaps an approximation."""
     return {**description, "fidelity": {}} if "fidelity" in description else description
 
@@ -30,8 +30,8 @@ def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str
         select(context.c.id, context.c.description).where(context.c.namespace == own.namespace).order_by(context.c.id)
     )
     described = {row.id: json.loads(row.description) for row in rows}
-    full = lineage(json.loads(own.description))
-    return {place: found.get("fidelity", {}) for place, found in described.items() if lineage(found) == full}
+    full = at_full_fidelity(json.loads(own.description))
+    return {place: found.get("fidelity", {}) for place, found in described.items() if at_full_fidelity(found) == full}
 
 
 def classes_in_both(connection: Connection, one: int, other: int, most: int) -> list[bytes]:

@@ -49,16 +49,12 @@ class Session:
     Args:
         database: where it is at work.
         heartbeat: seconds between two signs of life.
-        dead_after: seconds without one after which a session on another machine counts as dead.
     """
 
-    def __init__(
-        self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS, dead_after: float = DEAD_AFTER_SECONDS
-    ):
+    def __init__(self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS):
         self.database = database
         self.process = this_process()
         self._heartbeat = heartbeat
-        self._dead_after = dead_after
         self.id = database.write(self._insert)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="automl-heartbeat", daemon=True)
@@ -101,13 +97,6 @@ class Session:
             log.debug("heartbeat of session %d did not come through: %s", self.id, type(error).__name__)
             return False
         return True
-
-    def dead(self, session_id: int) -> bool:
-        """Returns True when the session has ended or died. Our own session lives."""
-        if session_id == self.id:
-            return False
-        with self.database.read() as connection:
-            return bool(dead_among(self.database, connection, {session_id}, self._dead_after))
 
     def close(self) -> None:
         """Says good-bye: what this session had claimed may be taken over at once. Twice does no harm."""

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +21,10 @@ from automl.storage.schema import database_time, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
-Outcome = Literal["miss", "hit", "partial", "joined", "failed"]
+Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
+"""What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
+
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class TrialRecord:
         paid_seconds: evaluation seconds that this trial caused.
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
-        costs: figures of this spelling (parameters, FLOPs), never served by key.
+        costs: figures of this encoding (parameters, FLOPs), never served by key.
         told_at: seconds since the study began, on the coordinator's running clock.
         position: in the order of telling, from 0.
     """
@@ -163,8 +166,8 @@ class StudyStore:
         """Returns all studies, oldest first."""
         return self._read(select(study).order_by(study.c.id))
 
-    def children(self, study_id: int) -> list[StudyRecord]:
-        """Returns the baselines and tests that belong to a study, oldest first."""
+    def phase_studies(self, study_id: int) -> list[StudyRecord]:
+        """Returns the studies of a search's later phases, oldest first."""
         return self._read(select(study).where(study.c.parent == study_id).order_by(study.c.id))
 
     def _read(self, query: Select[Any]) -> list[StudyRecord]:
@@ -257,7 +260,7 @@ class StudyStore:
         )
 
     def note_workers(self, study_id: int, hardware: Sequence[str]) -> None:
-        """Adds to the record of a study what its workers compute on now, where they did not before."""
+        """Adds hardware not yet recorded for this study."""
 
         def write(connection: Connection) -> None:
             mine = study.c.id == study_id

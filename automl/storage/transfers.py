@@ -107,7 +107,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
             continue
         if replicate in taken[key]:
             if replicate < 0:
-                known += 1  # an audit compares one spelling once
+                known += 1  # an audit compares one encoding once
                 continue
             replicate = next(number for number in range(len(taken[key]) + 1) if number not in taken[key])
             extra += 1

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from automl.errors import InvalidInput
-from automl.selection.objectives import read_goals, read_limits
+from automl.selection.objectives import read_constraints, read_objectives
 from automl.strategies.base import Proposal, Strategy, Told
 
 
@@ -42,12 +42,12 @@ class NSGA2(Strategy):
             raise InvalidInput(f"population={self.population}: an evolution needs at least 2 members")
         if not 0.0 <= self.crossover <= 1.0:
             raise InvalidInput(f"crossover={self.crossover}: a share lies between 0 and 1")
-        self._goals = read_goals(self.objectives)
-        self._limits = read_limits(self.constraints)
+        self._objectives = read_objectives(self.objectives)
+        self._constraints = read_constraints(self.constraints)
 
     def reset(self) -> None:
         self._members: list[Told] = []
-        self._values = np.empty((0, max(1, len(self._goals))))
+        self._values = np.empty((0, max(1, len(self._objectives))))
         self._violations = np.empty(0)
         self._told = 0
         self._order()
@@ -82,20 +82,13 @@ class NSGA2(Strategy):
                 self._survive()
         self._order()
 
-    def front(self) -> list[Told]:
-        """Returns the Pareto front of the survivors that keep all constraints."""
-        feasible = np.flatnonzero(self._violations == 0)
-        if not len(feasible):
-            return []
-        return [self._members[place] for place in feasible[fronts(self._values[feasible]) == 0].tolist()]
-
     def _judge(self, trial: Told) -> tuple[list[float], float]:
         """Returns what is to be made large, and by how much the constraints are broken (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
         known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
-        values = [goal.sign * _of(known, goal.metric) for goal in self._goals] or [trial.fitness]
-        return values, sum(limit.excess(_of(known, limit.metric)) for limit in self._limits)
+        values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
+        return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 
     def _survive(self) -> None:
         kept = np.sort(np.argsort(_places(self._values, self._violations))[: self.population])

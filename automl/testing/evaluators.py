@@ -68,7 +68,7 @@ class EvaluatorContract:
         work = self.works()[0]
         whole = evaluator.evaluate(work, Evaluation(seed=5))
         with tempfile.TemporaryDirectory() as folder:
-            kept = Checkpoint(Path(folder) / "state") if evaluator.carries else None
+            kept = Checkpoint(Path(folder) / "state") if evaluator.resumable else None
             for one in (*offered[:1], *offered[-1:]):
                 how = Evaluation(seed=5, fidelity=one.settings, checkpoint=kept)
                 assert evaluator.evaluate(work, how) == evaluator.evaluate(work, Evaluation(5, fidelity=one.settings))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from automl.behaviour import Configuration
-from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
-from automl.pool import Completion, Fault, Job, Plan, Pool
+from automl.evaluators.base import Evaluation, Evaluator, Metrics, Part, Work
+from automl.pool import Completion, Fault, Job, Pool, WorkerSetup
 from automl.setup.targets import reference_to
 from automl.spaces.fields import Integer
 from automl.spaces.space import Space
@@ -56,12 +56,12 @@ class Numbered(Evaluator):
 class PoolContract:
     """Tests that every pool passes; pytest collects them from a subclass whose name starts with `Test`."""
 
-    def open(self, plan: Plan) -> Pool:
+    def open(self, plan: WorkerSetup) -> Pool:
         """Returns a new pool for a plan; each test closes its own."""
         raise AssertionError(f"{type(self).__name__} must define open(self, plan)")
 
     def _pool(self) -> Pool:
-        return self.open(Plan(reference_to(Numbers()), Numbered(), "v"))
+        return self.open(WorkerSetup(reference_to(Numbers()), Numbered(), "v"))
 
     def test_every_job_ends_once_with_its_own_metrics(self) -> None:
         numbers = [i % 1000 for i in range(2500)]
@@ -111,7 +111,8 @@ class PoolContract:
 
 
 def _job(number: int, x: int) -> Job:
-    return Job(number, f'{{"x":{x}}}', number, number % 3, "test" if number % 2 else "validation")
+    part: Part = "test" if number % 2 else "validation"
+    return Job(number, f'{{"x":{x}}}', Evaluation(number, part, number % 3))
 
 
 def run(pool: Pool, numbers: Sequence[int]) -> list[Completion]:

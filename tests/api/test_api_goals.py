@@ -83,7 +83,7 @@ def fronted(tmp_path):
 
 def members_tested(study):
     store = StudyStore(study.database)
-    record = [child for child in store.children(study.record_id) if child.kind == "test"][-1]
+    record = [child for child in store.phase_studies(study.record_id) if child.kind == "test"][-1]
     return [trial for trial in store.by_number(record.id) if trial.origin == "front member"]
 
 

@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from automl.cache.records import Request
+from automl.cache.policy import ReplicatePlan
+from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -37,9 +38,8 @@ def main() -> None:
         cache = EquivalenceCache(database, session=session)
         context = cache.context({"task": "shared"})
         keys = [rng.randrange(classes).to_bytes(16, "big") for _ in range(proposals)]
-        pending = {
-            trial: Request(trial, key, json.dumps([number, trial]), replicates) for trial, key in enumerate(keys)
-        }
+        plan = ReplicatePlan(0, replicates)
+        pending = {trial: (trial, key, json.dumps([number, trial]), plan) for trial, key in enumerate(keys)}
         log = Path(os.environ["EVALUATED"])
         log.with_name(f"ready-{number}").touch()
         while not log.with_name("go").exists():
@@ -48,16 +48,17 @@ def main() -> None:
             requests = list(pending.values())[:BATCH]
             progress = False
             answers = cache.resolve_many(context, number, requests, FREE_WORKERS)
-            for request, found in zip(requests, answers, strict=True):
+            for (trial, key, _, _), found in zip(requests, answers, strict=True):
                 for claim in found.claims:
                     progress = True
                     time.sleep(0.002)
                     evaluated.write(f"{claim.key.hex()} {claim.replicate} {claim.seed} {claim.attempt} {number}\n")
-                    cache.complete_many(context, [(claim, expected(claim.key, claim.replicate), 0.001)])
+                    ended = Completion(metrics=expected(claim.key, claim.replicate), seconds=0.001)
+                    cache.finish_many(context, [(claim, ended)])
                 if len(found.results) == replicates:
                     for result in found.results:
-                        assert result.metrics == expected(request.key, result.replicate), (request, result)
-                    del pending[request.number]
+                        assert result.metrics == expected(key, result.replicate), (trial, result)
+                    del pending[trial]
                     answered += 1
                     progress = True
             if not progress:

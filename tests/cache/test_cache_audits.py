@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cache_parts import asked, done
 
 from automl.cache.audits import Pair, audit_report, judge, pooled_noise
-from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.storage.engine import Database
@@ -23,14 +23,14 @@ def audited(database: Database, *, noise: float, false_merges: int, classes: int
         for number in range(classes):
             key, value = number.to_bytes(16, "big"), rng.uniform(0.5, 0.9)
             requests = [
-                Request(number, key, json.dumps([number, "first"]), replicates),
-                Request(1000 + number, key, json.dumps([number, "other spelling"]), audit=True),
+                asked(number, key, json.dumps([number, "first"]), replicates),
+                asked(1000 + number, key, json.dumps([number, "other spelling"]), audit=True),
             ]
             for one in cache.resolve_many(context, 1, requests, None):
                 for claim in one.claims:
                     shift = 0.1 if claim.replicate < 0 and number < false_merges else 0.0
                     metrics = {"accuracy": float(value + shift + rng.normal(0, noise))}
-                    cache.complete_many(context, [(claim, metrics, 1.0)])
+                    cache.finish_many(context, [done(claim, metrics, 1.0)])
     return context
 
 
@@ -90,9 +90,9 @@ def test_equal_spellings_say_nothing_about_merging(tmp_path: Path) -> None:
         cache = EquivalenceCache(database, session=session)
         context = cache.context({})
         for _ in range(2):
-            (one,) = cache.resolve_many(context, 1, [Request(0, b"k" * 16, '"same"', audit=True)], None)
+            (one,) = cache.resolve_many(context, 1, [asked(0, b"k" * 16, '"same"', audit=True)], None)
             for claim in one.claims:
-                cache.complete_many(context, [(claim, {"accuracy": 1.0}, 1.0)])
+                cache.finish_many(context, [done(claim, {"accuracy": 1.0}, 1.0)])
         assert audit_report(database, "accuracy").audited == 0
 
 

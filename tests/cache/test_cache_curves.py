@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cache_parts import asked, done, lost
 from sqlalchemy import func, select
 
 from automl.cache import maintenance
-from automl.cache.records import Claim, Request
+from automl.cache.records import Claim
 from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import export_cache, import_cache
 from automl.errors import InvalidInput
@@ -31,7 +32,7 @@ def points(*values: float) -> str:
 
 
 def claims_of(cache: EquivalenceCache, context: int, replicates: int = 1) -> list[Claim]:
-    requests = [Request(number, key, f'"{number}"', replicates) for number, key in enumerate(KEYS)]
+    requests = [asked(number, key, f'"{number}"', replicates) for number, key in enumerate(KEYS)]
     return [claim for found in cache.resolve_many(context, 1, requests, None) for claim in found.claims]
 
 
@@ -51,9 +52,13 @@ def fill(database: Database, *, base: float = 0.5, description: object = DESCRIP
         cache = EquivalenceCache(database, session=session)
         context = cache.context(description)
         claims = claims_of(cache, context, 2)
-        done = [(claim, {"accuracy": base + claim.replicate / 10}, 1.0) for claim in claims]
-        curves = [(claim, points(0.1, base + claim.replicate / 10)) for claim in claims if claim.key in KEYS[:2]]
-        cache.complete_many(context, done, curves=curves)
+        ends = []
+        for claim in claims:
+            accuracy = base + claim.replicate / 10
+            ends.append(
+                done(claim, {"accuracy": accuracy}, 1.0, points(0.1, accuracy) if claim.key in KEYS[:2] else "")
+            )
+        cache.finish_many(context, ends)
         return context
 
 
@@ -74,17 +79,13 @@ def test_the_curve_of_a_result_that_came_too_late_is_dropped_with_it(database: D
         first = EquivalenceCache(database, session=early)
         context = first.context(DESCRIPTION)
         claims = claims_of(first, context)
-        first.release_many(context, [(claims[0], "the worker died")])
+        first.finish_many(context, [lost(claims[0], "the worker died")])
         second = EquivalenceCache(database, session=late)
         second.context(DESCRIPTION)
         (taken,) = claims_of(second, context)
-        first.complete_many(
-            context,
-            [(claim, {"accuracy": 0.1}, 1.0) for claim in claims],
-            curves=[(claim, points(0.1)) for claim in claims],
-        )
+        first.finish_many(context, [done(claim, {"accuracy": 0.1}, 1.0, points(0.1)) for claim in claims])
         assert first.learning_curves(context, KEYS).keys() == set(KEYS[1:])
-        second.complete_many(context, [(taken, {"accuracy": 0.9}, 1.0)], curves=[(taken, points(0.9))])
+        second.finish_many(context, [done(taken, {"accuracy": 0.9}, 1.0, points(0.9))])
         assert second.learning_curves(context, KEYS[:1])[KEYS[0]][0].values("accuracy") == {1.0: 0.9}
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cache_parts import asked, done, failed, lost
 from sqlalchemy import select
 
 from automl.cache.maintenance import prune, stats
-from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import Exported, export_cache
 from automl.errors import InvalidInput
@@ -37,13 +37,13 @@ def filled(database: Database) -> Iterator[tuple[Database, EquivalenceCache, int
         cache = EquivalenceCache(database, session=session)
         context = cache.context({"evaluator": {"name": "table"}, "task": "digits"})
         study = StudyStore(database).create("one", "search", {"space": {"name": "cells"}, "evaluator": "table"})
-        requests = [Request(number, key(number), json.dumps(number)) for number in range(10)]
+        requests = [asked(number, key(number), json.dumps(number)) for number in range(10)]
         claims = [
             claim for one in cache.resolve_many(context, study.id, requests, None, count=True) for claim in one.claims
         ]
-        cache.complete_many(context, [(claim, {"accuracy": 0.5}, 2.0) for claim in claims[:6]])
-        cache.fail_many(context, [(claims[6], "ValueError", 1.0)])
-        cache.release_many(context, [(claims[7], "the worker died")])
+        cache.finish_many(context, [done(claim, {"accuracy": 0.5}, 2.0) for claim in claims[:6]])
+        cache.finish_many(context, [failed(claims[6], "ValueError", 1.0)])
+        cache.finish_many(context, [lost(claims[7], "the worker died")])
         trials = [
             TrialRecord(0, "0", key(0), context, "miss", 0.5, {}, 1, paid_seconds=2.0, hash_seconds=0.5, position=0),
             TrialRecord(1, "1", key(1), context, "hit", 0.5, {}, 1, saved_seconds=2.0, hash_seconds=0.5, position=1),
@@ -118,7 +118,7 @@ def test_pruning_removes_what_all_conditions_hold_for_and_never_a_claim(
 def test_what_was_pruned_is_evaluated_again(filled: tuple[Database, EquivalenceCache, int]) -> None:
     database, cache, context = filled
     prune(database, failed=True)
-    (again,) = cache.resolve_many(context, 1, [Request(9, key(6), "6")], None)
+    (again,) = cache.resolve_many(context, 1, [asked(9, key(6), "6")], None)
     assert [claim.attempt for claim in again.claims] == [1]
 
 
@@ -154,10 +154,10 @@ def test_reading_the_figures_never_holds_up_a_running_study(any_url: str) -> Non
         for thread in others:
             thread.start()
         for turn in range(30):
-            requests = [Request(n, key(turn * 100 + n), json.dumps(turn * 100 + n)) for n in range(100)]
+            requests = [asked(n, key(turn * 100 + n), json.dumps(turn * 100 + n)) for n in range(100)]
             claims = [claim for one in cache.resolve_many(context, None, requests, None) for claim in one.claims]
-            cache.complete_many(context, [(claim, {"accuracy": 0.5}, 1.0) for claim in claims[:-1]])
-            cache.fail_many(context, [(claims[-1], "why", 1.0)])
+            cache.finish_many(context, [done(claim, {"accuracy": 0.5}, 1.0) for claim in claims[:-1]])
+            cache.finish_many(context, [failed(claims[-1], "why", 1.0)])
         stop.set()
         for thread in others:
             thread.join(60)
@@ -179,15 +179,15 @@ def rungs(database: Database) -> tuple[Database, list[int]]:
         with Session(database) as session:
             cache = EquivalenceCache(database, namespace, session)
             context = cache.context({"evaluator": {"name": name}, "fidelity": fidelity, "part": "validation"})
-            (found,) = cache.resolve_many(context, None, [Request(0, key(0), "0")])
-            cache.complete_many(context, [(found.claims[0], {"accuracy": 0.5}, 1.0)])
+            (found,) = cache.resolve_many(context, None, [asked(0, key(0), "0")])
+            cache.finish_many(context, [done(found.claims[0], {"accuracy": 0.5}, 1.0)])
             ids.append(context)
     return database, ids
 
 
-def test_figures_stand_lineage_by_lineage(rungs: tuple[Database, list[int]]) -> None:
+def test_figures_stand_fidelity_group_by_fidelity_group(rungs: tuple[Database, list[int]]) -> None:
     database, (net, table, three, nine, mine) = rungs
-    found = [(one.lineage, one.id, one.fidelity) for one in stats(database).contexts]
+    found = [(one.fidelity_group, one.id, one.fidelity) for one in stats(database).contexts]
     assert found == [
         (net, net, ""),
         (net, three, "epochs=3"),
@@ -198,14 +198,14 @@ def test_figures_stand_lineage_by_lineage(rungs: tuple[Database, list[int]]) -> 
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])
-def test_a_lineage_is_pruned_and_exported_as_a_whole(
+def test_a_fidelity_group_is_pruned_and_exported_as_a_whole(
     rungs: tuple[Database, list[int]], place: int, tmp_path: Path
 ) -> None:
     database, ids = rungs
-    assert export_cache(database, tmp_path / "a.gz", lineages=[ids[place]]) == Exported(3, 3)
-    assert export_cache(database, tmp_path / "b.gz", contexts=[ids[1]], lineages=[ids[place]]) == Exported(4, 4)
+    assert export_cache(database, tmp_path / "a.gz", groups=[ids[place]]) == Exported(3, 3)
+    assert export_cache(database, tmp_path / "b.gz", contexts=[ids[1]], groups=[ids[place]]) == Exported(4, 4)
     assert export_cache(database, tmp_path / "c.gz", contexts=[ids[place]]) == Exported(1, 1)
-    assert prune(database, lineages=[ids[place]]).evaluations == 3
+    assert prune(database, groups=[ids[place]]).evaluations == 3
     assert [one.id for one in stats(database).contexts if one.replicates] == [ids[1], ids[4]]
     with pytest.raises(InvalidInput, match="no context 77"):
-        prune(database, lineages=[77])
+        prune(database, groups=[77])

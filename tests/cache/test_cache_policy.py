@@ -5,14 +5,13 @@ import statistics
 
 import pytest
 
-from automl.cache.policy import AUDIT, FORGET, Occurrences, Plan, Policy, draw, summarise
-from automl.cache.records import Result
+from automl.cache.policy import AUDIT, FORGET, Occurrences, Policy, ReplicatePlan, draw
 from automl.errors import InvalidInput
 
 A, B = b"a" * 16, b"b" * 16
 
 
-def plans(policy: Policy, keys: list[bytes], seed: int = 1) -> list[Plan]:
+def plans(policy: Policy, keys: list[bytes], seed: int = 1) -> list[ReplicatePlan]:
     occurrences = Occurrences(policy, seed)
     return [occurrences.plan(key, trial) for trial, key in enumerate(keys)]
 
@@ -98,15 +97,3 @@ def test_streams_are_independent() -> None:
 def test_a_policy_out_of_range_is_refused_by_name(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         Policy(**wrong)  # type: ignore[arg-type]
-
-
-def test_a_summary_agrees_with_the_textbook_and_counts_failures() -> None:
-    values = [1e9 + one for one in (4.0, 7.0, 13.0, 16.0)]
-    results = [Result(place, {"loss": value}, "", 1.0, None, None) for place, value in enumerate(values)]
-    results.insert(2, Result(9, None, "ValueError", 1.0, None, None))
-    found = summarise(results, "loss")
-    assert (found.count, found.failures) == (4, 1)
-    assert found.mean == statistics.fmean(values)
-    assert found.variance == pytest.approx(30.0, abs=1e-6)
-    assert summarise(results[:1], "loss").variance is None
-    assert summarise(results, "accuracy").mean is None

@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 import pytest
+from cache_parts import asked, done, failed, lost
 from sqlalchemy import event
 
-from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -31,24 +31,24 @@ def hot_path(database: Database) -> list[Statement]:
 
         def turn(start: int) -> None:
             requests = [
-                Request(number, number.to_bytes(16, "big"), json.dumps(number), 2, audit=number % 2 == 0)
+                asked(number, number.to_bytes(16, "big"), json.dumps(number), 2, audit=number % 2 == 0)
                 for number in range(start, start + 200)
             ]
             answers = cache.resolve_many(context, study.id, requests, None, count=True)
             claims = [claim for one in answers for claim in one.claims]
-            cache.complete_many(context, [(claim, {"accuracy": 0.5}, 1.0) for claim in claims[3:]])
-            cache.fail_many(context, [(claims[1], "why", 1.0)])
-            cache.release_many(context, [(claims[2], "why")])
+            cache.finish_many(context, [done(claim, {"accuracy": 0.5}, 1.0) for claim in claims[3:]])
+            cache.finish_many(context, [failed(claims[1], "why", 1.0)])
+            cache.finish_many(context, [lost(claims[2], "why")])
             cache.resolve_many(context, study.id, requests, None)
             store.append_trials(
                 study.id,
                 [
-                    TrialRecord(one.number, one.candidate, one.key, context, "miss", position=one.number)
-                    for one in requests
+                    TrialRecord(number, candidate, key, context, "miss", position=number)
+                    for number, key, candidate, _ in requests
                 ],
             )
             list(store.trials(study.id, after_position=start, page=50))
-            cache.replicates(context, [requests[0].key])
+            cache.replicates(context, [requests[0][1]])
 
         turn(0)  # some rows, so that planners have something to plan for
         for engine in (database._write_engine, database._read_engine):
@@ -109,9 +109,9 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_requests(any_
             seen: list[str] = []
             listener = lambda _conn, _cursor, statement, *_, seen=seen: seen.append(statement)
             event.listen(database._write_engine, "before_cursor_execute", listener)
-            requests = [Request(n, (size * 1000 + n).to_bytes(16, "big"), json.dumps(n)) for n in range(size)]
+            requests = [asked(n, (size * 1000 + n).to_bytes(16, "big"), json.dumps(n)) for n in range(size)]
             answers = cache.resolve_many(context, None, requests, None, count=True)
-            cache.complete_many(context, [(claim, {}, 0.0) for one in answers for claim in one.claims])
+            cache.finish_many(context, [done(claim, {}, 0.0) for one in answers for claim in one.claims])
             event.remove(database._write_engine, "before_cursor_execute", listener)
             counts.append(len(seen))
         assert counts[0] == counts[1] < 15

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from cache_parts import asked, done, failed, lost
 from sqlalchemy import event, select
 
-from automl.cache.records import Claim, Request
+from automl.cache.records import Asked, Claim
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.storage.engine import Database
@@ -34,8 +35,8 @@ def colleague(any_url: str) -> Iterator[EquivalenceCache]:
         yield EquivalenceCache(database, session=session)
 
 
-def ask(number: int, key: bytes, replicates: int = 1, **more: object) -> Request:
-    return Request(number, key, f'"candidate {number}"', replicates, **more)
+def ask(number: int, key: bytes, replicates: int = 1, **more: object) -> Asked:
+    return asked(number, key, f'"candidate {number}"', replicates, **more)
 
 
 def test_a_miss_is_claimed_evaluated_and_served(cache: EquivalenceCache) -> None:
@@ -44,7 +45,7 @@ def test_a_miss_is_claimed_evaluated_and_served(cache: EquivalenceCache) -> None
     (claim,) = first.claims
     assert claim == Claim(3, A, 0, cache.seed(context, A, 0), 1)
     assert (first.results, first.waiting, first.queued) == ((), (), False)
-    cache.complete_many(context, [(claim, {"accuracy": 0.75, "epochs": 3}, 2.5)])
+    cache.finish_many(context, [done(claim, {"accuracy": 0.75, "epochs": 3}, 2.5)])
     (second,) = cache.resolve_many(context, 8, [ask(0, A)], None)
     (result,) = second.results
     assert (result.metrics, result.seconds, result.study, result.trial) == ({"accuracy": 0.75, "epochs": 3}, 2.5, 7, 3)
@@ -72,7 +73,7 @@ def test_a_living_colleagues_claim_is_waited_for(cache: EquivalenceCache, collea
     (theirs,) = colleague.resolve_many(context, 1, [ask(0, A)], None)
     (ours,) = cache.resolve_many(context, 2, [ask(0, A)], None)
     assert (ours.claims, ours.waiting) == ((), (0,))
-    colleague.complete_many(context, [(theirs.claims[0], {"accuracy": 1.0}, 1.0)])
+    colleague.finish_many(context, [done(theirs.claims[0], {"accuracy": 1.0}, 1.0)])
     (ours,) = cache.resolve_many(context, 2, [ask(0, A)], None)
     assert ours.results[0].metrics == {"accuracy": 1.0}
 
@@ -103,7 +104,7 @@ def test_a_failure_of_the_candidates_own_is_a_fact_that_colleagues_are_told(
     context = cache.context({})
     colleague.context({})
     (one,) = cache.resolve_many(context, 1, [ask(0, A)], None)
-    cache.fail_many(context, [(one.claims[0], "RuntimeError: shapes do not match", 0.5)])
+    cache.finish_many(context, [failed(one.claims[0], "RuntimeError: shapes do not match", 0.5)])
     (told,) = colleague.resolve_many(context, 2, [ask(0, A)], None)
     (result,) = told.results
     assert (result.metrics, result.error) == (None, "RuntimeError: shapes do not match")
@@ -116,11 +117,11 @@ def test_a_lost_evaluation_is_nobodys_fault_and_anybody_may_claim_it(
     context = cache.context({})
     colleague.context({})
     (one,) = cache.resolve_many(context, 1, [ask(0, A)], None)
-    cache.release_many(context, [(one.claims[0], "the worker died")])
+    cache.finish_many(context, [lost(one.claims[0], "the worker died")])
     (other,) = colleague.resolve_many(context, 2, [ask(4, A)], None)
     (claim,) = other.claims
     assert (claim.attempt, claim.number, claim.seed) == (2, 4, one.claims[0].seed)
-    colleague.complete_many(context, [(claim, {"accuracy": 0.5}, 1.0)])
+    colleague.finish_many(context, [done(claim, {"accuracy": 0.5}, 1.0)])
     (told,) = cache.resolve_many(context, 1, [ask(0, A)], None)
     assert (told.results[0].study, told.results[0].trial) == (2, 4)
 
@@ -143,11 +144,11 @@ def test_a_late_result_of_a_lost_claim_is_logged_and_dropped(
     context = cache.context({})
     colleague.context({})
     (early,) = colleague.resolve_many(context, 1, [ask(0, A)], None)
-    colleague.release_many(context, [(early.claims[0], "the worker was thought dead")])
+    colleague.finish_many(context, [lost(early.claims[0], "the worker was thought dead")])
     (late,) = cache.resolve_many(context, 2, [ask(0, A)], None)
-    cache.complete_many(context, [(late.claims[0], {"accuracy": 0.5}, 1.0)])
+    cache.finish_many(context, [done(late.claims[0], {"accuracy": 0.5}, 1.0)])
     with caplog.at_level(logging.WARNING):
-        colleague.complete_many(context, [(early.claims[0], {"accuracy": 0.9}, 1.0)])
+        colleague.finish_many(context, [done(early.claims[0], {"accuracy": 0.9}, 1.0)])
     assert "1 of 1 results came too late" in caplog.text
     assert [result.metrics for result in cache.replicates(context, [A])[A]] == [{"accuracy": 0.5}]
 
@@ -157,7 +158,7 @@ def test_replicates_are_asked_for_one_by_one_and_hidden_ones_are_not_looked_at(c
     for number, wanted in enumerate((1, 2, 3)):
         (one,) = cache.resolve_many(context, 1, [ask(number, A, wanted)], None)
         assert len(one.results) == wanted - 1
-        cache.complete_many(context, [(one.claims[0], {"accuracy": wanted / 10}, 1.0)])
+        cache.finish_many(context, [done(one.claims[0], {"accuracy": wanted / 10}, 1.0)])
     (fewer,) = cache.resolve_many(context, 1, [ask(9, A, 2)], None)
     assert [result.replicate for result in fewer.results] == [0, 1]  # however many are stored
     (hidden,) = cache.resolve_many(context, 1, [ask(10, A, 4, first=3)], None)
@@ -169,13 +170,13 @@ def test_replicates_are_asked_for_one_by_one_and_hidden_ones_are_not_looked_at(c
 def test_an_audit_evaluates_a_spelling_of_its_own_and_is_never_served(cache: EquivalenceCache) -> None:
     context = cache.context({})
     (one,) = cache.resolve_many(context, 1, [ask(0, A)], None)
-    cache.complete_many(context, [(one.claims[0], {"accuracy": 0.5}, 1.0)])
+    cache.finish_many(context, [done(one.claims[0], {"accuracy": 0.5}, 1.0)])
     (audited,) = cache.resolve_many(context, 1, [ask(1, A, audit=True)], None)
     assert [result.metrics for result in audited.results] == [{"accuracy": 0.5}]
     (claim,) = audited.claims
     assert claim.replicate < 0
     assert claim.seed != one.claims[0].seed
-    cache.complete_many(context, [(claim, {"accuracy": 0.1}, 1.0)])
+    cache.finish_many(context, [done(claim, {"accuracy": 0.1}, 1.0)])
     (again,) = cache.resolve_many(context, 1, [ask(1, A, audit=True)], None)
     assert again.audit is not None
     assert again.audit.metrics == {"accuracy": 0.1}
@@ -200,7 +201,7 @@ def test_contexts_and_namespaces_share_nothing(database: Database, cache: Equiva
     seeds = {(cache if place < 5 else elsewhere).seed(context, A, 0) for place, context in enumerate(contexts)}
     assert len(seeds) == 10
     (one,) = cache.resolve_many(contexts[0], 1, [ask(0, A)], None)
-    cache.complete_many(contexts[0], [(one.claims[0], {"accuracy": 1.0}, 1.0)])
+    cache.finish_many(contexts[0], [done(one.claims[0], {"accuracy": 1.0}, 1.0)])
     for place, context in enumerate(contexts[1:], 1):
         of = cache if place < 5 else elsewhere
         assert of.resolve_many(context, 1, [ask(0, A)], None)[0].results == ()
@@ -223,7 +224,7 @@ def test_claim_completion_and_record_can_share_one_transaction(cache: Equivalenc
 
     def work(connection):
         (one,) = cache.resolve_many(context, 1, [ask(0, A)], None, connection=connection)
-        cache.complete_many(context, [(one.claims[0], {"accuracy": 1.0}, 0.0)], connection)
+        cache.finish_many(context, [done(one.claims[0], {"accuracy": 1.0}, 0.0)], connection)
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -238,8 +239,8 @@ def test_a_mixed_batch_of_results_is_stored_row_by_row(cache: EquivalenceCache, 
     requests = [ask(number, number.to_bytes(16, "big")) for number in range(2500)]
     claims = [claim for one in cache.resolve_many(context, 1, requests, None) for claim in one.claims]
     assert len(claims) == 2500
-    cache.complete_many(context, [(claim, {"accuracy": claim.number / 10}, 1.0) for claim in claims[:2000]])
-    cache.fail_many(context, [(claim, f"error {claim.number}", 1.0) for claim in claims[2000:]])
+    cache.finish_many(context, [done(claim, {"accuracy": claim.number / 10}, 1.0) for claim in claims[:2000]])
+    cache.finish_many(context, [failed(claim, f"error {claim.number}", 1.0) for claim in claims[2000:]])
     answers = cache.resolve_many(context, 1, requests, None, count=True)
     for number, one in enumerate(answers):
         (result,) = one.results
@@ -257,7 +258,7 @@ def test_metrics_that_are_not_json_are_refused_before_anything_is_written(
     context = cache.context({})
     one, two = cache.resolve_many(context, 1, [ask(0, A), ask(1, B)], None)
     with pytest.raises(InvalidInput):
-        cache.complete_many(context, [(one.claims[0], {"accuracy": 1.0}, 1.0), (two.claims[0], metrics, 1.0)])
+        cache.finish_many(context, [done(one.claims[0], {"accuracy": 1.0}, 1.0), done(two.claims[0], metrics, 1.0)])
     assert cache.replicates(context, [A, B]) == {}
 
 

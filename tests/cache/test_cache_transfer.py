@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_parts import asked, done, failed, lost
 
 from automl.cache import maintenance
-from automl.cache.records import Request
 from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import Exported, Imported, export_cache, import_cache
 from automl.errors import InvalidInput
@@ -25,12 +25,12 @@ def fill(database: Database, results: dict[tuple[int, int], float | None], descr
         cache = EquivalenceCache(database, session=session)
         context = cache.context(description)
         for (number, replicate), accuracy in results.items():
-            request = Request(number, bytes([number]) * 16, f'"candidate {number}"', replicate + 1, first=replicate)
+            request = asked(number, bytes([number]) * 16, f'"candidate {number}"', replicate + 1, first=replicate)
             (claim,) = cache.resolve_many(context, 1, [request], None, count=True)[0].claims
             if accuracy is None:
-                cache.fail_many(context, [(claim, "ValueError: größe", 1.5)])
+                cache.finish_many(context, [failed(claim, "ValueError: größe", 1.5)])
             else:
-                cache.complete_many(context, [(claim, {"accuracy": accuracy}, 1.5)])
+                cache.finish_many(context, [done(claim, {"accuracy": accuracy}, 1.5)])
 
 
 def content(database: Database, description: Any = DESCRIPTION) -> dict[tuple[int, int], float | None]:
@@ -100,11 +100,11 @@ def test_an_import_fills_what_is_claimed_or_lost_here(here: Database, there: Dat
     with Session(here) as session:
         cache = EquivalenceCache(here, session=session)
         context = cache.context(DESCRIPTION)
-        requests = [Request(number, bytes([number]) * 16, f'"candidate {number}"') for number in range(2)]
+        requests = [asked(number, bytes([number]) * 16, f'"candidate {number}"') for number in range(2)]
         one, two = cache.resolve_many(context, 1, requests, None)
-        cache.release_many(context, [(two.claims[0], "lost")])
+        cache.finish_many(context, [lost(two.claims[0], "lost")])
         assert import_cache(here, file).added == 2
-        cache.complete_many(context, [(one.claims[0], {"accuracy": 0.9}, 1.0)])  # too late
+        cache.finish_many(context, [done(one.claims[0], {"accuracy": 0.9}, 1.0)])  # too late
         assert content(here) == {(0, 0): 0.1, (1, 0): 0.2}
 
 

@@ -15,8 +15,9 @@ from crash_parts import MARKS
 
 from automl.api import search
 from automl.cache.store import EquivalenceCache
-from automl.engine.flights import Flights
+from automl.engine.in_flight import InFlight
 from automl.engine.loop import Search
+from automl.engine.outbox import Outbox
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore
 from automl.strategies.evolution import RegularizedEvolution
@@ -31,10 +32,10 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after claims": (EquivalenceCache, "resolve_many", "after"),
     "after submit": (InlinePool, "submit", "after"),
     "after evaluations": (InlinePool, "completed", "after"),
-    "before commit": (Flights, "resolve", "before"),
+    "before commit": (InFlight, "resolve", "before"),
     "inside commit, before trials": (StudyStore, "append_trials", "before"),
     "inside commit, after trials": (StudyStore, "append_trials", "after"),
-    "after recording, before tell": (Flights, "record", "after"),
+    "after recording, before tell": (Outbox, "record", "after"),
     "after tell": (RegularizedEvolution, "tell", "after"),
     "in random search's tell": (Random, "tell", "before"),
 }

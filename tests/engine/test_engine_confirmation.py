@@ -144,10 +144,10 @@ class Stopping(Observer):
     def __init__(self, turns):
         self.turns, self.phase = turns, ""
 
-    def begin(self, rules, phase, trials, drawn):
+    def begin(self, settings, phase, trials, evaluations):
         self.phase = phase
 
-    def turn(self, rules, trials, in_flight, drawn):
+    def turn(self, settings, trials, in_flight, evaluations):
         if self.phase == "confirmation":
             self.turns -= 1
             if self.turns < 0:

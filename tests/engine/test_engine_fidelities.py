@@ -1,4 +1,4 @@
-"""Cheaper evaluations in the line: their own contexts, one lineage of seeds and states, counted by what they cost."""
+"""Cheaper evaluations in the line: their own contexts, one group of seeds and states, counted by what they cost."""
 
 import signal
 from collections import Counter
@@ -10,7 +10,7 @@ from line_parts import Marking, child_rows, mark, marks, rows, searching, whole
 
 import automl
 from automl.errors import InvalidInput
-from automl.evaluators.base import Approximation
+from automl.evaluators.base import Fidelity
 
 STEPS = 9
 
@@ -20,10 +20,10 @@ class Stepping(Marking):
     """Nine steps, each marked on disk; goes on from a checkpoint, which holds how many were done."""
 
     name: ClassVar[str] = "stepping"
-    carries: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
 
     def approximations(self):
-        return [Approximation(n / STEPS, {"steps": n}) for n in range(1, STEPS)]
+        return [Fidelity(n / STEPS, {"steps": n}) for n in range(1, STEPS)]
 
     def evaluate(self, work, how):
         saved = how.checkpoint.read() if how.checkpoint else None
@@ -42,7 +42,7 @@ class Separate(Stepping):
     """The same, but every fidelity starts anew."""
 
     name: ClassVar[str] = "separate"
-    carries: ClassVar[bool] = False
+    resumable: ClassVar[bool] = False
 
 
 @pytest.fixture
@@ -167,3 +167,33 @@ def test_a_budget_too_small_for_a_full_evaluation_says_so(search):
     with pytest.raises(InvalidInput, match="no successful full evaluation"):
         study.best  # noqa: B018
     assert "no full evaluation" in str(study.report())
+
+
+def test_the_old_name_of_resumable_is_still_read():
+    with pytest.warns(DeprecationWarning, match=r"Former\.carries is now called resumable"):
+
+        class Former(Marking):
+            carries = True
+
+    assert Former.resumable
+    assert not Marking.resumable
+
+
+def test_the_old_name_of_a_fidelity_is_still_read():
+    with pytest.warns(DeprecationWarning, match=r"automl\.Approximation is now called automl\.Fidelity"):
+        assert automl.Approximation is Fidelity
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan"), float("inf")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InvalidInput, match="a share between 0 and 1"):
+        Fidelity(share)
+
+
+def test_an_approximation_that_costs_a_full_evaluation_is_refused(search):
+    class Whole(Stepping):
+        def approximations(self):
+            return [Fidelity(0.5, {"steps": 5}), Fidelity(1.0, {"steps": 9})]
+
+    with pytest.raises(InvalidInput, match="offers an approximation that costs a full evaluation"):
+        search(evaluator=Whole())

@@ -4,17 +4,21 @@ import multiprocessing
 
 import numpy as np
 import pytest
+from cache_parts import asked, done
 from line_parts import Bag, Marking, marks, outcomes, whole
 from shared_child import search
 
 import automl
-from automl.cache.policy import Occurrences, Plan, Policy
-from automl.cache.records import Request
-from automl.engine.flights import Flights, Trial
-from automl.engine.phases import Phases
+from automl.cache.policy import Occurrences, Policy, ReplicatePlan
+from automl.engine.in_flight import InFlight
+from automl.engine.lifecycle import Lifecycle
+from automl.engine.outbox import Outbox
+from automl.engine.trial import Trial
 from automl.errors import StudyBusy
-from automl.pool import Plan as PoolPlan
-from automl.rules import Budget, Rules
+from automl.evaluators.base import Fidelity
+from automl.pool import WorkerSetup
+from automl.rules import Budget, LoopSettings
+from automl.selection.objectives import Objective
 from automl.setup.targets import reference_to
 from automl.storage.studies import StudyStore
 from automl.strategies import Proposal
@@ -53,34 +57,35 @@ def test_two_searches_share_classes_and_evaluate_none_twice(any_url, tmp_path):
 
 def test_a_newcomer_who_finds_what_others_wait_for_has_it_too(any_url, monkeypatch):
     """Else it would be forgotten: neither waiting nor queued, and the study would never end."""
-    monkeypatch.setattr("automl.engine.flights.POLL_SECONDS", float("inf"))  # nobody looks again by himself
+    monkeypatch.setattr("automl.engine.in_flight.POLL_SECONDS", float("inf"))  # nobody looks again by himself
     with automl.EquivalenceCache(any_url) as ours, automl.EquivalenceCache(any_url) as theirs:
         context = ours.context({"test": "newcomer"})
         assert theirs.context({"test": "newcomer"}) == context
         assert ours.session.id != theirs.session.id
-        rules = Rules(1, "one", context, "score", True, 0, 8, Budget(trials=2), Occurrences(Policy(), 0))
+        objective, plans = Objective("score"), Occurrences(Policy(), 0)
+        settings = LoopSettings(1, "one", context, objective, 0, 8, Budget(trials=2), plans)
         candidate = Bag().sample(np.random.default_rng(0))
         key = bytes(16)
         first, second = (
-            Trial(number, Proposal(candidate), key, rules.fidelities[-1], Plan(0, 1, 1 - number, False), 0.0, 0)
+            Trial(number, Proposal(candidate), key, Fidelity(), context, ReplicatePlan(0, 1, 1 - number, False), 0.0, 0)
             for number in (0, 1)
         )
-        with InlinePool(PoolPlan(reference_to(Bag()), Marking(), "score")) as pool:
-            flights = Flights(rules, ours, StudyStore(ours.database), pool)
-            (taken,) = theirs.resolve_many(context, None, [Request(0, key, candidate.json)])
-            flights.add([first])
-            flights.resolve()
-            theirs.complete_many(context, [(taken.claims[0], {"score": 1.0}, 0.1)])
-            flights.add([second])
-            flights.resolve()
-            landed = flights.collect()
-        assert sorted(trial.number for trial in landed) == [0, 1]
-        assert [trial.outcome(1).metrics for trial in landed] == [{"score": 1.0}] * 2
+        with InlinePool(WorkerSetup(reference_to(Bag()), Marking(), "score")) as pool:
+            in_flight = InFlight(settings, ours, pool, Outbox(1, ours, StudyStore(ours.database)))
+            (taken,) = theirs.resolve_many(context, None, [asked(0, key, candidate.json)])
+            in_flight.add([first])
+            in_flight.resolve()
+            theirs.finish_many(context, [done(taken.claims[0], {"score": 1.0}, 0.1)])
+            in_flight.add([second])
+            in_flight.resolve()
+            final = in_flight.collect()
+        assert sorted(trial.number for trial in final) == [0, 1]
+        assert [trial.record(1, objective, {}, 0, 0.0).metrics for trial in final] == [{"score": 1.0}] * 2
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_a_study_without_a_name_gets_another_where_somebody_was_faster(any_url, monkeypatch, repeats):
-    plain, chosen = Phases.free_name, []
+    plain, chosen = Lifecycle.free_name, []
 
     def free_name(self):
         chosen.append(plain(self))
@@ -89,7 +94,7 @@ def test_a_study_without_a_name_gets_another_where_somebody_was_faster(any_url, 
             self.store.create(taken, "search", self.settings())  # as another process does at this very moment
         return chosen[-1]
 
-    monkeypatch.setattr(Phases, "free_name", free_name)
+    monkeypatch.setattr(Lifecycle, "free_name", free_name)
     given = {"evaluator": Marking(), "trials": 3, "workers": 0, "storage": any_url, "baseline": False}
     study = automl.search(Bag(), repeats=repeats, **given)
     assert [study.name] == chosen[1:]

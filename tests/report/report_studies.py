@@ -10,8 +10,9 @@ from typing import Any
 
 import networkx
 import numpy as np
+from cache_parts import asked, done
 
-from automl.cache.store import EquivalenceCache, Request
+from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidCandidate
 from automl.jsontext import canonical, parse
 from automl.spaces.space import Candidate, Space
@@ -196,14 +197,14 @@ class Writer:
         """Pays for what the cache lacks, and gives each trial the outcome that this makes."""
         valid = [row for row in rows if row.fitness is not None]
         last = {row.key: row for row in valid}
-        requests = [Request(row.number, row.key, row.candidate, row.replicates) for row in last.values()]
+        requests = [asked(row.number, row.key, row.candidate, row.replicates) for row in last.values()]
         claims = [claim for answer in cache.resolve_many(context, study.id, requests) for claim in answer.claims]
         finished = []
         for claim in claims:
             row = last[claim.key]
             value = self._values(recipe, parse(row.candidate), row.replicates)[claim.replicate]
-            finished.append((claim, {"accuracy": float(value)}, 20.0))
-        cache.complete_many(context, finished)
+            finished.append(done(claim, {"accuracy": float(value)}, 20.0))
+        cache.finish_many(context, finished)
         missing = {(claim.key, claim.replicate) for claim in claims}
         for row in valid:
             paid = {(row.key, replicate) for replicate in range(row.replicates)} & missing
@@ -223,7 +224,7 @@ class Writer:
         context = cache.context({"evaluator": "simulated", "part": "test", "settings": settings["evaluator"]})
         distinct = {key_of(candidate): candidate for candidate, _ in chosen}
         requests = [
-            Request(number, key, canonical(candidate), recipe.seeds)
+            asked(number, key, canonical(candidate), recipe.seeds)
             for number, (key, candidate) in enumerate(distinct.items())
         ]
         answers = cache.resolve_many(context, study.id, requests)
@@ -232,8 +233,8 @@ class Writer:
             for key, item in distinct.items()
         }
         claims = [claim for answer in answers for claim in answer.claims]
-        results = [(claim, {"accuracy": float(values[claim.key][claim.replicate])}, 20.0) for claim in claims]
-        cache.complete_many(context, results)
+        results = [done(claim, {"accuracy": float(values[claim.key][claim.replicate])}, 20.0) for claim in claims]
+        cache.finish_many(context, results)
         rows = []
         for number, (candidate, origin) in enumerate(chosen):
             key, mean = key_of(candidate), float(values[key_of(candidate)].mean())

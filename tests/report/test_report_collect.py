@@ -53,7 +53,7 @@ def test_winners_random_winners_and_the_sample(writer: Writer) -> None:
     assert len(data.random_samples) == 12
     best = data.winners[0]
     assert data.search.best is not None
-    assert best.validation == data.search.best.fitness == max(data.search.curve.best)
+    assert best.fitness == data.search.best.fitness == max(data.search.curve.best)
     assert best.picture is not None
     assert best.description == " → ".join(parse(best.candidate))
     assert data.ri.value == pytest.approx(
@@ -88,7 +88,7 @@ def test_minimized_objectives_turn_both_comparisons(writer: Writer) -> None:
     data = collected(writer, Recipe(direction="minimize", value=lambda candidate: 100.0 - quality(candidate)))
     assert data.minimize
     best = data.winners[0]
-    assert best.validation == min(data.search.curve.best)
+    assert best.fitness == min(data.search.curve.best)
     sample = np.mean([item.test for item in data.random_samples])
     assert data.ri.value == pytest.approx(100 * (sample - np.mean(best.test_values)) / sample)
     assert data.ri.value > 0

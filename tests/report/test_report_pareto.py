@@ -17,7 +17,7 @@ from automl.report.data import ReportData
 from automl.report.html import page
 from automl.report.plots.pareto import pareto_plots
 from automl.selection.fronts import Front
-from automl.selection.objectives import Goal, Limit, aims_of, read_goals, read_limits
+from automl.selection.objectives import Constraint, Objective, objectives_of, read_constraints, read_objectives
 
 
 @pytest.fixture
@@ -72,17 +72,18 @@ def test_members_far_apart_are_chosen_whatever_the_scale_of_a_cost() -> None:
 
 def test_what_a_study_aims_at_is_read_from_its_settings() -> None:
     strategy = {"name": "nsga2", "settings": {"objectives": "fitness:maximize,macs:minimize", "constraints": "macs<9"}}
-    aims = aims_of({"objective": "error", "direction": "minimize", "strategy": strategy})
-    assert aims.goals == (Goal("error", True), Goal("macs", True))  # a strategy sees the fitness with its sign turned
-    assert aims.limits == (Limit("macs", True, 9.0),)
-    assert aims_of({"objective": "error", "direction": "minimize"}).goals == (Goal("error", True),)
-    assert read_goals("a:maximize, b:minimize") == [Goal("a", False), Goal("b", True)]
-    assert [str(limit) for limit in read_limits("parameters<1e6,accuracy>=0.5")] == [
+    found = objectives_of({"objective": "error", "direction": "minimize", "strategy": strategy})
+    # A strategy sees the fitness with its sign turned.
+    assert found.all == (Objective("error", True), Objective("macs", True))
+    assert found.constraints == (Constraint("macs", True, 9.0),)
+    assert objectives_of({"objective": "error", "direction": "minimize"}).all == (Objective("error", True),)
+    assert read_objectives("a:maximize, b:minimize") == [Objective("a", False), Objective("b", True)]
+    assert [str(one) for one in read_constraints("parameters<1e6,accuracy>=0.5")] == [
         "parameters ≤ 1,000,000",
         "accuracy ≥ 0.5",
     ]
-    assert Limit("a", True, 10.0).excess(15.0) == 0.5
-    assert Limit("a", False, 10.0).excess(15.0) == 0.0
+    assert Constraint("a", True, 10.0).excess(15.0) == 0.5
+    assert Constraint("a", False, 10.0).excess(15.0) == 0.0
 
 
 def test_objectives_come_from_the_strategy_and_limits_bind_winners(writer: Writer) -> None:
@@ -132,7 +133,7 @@ def test_the_front_is_shown_with_what_was_tested(writer: Writer) -> None:
 def test_one_objective_is_held_against_the_cost_of_its_candidates(writer: Writer) -> None:
     writer.study(Recipe())
     data = report.collect(writer.database, "chains-1", Chains())
-    assert [goal.metric for goal in data.search.goals] == ["accuracy", "parameters"]
+    assert [goal.metric for goal in data.search.objectives] == ["accuracy", "parameters"]
     html = page(data)
     assert "Quality against cost" in html
     assert "The search was for accuracy alone" in html
@@ -141,7 +142,7 @@ def test_one_objective_is_held_against_the_cost_of_its_candidates(writer: Writer
 
 def test_a_third_objective_has_a_plot_of_its_own(writer: Writer) -> None:
     data = collected(writer, "accuracy:maximize,parameters:minimize,fitness:maximize")
-    assert [goal.metric for goal in data.search.goals] == ["accuracy", "parameters", "accuracy"]
+    assert [goal.metric for goal in data.search.objectives] == ["accuracy", "parameters", "accuracy"]
     assert [plot.name for plot in pareto_plots(data)] == ["pareto", "pareto-2"]
 
 

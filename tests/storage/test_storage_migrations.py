@@ -64,7 +64,7 @@ def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path:
         store = StudyStore(database)
         study, baseline = store.all()
         assert (study.name, study.kind, study.settings) == ("kept", "search", {"trials": 4, "space": "digits-cells"})
-        assert [child.name for child in store.children(study.id)] == [baseline.name] == ["kept-random"]
+        assert [child.name for child in store.phase_studies(study.id)] == [baseline.name] == ["kept-random"]
         trials = list(store.trials(study.id))
         assert [(trial.number, trial.candidate, trial.outcome, trial.fitness) for trial in trials] == [
             (0, '"candidate 0"', "miss", 0.5),

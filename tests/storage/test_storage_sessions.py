@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from automl.storage.engine import Database
 from automl.storage.schema import database_time, session
-from automl.storage.sessions import Session
+from automl.storage.sessions import Session, dead_among
 
 LONG_AGO = 3600.0
 
@@ -39,14 +39,20 @@ def stranger(database: Database, *, heartbeat_ago: float, host: str = "elsewhere
     return database.write(insert)
 
 
+def is_dead(database: Database, session_id: int, **limits: float) -> bool:
+    """Judges a session as those do who wait for its claims."""
+    with database.read() as connection:
+        return bool(dead_among(database, connection, {session_id}, **limits))
+
+
 def test_a_session_lives_until_it_says_good_bye(database: Database) -> None:
     with Session(database) as judge:
         other = Session(database)
-        assert not judge.dead(other.id)
+        assert not is_dead(database, other.id)
         other.close()
         other.close()
-        assert judge.dead(other.id)
-        assert not judge.dead(judge.id)
+        assert is_dead(database, other.id)
+        assert not is_dead(database, judge.id)
 
 
 def test_a_process_that_is_gone_is_dead_at_once(database: Database) -> None:
@@ -59,53 +65,50 @@ def test_a_process_that_is_gone_is_dead_at_once(database: Database) -> None:
     )
     assert process.stdout is not None
     other = int(process.stdout.readline())
-    with Session(database) as judge:
-        assert not judge.dead(other)
-        process.kill()
-        time.sleep(0.2)
-        assert judge.dead(other)  # not reaped yet: a zombie has ended as well
-        process.wait()
-        assert judge.dead(other)
+    assert not is_dead(database, other)
+    process.kill()
+    time.sleep(0.2)
+    assert is_dead(database, other)  # not reaped yet: a zombie has ended as well
+    process.wait()
+    assert is_dead(database, other)
 
 
 def test_a_process_id_that_was_given_out_again_is_not_the_old_process(database: Database) -> None:
-    with Session(database) as judge, Session(database) as other:
+    with Session(database) as other:
         changed = session.update().where(session.c.id == other.id).values(process="12345")
         database.write(lambda connection: connection.execute(changed))
-        assert judge.dead(other.id)
+        assert is_dead(database, other.id)
 
 
 def test_a_living_process_of_this_machine_is_never_dead_however_old_its_heartbeat(database: Database) -> None:
-    with Session(database, dead_after=0.1) as judge, Session(database, heartbeat=1000) as other:
+    with Session(database, heartbeat=1000) as other:
         stopped = session.update().where(session.c.id == other.id).values(heartbeat=database_time() - LONG_AGO)
         database.write(lambda connection: connection.execute(stopped))
-        assert not judge.dead(other.id)
+        assert not is_dead(database, other.id, dead_after=0.1)
 
 
 def test_a_session_elsewhere_is_judged_by_its_heartbeat(database: Database) -> None:
     time.sleep(0.5)  # a PostgreSQL that has just come up condemns nobody
-    with Session(database, dead_after=0.4) as judge:
-        assert judge.dead(stranger(database, heartbeat_ago=5.0))
-        assert not judge.dead(stranger(database, heartbeat_ago=-5.0))
-        assert judge.dead(stranger(database, heartbeat_ago=0.0, ended=True))
-        assert judge.dead(987_654)  # no row at all
+    assert is_dead(database, stranger(database, heartbeat_ago=5.0), dead_after=0.4)
+    assert not is_dead(database, stranger(database, heartbeat_ago=-5.0), dead_after=0.4)
+    assert is_dead(database, stranger(database, heartbeat_ago=0.0, ended=True), dead_after=0.4)
+    assert is_dead(database, 987_654, dead_after=0.4)  # no row at all
 
 
 def test_a_postgresql_that_was_down_condemns_nobody(own_cluster) -> None:
-    with Database(own_cluster.new_database()) as database, Session(database, dead_after=30.0) as judge:
+    with Database(own_cluster.new_database()) as database:
         other = stranger(database, heartbeat_ago=LONG_AGO)
-        assert not judge.dead(other)  # the server is younger than 30 s
+        assert not is_dead(database, other, dead_after=30.0)  # the server is younger than 30 s
 
 
 def test_an_outage_on_our_side_condemns_nobody(database: Database) -> None:
     time.sleep(0.5)
-    with Session(database, dead_after=0.4) as judge:
-        other = stranger(database, heartbeat_ago=LONG_AGO)
-        assert judge.dead(other)
-        database.disturbed()
-        assert not judge.dead(other)
-        time.sleep(0.5)
-        assert judge.dead(other)
+    other = stranger(database, heartbeat_ago=LONG_AGO)
+    assert is_dead(database, other, dead_after=0.4)
+    database.disturbed()
+    assert not is_dead(database, other, dead_after=0.4)
+    time.sleep(0.5)
+    assert is_dead(database, other, dead_after=0.4)
 
 
 def test_heartbeats_go_on_while_everything_else_is_blocked(database: Database) -> None:

@@ -44,7 +44,7 @@ def test_a_study_is_what_it_was_made_as(store: StudyStore) -> None:
     assert (made.state, made.trials, made.parent) == ("open", 0, None)
     assert made.created > 1_700_000_000
     child = store.create("a-random", "baseline", {}, parent=made.id)
-    assert store.children(made.id) == [child]
+    assert store.phase_studies(made.id) == [child]
     assert store.all() == [made, child]
     assert store.find("b") is None
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
-from automl.pool import Completion, Job, Plan, Pool
+from automl.pool import Completion, Job, Pool, WorkerSetup
 from automl.setup.targets import reference_to
 from automl.spaces.fields import Integer
 from automl.spaces.space import Space
@@ -87,12 +87,12 @@ MISDEEDS = {
 }
 
 
-def plan(evaluator: Evaluator, timeout: float | None = None) -> Plan:
-    return Plan(reference_to(Numbers()), evaluator, "v", timeout)
+def plan(evaluator: Evaluator, timeout: float | None = None) -> WorkerSetup:
+    return WorkerSetup(reference_to(Numbers()), evaluator, "v", timeout)
 
 
 def job(number: int, x: int, seed: int = 0) -> Job:
-    return Job(number, f'{{"x":{x}}}', seed)
+    return Job(number, f'{{"x":{x}}}', Evaluation(seed))
 
 
 def run_all(pool: Pool, numbers: Sequence[int]) -> list[Completion]:

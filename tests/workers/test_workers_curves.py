@@ -297,7 +297,7 @@ class Batches(automl.Evaluator):
     ids=["function", "function without a seed", "batch"],
 )
 def test_each_completion_carries_its_own_curve(evaluator, objective, expected):
-    jobs = [Job(number, f'{{"x":{number}}}', 5) for number in (3, 4, 9)]
+    jobs = [Job(number, f'{{"x":{number}}}', Evaluation(5)) for number in (3, 4, 9)]
     done = perform(Numbers(), evaluator, objective, jobs)
     assert done[0].curve == expected
     assert done[1].curve == expected.replace("3.0", "4.0").replace("6.0", "8.0")
@@ -329,7 +329,7 @@ def test_a_report_of_the_functions_own_is_left_alone():
         report(1, 2.0)
         return 3.0
 
-    jobs = [Job(1, '{"x":1}', 5)]
+    jobs = [Job(1, '{"x":1}', Evaluation(5))]
     for function, fitness, curve in (
         (verbose, 1.0, ""),
         (functools.partial(own, report=7.0), 7.0, ""),
@@ -342,6 +342,6 @@ def test_a_report_of_the_functions_own_is_left_alone():
 
 def test_a_report_that_is_no_number_is_the_evaluators_fault_in_a_sentence():
     function = automl.FunctionEvaluator(lambda candidate, report: report(1, "much"), code_version="1")
-    (done,) = perform(Numbers(), function, "fitness", [Job(1, '{"x":1}', 5)])
+    (done,) = perform(Numbers(), function, "fitness", [Job(1, '{"x":1}', Evaluation(5))])
     assert done.fault == "candidate"
     assert "is no point of a learning curve" in done.error

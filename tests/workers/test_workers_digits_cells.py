@@ -66,14 +66,14 @@ def test_a_cell_that_sees_shapes_beats_one_that_sees_pixels():
 
 def test_workers_and_this_process_train_to_the_very_same_figures(ray_session):
     """Bit for bit: otherwise the same seed would not give the same trials."""
-    from automl.pool import Job, Plan
+    from automl.pool import Job, WorkerSetup
     from automl.setup.targets import resolve
     from workers.pools.inline import InlinePool
     from workers.pools.ray_pool import RayPool
 
     space, reference = resolve("digits-cells")
     evaluator = load("evaluators", "classification")(task="digits", epochs=2)
-    plan = Plan(reference, evaluator, "accuracy")
+    plan = WorkerSetup(reference, evaluator, "accuracy")
     candidates = space.sample_many(4, np.random.default_rng(5))
     found = []
     for open_pool in (InlinePool, InlinePool, lambda plan: RayPool(plan, workers=2, num_cpus=0, num_gpus=0.25)):
@@ -82,7 +82,7 @@ def test_workers_and_this_process_train_to_the_very_same_figures(ray_session):
             for number, candidate in enumerate(candidates):
                 while pool.capacity() == 0:
                     done.update((item.job, item.metrics) for item in pool.completed())
-                pool.submit([Job(number, candidate.json, seed=2**60 + number)])
+                pool.submit([Job(number, candidate.json, Evaluation(2**60 + number))])
             while len(done) < len(candidates):
                 done.update((item.job, item.metrics) for item in pool.completed())
         found.append([done[number] for number in range(len(candidates))])

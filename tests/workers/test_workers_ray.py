@@ -13,7 +13,7 @@ import pytest
 from pool_parts import DIES, HANGS, HANGS_IN_C, NAN, TAKES_MEMORY, Behaving, job, plan, run_all
 
 from automl.errors import InvalidInput, WorkersUnavailable
-from automl.pool import Plan
+from automl.pool import WorkerSetup
 from workers.pools.ray_pool import RayPool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,9 +186,9 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
     script.write_text(
         "import os\n"
         "from dataclasses import dataclass\n"
-        "from automl.evaluators.base import Evaluator\n"
+        "from automl.evaluators.base import Evaluation, Evaluator\n"
         "from automl.spaces.fields import Integer\n"
-        "from automl.pool import Job, Plan\n"
+        "from automl.pool import Job, WorkerSetup\n"
         "from automl.spaces.space import Space\n"
         "from automl.setup.targets import reference_to\n"
         "from workers.pools.ray_pool import RayPool\n"
@@ -201,9 +201,9 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
         "    def evaluate(self, work, how):\n"
         "        x = work.behaviour.value['x']\n"
         "        return {'v': x * x} if x else os._exit(1)\n"
-        "with RayPool(Plan(reference_to(Mine()), Squares(), 'v'), workers=1, dashboard=False) as pool:\n"
+        "with RayPool(WorkerSetup(reference_to(Mine()), Squares(), 'v'), workers=1, dashboard=False) as pool:\n"
         "    for x in (3, 0, 4):\n"
-        "        pool.submit([Job(x, '{\"x\":%d}' % x, 0)])\n"
+        "        pool.submit([Job(x, '{\"x\":%d}' % x, Evaluation(0))])\n"
         "        for done in pool.completed():\n"
         "            print(done.metrics, done.fault)\n"
         "import ray\n"
@@ -229,7 +229,7 @@ def test_a_users_file_with_its_neighbour_reaches_the_workers(ray_session, tmp_pa
     )
     space, reference = resolve(str(tmp_path / "mine.py"))
     function = sys.modules[type(space).__module__].fitness
-    given = Plan(reference, FunctionEvaluator(function), "fitness")
+    given = WorkerSetup(reference, FunctionEvaluator(function), "fitness")
     with RayPool(given, workers=1, num_cpus=0, num_gpus=0.25) as pool:
         pool.submit([job(0, 7, seed=3)])
         (done,) = pool.completed()

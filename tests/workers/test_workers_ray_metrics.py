@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from automl.selection.objectives import Objective
 from automl.storage.studies import TrialRecord
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "docs" / "grafana-dashboard.json"
@@ -30,9 +31,9 @@ def endpoint(ray_session):
 
     from workers.pools.ray_metrics import RayMetrics
 
-    metrics, rules = RayMetrics(), SimpleNamespace(name="digits 1", maximize=True)
-    metrics.turn(rules, [trial(0, "miss", 0.5, paid=2.0), trial(1, "hit", 0.5, saved=2.0)], 2, 1)
-    metrics.turn(rules, [trial(2, "miss", 0.75, paid=3.0), trial(3, "failed", None, paid=1.5)], 1, 2)
+    metrics, settings = RayMetrics(), SimpleNamespace(name="digits 1", objective=Objective("accuracy"))
+    metrics.turn(settings, [trial(0, "miss", 0.5, paid=2.0), trial(1, "hit", 0.5, saved=2.0)], 2, 1)
+    metrics.turn(settings, [trial(2, "miss", 0.75, paid=3.0), trial(3, "failed", None, paid=1.5)], 1, 2)
     (node,) = ray.nodes()
     url = f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
     for _ in range(60):

@@ -13,7 +13,7 @@ import numpy as np
 from automl import registry
 from automl.behaviour import Array, Probe
 from automl.errors import InvalidInput
-from automl.evaluators.base import Approximation, Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.evaluators.task import Task
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Classification(Evaluator):
     name: ClassVar[str] = "classification"
     version: ClassVar[str] = "1"
     metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize", "loss": "minimize"}
-    carries: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
 
     task: Task | str = "digits"
     epochs: int = 10
@@ -125,8 +125,8 @@ class Classification(Evaluator):
             return self
         return dataclasses.replace(self, precision="float16" if device.startswith("cuda") else "float32")
 
-    def approximations(self) -> Sequence[Approximation]:
-        return [Approximation(epochs / self.epochs, {"epochs": epochs}) for epochs in range(1, self.epochs)]
+    def approximations(self) -> Sequence[Fidelity]:
+        return [Fidelity(epochs / self.epochs, {"epochs": epochs}) for epochs in range(1, self.epochs)]
 
     def check(self, work: Work) -> None:
         """Refuses training settings that this evaluator does not know."""

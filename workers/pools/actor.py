@@ -23,7 +23,7 @@ class Worker:
     """Runs batches of jobs.
 
     Args:
-        plan: a pickled `automl.pool.Plan`, as bytes, so that it is read only after the check of origin.
+        plan: a pickled `automl.pool.WorkerSetup`, as bytes, so that it is read only after the check of origin.
         name: for logs.
         path: the driver's sys.path, whose folders are searched last.
         threads: that torch may use; other libraries were pinned by the environment before they were imported.

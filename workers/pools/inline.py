@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from automl.isolation.limits import Stopped, alarm
-from automl.pool import Completion, Job, Plan, Pool
+from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import check_alarm, perform
 from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
@@ -27,7 +27,7 @@ class InlinePool(Pool):
         InvalidInput: the plan has a timeout and this is not the main thread.
     """
 
-    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
+    def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:
         check_alarm(plan.timeout)
         self._plan = plan
         self._space = plan.space.load()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from automl.errors import InvalidInput
@@ -98,8 +97,10 @@ def work_of(space: Space, job: Job) -> Work:
 
 def how_of(job: Job, device: str) -> Evaluation:
     """Returns how the evaluation is to be run."""
-    kept = Checkpoint(Path(job.checkpoint)) if job.checkpoint else None
-    return Evaluation(job.seed, job.part, job.replicate, job.fidelity, device, kept)
+    how = job.evaluation
+    # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
+    kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
+    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept)
 
 
 def complete(

@@ -12,7 +12,7 @@ from typing import Any
 
 from automl.errors import InvalidInput, WorkersUnavailable
 from automl.isolation import travel
-from automl.pool import Plan
+from automl.pool import WorkerSetup
 from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 
@@ -114,7 +114,7 @@ def loopback() -> Iterator[None]:
         os.environ.pop(variable, None)
 
 
-def pack(plan: Plan) -> bytes:
+def pack(plan: WorkerSetup) -> bytes:
     """Pickles a plan; classes from files that workers cannot import by name travel by value."""
     import ray
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from automl.observers import Observer
 
 if TYPE_CHECKING:
-    from automl.rules import Rules
+    from automl.rules import LoopSettings
     from automl.storage.studies import TrialRecord
 
 _BOUNDARIES = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 36000.0]
@@ -42,18 +42,18 @@ class RayMetrics(Observer):
         )
         self._found: dict[str, float] = {}  # the best of each study
 
-    def turn(self, rules: Rules, trials: Sequence[TrialRecord], in_flight: int, drawn: float) -> None:
-        self.trials_told(rules.name, trials)
-        self.in_flight(rules.name, in_flight)
-        self.hashing(rules.name, sum(trial.hash_seconds for trial in trials))
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
+        self.trials_told(settings.name, trials)
+        self.in_flight(settings.name, in_flight)
+        self.hashing(settings.name, sum(trial.hash_seconds for trial in trials))
         known = [trial.fitness for trial in trials if trial.fitness is not None]
         if known:
-            better = max if rules.maximize else min
-            self._found[rules.name] = better([*known, self._found.get(rules.name, known[0])])
-            self.best(rules.name, self._found[rules.name])
+            before = self._found.get(settings.name, known[0])
+            self._found[settings.name] = max([*known, before], key=settings.objective.worth)
+            self.best(settings.name, self._found[settings.name])
 
-    def end(self, rules: Rules) -> None:
-        self.in_flight(rules.name, 0)
+    def end(self, settings: LoopSettings) -> None:
+        self.in_flight(settings.name, 0)
 
     def trials_told(self, study: str, trials: Sequence[TrialRecord]) -> None:
         """Counts trials by outcome, the evaluation seconds that they caused, and those that the cache saved."""

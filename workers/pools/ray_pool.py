@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automl.errors import InvalidInput, WorkersUnavailable
-from automl.pool import Completion, Fault, Job, Plan, Pool, Running
+from automl.pool import Completion, Fault, Job, Pool, Running, WorkerSetup
 from automl.storage.processes import Process
 from workers.pools import actor as actor_module
 from workers.pools.batching import BatchSize
@@ -87,7 +87,7 @@ class RayPool(Pool):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: WorkerSetup,
         *,
         workers: int | None = None,
         num_cpus: float = 1.0,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from automl.errors import InvalidInput
 from automl.isolation.child import Child, ChildUnusable, TookTooLong
 from automl.isolation.travel import pack
-from automl.pool import Completion, Job, Plan
+from automl.pool import Completion, Job, WorkerSetup
 from workers.pools.perform import perform
 from workers.pools.threads import torch_threads
 
@@ -54,7 +54,7 @@ class SecondProcess:
         plan: what all jobs have in common.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorkerSetup) -> None:
         self._plan = plan
         self._child: Child | None = None
         self._cannot = ""
@@ -113,7 +113,7 @@ def _unknown(first: Completion, why: str) -> Completion:
     return dataclasses.replace(first, worker=NOBODY, error=f"{first.error} (no second process could try: {why})"[:1000])
 
 
-def _server(plan: Plan) -> Callable[[tuple[Job, float | None]], Completion]:
+def _server(plan: WorkerSetup) -> Callable[[tuple[Job, float | None]], Completion]:
     """Loads a plan over there; returns what runs one job."""
     space = plan.space.load()
     evaluator = plan.evaluator.for_device("cpu")

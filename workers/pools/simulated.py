@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from automl.errors import InvalidInput
-from automl.pool import Completion, Job, Plan, Pool
+from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import perform
 from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
@@ -33,7 +33,7 @@ class SimulatedPool(Pool):
         InvalidInput: fewer than one worker.
     """
 
-    def __init__(self, plan: Plan, *, workers: int = 1) -> None:
+    def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:
         if workers < 1:
             raise InvalidInput(f"a simulated pool cannot have {workers} workers; give at least 1")
         self._plan = plan

@@ -16,7 +16,7 @@ import xxhash
 
 from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluators.base import Approximation, Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from workers.tables.tfrecord import fields, records
 from workers.tasks import data_file
 
@@ -69,10 +69,10 @@ class NASBench101Table(Evaluator):
     def settings(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "table": self._table().fingerprint}
 
-    def approximations(self) -> Sequence[Approximation]:
+    def approximations(self) -> Sequence[Fidelity]:
         """Returns the shorter trainings of the full file: each run for itself, not broken off from a longer one."""
         shorter = sorted(epochs for epochs in self._table().runs if epochs < self.epochs)
-        return [Approximation(epochs / self.epochs, {"epochs": epochs}) for epochs in shorter]
+        return [Fidelity(epochs / self.epochs, {"epochs": epochs}) for epochs in shorter]
 
     def probe(self) -> Probe:
         return Probe(inputs=(Array((3, 32, 32)),))

@@ -14,7 +14,7 @@ import xxhash
 
 from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
-from automl.evaluators.base import Approximation, Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.jsontext import canonical
 from workers.tables import nats_bench
 from workers.tasks import data_file
@@ -68,9 +68,9 @@ class NASBench201Table(Evaluator):
             "table": _fingerprint(self._file()),
         }
 
-    def approximations(self) -> Sequence[Approximation]:
+    def approximations(self) -> Sequence[Fidelity]:
         """Returns the twelve epochs of the table: trained for themselves, not broken off from two hundred."""
-        return () if self.epochs == 12 else (Approximation(12 / 200, {"epochs": 12}),)
+        return () if self.epochs == 12 else (Fidelity(12 / 200, {"epochs": 12}),)
 
     def probe(self) -> Probe:
         return Probe(inputs=(Array((16, 32, 32)),) if self.dataset != "imagenet16-120" else (Array((16, 16, 16)),))

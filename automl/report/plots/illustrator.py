@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automl.jsontext import parse
-from automl.report.data import TrialNote
+from automl.report.data import RatedCandidate
 from automl.report.words import choices_of
 from automl.spaces.space import Candidate, Space
 
@@ -52,7 +52,7 @@ class Illustrator:
             self._missed(error, candidate)
             return None
 
-    def illustrate(self, trial: TrialNote) -> TrialNote:
+    def illustrate(self, trial: RatedCandidate) -> RatedCandidate:
         """Returns the trial with description and picture."""
         return replace(trial, description=self.describe(trial.candidate), picture=self.picture(trial.candidate))
 

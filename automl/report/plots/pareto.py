@@ -1,4 +1,4 @@
-"""Plots of several goals at once: the front that no other candidate beats, among all that was tried."""
+"""Plots of several objectives at once: the front that no other candidate beats, among all that was tried."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.report.data import ReportData, TrialNote
+from automl.report.data import RatedCandidate, ReportData
 from automl.report.plots.drawing import INK, QUIET, RANDOM, SEARCH, Plot, draw, view
 from automl.report.words import count_of
-from automl.selection.objectives import Goal
+from automl.selection.objectives import Objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PLOTS = 3
-"""Further goals that are drawn against the first, at most."""
+"""Further objectives that are drawn against the first, at most."""
 
 
 def pareto_plots(data: ReportData) -> list[Plot]:
-    """Draws the first goal against each of the others; nothing where no two candidates of the front differ."""
-    goals, front = data.search.goals, data.search.front
+    """Draws the first objective against each of the others; nothing where no two candidates of the front differ."""
+    objectives, front = data.search.objectives, data.search.front
     if len(front) < 2:
         return []
     return [
         _plot(data, place)
-        for place in range(1, min(len(goals), PLOTS + 1))
-        if len({item.figures[goals[place].metric] for item in front}) > 1
+        for place in range(1, min(len(objectives), PLOTS + 1))
+        if len({item.figures[objectives[place].metric] for item in front}) > 1
     ]
 
 
 def _plot(data: ReportData, place: int) -> Plot:
-    goals, front, cloud = data.search.goals, data.search.front, data.search.cloud
-    first, other = goals[0], goals[place]
+    objectives, front, cloud = data.search.objectives, data.search.front, data.search.cloud
+    first, other = objectives[0], objectives[place]
     points = sorted((item.figures[other.metric], item.figures[first.metric]) for item in front)
     tested = [] if first.metric != data.objective else [item for item in front if item.test is not None]
     inside = [(values[place], values[0]) for values, allowed in cloud if allowed]
@@ -44,12 +44,12 @@ def _plot(data: ReportData, place: int) -> Plot:
     def paint(axes: Axes) -> None:
         _cloud(axes, inside, outside)
         across, up = zip(*points, strict=True)
-        if len(goals) == 2:
+        if len(objectives) == 2:
             axes.step(across, up, where="post" if other.minimize else "pre", color=SEARCH, linewidth=1.4)
         axes.plot(across, up, "o", color=SEARCH, markersize=5, label="not beaten")
         _tests(axes, tested, first, other)
         for item in data.winners[:1]:
-            where = {**item.costs, **({} if item.validation is None else {data.objective: item.validation})}
+            where = {**item.costs, **({} if item.fitness is None else {data.objective: item.fitness})}
             if other.metric in where and first.metric in where:
                 axes.plot(where[other.metric], where[first.metric], "*", color=INK, markersize=12, label="winner")
         axes.set_ylim(low, high)
@@ -58,17 +58,17 @@ def _plot(data: ReportData, place: int) -> Plot:
         axes.set_ylabel(_label(first, data.objective))
         axes.figure.legend(loc="outside lower center", ncols=3, fontsize=8.5)
 
-    limits = " and ".join(map(str, data.aims.limits))
+    limits = " and ".join(map(str, data.objectives.constraints))
     kept = f" with {limits}" if limits else ""
-    better = "in both" if len(goals) == 2 else f"in all {len(goals)} objectives"
+    better = "in both" if len(objectives) == 2 else f"in all {len(objectives)} objectives"
     return draw(
         "pareto" if place == 1 else f"pareto-{place}",
         f"{first.metric} against {other.metric}".capitalize(),
         f"{count_of(len(front), 'candidate')}{kept} that no other matches or beats {better}.",
-        ("kind", *(goal.metric for goal in goals), "test", "trial", "candidate"),
+        ("kind", *(one.metric for one in objectives), "test", "trial", "candidate"),
         [
             *(
-                ("front", *(item.figures[goal.metric] for goal in goals), item.test, item.number, item.candidate)
+                ("front", *(item.figures[one.metric] for one in objectives), item.test, item.number, item.candidate)
                 for item in front
             ),
             *(("trial" if allowed else "breaks a limit", *values, "", "", "") for values, allowed in cloud),
@@ -87,7 +87,7 @@ def _cloud(axes: Axes, inside: list[tuple[float, float]], outside: list[tuple[fl
         )
 
 
-def _tests(axes: Axes, tested: list[TrialNote], first: Goal, other: Goal) -> None:
+def _tests(axes: Axes, tested: list[RatedCandidate], first: Objective, other: Objective) -> None:
     for place, item in enumerate(tested):
         assert item.test is not None
         across = item.figures[other.metric]
@@ -112,12 +112,12 @@ def _scale(axes: Axes, across: tuple[float, ...]) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _shown(ends: list[float], everything: np.ndarray, goal: Goal) -> list[float]:
+def _shown(ends: list[float], everything: np.ndarray, one: Objective) -> list[float]:
     """Returns the part of the front that must be in sight: its better half; cheap and useless ends may be cut off."""
     middle = float(np.median(everything))
-    kept = [value for value in ends if goal.sign * (value - middle) >= 0]
+    kept = [value for value in ends if one.worth(value) >= one.worth(middle)]
     return kept or ends
 
 
-def _label(goal: Goal, objective: str) -> str:
-    return f"{goal.metric} (validation)" if goal.metric == objective else goal.metric
+def _label(one: Objective, objective: str) -> str:
+    return f"{one.metric} (validation)" if one.metric == objective else one.metric

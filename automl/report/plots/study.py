@@ -49,10 +49,8 @@ def distribution(data: ReportData) -> Plot | None:
     if sample is None or sample.count < 2:
         return None
     values = np.array(sample.values)
-    marks = [("found", item.validation, item.rank) for item in data.winners if item.validation is not None]
-    marks += [
-        ("random best", item.validation, item.rank) for item in data.random_winners if item.validation is not None
-    ]
+    marks = [("found", item.fitness, item.rank) for item in data.winners if item.fitness is not None]
+    marks += [("random best", item.fitness, item.rank) for item in data.random_winners if item.fitness is not None]
     if not data.winners and data.search.best is not None and data.search.best.fitness is not None:
         marks.append(("found", data.search.best.fitness, 1))
     ends = [value for _, value, _ in marks]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from automl.report.data import MEANING, OUTCOMES, ReportData, StudyPart
+from automl.report.data import MEANING, ReportData, StudyPart
 from automl.report.plots.drawing import FIFTH, FOURTH, INK, PAPER, RANDOM, SEARCH, THIRD, Plot, draw
 from automl.report.words import figure
+from automl.storage.studies import OUTCOMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

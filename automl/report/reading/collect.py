@@ -20,7 +20,7 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Architecture, Learning, ReportData, StudyPart, TrialNote
+from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
 from automl.report.plots.illustrator import Illustrator
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
@@ -28,7 +28,7 @@ from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
 from automl.report.reading.stream import Reading, note, read_study, spellings
 from automl.selection.contest import confirmed_trials
-from automl.selection.objectives import aims_of
+from automl.selection.objectives import objectives_of
 from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.spaces.space import Space
 from automl.storage.engine import Database
@@ -63,27 +63,26 @@ class _Collector:
         self.settings = record.settings
         self.illustrator = illustrator
         self.objective = str(self.settings.get("objective", "fitness"))
-        self.minimize = self.settings.get("direction") == "minimize"
         self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
-        self.aims = aims_of(self.settings)
+        self.objectives = objectives_of(self.settings)
         self.notes: list[str] = []
-        children = {child.kind: child for child in store.children(record.id)}
-        self.random_record = children.get("baseline")
-        self.test_record = children.get("test")
-        self.confirmation_record = children.get("confirmation")
+        phases = {study.kind: study for study in store.phase_studies(record.id)}
+        self.random_record = phases.get("baseline")
+        self.test_record = phases.get("test")
+        self.confirmation_record = phases.get("confirmation")
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
-        search = read_study(self.store, self.record, self.minimize, self.aims)
+        search = read_study(self.store, self.record, self.objectives)
         random = self._random(search)
         tested = self._tested()
-        winners = self._architectures(tested, SEARCH_WINNER, self.record, search)
+        winners = self._tested_of(tested, SEARCH_WINNER, self.record, search)
         random_record = self.random_record or self.record
-        random_winners = self._architectures(tested, RANDOM_WINNER, random_record, random)
-        samples = self._architectures(tested, RANDOM_SAMPLE, random_record, None)
-        members = self._architectures(tested, FRONT_MEMBER, self.record, search)
+        random_winners = self._tested_of(tested, RANDOM_WINNER, random_record, random)
+        samples = self._tested_of(tested, RANDOM_SAMPLE, random_record, None)
+        members = self._tested_of(tested, FRONT_MEMBER, self.record, search)
         finalists = [*winners, *random_winners, *members]
-        values = [item.test_values for item in (*finalists, *samples)]
+        values = [list(item.test_values) for item in (*finalists, *samples)]
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
@@ -94,7 +93,6 @@ class _Collector:
             name=self.record.name,
             settings=self.settings,
             objective=self.objective,
-            minimize=self.minimize,
             search=replace(search.part, front=self._front(search, [*samples, *finalists])),
             random=random.part if random else None,
             confirmation=self._confirmation(),
@@ -117,17 +115,20 @@ class _Collector:
             checklist=[],
             facts=[],
             notes=self.notes,
-            aims=self.aims,
+            objectives=self.objectives,
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
         return data
 
     def _part(self, record: StudyRecord | None) -> StudyPart | None:
-        return None if record is None else read_study(self.store, record, self.minimize, self.aims).part
+        return None if record is None else read_study(self.store, record, self.objectives).part
 
     def _confirmation(self) -> StudyPart | None:
-        """Returns the study that confirmed, with what it paid for itself: a part of each mean stood in the cache."""
+        """Returns the study that confirmed, `evaluations` being the number that it ran itself.
+
+        The rest of each mean came from the cache.
+        """
         record, part = self.confirmation_record, self._part(self.confirmation_record)
         if record is None or part is None or not part.trials:
             return part
@@ -141,7 +142,7 @@ class _Collector:
     def _random(self, search: Reading) -> Reading | None:
         """Returns random search's rows; a search that samples uniformly is its own."""
         if self.random_record is not None:
-            return read_study(self.store, self.random_record, self.minimize, self.aims)
+            return read_study(self.store, self.random_record, self.objectives)
         return search if self._samples_uniformly() else None
 
     def _samples_uniformly(self) -> bool:
@@ -153,9 +154,9 @@ class _Collector:
             return []
         return self.store.by_number(self.test_record.id)
 
-    def _architectures(
+    def _tested_of(
         self, tested: list[TrialRecord], origin: str, study: StudyRecord, reading: Reading | None
-    ) -> list[Architecture]:
+    ) -> list[RatedCandidate]:
         """Returns the re-evaluated candidates of one origin by rank, each with its values seed by seed."""
         chosen = [trial for trial in tested if trial.origin == origin]
         found = []
@@ -166,16 +167,13 @@ class _Collector:
             before = self.store.trial_at(study.id, places[-1]) if places else None
             before = self.confirmed.get((origin, trial.key), before)
             found.append(
-                Architecture(
-                    origin=origin,
+                replace(
+                    note(trial),
                     rank=rank,
-                    candidate=trial.candidate,
-                    key=trial.key,
-                    validation=before.fitness if before else None,
+                    fitness=before.fitness if before else None,
                     validation_values=self._values(before),
                     test_values=values,
                     failed=sum(item.metrics is None for item in results) or int(not values),
-                    costs={name: float(value) for name, value in trial.costs.items()},
                     description=self.illustrator.describe(trial.candidate),
                     picture=self.illustrator.picture(trial.candidate) if origin == SEARCH_WINNER else None,
                 )
@@ -195,7 +193,7 @@ class _Collector:
 
     # --- evidence ----------------------------------------------------------------------------------------------------
 
-    def _ri(self, winners: list[Architecture], samples: list[Architecture], certain: bool) -> Estimate:
+    def _ri(self, winners: list[RatedCandidate], samples: list[RatedCandidate], certain: bool) -> Estimate:
         """Returns the winner's relative improvement over the average random architecture.
 
         The winner's units are its seeds, so that the interval concerns this architecture only.
@@ -203,14 +201,16 @@ class _Collector:
         if not winners or not winners[0].test_values:
             return Estimate(None, method="no interval: no test figures")
         valid = [item.test_values for item in samples if item.test_values]
-        found = relative_improvement([_sure(winners[0].test_values, certain)], [valid], minimize=self.minimize)
+        found = relative_improvement(
+            [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
+        )
         return replace(found, units=(len(winners[0].test_values), len(valid)))
 
-    def _gain(self, winners: list[Architecture], random: list[Architecture], certain: bool) -> Estimate:
+    def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
         if not winners or not random:
             return Estimate(None, method="no interval: no test figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
-        found = gain_over_random_search(one, other, minimize=self.minimize)
+        found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
         return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
 
     def _verdict(
@@ -218,8 +218,8 @@ class _Collector:
         search: Reading,
         random: Reading | None,
         gain: Estimate,
-        winners: list[Architecture],
-        random_winners: list[Architecture],
+        winners: list[RatedCandidate],
+        random_winners: list[RatedCandidate],
         deterministic: bool,
     ) -> Verdict:
         if random is search:
@@ -236,7 +236,7 @@ class _Collector:
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
         return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
 
-    def _learning(self, search: Reading, found: list[Architecture]) -> Learning | None:
+    def _learning(self, search: Reading, found: list[RatedCandidate]) -> Learning | None:
         curves = learning(self.store, self.cache, self.record, search, found, self.objective)
         if curves is not None and self.objective not in curves.reported:
             names = ", ".join(curves.reported)
@@ -255,7 +255,7 @@ class _Collector:
 
     # --- where the best comes from -----------------------------------------------------------------------------------
 
-    def _genealogy(self, search: Reading, key: bytes | None) -> list[TrialNote]:
+    def _genealogy(self, search: Reading, key: bytes | None) -> list[RatedCandidate]:
         """Returns the best's line of parents, from the class's first occurrence backwards, oldest first."""
         places = search.columns.places(key) if key is not None else []
         if not places:
@@ -268,7 +268,7 @@ class _Collector:
         found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
         return [self.illustrator.illustrate(item) for item in found]
 
-    def _front(self, search: Reading, tested: list[Architecture]) -> list[TrialNote]:
+    def _front(self, search: Reading, tested: list[RatedCandidate]) -> list[RatedCandidate]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
         figures = {item.key: item.test_values for item in tested}
         return [
@@ -276,7 +276,7 @@ class _Collector:
             for item in search.part.front
         ]
 
-    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[TrialNote], int]:
+    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
         if key is None:
             return [], 0
         cost = search.part.cost
@@ -284,8 +284,8 @@ class _Collector:
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
-        if self.aims.limits:
-            kept = " and ".join(map(str, self.aims.limits))
+        if self.objectives.constraints:
+            kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")
         if random is not None and (failed := random.part.outcomes["failed"].trials):
             self.notes.append(f"{failed} random candidates failed; they count as tried and are left out of averages.")
@@ -293,12 +293,12 @@ class _Collector:
             self.notes.append(f"Candidates are shown without pictures: {self.illustrator.missing}.")
         if search.part.trials == 0:
             self.notes.append("No trial has been recorded yet.")
-        elif search.part.best is None and self.aims.limits and search.part.sample is not None:
+        elif search.part.best is None and self.objectives.constraints and search.part.sample is not None:
             self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
 
 
-def _sure(values: list[float], certain: bool) -> list[float]:
+def _sure(values: Sequence[float], certain: bool) -> list[float]:
     """Returns a figure that has no noise as two equal values, which is what another seed would have given."""
-    return values * 2 if certain and len(values) == 1 else values
+    return [*values, *values] if certain and len(values) == 1 else list(values)

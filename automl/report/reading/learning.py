@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from automl.evaluators.curves import LearningCurve, mean_values
 from automl.evidence import agreement_between
-from automl.report.data import Architecture, EpochRanks, Learning, LearningLine
+from automl.report.data import EpochRanks, Learning, LearningLine, RatedCandidate
 from automl.report.reading.rankings import ENOUGH, RANKED
 from automl.report.words import spread
 
@@ -38,7 +38,7 @@ def learning(
     cache: EquivalenceCache,
     record: StudyRecord,
     search: Reading,
-    found: Sequence[Architecture],
+    found: Sequence[RatedCandidate],
     objective: str,
 ) -> Learning | None:
     """Gathers the learning curves of a study; None where no evaluation reported anything.

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.jsontext import canonical
-from automl.report.data import OUTCOMES, Curve, OutcomeLine, Sample, StudyPart, Timeline, TrialNote
+from automl.report.data import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
 from automl.report.reading.columns import Columns, Counts
 from automl.report.reading.thinning import Failures, Thinned, Values
 from automl.selection.effort import FullCost
 from automl.selection.fronts import Front
-from automl.selection.objectives import Aims, Goal
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.selection.objectives import Objective, Objectives
+from automl.storage.studies import OUTCOMES, Outcome, StudyRecord, StudyStore, TrialRecord
 from automl.strategies.base import FULL
 
 CLOUD = 400
@@ -39,10 +39,10 @@ class Reading:
     counts: Counts
 
 
-def note(trial: TrialRecord) -> TrialNote:
+def note(trial: TrialRecord) -> RatedCandidate:
     """Returns what a report keeps of one trial."""
     costs = {name: float(value) for name, value in trial.costs.items()}
-    return TrialNote(trial.number, trial.candidate, trial.key, trial.fitness, trial.origin, trial.outcome, costs)
+    return RatedCandidate(trial.number, trial.candidate, trial.key, trial.origin, trial.fitness, costs)
 
 
 class Fidelities:
@@ -79,18 +79,17 @@ class Fidelities:
 
 
 class _Reader:
-    def __init__(self, sign: float, aims: Aims, fidelities: Fidelities) -> None:
-        self.sign = sign
-        self.aims = aims
+    def __init__(self, objectives: Objectives, fidelities: Fidelities) -> None:
+        self.objectives = objectives
         self.cost = ""
         self.fidelities = fidelities
         self.columns = Columns()
-        self.outcomes = {name: OutcomeLine() for name in OUTCOMES}
+        self.outcomes: dict[Outcome, OutcomeLine] = {name: OutcomeLine() for name in OUTCOMES}
         self.failures = Failures()
         self.values = Values()
         self.points: Thinned[tuple[int, float, tuple[int, ...]]] = Thinned()
         self.steps: list[tuple[int, float, float]] = []  # place, seconds, fitness
-        self.front: Front[TrialNote] = Front()
+        self.front: Front[RatedCandidate] = Front()
         self.cloud: list[tuple[tuple[float, ...], bool]] = []
         self.cloud_every = 1
         self.hash_seconds = 0.0
@@ -106,14 +105,14 @@ class _Reader:
             line.count_cost(trial.outcome, float(trial.metrics["cost_seconds"]), max(1, trial.replicates))
         self.hash_seconds += trial.hash_seconds
         self.seconds = max(self.seconds, trial.told_at)
-        worth = None if trial.fitness is None else self.sign * trial.fitness
-        allowed = self.aims.allows(trial)
+        worth = None if trial.fitness is None else self.objectives.fitness.worth(trial.fitness)
+        allowed = self.objectives.allows(trial)
         self.columns.add(trial, worth, *self.fidelities.of(trial), allowed=allowed)
         if trial.outcome == "failed":
             self.failures.add(trial.error)
         elif worth is not None and trial.fitness is not None:
             self.values.add(trial.fitness)
-            if allowed and (not self.steps or worth > self.sign * self.steps[-1][2]):
+            if allowed and (not self.steps or worth > self.objectives.fitness.worth(self.steps[-1][2])):
                 self.steps.append((place, trial.told_at, trial.fitness))
             self._weigh(trial, allowed)
         self.points.add((place, trial.told_at, tuple(line.trials for line in self.outcomes.values())))
@@ -121,17 +120,18 @@ class _Reader:
     def _weigh(self, trial: TrialRecord, allowed: bool) -> None:
         """Holds a trial against the Pareto front; where there is one objective only, of quality and cost."""
         if not self.cost and trial.costs:
-            priced = [goal.metric for goal in self.aims.goals if goal.metric in trial.costs]
+            priced = [one.metric for one in self.objectives.all if one.metric in trial.costs]
             self.cost = (priced or [*({"parameters"} & set(trial.costs)), min(trial.costs)])[0]
-            if len(self.aims.goals) == 1 and not priced:
-                self.aims = replace(self.aims, goals=(*self.aims.goals, Goal(self.cost, minimize=True)))
-        goals = self.aims.goals
-        worth = self.aims.worth(trial) if len(goals) > 1 else None
+            if len(self.objectives.all) == 1 and not priced:
+                both = (*self.objectives.all, Objective(self.cost, minimize=True))
+                self.objectives = replace(self.objectives, all=both)
+        objectives = self.objectives.all
+        worth = self.objectives.worth(trial) if len(objectives) > 1 else None
         if worth is None:
             return
-        values = tuple(goal.sign * value for goal, value in zip(goals, worth, strict=True))
+        values = tuple(one.worth(value) for one, value in zip(objectives, worth, strict=True))
         if allowed and self.front.wants(worth):
-            figures = {goal.metric: value for goal, value in zip(goals, values, strict=True)}
+            figures = {one.metric: value for one, value in zip(objectives, values, strict=True)}
             self.front.add(worth, replace(note(trial), figures=figures))
         if self.values.count % self.cloud_every == 0:
             self.cloud.append((values, allowed))
@@ -161,16 +161,15 @@ class _Reader:
         )
 
 
-def read_study(store: StudyStore, record: StudyRecord, minimize: bool, aims: Aims) -> Reading:
-    """Reads all trials of a study in pages; memory grows by 31 bytes a trial and by nothing else.
+def read_study(store: StudyStore, record: StudyRecord, objectives: Objectives) -> Reading:
+    """Reads all trials of a study in pages; memory grows by 40 bytes a trial and by nothing else.
 
     Args:
         store: of the study.
         record: the study.
-        minimize: True where a smaller fitness is better.
-        aims: of the search that it belongs to.
+        objectives: of the search that it belongs to.
     """
-    reader = _Reader(-1.0 if minimize else 1.0, aims, Fidelities(store, record))
+    reader = _Reader(objectives, Fidelities(store, record))
     for trial in store.trials(record.id):
         reader.add(trial)
     counts = reader.columns.counts()
@@ -194,7 +193,7 @@ def read_study(store: StudyStore, record: StudyRecord, minimize: bool, aims: Aim
         best=None if counts.best is None else note(store.trial_at(record.id, counts.best)),
         failures=reader.failures.items(),
         cost=reader.cost,
-        goals=reader.aims.goals,
+        objectives=reader.objectives.all,
         front=reader.front.items(),
         cloud=reader.cloud,
     )
@@ -207,18 +206,18 @@ def _number(drawn: float) -> float:
 
 
 def spellings(
-    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[TrialNote], float | None]
-) -> tuple[list[TrialNote], int]:
+    store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[RatedCandidate], float | None]
+) -> tuple[list[RatedCandidate], int]:
     """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
 
     At most 1,000 of the class's trials are looked at.
     """
-    found: dict[str, TrialNote] = {}
+    found: dict[str, RatedCandidate] = {}
     for place in reading.columns.places(key)[:1000]:
         trial = note(store.trial_at(study, place))
         found.setdefault(trial.candidate, trial)
 
-    def rank(item: TrialNote) -> tuple[float, int]:
+    def rank(item: RatedCandidate) -> tuple[float, int]:
         cost = cost_of(item)
         return (float("inf") if cost is None else cost, len(item.candidate))
 

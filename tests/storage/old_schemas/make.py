@@ -6,7 +6,9 @@ python tests/storage/old_schemas/make.py tests/storage/old_schemas/0002.sqlite
 import sys
 from pathlib import Path
 
-from automl.cache.store import EquivalenceCache, Request
+from automl.cache.policy import ReplicatePlan
+from automl.cache.records import Completion
+from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyStore, TrialRecord
@@ -20,12 +22,15 @@ def fill(path: Path) -> None:
         store.create("kept-random", "baseline", {"trials": 4}, parent=study.id)
         store.coordinate(study.id, session.id)
         context = cache.context({"evaluator": {"name": "table", "version": "1"}, "hasher": {"version": "1"}})
-        requests = [Request(number, bytes([number % 3]) * 16, f'"candidate {number}"') for number in range(4)]
+        requests = [(number, bytes([number % 3]) * 16, f'"candidate {number}"', ReplicatePlan()) for number in range(4)]
         claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]
         curve = '[[1.0,{"accuracy":0.25}],[2.0,{"accuracy":0.5}]]'
-        cache.complete_many(context, [(claims[0], {"accuracy": 0.5}, 2.0)], curves=[(claims[0], curve)])
-        cache.fail_many(context, [(claims[1], "ValueError: no such layer", 0.25)])
-        cache.release_many(context, [(claims[2], "the worker died")])
+        ends = [
+            Completion(0, {"accuracy": 0.5}, seconds=2.0, curve=curve),
+            Completion(1, fault="candidate", error="ValueError: no such layer", seconds=0.25),
+            Completion(2, fault="lost", error="the worker died"),
+        ]
+        cache.finish_many(context, list(zip(claims[:3], ends, strict=True)))
         trials = [
             TrialRecord(0, '"candidate 0"', b"\0" * 16, context, "miss", 0.5, {"accuracy": 0.5}, 1, position=0),
             TrialRecord(1, '"candidate 1"', b"\1" * 16, context, "failed", error="ValueError", position=1),

@@ -10,8 +10,8 @@ from automl.storage.studies import Kind, StudyRecord, StudyStore
 from automl.strategies.random import Random
 
 
-class Children:
-    """Finds the children of one search, and creates those that it has not yet.
+class PhaseStudies:
+    """Finds the studies of one search's later phases, and creates those that it has not yet.
 
     Args:
         store: of the search.
@@ -54,7 +54,7 @@ class Children:
         return self._create("test", f"test-{len(tests) + 1}" if tests else "test", settings)
 
     def _of(self, kind: Kind) -> list[StudyRecord]:
-        return [child for child in self.store.children(self.search.id) if child.kind == kind]
+        return [child for child in self.store.phase_studies(self.search.id) if child.kind == kind]
 
     def _create(self, kind: Kind, word: str, settings: Mapping[str, Any]) -> StudyRecord:
         uniform = {"strategy": {"name": Random.name, "settings": {}}}

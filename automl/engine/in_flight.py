@@ -1,0 +1,205 @@
+"""The trials of one study between proposal and record: what each waits for, and which evaluations workers run."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.cache.records import Claim, Completion, Resolution, Result
+from automl.cache.store import EquivalenceCache
+from automl.engine.outbox import Outbox
+from automl.engine.trial import Slot, State, Trial
+from automl.evaluators.base import Evaluation
+from automl.evaluators.checkpoints import Checkpoint, file_of
+from automl.pool import Job, Pool
+from automl.rules import LoopSettings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+POLL_SECONDS = 0.25
+"""How often claims of other processes are looked at."""
+
+FRESH, QUEUED, WAITING, FINAL, DELIVERED = State
+
+
+class InFlight:
+    """Resolves trials, runs what is missing, and returns trials that have all their results.
+
+    Args:
+        settings: of the loop.
+        cache: answers and claims.
+        pool: evaluates.
+        outbox: takes the ends of evaluations; each of its commits resolves trials in the same transaction.
+    """
+
+    def __init__(self, settings: LoopSettings, cache: EquivalenceCache, pool: Pool, outbox: Outbox) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._pool = pool
+        self._outbox = outbox
+        self._trials: dict[State, dict[int, Trial]] = {state: {} for state in State}  # by number, in order of arrival
+        self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)  # who needs the result of a running evaluation
+        self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim
+        self._next_job = 0
+        self._tries: dict[Slot, int] = defaultdict(int)
+        self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
+        self._polled = 0.0
+
+    @property
+    def evaluations(self) -> int:
+        """Number of evaluations that our workers have."""
+        return len(self._jobs)
+
+    def _move(self, trial: Trial, state: State) -> None:
+        if trial.state is not state:
+            self._trials[trial.state].pop(trial.number, None)
+            trial.state = state
+            self._trials[state][trial.number] = trial
+
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Takes newly proposed trials. One that needs an evaluation that was given up has failed already."""
+        for trial in trials:
+            self._trials[FRESH][trial.number] = trial
+            wanted = range(trial.plan.first, trial.plan.replicates) if self._given_up else ()
+            lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
+            if lost is not None:
+                trial.results[lost[2]] = self._given_up[lost]
+                self._move(trial, FINAL)
+
+    # --- resolve and submit ------------------------------------------------------------------------------------------
+
+    def resolve(self) -> None:
+        """Looks up what is stored, claims what is missing and can be started now, and starts it.
+
+        Everything in the outbox is committed in the same transaction: a commit waits for the disk, and one a turn is
+        enough.
+        """
+        capacity = self._pool.capacity()
+        due = self._first_queued(capacity) + self._due_elsewhere() + self._newcomers(capacity)
+        trials = sorted({trial.number: trial for trial in due}.values(), key=lambda trial: trial.number)
+        if not trials:
+            self._outbox.commit()
+            return
+        by_context: dict[int, list[Trial]] = defaultdict(list)
+        for trial in trials:
+            by_context[trial.context].append(trial)
+        taken: list[tuple[Trial, Resolution]] = []
+
+        def look_up(connection: Connection) -> None:
+            taken.clear()  # a transaction may have to be repeated
+            left = capacity
+            for context, some in by_context.items():
+                asked = [(trial.number, trial.key, trial.proposal.candidate.json, trial.plan) for trial in some]
+                found = self._cache.resolve_many(context, self._settings.study, asked, left, connection=connection)
+                taken.extend(zip(some, found, strict=True))
+                left -= sum(len(resolution.claims) for resolution in found)
+
+        self._outbox.commit(look_up)
+        jobs = [job for trial, resolution in taken for job in self._take(trial, resolution)]
+        if jobs:
+            self._pool.submit(jobs)
+
+    def _first_queued(self, capacity: int) -> list[Trial]:
+        return [trial for trial, _ in zip(self._trials[QUEUED].values(), range(capacity), strict=False)]
+
+    def _newcomers(self, capacity: int) -> list[Trial]:
+        """Returns the trials not resolved yet. If an earlier trial of the same class is queued, the later one queues.
+
+        Otherwise who pays for a class would depend on how many evaluations could be started at that moment.
+        """
+        fresh, queue = list(self._trials[FRESH].values()), self._trials[QUEUED]
+        if len(queue) <= capacity:
+            return fresh
+        classes = {trial.slot(0) for trial in queue.values()}
+        for trial in fresh:
+            if trial.slot(0) in classes:
+                self._move(trial, QUEUED)
+        return [trial for trial in fresh if trial.state is FRESH]
+
+    def _due_elsewhere(self) -> list[Trial]:
+        """Returns one trial for each slot that another process is filling, when it is time to look again."""
+        if not self._awaiting or time.monotonic() - self._polled < POLL_SECONDS:
+            return []
+        ours = {(context, claim.key, claim.replicate) for context, claim in self._jobs.values()}
+        others = [waiting[0] for slot, waiting in self._awaiting.items() if slot not in ours]
+        self._polled = time.monotonic()
+        return others
+
+    def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
+        results = resolution.results if resolution.audit is None else (*resolution.results, resolution.audit)
+        for result in results:
+            if self._awaiting:
+                self._deliver(trial.slot(result.replicate), result, waited=True)
+            trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
+        jobs = []
+        for claim in resolution.claims:
+            self._wait(trial, claim.replicate)
+            jobs.append(self._job(claim, trial))
+        for replicate in resolution.waiting:
+            self._wait(trial, replicate)
+        if trial.complete:
+            self._move(trial, FINAL)
+        else:
+            self._move(trial, QUEUED if resolution.queued else WAITING)
+        return jobs
+
+    def _wait(self, trial: Trial, replicate: int) -> None:
+        waiting = self._awaiting[trial.slot(replicate)]
+        if trial not in waiting:
+            waiting.append(trial)
+
+    def _job(self, claim: Claim, trial: Trial) -> Job:
+        self._next_job += 1
+        self._jobs[self._next_job] = (trial.context, claim)
+        folder, text = self._settings.checkpoints, trial.proposal.candidate.json
+        kept = Checkpoint(Path(file_of(folder, claim.key, claim.replicate, text))) if folder else None
+        how = Evaluation(claim.seed, self._settings.part, claim.replicate, trial.fidelity.settings, checkpoint=kept)
+        return Job(self._next_job, text, how)
+
+    # --- collect -----------------------------------------------------------------------------------------------------
+
+    def collect(self) -> list[Trial]:
+        """Returns the trials that have become final, waiting a moment for workers where none has."""
+        final = self._trials[FINAL]
+        if self._jobs:
+            for completion in self._pool.completed(0.0 if final else POLL_SECONDS):
+                self._settle(completion)
+        elif not final and self._awaiting:
+            time.sleep(POLL_SECONDS)
+        found = list(final.values())
+        final.clear()
+        for trial in found:
+            trial.state = DELIVERED
+        return found
+
+    def _settle(self, completion: Completion) -> None:
+        context, claim = self._jobs.pop(completion.job)
+        self._outbox.end(context, claim, completion)
+        slot = (context, claim.key, claim.replicate)
+        result = completion.result(claim, self._settings.study)
+        if completion.lost:
+            self._tries[slot] += 1
+            if self._tries[slot] <= self._settings.retries:
+                for trial in self._awaiting.pop(slot, []):
+                    self._move(trial, QUEUED)
+                return
+            self._given_up[slot] = result
+        self._deliver(slot, result)
+
+    def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
+        for trial in self._awaiting.pop(slot, ()):
+            trial.results[slot[2]] = result
+            trial.waited |= waited
+            if trial.complete and trial.state is not DELIVERED:
+                self._move(trial, FINAL)
+
+    def abandon(self) -> None:
+        """Gives back what is still claimed, so that nobody waits for it, and commits what is not yet committed."""
+        for job, (context, claim) in self._jobs.items():
+            self._outbox.end(context, claim, Completion(job, fault="lost", error="the search stopped"))
+        self._jobs.clear()
+        self._outbox.commit()

@@ -1,0 +1,172 @@
+"""A search's study as a stored row: created, found again, reserved under a free name, given a wider budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from automl.engine.config import UNKNOWN_BEFORE, StudyConfig, differences, environment
+from automl.errors import InvalidInput, StudyExists, StudyMismatch
+from automl.evaluators.base import Evaluator
+from automl.evaluators.fingerprints import describe, own_source
+from automl.hashing import Hasher
+from automl.setup.parts import Parts, rungs_of
+from automl.storage.sessions import Session
+from automl.storage.studies import StudyRecord, StudyStore
+
+
+class Lifecycle:
+    """What is stored of one run of a search, before and after its trials.
+
+    Args:
+        parts: of the search.
+        config: of this run.
+        store: of studies.
+        evaluator: as it runs on the pool's device.
+        hasher: of the search.
+        hardware: what the pool's workers compute on.
+        wider: bounds of the budget that `extend` writes instead of the stored ones.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        config: StudyConfig,
+        store: StudyStore,
+        evaluator: Evaluator,
+        hasher: Hasher,
+        hardware: Sequence[str],
+        wider: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.parts = parts
+        self.config = config
+        self.store = store
+        self.evaluator = evaluator
+        self.hasher = hasher
+        self.hardware = hardware
+        self.wider = dict(wider or {})
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what is stored of the study."""
+        return {
+            **self.parts.identity(),
+            **self.config.settings(),
+            "evaluator_given": self.parts.evaluator_given,
+            "evaluator_source": own_source(self.evaluator),
+            "environment": {**environment(), "workers": list(self.hardware)},
+            "hasher": dict(self.hasher.description()),
+            **self._fidelity_settings(),
+        }
+
+    def _fidelity_settings(self) -> dict[str, Any]:
+        rungs = [{"share": rung.share, "settings": dict(rung.settings)} for rung in rungs_of(self.parts)]
+        # "carries" is the name under which older studies stored it.
+        return {"fidelities": {"rungs": rungs, "carries": self.evaluator.resumable}} if rungs else {}
+
+    def create_or_find(self, name: str) -> StudyRecord:
+        """Returns the study to run.
+
+        Raises:
+            InvalidInput: the name stands for several runs.
+            StudyMismatch: a study of this name has other settings; each difference is named.
+        """
+        if runs := self.store.runs(name):
+            raise InvalidInput(
+                f"study {name!r} has {len(runs)} runs; go on with all of them (`automl resume {name}`), "
+                "or take another name"
+            )
+        return self._find(name) or self.store.create(name, "search", self.settings())
+
+    def create_or_find_all(self, name: str, runs: Sequence[tuple[str, Lifecycle]]) -> list[StudyRecord]:
+        """Returns the studies of several runs; those that are not there yet are stored together.
+
+        Raises:
+            InvalidInput: the name stands for a single study, or for more runs than these.
+            StudyMismatch: a run has other settings; each difference is named.
+        """
+        if self.store.find(name) is not None:
+            raise InvalidInput(f"study {name!r} exists and runs once; take another name for several runs")
+        if len(stored := self.store.runs(name)) > len(runs):
+            raise InvalidInput(f"study {name!r} has {len(stored)} runs already, more than {len(runs)}; ask for as many")
+        found = {own: lifecycle._find(own) for own, lifecycle in runs}
+        new = [(own, lifecycle.settings()) for own, lifecycle in runs if found[own] is None]
+        made = {record.name: record for record in self.store.create_many(new, "search")}
+        return [found[own] or made[own] for own, _ in runs]
+
+    def _find(self, name: str) -> StudyRecord | None:
+        record = self.store.find(name)
+        if record is None:
+            return None
+        never = ("environment", "evaluator_given", "evaluator_source", *self.wider)
+        differing = differences(
+            {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
+            {key: value for key, value in self.settings().items() if key not in never},
+        )
+        if differing:
+            raise StudyMismatch(
+                f"study {name!r} exists with other settings ({'; '.join(differing)}); "
+                "take another name, or the same settings to go on with it"
+            )
+        return record
+
+    def reserve(self, runs_of: Callable[[str], Sequence[tuple[str, Lifecycle]]]) -> str:
+        """Stores a search under a name that no study has; of several processes at one time each gets its own.
+
+        Args:
+            runs_of: what is stored under a name, each with the name of its own.
+        """
+        while True:
+            name = self.free_name()
+            with suppress(StudyExists):
+                self.store.create_many([(own, lifecycle.settings()) for own, lifecycle in runs_of(name)], "search")
+                return name
+
+    def free_name(self) -> str:
+        """Returns a name that no study has."""
+        target = self.parts.reference.target
+        stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
+        number = 1
+        while self.store.find(f"{stem}-{number}") is not None or self.store.runs(f"{stem}-{number}"):
+            number += 1
+        return f"{stem}-{number}"
+
+    def extend(self, records: Sequence[StudyRecord]) -> list[StudyRecord]:
+        """Gives studies the wider budget, all or none of them, and returns them as they are stored then.
+
+        Raises:
+            StudyBusy: a living process coordinates one of them.
+        """
+        if not self.wider:
+            return list(records)
+        session = Session(self.store.database)
+        try:
+            for record in records:
+                self.store.coordinate(record.id, session.id)
+            self.store.reopen([(record.id, {**record.settings, **self.wider}) for record in records])
+        finally:
+            for record in records:
+                self.store.release(record.id, session.id)
+            session.close()
+        return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def change_since(evaluator: Evaluator, store: StudyStore) -> str:
+    """Returns a sentence where a user's evaluator is not what it was in one of the studies, else nothing."""
+    source = own_source(evaluator)
+    if not source:
+        return ""
+    mine = describe(evaluator)
+    for other in store.all():
+        before, stored = other.settings.get("evaluator_source"), other.settings.get("evaluator") or {}
+        if other.kind != "search" or before in (None, "", source):
+            continue
+        since = f"the source of evaluator {evaluator.name} has changed since study {other.name}"
+        if stored == mine:
+            return (
+                f"{since}, and its results are served all the same, for the version is still {evaluator.version!r}: "
+                "raise it if the figures change"
+            )
+        if {**stored, "source": ""} == {**mine, "source": ""}:
+            return f"{since}, so its results are not served; give the class a version, and that decides from then on"
+    return ""

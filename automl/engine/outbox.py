@@ -1,0 +1,74 @@
+"""What waits for a commit: ends of evaluations and records of trials, written together in one transaction a turn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from automl.cache.records import Claim, Completion
+from automl.cache.store import EquivalenceCache
+from automl.storage.studies import StudyStore, TrialRecord
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+CHEAP_SECONDS = 0.1
+"""Seconds of evaluation that a kill may cost, at most: results that took less may wait for the next turn's commit."""
+
+
+class Outbox:
+    """Owns everything of one study that is not committed yet.
+
+    Args:
+        study: number of the study.
+        cache: takes the ends of evaluations.
+        store: takes the records of trials; in the same database.
+    """
+
+    def __init__(self, study: int, cache: EquivalenceCache, store: StudyStore) -> None:
+        self._study = study
+        self._cache = cache
+        self._store = store
+        self._ends: dict[int, list[tuple[Claim, Completion]]] = defaultdict(list)  # by context
+        self._records: list[TrialRecord] = []
+        self._committed: list[TrialRecord] = []
+        self._seconds = 0.0  # of the evaluations in `_ends`
+
+    def end(self, context: int, claim: Claim, completion: Completion) -> None:
+        """Takes the end of one evaluation."""
+        self._ends[context].append((claim, completion))
+        self._seconds += completion.seconds
+
+    def record(self, records: Sequence[TrialRecord]) -> None:
+        """Takes records of trials, in order. Commits at once where a kill would cost more than `CHEAP_SECONDS`."""
+        self._records += records
+        if self._seconds > CHEAP_SECONDS:
+            self.commit()
+
+    def commit(self, work: Callable[[Connection], None] | None = None) -> None:
+        """Writes everything in one transaction.
+
+        Args:
+            work: what else is done in that transaction, after everything was written. It may be called again.
+        """
+        if work is None and not self._ends and not self._records:
+            return
+
+        def write(connection: Connection) -> None:
+            for context, ends in sorted(self._ends.items()):
+                self._cache.finish_many(context, ends, connection)
+            self._store.append_trials(self._study, self._records, connection)
+            if work is not None:
+                work(connection)
+
+        self._cache.database.write(write)
+        self._committed += self._records
+        self._ends.clear()
+        self._records.clear()
+        self._seconds = 0.0
+
+    def committed(self) -> list[TrialRecord]:
+        """Returns the records that were committed since the last call."""
+        records, self._committed = self._committed, []
+        return records

@@ -1,0 +1,59 @@
+"""Rebuilds order, meter and strategy of a study from its recorded trials; nothing of them is kept anywhere else."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from automl.engine.meter import Meter
+from automl.engine.order import TellOrder
+from automl.engine.trial import told_of
+from automl.jsontext import parse
+from automl.rules import LoopSettings
+from automl.spaces.space import Space
+from automl.storage.studies import StudyStore
+from automl.strategies.base import Proposal, Told
+
+
+class Replay:
+    """Reads the recorded trials of one study.
+
+    Args:
+        settings: of the loop.
+        space: decodes candidates.
+        store: holds the trials.
+    """
+
+    def __init__(self, settings: LoopSettings, space: Space, store: StudyStore) -> None:
+        self._settings = settings
+        self._space = space
+        self._store = store
+
+    def run(self, order: TellOrder, meter: Meter, tell: Callable[[Sequence[Told]], None]) -> set[bytes]:
+        """Leads order and meter through the recorded trials.
+
+        Args:
+            order: as it was made.
+            meter: as it was made.
+            tell: tells the strategy, and is called with whatever need not wait for the next block.
+
+        Returns:
+            Where a kill cut a block in two: the keys, as they are counted, that its recorded trials were the first to
+            have. The whole block is proposed again, and for it they count as new.
+        """
+        settings, numbers, asked = self._settings, set[int](), 0
+        shares = {settings.context_of(one.share): one.share for one in settings.fidelities}
+        met: deque[tuple[bytes, bool]] = deque(maxlen=settings.block)  # keys, and whether they were new
+        for record in self._store.trials(settings.study):
+            share = shares[record.context]
+            key = settings.counted_key(record.key, share)
+            met.append((key, key not in settings.plans))
+            meter.plan(record.key, record.number, asked, record.candidate, share)
+            meter.seconds_before = max(meter.seconds_before, record.told_at)
+            numbers.add(record.number)
+            asked = max(asked, record.number + 1)
+            candidate = self._space.decode(parse(record.candidate))
+            proposal = Proposal(candidate, record.origin, record.parents, share)
+            tell(order.replayed(told_of(record, candidate, share, settings.objective), proposal))
+        again = order.resume(numbers)
+        return {key for key, new in list(met)[len(met) - again :] if new}
