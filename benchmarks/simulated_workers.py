@@ -20,6 +20,7 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.loop import Search
 from automl.engine.phases import context_of
 from automl.hashing import Hasher
+from automl.hashing.jobs import HashJobs
 from automl.observers import Observer
 from automl.pool import WorkerSetup
 from automl.rules import Budget, LoopSettings
@@ -102,7 +103,7 @@ def search(workers: int, trials: int, joined: bool, folder: str) -> Found:
             asynchronous=True,
         )
         observers = [] if joined else [plans]
-        Search(settings, space, RegularizedEvolution(), hasher, cache, store, pool, observers).run()
+        Search(settings, RegularizedEvolution(), HashJobs(space, hasher), cache, store, pool, observers).run()
         hours = pool.now() / 3600
     records = list(store.trials(study.id))
     database.close()

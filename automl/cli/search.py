@@ -25,8 +25,9 @@ from automl.cli.progress import progress
 from automl.cli.winners import explained, write_source
 from automl.engine.config import RunConfig
 from automl.engine.running import Stopped
-from automl.errors import InvalidEnqueued, InvalidInput
+from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed
 from automl.observers import Observer
+from automl.report.reading.failures import failures_of
 from automl.storage.urls import parse_url, shown
 from automl.study import Study
 
@@ -49,12 +50,43 @@ _WHERE = [
         "--cpus-per-worker", type=float, default=1.0, show_default=True, metavar="F", help="Cores of each worker."
     ),
     click.option("--gpus-per-worker", type=float, default=0.0, metavar="F", help="GPUs of each worker, fractions too."),
-    click.option("--memory-per-worker", type=int, metavar="BYTES", help="What each worker may allocate."),
+    click.option(
+        "--memory-per-worker", metavar="SIZE", help="What each worker may allocate, with a unit: 4GB, 512MiB."
+    ),
     click.option("--ray-address", metavar="A", help="A running Ray cluster; default: Ray is started on this machine."),
     click.option(
         "--simulated-workers", type=int, metavar="N", help="Evaluate here, on a simulated clock with N workers."
     ),
-    click.option("--timeout", type=float, metavar="SECONDS", help="Allowed for one evaluation."),
+    click.option(
+        "--timeout",
+        metavar="SECONDS",
+        callback=lambda _context, _parameter, given: _seconds(given),
+        help="Allowed for one evaluation; auto: ten times the median, and a minute at least.",
+    ),
+    click.option(
+        "--hash-timeout",
+        type=float,
+        default=300.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Allowed for what the space does for one candidate: propose it, read it, hash it.",
+    ),
+    click.option(
+        "--retries",
+        type=int,
+        default=2,
+        show_default=True,
+        metavar="N",
+        help="How often an evaluation that was lost to the machine is tried again; one that took too long is not.",
+    ),
+    click.option(
+        "--equal-failures",
+        type=int,
+        default=20,
+        show_default=True,
+        metavar="N",
+        help="End the search when its first N classes all fail alike.",
+    ),
     click.option(
         "--checkpoints",
         metavar="DIR",
@@ -64,6 +96,21 @@ _WHERE = [
     click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the report here at the end."),
     json_option,
 ]
+
+
+def _seconds(given: str | None) -> float | str | None:
+    """Reads a time limit.
+
+    Raises:
+        BadParameter: it is neither a number nor "auto".
+    """
+    if given in (None, "auto"):
+        return given
+    try:
+        return float(given)
+    except ValueError:
+        raise click.BadParameter(f"{given!r} is neither a number of seconds nor 'auto'") from None
+
 
 _WHAT = [
     click.argument("target"),
@@ -216,10 +263,9 @@ def _stoppable(work: Any, storage: str) -> Study:
         found: Study = work()
     except Stopped as stopped:
         where = "" if storage == "sqlite:///automl.db" else f" --storage {shown(parse_url(storage))}"
-        click.echo(
-            f"automl: stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}", err=True
-        )
-        sys.exit(130)
+        kept = f"what had finished is kept. Go on with: automl resume {stopped.study}{where}"
+        click.echo(f"automl: stopped; {kept if stopped.study else 'the search had not begun'}", err=True)
+        sys.exit(128 + stopped.signal)
     return found
 
 
@@ -242,4 +288,7 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
         if source:
             click.echo(f"The winner in Python: {source.resolve()}")
         click.echo(f"Report: {path.resolve()}")
+    failed = failures_of(study)
     study.close()
+    if failed.hopeless:
+        raise SearchFailed(study.name, failed.sentence())

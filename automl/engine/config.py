@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any, Literal
 
 from automl.cache.policy import Policy
+from automl.engine.units import memory_of
 from automl.errors import InvalidInput
 from automl.observers import Observer
 from automl.pool import machine
@@ -119,7 +120,10 @@ class RunConfig:
         memory_per_worker: bytes that each worker may allocate, or None.
         ray_address: of a running cluster; None starts Ray on this machine.
         simulated_workers: run evaluations here at once, on a simulated clock with so many workers.
-        timeout: seconds allowed for one evaluation.
+        timeout: seconds allowed for one evaluation; "auto": ten times the median, and a minute at least.
+        hash_timeout: seconds allowed for what the space does for one candidate: propose it, read it, hash it.
+        retries: how often an evaluation that was lost to the machine is tried again; one that took too long is not.
+        equal_failures: so many classes that all fail alike from the first trial on end the search; None: any number.
         checkpoints: folder for the states that long evaluations leave, which all workers must reach; None: beside an
             SQLite database, and nowhere with PostgreSQL.
         dashboard: whether Ray's dashboard is on.
@@ -131,10 +135,13 @@ class RunConfig:
     workers: int | None = None
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
-    memory_per_worker: int | None = None
+    memory_per_worker: int | str | None = None
     ray_address: str | None = None
     simulated_workers: int | None = None
-    timeout: float | None = None
+    timeout: float | Literal["auto"] | None = None
+    hash_timeout: float = 300.0
+    retries: int = 2
+    equal_failures: int | None = 20
     checkpoints: str | None = None
     dashboard: bool = False
     callbacks: Sequence[Callable[..., None]] = ()
@@ -145,15 +152,30 @@ class RunConfig:
             raise InvalidInput(f"workers={self.workers}: give 0 (this process) or more")
         if self.simulated_workers is not None and self.simulated_workers < 1:
             raise InvalidInput(f"simulated_workers={self.simulated_workers}: give 1 or more")
-        if self.timeout is not None and not self.timeout > 0:
-            raise InvalidInput(f"timeout={self.timeout}: it must be more than 0 seconds")
-        if self.memory_per_worker is not None and self.memory_per_worker < 1:
-            raise InvalidInput(f"memory_per_worker={self.memory_per_worker}: give bytes, or leave it out")
+        if self.timeout not in (None, "auto") and not float(self.timeout) > 0:
+            raise InvalidInput(f"timeout={self.timeout}: it must be more than 0 seconds, or 'auto'")
+        if not self.hash_timeout > 0:
+            raise InvalidInput(f"hash_timeout={self.hash_timeout}: it must be more than 0 seconds")
+        if self.retries < 0:
+            raise InvalidInput(f"retries={self.retries}: it must be 0 or more")
+        if self.equal_failures is not None and self.equal_failures < 1:
+            raise InvalidInput(f"equal_failures={self.equal_failures}: it must be 1 or more")
+        memory_of(self.memory_per_worker)
         if not self.cpus_per_worker > 0 or not self.gpus_per_worker >= 0:
             raise InvalidInput(
                 f"cpus_per_worker={self.cpus_per_worker}, gpus_per_worker={self.gpus_per_worker}: "
                 "a worker needs some of a core, and no less than 0 GPUs"
             )
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The time limit that is known when the search begins."""
+        return None if self.timeout in (None, "auto") else float(self.timeout)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What each worker may allocate."""
+        return memory_of(self.memory_per_worker)
 
 
 def environment() -> dict[str, str]:

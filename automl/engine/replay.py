@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from automl.engine.blame import blaming
 from automl.engine.meter import Meter
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
+from automl.hashing.jobs import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
-from automl.spaces.space import Space
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Proposal, Told
 
@@ -20,13 +21,18 @@ class Replay:
 
     Args:
         settings: of the loop.
-        space: decodes candidates.
+        jobs: their space decodes candidates.
         store: holds the trials.
+
+    Attributes:
+        best: fitness among the trials that were read, as the objective reads; None where none has one.
     """
 
-    def __init__(self, settings: LoopSettings, space: Space, store: StudyStore) -> None:
+    def __init__(self, settings: LoopSettings, jobs: HashJobs, store: StudyStore) -> None:
         self._settings = settings
-        self._space = space
+        self._space = jobs.space
+        self._seconds = jobs.seconds
+        self.best: float | None = None
         self._store = store
 
     def run(self, order: TellOrder, meter: Meter, tell: Callable[[Sequence[Told]], None]) -> set[bytes]:
@@ -52,7 +58,11 @@ class Replay:
             meter.seconds_before = max(meter.seconds_before, record.told_at)
             numbers.add(record.number)
             asked = max(asked, record.number + 1)
-            candidate = self._space.decode(parse(record.candidate))
+            with blaming(f"space {self._space.kind} cannot read its trial {record.number} again", self._seconds):
+                candidate = self._space.decode(parse(record.candidate))
+            if record.fitness is not None:
+                known = record.fitness if self.best is None else self.best
+                self.best = max(record.fitness, known, key=settings.objective.worth)
             proposal = Proposal(candidate, record.origin, record.parents, share)
             tell(order.replayed(told_of(record, candidate, share, settings.objective), proposal))
         again = order.resume(numbers)

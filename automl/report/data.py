@@ -276,6 +276,8 @@ class ReportData:
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
         objectives: of the study, and constraints that winners keep.
+        traceback: of the first failure that has one; empty where none was kept.
+        keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
     """
 
     name: str
@@ -304,6 +306,8 @@ class ReportData:
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
     objectives: Objectives
+    traceback: str = ""
+    keyed_by_json: dict[str, Any] = field(default_factory=dict)
 
     @property
     def minimize(self) -> bool:

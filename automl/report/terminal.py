@@ -73,6 +73,8 @@ def _study(data: ReportData, console: Console) -> None:
         console.print(
             Text(f"  {count_of(failure.count, 'failure')}: {failure.example}", overflow="ellipsis", no_wrap=True)
         )
+    if data.traceback and data.search.outcomes["failed"].trials == data.search.trials:
+        console.print(Text(f"The first failure in full:\n{data.traceback.rstrip()}"))
     missing = [item.practice.lower() for item in data.checklist if not item.kept]
     if missing:
         console.print(Text(f"Not done: {'; '.join(missing)}."))

@@ -10,7 +10,9 @@ import numpy as np
 
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
+from automl.hashing.jobs import HashJobs
 from automl.hashing.unseen import unseen_fields
+from automl.isolation.limits import OutOfTime, OwnExit
 from automl.setup.parts import Parts, check_first_sample
 from automl.spaces.space import Candidate, Space, checked
 
@@ -58,7 +60,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     space, rng = parts.space, np.random.default_rng(seed)
     check_first_sample(space, parts.evaluator, seed)
     found = Findings(size=space.size())
-    hasher = Hasher(parts.evaluator.probe())
+    jobs = HashJobs(space, Hasher(parts.evaluator.probe()), parts.reference)
     candidates = _vary(space, samples, rng, found)
     found.samples = len(candidates)
     keys: set[bytes] = set()
@@ -66,9 +68,8 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     began = time.perf_counter()
     for candidate in candidates:
         try:
-            pair = (space.behaviour(candidate), space.training(candidate))
-            hashed = hasher.hash_many([pair], [candidate.json])[0]
-        except Exception as error:  # the user's code may raise anything
+            [hashed] = jobs.hash([candidate])
+        except (Exception, SystemExit, OwnExit, OutOfTime) as error:  # the user's code may raise anything
             found.faults.append(f"{candidate.json} raises {type(error).__name__}: {error}")
             continue
         keys.add(hashed.key)
@@ -77,7 +78,8 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
     if not found.faults:
-        found.unseen = unseen_fields(space, hasher, rng)
+        found.unseen = unseen_fields(space, jobs, rng)
+    jobs.close()
     return found
 
 
