@@ -1,165 +1,119 @@
-"""search(): the one place that joins all parts."""
+"""search() and resume(): the one place that joins all parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
-from automl.engine.config import RunConfig, StudyConfig, check_name
-from automl.engine.repeats import Runs, common_config, config_of
+from automl.cache.policy import Policy
+from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings, check_name
+from automl.engine.continuing import find_search, stored_search
+from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput
-from automl.evaluators.base import Evaluator
-from automl.evaluators.task import Task
-from automl.observers import Observer
-from automl.setup.parts import Parts, assemble
-from automl.spaces.space import Space
+from automl.rules import Budget
+from automl.settings import Setting, check, declared, part_of, setting
+from automl.setup.parts import Parts, PartSettings, assemble
+from automl.setup.signature import takes
+from automl.setup.stored import check_unchanged, stored_target
+from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import Study, find
-
-if TYPE_CHECKING:
-    from automl.strategies import Strategy
 
 WINDOW_PER_WORKER = 4
 WINDOW_INLINE = 64
 """Trials under way where an evaluation costs next to nothing: each transaction then carries dozens of them."""
 
 
-def search(
-    space: str | Space,
-    *,
-    task: str | Task | None = None,
-    evaluator: str | Evaluator | Callable[..., Any] | None = None,
-    objective: str | None = None,
-    direction: str | None = None,
-    strategy: str | Strategy | None = None,
-    settings: Mapping[str, Any] | None = None,
-    trials: int | None = None,
-    evaluations: int | None = None,
-    hours: float | None = None,
-    until: float | None = None,
-    study: str | None = None,
-    repeats: int = 1,
-    warm_cache: bool = False,
-    seed: int = 0,
-    window: int | None = None,
-    replicates: int = 1,
-    forget_probability: float = 0.0,
-    audit_probability: float = 0.0,
-    on_duplicate: Literal["serve", "vary"] = "serve",
-    namespace: str = "default",
-    asynchronous: bool = False,
-    enqueue: Sequence[Any] = (),
-    baseline: bool = True,
-    finalists: int = 3,
-    front: int = 10,
-    confirm: int = 2,
-    test_seeds: int = 3,
-    sample: int = 24,
-    storage: str = "sqlite:///automl.db",
-    workers: int | None = None,
-    cpus_per_worker: float = 1.0,
-    gpus_per_worker: float = 0.0,
-    memory_per_worker: int | None = None,
-    ray_address: str | None = None,
-    simulated_workers: int | None = None,
-    timeout: float | None = None,
-    checkpoints: str | None = None,
-    dashboard: bool = False,
-    callbacks: Sequence[Callable[..., None]] = (),
-    observers: Sequence[Observer] = (),
-) -> Study:
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
+    """All that can be said to `automl.search`; each setting is declared in the class that it belongs to."""
+
+    space: str | Space = field(
+        kw_only=False,
+        metadata={
+            "setting": Setting(
+                "What is searched: an instance, or a target (registered name, file.py, file.py:attribute, "
+                "module:attribute).",
+                group="Search",
+                flags=None,
+            )
+        },
+    )
+    study: str | None = setting(
+        None,
+        "Name of the study. A study of this name is gone on with: what is left out is as it is stored, a larger budget "
+        "is written to it, any other difference is refused.",
+        group="Search",
+        otherwise="a free name",
+        unit="NAME",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        check_name(self.study)
+
+
+@takes(SearchSettings)
+def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     """Searches a space, compares the result with random search, and returns the study.
 
-    A study of the same name and settings is gone on with; finished evaluations are never repeated.
+    A study of the same name is gone on with; finished evaluations are never repeated. Settings that are left out are
+    then as they are stored. A larger budget is written to the study. Any other difference is refused.
 
     Args:
-        space: an instance, or a target (registered name, `file.py:attribute`, `module:attribute`).
-        task: the data; a registered name or a Task of your own arrays.
-        evaluator: a registered name, an Evaluator, or a function `candidate, seed → number or dict of metrics`.
-        objective: the metric to optimise; the evaluator's first where left out.
-        direction: "maximize" or "minimize"; as the metric says where left out.
-        strategy: a registered name, `file.py:Name`, or a Strategy.
-        settings: of space, evaluator and strategy by name, as `--set` takes them.
-        trials, evaluations, hours: budget; the space's default number of trials where all are left out.
-        until: end as soon as this fitness is reached; the space's own, if it has one, where no budget is given.
-        study: its name; a free one where left out.
-        repeats: how often the whole search is run, random search and tests included, each time with a seed derived
-            from `seed` and in a cold part of the cache; the study returned then has `runs`.
-        warm_cache: whether repeats share their part of the cache; they are not independent then, and reports say so.
-        seed, window, replicates, forget_probability, audit_probability, on_duplicate, namespace, asynchronous,
-            enqueue, baseline, finalists, front, confirm, test_seeds, sample: see `automl.engine.config.StudyConfig`;
-                `enqueue` takes JSON data of candidates.
-        storage, workers, cpus_per_worker, gpus_per_worker, memory_per_worker, ray_address, simulated_workers, timeout,
-            checkpoints, dashboard, callbacks, observers: see `automl.engine.config.RunConfig`.
+        every setting of `SearchSettings`.
 
     Raises:
         InvalidInput: something given is wrong; nothing was written.
+        StudyMismatch: a study of this name has other settings; each difference is named.
         StorageError: the database failed; what had finished is intact, and calling again goes on.
         Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name goes on.
+
+    Example:
+        >>> import automl, tempfile
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> study = automl.search(Line(), evaluator=height, trials=200, storage=f"sqlite:///{folder.name}/a.db")
+        >>> study.name, study.best.fitness
+        ('Line-1', 20.0)
+        >>> study.close()
     """
-    parts = assemble(
-        space,
-        evaluator=evaluator,
-        task=task,
-        strategy=strategy,
-        objective=objective,
-        direction=direction,
-        settings=settings,
-    )
-    run = RunConfig(
-        storage=storage,
-        workers=workers,
-        cpus_per_worker=cpus_per_worker,
-        gpus_per_worker=gpus_per_worker,
-        memory_per_worker=memory_per_worker,
-        ray_address=ray_address,
-        simulated_workers=simulated_workers,
-        timeout=timeout,
-        checkpoints=checkpoints,
-        dashboard=dashboard,
-        callbacks=tuple(callbacks),
-        observers=tuple(observers),
-    )
-    if trials is None and evaluations is None and hours is None:
-        trials = parts.space.defaults.trials
-        until = parts.space.defaults.until if until is None else until
-    config = StudyConfig(
-        trials=trials,
-        evaluations=evaluations,
-        hours=hours,
-        until=until,
-        seed=seed,
-        window=_window(window, parts, run, trials or evaluations),
-        replicates=replicates,
-        forget_probability=forget_probability,
-        audit_probability=audit_probability,
-        on_duplicate=on_duplicate,
-        namespace=namespace,
-        asynchronous=asynchronous,
-        enqueue=tuple(enqueue),
-        baseline=baseline,
-        finalists=finalists,
-        front=front,
-        confirm=confirm,
-        test_seeds=test_seeds,
-        sample=sample,
-    )
-    check_name(study)
-    runs = Runs(repeats, warm_cache)
-    return execute(parts, config, run, study, runs if repeats > 1 else None)
+    run = part_of(RunConfig, asked)
+    stored = find_search(run.storage, asked.study)
+    parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
+    said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
+    if "enqueue" in said:
+        said["enqueue"] = [one.value if isinstance(one, Candidate) else one for one in asked.enqueue]
+    if stored is None:
+        config, wider = _new_config(said, parts, run), None
+    else:
+        config, wider = stored.changed(said, parts.direction)
+    before = (stored and stored.runs) or Runs()
+    runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
+    return execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider)
 
 
-def _window(given: int | None, parts: Parts, run: RunConfig, budget: int | None) -> int:
+def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConfig:
+    values = {name: said[name] for name in STORED}
+    if all(values[name] is None for name in ("trials", "evaluations", "hours")):
+        defaults = parts.space.defaults
+        values["trials"] = defaults.trials
+        values["until"] = defaults.until if values["until"] is None else values["until"]
+    if values["window"] is None:
+        values["window"] = _window(parts, run, values["trials"] or values["evaluations"])
+    return StudyConfig.read(values)
+
+
+def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
     """Returns how many trials may be under way.
 
     A strategy learns of a trial that much later, which shows when it is more than a fiftieth of the search: over 100
     seeds of NAS-Bench-201, 200 trials lost 0.2 % accuracy with a window of 16, and 1,000 trials nothing with 64.
     """
-    if given is not None:
-        return given
     workers = workers_of(parts, run)
     least = WINDOW_PER_WORKER * max(1, workers)
     if parts.space.defaults.window is None and parts.evaluator.inline and workers == 0:
@@ -167,56 +121,52 @@ def _window(given: int | None, parts: Parts, run: RunConfig, budget: int | None)
     return parts.space.defaults.window or least
 
 
-def resume(study: str, *, storage: str = "sqlite:///automl.db", run: RunConfig | None = None, **extended: Any) -> Study:
+@dataclass(frozen=True, kw_only=True)
+class ResumeSettings(RunConfig, Budget):
+    """All that can be said to `automl.resume`: a larger budget, and where and how it runs now."""
+
+    study: str = field(
+        kw_only=False, metadata={"setting": Setting("Name of the stored study.", group="Search", flags=None)}
+    )
+
+
+@takes(ResumeSettings)
+def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     """Goes on with a stored study exactly where it stopped; nothing finished is lost or done again.
 
+    A bound of the budget that is given must be larger than the stored one (`until`: a better fitness).
+
     Args:
-        study: its name.
-        storage: the database.
-        run: where and how; its `storage` is ignored.
-        extended: a larger budget: `trials`, `evaluations`, `hours`, or a better `until`.
+        every setting of `ResumeSettings`.
 
     Raises:
         InvalidInput: no such study, its space or evaluator cannot be loaded by name, or a budget below the old one.
         StudyBusy: another living process coordinates it.
+
+    Example:
+        >>> import automl, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> automl.resume("mine", storage=f"sqlite:///{folder.name}/none.db", trials=200)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
     """
-    database = Database(storage, create=False)
+    run = part_of(RunConfig, asked)
+    database = Database(run.storage, create=False)
     try:
-        records = find_searches(database, study)
-        stored = Study(database, records[0])
-        settings = dict(stored.settings)
-        run = replace(run or RunConfig(), storage=storage)
-        space = stored.space
-        given = settings["evaluator_given"]
-        if given is None:
-            raise InvalidInput(
-                f"the evaluator of study {study} is an object in somebody's program; "
-                "run that program again with the same study name to go on"
-            )
-        parts = assemble(
-            settings["space"]["target"],
-            evaluator=given["name"],
-            evaluator_settings=given["settings"],
-            strategy=settings["strategy"]["name"],
-            strategy_settings=settings["strategy"]["settings"],
-            space_settings=settings["space"]["settings"],
-            objective=settings["objective"],
-            direction=settings["direction"],
-        )
-        assert space.kind == parts.space.kind
+        stored = stored_search(asked.study, find_searches(database, asked.study))
     finally:
         database.close()
-    wider = {name: value for name, value in extended.items() if value is not None}
-    if records[0].name == study:
-        config, runs = config_of(settings), None
-    else:
-        config, runs = common_config([record.settings for record in records])
-    for name, value in wider.items():
-        old = getattr(config, name)
-        sign = -1 if name == "until" and parts.direction == "minimize" else 1
-        if old is not None and sign * value < sign * old:
-            raise InvalidInput(f"{name}={value} is less than the study's {old}; a budget can only grow")
-    return execute(parts, replace(config, **wider), run, study, runs, wider)
+    target = stored_target(stored.settings)
+    if stored.settings["evaluator_given"] is None:
+        raise InvalidInput(
+            f"the evaluator of study {asked.study} is an object in somebody's program; "
+            "run that program again with the same study name to go on"
+        )
+    parts = assemble(target, stored=stored.settings)
+    check_unchanged(stored.settings, parts.reference)
+    said = {name: getattr(asked, name) for name in given}
+    config, wider = stored.changed(said, parts.direction)
+    return execute(parts, config, run, asked.study, stored.runs, wider)
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:

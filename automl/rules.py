@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from automl.cache.policy import Plans
 from automl.evaluators.base import Fidelity, Part
 from automl.selection.objectives import Objective
+from automl.settings import check, setting
 from automl.spaces.space import Candidate
 from automl.strategies.base import FULL
 
@@ -15,23 +16,55 @@ ENQUEUED = "enqueued"
 """The origin of candidates that the user gave to be tried first; they are never varied."""
 
 
-@dataclass(frozen=True)
+_BUDGET = ("search", "resume")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """When a study ends: at the first limit that is reached.
 
-    Attributes:
-        trials: number of proposals.
-        evaluations: number of evaluations counted, whether paid for now or found in the cache, so that a warm cache
-            does not change what a study proposes.
-        seconds: on the pool's clock.
-        until: fitness that is enough. The trials under way when the strategy is told of it still count, so that the
-            same seed gives the same trials however fast they finish.
+    Raises:
+        InvalidInput: a value out of range.
     """
 
-    trials: int | None = None
-    evaluations: int | None = None
-    seconds: float | None = None
-    until: float | None = None
+    trials: int | None = setting(
+        None,
+        "Number of proposals after which the search ends.",
+        group="Budget",
+        lowest=1,
+        otherwise="the space's own, where no budget is given",
+        unit="N",
+        commands=_BUDGET,
+    )
+    evaluations: int | None = setting(
+        None,
+        "Number of evaluations after which it ends, whether paid for now or found in the cache, so that a warm cache "
+        "does not change what is proposed.",
+        group="Budget",
+        lowest=1,
+        unit="N",
+        commands=_BUDGET,
+    )
+    hours: float | None = setting(
+        None, "Time after which it ends.", group="Budget", above=0, unit="H", commands=_BUDGET
+    )
+    until: float | None = setting(
+        None,
+        "Fitness that is enough, on the validation part. The trials under way when it is reached still count, so that "
+        "the same seed gives the same trials however fast they finish.",
+        group="Budget",
+        otherwise="the space's own, if it has one, where no budget is given",
+        unit="FITNESS",
+        commands=_BUDGET,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def seconds(self) -> float | None:
+        """The hours in seconds, on the pool's clock."""
+        return None if self.hours is None else self.hours * 3600
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,21 @@
-"""Settings of parts, as users write them: `--set population=100`, checked against the fields of the part."""
+"""Settings: those of parts (`--set population=100`) and the engine's own (`trials=100`), checked before they are used.
+
+A part's settings are the fields of its class or the parameters of its function: see `known` and `make`. The engine's
+own settings are declared once each, as fields of a dataclass made with `setting`. The signature and the help of
+`automl.search`, the options of the command line, the checks of values and the table in docs/settings.md are all made
+from that declaration.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import math
+import numbers
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from automl import registry
 from automl.errors import InvalidInput
@@ -74,3 +84,223 @@ def _fit(value: Any, default: Any, what: str) -> Any:
     elif isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)
     return value
+
+
+# --- the engine's own settings ----------------------------------------------------------------------------------------
+
+Group = Literal["Budget", "Search", "Cache", "Evidence", "Workers", "Storage", "Output"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The headings under which help and docs show the settings, in that order."""
+
+NOTHING: Any = inspect.Parameter.empty
+"""Stands where a declaration says nothing; None may be a value."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is declared of a setting beside its name, type and default.
+
+    Attributes:
+        meaning: one or two sentences, for the command line, `help(automl.search)` and the docs alike.
+        group: the heading under which it is shown.
+        lowest, highest: bounds of the values allowed, both included; None: no bound.
+        above: values must be larger than this.
+        otherwise: what happens where it is left out, in words; empty: the default itself is shown.
+        before: the value assumed for studies that were stored before the setting existed.
+        flags: on the command line; empty: made of the name; None: not offered there.
+        unit: what stands for the value in the help.
+        commands: of the command line that offer it.
+        variable: environment variable that the command line reads, too.
+        on_command_line: the default there, where that differs.
+    """
+
+    meaning: str
+    group: Group
+    lowest: float | None = None
+    highest: float | None = None
+    above: float | None = None
+    otherwise: str = ""
+    before: Any = NOTHING
+    flags: str | None = ""
+    unit: str = ""
+    commands: tuple[str, ...] = ("search", "baseline")
+    variable: str | None = None
+    on_command_line: Any = NOTHING
+
+    @property
+    def bounds(self) -> str:
+        """The values allowed, in words; empty where all are."""
+        if self.lowest is not None and self.highest is not None:
+            return f"between {self.lowest:g} and {self.highest:g}"
+        if self.lowest is not None:
+            return f"{self.lowest:g} or more"
+        return "" if self.above is None else f"more than {self.above:g}"
+
+
+def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **more: Any) -> T:
+    """Declares a setting: a field of a dataclass that carries its meaning and its bounds.
+
+    Args:
+        default: of the field.
+        meaning, group, more: see `Setting`.
+        shown: False keeps the value out of the dataclass's `repr`.
+
+    Example:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Oven:
+        ...     degrees: int = setting(180, "How hot it gets.", group="Workers", lowest=30)
+        >>> Oven().degrees
+        180
+        >>> declared(Oven)["degrees"].setting.bounds
+        '30 or more'
+    """
+    return dataclasses.field(
+        default=default,
+        repr=shown,
+        metadata={"setting": Setting(meaning=meaning, group=group, **more)},
+    )
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One setting of a dataclass, read back from its declaration.
+
+    Attributes:
+        name: of the field.
+        hint: its type.
+        default: of the field; NOTHING where it must be given.
+        setting: what else was declared.
+    """
+
+    name: str
+    hint: Any
+    default: Any
+    setting: Setting
+
+    @property
+    def members(self) -> tuple[Any, ...]:
+        """The types allowed, None left out."""
+        union = get_origin(self.hint) in (Union, types.UnionType)
+        return tuple(one for one in get_args(self.hint) if one is not type(None)) if union else (self.hint,)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values allowed, where there are a few of them."""
+        return get_args(self.members[0]) if get_origin(self.members[0]) is Literal else ()
+
+    def default_in_words(self, default: Any = NOTHING) -> str:
+        """Returns what happens where the setting is left out; empty where there is nothing to say.
+
+        Args:
+            default: where it is another one than the field's.
+        """
+        default = self.default if default is NOTHING else default
+        if self.setting.otherwise:
+            return self.setting.otherwise
+        if default is None or default == () or default is NOTHING:
+            return ""
+        return {True: "yes", False: "no"}[default] if isinstance(default, bool) else str(default)
+
+    def fit(self, value: Any) -> Any:
+        """Returns a value as its type wants it: numbers of other libraries as Python's, sequences as tuples.
+
+        Raises:
+            InvalidInput: it is of another type, or out of bounds.
+        """
+        if value is None and type(None) in get_args(self.hint):
+            return None
+        kind = self.members[0]
+        origin = get_origin(kind)
+        if self.choices:
+            if not isinstance(value, str) or value not in self.choices:
+                self._refuse(value, " or ".join(map(repr, self.choices)))
+        elif kind is bool:
+            if not isinstance(value, bool):
+                self._refuse(value, "True or False")
+        elif kind in (int, float):
+            return self._number(value, kind)
+        elif origin is not None and issubclass(origin, Mapping):
+            if not isinstance(value, Mapping):
+                self._refuse(value, "a dictionary of names and values")
+        elif origin is not None and issubclass(origin, Sequence):
+            return self._sequence(value, *get_args(kind))
+        elif not any(get_origin(one) is Callable for one in self.members):
+            self._object(value)
+        return value
+
+    def _number(self, value: Any, kind: type) -> Any:
+        whole = kind is int
+        right = numbers.Integral if whole else numbers.Real
+        if isinstance(value, bool) or not isinstance(value, right):
+            self._refuse(value, "a whole number" if whole else "a number")
+        number = value if isinstance(value, int | float) else kind(value)
+        given = self.setting
+        if not math.isfinite(number):
+            self._refuse(number, "a finite number")
+        if (
+            (given.lowest is not None and number < given.lowest)
+            or (given.highest is not None and number > given.highest)
+            or (given.above is not None and number <= given.above)
+        ):
+            self._refuse(number, given.bounds)
+        return number
+
+    def _sequence(self, value: Any, item: Any) -> tuple[Any, ...]:
+        functions = get_origin(item) is Callable
+        named = "functions" if functions else "values" if item is Any else f"objects of {item.__name__}"
+        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+            self._refuse(value, f"a list of {named}")
+        found = tuple(value)
+        for number, one in enumerate(found):
+            fits = callable(one) and not inspect.isclass(one) if functions else item is Any or isinstance(one, item)
+            if not fits:
+                what = "a function of (study, trial)" if functions else f"an object of {item.__name__}"
+                self._refuse(one, what, f"{self.name}[{number}]")
+        return found
+
+    def _object(self, value: Any) -> None:
+        for kind in self.members:
+            if inspect.isclass(value) and kind is not str and issubclass(value, kind):
+                self._refuse(value.__name__, f"an object of that class, as in {value.__name__}()", quoted=False)
+        if not isinstance(value, self.members):
+            self._refuse(
+                value, " or ".join("a text" if one is str else f"an object of {one.__name__}" for one in self.members)
+            )
+
+    def _refuse(self, value: Any, wanted: str, name: str = "", *, quoted: bool = True) -> None:
+        text = " ".join((repr(value) if quoted else str(value)).split())
+        if len(text) > 60:
+            text = f"{type(value).__name__} {text[:40]}…"
+        raise InvalidInput(f"{name or self.name}={text}: it must be {wanted}")
+
+
+def declared(part: type[Any]) -> Mapping[str, Declared]:
+    """Returns the settings that a dataclass declares, by name, in order; its bases' are among them."""
+    hints = get_type_hints(part)
+    found = {}
+    for item in dataclasses.fields(part):
+        homes = [vars(home).get("__dataclass_fields__", {}).get(item.name) for home in part.__mro__]
+        given = [home.metadata["setting"] for home in homes if home is not None and "setting" in home.metadata]
+        if given:
+            default = NOTHING if item.default is dataclasses.MISSING else item.default
+            found[item.name] = Declared(item.name, hints[item.name], default, given[0])
+    return types.MappingProxyType(found)
+
+
+def check(part: Any) -> None:
+    """Checks the settings of a dataclass's instance, and writes each as its type wants it; for `__post_init__`.
+
+    Raises:
+        InvalidInput: a value of another type, or out of bounds.
+    """
+    for name, one in declared(part.__class__).items():
+        value = getattr(part, name)
+        fitted = one.fit(value)
+        if fitted is not value:
+            object.__setattr__(part, name, fitted)
+
+
+def part_of(kind: type[T], whole: Any) -> T:
+    """Returns an instance of `kind` made of those settings of `whole` that `kind` declares."""
+    fields: type[Any] = kind
+    return kind(**{name: getattr(whole, name) for name in declared(fields)})

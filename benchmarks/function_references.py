@@ -27,7 +27,7 @@ from automl.cli.common import read_settings
 from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Evaluator, Part, Work
 from automl.evidence import difference, rank_agreement
-from automl.setup.parts import assemble
+from automl.setup.parts import PartSettings, assemble
 from automl.spaces.space import Candidate, Space
 
 _RATE = re.compile(r" [\d.]+$")
@@ -77,7 +77,7 @@ def stored(name: str, storage: str) -> list[Candidate]:
 
 def compare(name: str, winners: list[Candidate], seeds: int, settings: dict[str, Any]) -> None:
     """Prints the winners and the functions that people use with their figures under one protocol."""
-    parts = assemble(name, settings=settings)
+    parts = assemble(name, PartSettings(settings=settings))
     space, evaluator = parts.space, parts.evaluator
     evaluator.prepare()
     print(signal(space, evaluator))

@@ -20,7 +20,7 @@ from automl.cache.store import EquivalenceCache
 from automl.engine.loop import Search
 from automl.engine.phases import context_of
 from automl.hashing import Hasher
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import WorkerSetup
 from automl.rules import Budget, LoopSettings

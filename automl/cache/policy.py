@@ -11,48 +11,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import xxhash
 
-from automl.errors import InvalidInput
+from automl.settings import check, setting
 
 FORGET = 1
 AUDIT = 2
 """Streams of random numbers, one for each choice, so that switching one on does not move the other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """What is done when a class is met again.
 
     Attributes:
-        replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean is served.
-        forget_probability: of hiding what is stored from one look-up and adding one more evaluation, against lucky
-            outliers. Nothing is deleted.
-        audit_probability: of evaluating the very encoding of a hit, to compare it with what was served.
-        on_duplicate: "serve" the stored fitness, or let the strategy "vary" the candidate until its function is new.
-        vary_at_most: how often it may, before the stored fitness is served after all.
+        vary_at_most: how often a duplicate may be varied, before the stored fitness is served after all.
 
     Raises:
         InvalidInput: a value out of range.
     """
 
-    replicates: int = 1
-    forget_probability: float = 0.0
-    audit_probability: float = 0.0
-    on_duplicate: Literal["serve", "vary"] = "serve"
-    vary_at_most: int = 10
+    vary_at_most: ClassVar[int] = 10
+
+    replicates: int = setting(
+        1,
+        "Evaluations that a class of equal candidates gets at most: each time it is met adds one, and their mean "
+        "counts.",
+        group="Cache",
+        lowest=1,
+        unit="K",
+    )
+    forget_probability: float = setting(
+        0.0,
+        "Probability of hiding what is stored from one look-up and adding one more evaluation, against lucky outliers; "
+        "nothing is deleted.",
+        group="Cache",
+        lowest=0,
+        highest=1,
+        unit="P",
+    )
+    audit_probability: float = setting(
+        0.0,
+        "Probability of evaluating a hit all the same, which measures how often two functions share a key.",
+        group="Cache",
+        lowest=0,
+        highest=1,
+        unit="P",
+    )
+    on_duplicate: Literal["serve", "vary"] = setting(
+        "serve",
+        "Whether a candidate whose function is known is served the stored fitness, or varied until its function is "
+        "new.",
+        group="Cache",
+    )
 
     def __post_init__(self) -> None:
-        for name in ("replicates", "vary_at_most"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name}={getattr(self, name)}: it must be 1 or more")
-        for name in ("forget_probability", "audit_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInput(f"{name}={getattr(self, name)}: a probability lies between 0 and 1")
-        if self.on_duplicate not in ("serve", "vary"):
-            raise InvalidInput(f"on_duplicate={self.on_duplicate!r}: it must be 'serve' or 'vary'")
+        check(self)
 
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make

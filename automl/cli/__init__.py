@@ -19,16 +19,21 @@ from automl.errors import AutoMLError, InvalidInput
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-@click.group(context_settings=HELP)
+_ABOUT = """Search for neural architectures and algorithms.
+
+Candidates that compute the same function are evaluated once.
+
+\b
+automl search digits-cells            a real search, with evidence, in minutes
+automl report digits-cells-1 --html report.html
+automl check my_space.py              a space's own faults
+"""
+
+
+@click.group(context_settings=HELP, help=_ABOUT)  # a docstring with \b would have to be raw, and show it
 @click.version_option(package_name="automl-functional-hashing", prog_name="automl")
 def automl() -> None:
-    r"""Search for neural architectures and algorithms; candidates that compute the same function are evaluated once.
-
-    \b
-    automl search digits-cells            a real search, with evidence, in minutes
-    automl report digits-cells-1 --html report.html
-    automl check my_space.py              a space's own faults
-    """
+    """The whole command."""
 
 
 for command in (

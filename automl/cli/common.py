@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from automl.cli.options import Option, option_of
+from automl.engine.config import RunConfig
 from automl.errors import InvalidInput
 from automl.jsontext import parse
+from automl.settings import declared
+from automl.setup.parts import PartSettings
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-storage_option = click.option(
-    "--storage",
-    default="sqlite:///automl.db",
-    show_default=True,
-    envvar="AUTOML_STORAGE",
-    metavar="URL",
-    help="Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
-set_option = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting of the space, evaluator or strategy, such as population=50 or evaluator.epochs=3.",
-)
+storage_option = option_of(declared(RunConfig)["storage"], explicit=False)
+json_option = click.option("--json", "as_json", is_flag=True, cls=Option, help="Print one JSON object for programs.")
+set_option = option_of(declared(PartSettings)["settings"])
 
 
 def read_settings(pairs: Iterable[str]) -> dict[str, Any]:

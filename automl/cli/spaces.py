@@ -27,7 +27,7 @@ from automl.jsontext import parse
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
 from automl.setup.check import Findings, check_space
-from automl.setup.parts import Parts, assemble, defaults_of
+from automl.setup.parts import Parts, PartSettings, assemble
 from automl.spaces.space import Candidate
 
 BATCH = 512
@@ -51,7 +51,8 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
 
     Exit code 0 when it is sound, 2 when it is not.
     """
-    found = check_space(_parts(target, evaluator, task, settings), samples)
+    parts = _parts(target, evaluator, task, settings)
+    found = check_space(parts, samples)
     if as_json:
         print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
     else:
@@ -67,7 +68,7 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
             )
         for reason, count in found.unhashable.items():
             click.echo(f"keyed by JSON ({count} candidates): {reason}")
-        click.echo(_verdict(found, probed=evaluator is not None or bool(defaults_of(target).evaluator)))
+        click.echo(_verdict(found, probed=evaluator is not None or bool(parts.space.defaults.evaluator)))
     if not found.sound:
         sys.exit(2)
 
@@ -191,17 +192,12 @@ def _settings_of(found: Any) -> dict[str, Any]:
 
 
 def _parts(target: str, evaluator: str | None, task: str | None, settings: Any) -> Parts:
-    return assemble(
-        target, evaluator=evaluator or _fallback_evaluator(target), task=task, settings=read_settings(settings)
-    )
-
-
-def _fallback_evaluator(target: str) -> Any:
-    """A space without an evaluator of its own can still be checked and hashed."""
-    return None if defaults_of(target).evaluator else _no_data
+    chosen = PartSettings(evaluator=evaluator, task=task, settings=read_settings(settings))
+    return assemble(target, chosen, fallback=_no_data)
 
 
 def _no_data(_: Candidate) -> float:
+    """Stands for the evaluator of a space that has none of its own: it can still be checked and hashed."""
     return 0.0
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import count
 from pathlib import Path
+
+import xxhash
 
 from automl.errors import AutoMLError, InvalidInput
 from automl.study import Study
@@ -27,9 +30,54 @@ def write_source(study: Study, folder: Path) -> Path | None:
         source = study.space.exported(study.best.candidate)
     if not source:
         return None
-    path = folder / f"automl-best-{study.name.replace('/', '-')}.py"
+    path = own_file(study, folder, "automl-best-{}.py")
     try:
         path.write_text(source, encoding="utf-8")
+        mark(path, study, "# {}")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}; the study is kept") from error
     return path
+
+
+def own_file(study: Study, folder: Path, name: str) -> Path:
+    """Returns where to write a file of a study: over its own earlier one, never over a file of something else.
+
+    Args:
+        study: whose file it is.
+        folder: of the file.
+        name: of the file, with {} for the study's name; where it is taken by something else, a number is added.
+    """
+    stem = study.name.replace("/", "-")
+    for number in count(1):
+        path = folder / name.format(stem if number == 1 else f"{stem}-{number}")
+        if not path.exists() or _is_marked(path, study):
+            return path
+    raise AssertionError("there are endlessly many numbers")
+
+
+def mark(path: Path, study: Study, comment: str) -> None:
+    """Writes at the end of a file whose it is, so that the next one of the same study takes its place.
+
+    Args:
+        path: of the file.
+        study: whose it is.
+        comment: a comment in the language of the file, with {} for the words.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{comment.format(_whose(study))}\n")
+
+
+def _whose(study: Study) -> str:
+    """Returns what no other study has: its name, and when it was created in which database."""
+    created = study.store.by_id(study.runs[0].record_id).created
+    where = xxhash.xxh3_64_hexdigest(f"{study.database.url_shown} {created!r}".encode())
+    return f"written by automl for study {study.name} ({where})"
+
+
+def _is_marked(path: Path, study: Study) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            return _whose(study).encode() in file.read()
+    except OSError:
+        return False

@@ -1,48 +1,105 @@
-"""How a search is set up: what belongs to the study (stored, compared on resume) and what to this run of it only."""
+"""How a search is set up: what belongs to the study (stored, compared on resume) and what to this run of it only.
+
+Each setting is declared once, here or in the class that it belongs to (`Budget`, `Policy`, `Runs`, `PartSettings`).
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 from automl.cache.policy import Policy
-from automl.engine.units import memory_of
+from automl.engine.units import memory_of, seconds_of
 from automl.errors import InvalidInput
+from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
+from automl.settings import NOTHING, Declared, check, declared, setting
+
+_ALL = ("search", "resume", "baseline")
 
 
-@dataclass(frozen=True)
-class StudyConfig:
-    """What determines the trials of a study, beside its parts. All of it is stored.
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """What determines the trials of a study, beside its parts, its budget and what happens to equal candidates."""
+
+    seed: int = setting(0, "What everything random follows from.", group="Search", lowest=0, unit="K")
+    window: int | None = setting(
+        None,
+        "How many trials may be under way; a strategy is told a trial this much later.",
+        group="Search",
+        lowest=1,
+        otherwise="four a worker, up to 64 where an evaluation costs next to nothing; of a stored study, its own",
+        unit="W",
+    )
+    asynchronous: bool = setting(
+        False,
+        "Whether each result is told as it comes, instead of in trial order; the same seed then gives other trials.",
+        group="Search",
+        flags="--asynchronous/--deterministic",
+        commands=("search",),
+    )
+    enqueue: Sequence[Any] = setting(
+        (),
+        "Candidates that are proposed first, as their JSON data.",
+        group="Search",
+        unit="FILE.jsonl",
+        commands=("search",),
+    )
+    namespace: str = setting(
+        "default", "A part of the cache of its own; another one is cold.", group="Cache", unit="NAME"
+    )
+    baseline: bool = setting(
+        True, "Whether random search with equal evaluations follows.", group="Evidence", commands=("search",)
+    )
+    finalists: int = setting(
+        3,
+        "How many of the best classes, of the search and of random search, are evaluated on the test part.",
+        group="Evidence",
+        lowest=1,
+        unit="N",
+    )
+    front: int = setting(
+        10,
+        "How many members of the Pareto front of a search with several objectives are evaluated on the test part too, "
+        "those that lie farthest apart.",
+        group="Evidence",
+        lowest=0,
+        before=0,
+        unit="N",
+    )
+    confirm: int = setting(
+        2,
+        "How many replicates a class has at least before it is reported as best; the best of both searches by the mean "
+        "over them are the finalists. 1: the figures that the searches had decide.",
+        group="Evidence",
+        lowest=1,
+        before=1,
+        unit="N",
+    )
+    test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, unit="N")
+    sample: int = setting(
+        24,
+        "How many uniformly sampled candidates stand for the average random architecture.",
+        group="Evidence",
+        lowest=2,
+        unit="N",
+        commands=("search",),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(StudySettings):
+    """What determines the trials of a study, beside its parts. All of it is stored, and compared on going on.
 
     Attributes:
-        trials, evaluations, hours: budget; the first limit that is reached ends the search.
-        until: fitness that is enough, on the validation part; a search that has found it ends, too.
-        seed: of everything random.
-        window: how many trials may be under way (a strategy is told a trial this much later).
-        replicates: K; each occurrence of a class adds one evaluation until it has K, and the mean counts.
-        forget_probability: of hiding what is stored from one look-up and adding one more evaluation, against lucky
-            outliers.
-        audit_probability: of evaluating a hit all the same, which measures how often two functions share a key.
-        on_duplicate: "serve" the stored fitness, or "vary" a duplicate until its function is new.
-        namespace: a part of the cache of its own; another one is cold.
-        asynchronous: tell each result as it comes, instead of in trial order.
-        enqueue: JSON data of candidates that are proposed first.
-        baseline: whether random search with equal evaluations follows.
-        finalists: how many of the best classes, of the search and of random search, are evaluated on the test part.
-        front: how many members of the Pareto front of a search with several objectives are evaluated on the test part
-            too, those that lie farthest apart.
-        confirm: how many replicates a class has at least before it is reported as best; the best of both searches by
-            the mean over them are the finalists. 1: the figures that the searches had decide.
-        test_seeds: with how many fresh seeds.
-        sample: how many uniformly sampled candidates stand for the average random architecture.
+        window: as in `StudySettings`, decided.
+        budget: when the study ends.
+        policy: what is done when a class is met again.
         repeat: which of several runs of one search this is: {"study": name of them all, "run": from 1, "seed" and
             "namespace": what the runs' own were derived from}; None for a search that runs once.
 
@@ -50,127 +107,167 @@ class StudyConfig:
         InvalidInput: a value out of range.
     """
 
-    trials: int | None = None
-    evaluations: int | None = None
-    hours: float | None = None
-    until: float | None = None
-    seed: int = 0
     window: int = 1
-    replicates: int = 1
-    forget_probability: float = 0.0
-    audit_probability: float = 0.0
-    on_duplicate: Literal["serve", "vary"] = "serve"
-    namespace: str = "default"
-    asynchronous: bool = False
-    enqueue: Sequence[Any] = ()
-    baseline: bool = True
-    finalists: int = 3
-    front: int = 10
-    confirm: int = 2
-    test_seeds: int = 3
-    sample: int = 24
+    budget: Budget = Budget()
+    policy: Policy = Policy()
     repeat: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        least = {
-            "trials": 1,
-            "evaluations": 1,
-            "window": 1,
-            "seed": 0,
-            "finalists": 1,
-            "front": 0,
-            "confirm": 1,
-            "test_seeds": 1,
-            "sample": 2,
-        }
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if value is not None and value < bound:
-                raise InvalidInput(f"{name}={value}: it must be {bound} or more")
-        if self.hours is not None and not 0 < self.hours < math.inf:
-            raise InvalidInput(f"hours={self.hours}: it must be more than 0, and not for ever")
-        if self.until is not None and not math.isfinite(self.until):
-            raise InvalidInput(f"until={self.until}: give the fitness that is enough, a finite number")
-        self.policy()
+        check(self)
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
 
-    def budget(self) -> Budget:
-        return Budget(self.trials, self.evaluations, None if self.hours is None else self.hours * 3600, self.until)
-
-    def policy(self) -> Policy:
-        """Returns what is done when a class is met again."""
-        return Policy(self.replicates, self.forget_probability, self.audit_probability, self.on_duplicate)
-
     def settings(self) -> dict[str, Any]:
         """Returns the JSON form that is stored."""
-        return {**dataclasses.asdict(self), "enqueue": list(self.enqueue)}
+        found = {name: getattr(self._home(name), name) for name in STORED}
+        return {**found, "enqueue": list(self.enqueue), "repeat": self.repeat}
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
+        """Reads a study's settings again; what a study of an older version did not know is as it was then."""
+        known = {**UNKNOWN_BEFORE, **stored}
+        budget, policy, own = (
+            {name: known[name] for name in declared(kind) if name in known} for kind in (Budget, Policy, StudySettings)
+        )
+        return cls(budget=Budget(**budget), policy=Policy(**policy), repeat=stored.get("repeat"), **own)
+
+    def _home(self, name: str) -> Any:
+        return self.budget if name in declared(Budget) else self.policy if name in declared(Policy) else self
 
 
-@dataclass(frozen=True)
+STORED: Mapping[str, Declared] = {**declared(Budget), **declared(Policy), **declared(StudySettings)}
+"""The settings that are stored with a study, by name; all others are of one run of it only."""
+
+UNKNOWN_BEFORE = {name: one.setting.before for name, one in STORED.items() if one.setting.before is not NOTHING}
+"""Values assumed for settings missing from studies of older versions."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Where and how this run of a study happens; another run of it may differ in all of this.
 
-    Attributes:
-        storage: SQLAlchemy URL of the database.
-        workers: number of evaluations at one time; None: one per core, or this process for evaluators under a
-            millisecond; 0: this process.
-        cpus_per_worker: cores of each worker; its libraries use as many threads.
-        gpus_per_worker: GPUs of each worker, fractions too.
-        memory_per_worker: bytes that each worker may allocate, or None.
-        ray_address: of a running cluster; None starts Ray on this machine.
-        simulated_workers: run evaluations here at once, on a simulated clock with so many workers.
-        timeout: seconds allowed for one evaluation; "auto": ten times the median, and a minute at least.
-        hash_timeout: seconds allowed for what the space does for one candidate: propose it, read it, hash it.
-        retries: how often an evaluation that was lost to the machine is tried again; one that took too long is not.
-        equal_failures: so many classes that all fail alike from the first trial on end the search; None: any number.
-        checkpoints: folder for the states that long evaluations leave, which all workers must reach; None: beside an
-            SQLite database, and nowhere with PostgreSQL.
-        dashboard: whether Ray's dashboard is on.
-        callbacks: called with (study, trial record) after each trial.
-        observers: told of every turn.
+    Raises:
+        InvalidInput: a value out of range.
     """
 
-    storage: str = field(default="sqlite:///automl.db", repr=False)  # it may hold a password
-    workers: int | None = None
-    cpus_per_worker: float = 1.0
-    gpus_per_worker: float = 0.0
-    memory_per_worker: int | str | None = None
-    ray_address: str | None = None
-    simulated_workers: int | None = None
-    timeout: float | Literal["auto"] | None = None
-    hash_timeout: float = 300.0
-    retries: int = 2
-    equal_failures: int | None = 20
-    checkpoints: str | None = None
-    dashboard: bool = False
-    callbacks: Sequence[Callable[..., None]] = ()
-    observers: Sequence[Observer] = ()
+    workers: int | None = setting(
+        None,
+        "Number of evaluations at one time; 0: in this process.",
+        group="Workers",
+        lowest=0,
+        otherwise="one per core, or this process for evaluators under a millisecond",
+        unit="N",
+        commands=_ALL,
+    )
+    cpus_per_worker: float = setting(
+        1.0,
+        "Cores of each worker; its libraries use as many threads.",
+        group="Workers",
+        above=0,
+        unit="F",
+        commands=_ALL,
+    )
+    gpus_per_worker: float = setting(
+        0.0, "GPUs of each worker, fractions too.", group="Workers", lowest=0, unit="F", commands=_ALL
+    )
+    memory_per_worker: str | int | None = setting(
+        None,
+        "Memory that each worker may allocate, with a unit, such as 4GB or 512MiB; a plain number is bytes.",
+        group="Workers",
+        unit="SIZE",
+        commands=_ALL,
+    )
+    timeout: str | int | float | None = setting(
+        None,
+        "Seconds allowed for one evaluation; auto: ten times the median of the search, and a minute at least.",
+        group="Workers",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    hash_timeout: float | None = setting(
+        None,
+        "Seconds allowed for what the space does for one candidate: propose it, read it, build and hash it.",
+        group="Workers",
+        above=0,
+        otherwise="as --timeout, and 300 without one",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    retries: int = setting(
+        2,
+        "How often an evaluation that was lost to the machine is tried again; one that took too long is not.",
+        group="Workers",
+        lowest=0,
+        unit="N",
+        commands=_ALL,
+    )
+    equal_failures: int = setting(
+        20,
+        "End the search when the first N classes that it evaluates all fail alike; 0: never.",
+        group="Workers",
+        lowest=0,
+        unit="N",
+        commands=_ALL,
+    )
+    ray_address: str | None = setting(
+        None,
+        "Address of a running Ray cluster.",
+        group="Workers",
+        otherwise="Ray is started on this machine",
+        unit="A",
+        commands=_ALL,
+    )
+    simulated_workers: int | None = setting(
+        None,
+        "Run evaluations here at once, on a simulated clock with so many workers.",
+        group="Workers",
+        lowest=1,
+        unit="N",
+        commands=_ALL,
+    )
+    dashboard: bool = setting(
+        False,
+        "Whether Ray's dashboard is on during the search.",
+        group="Workers",
+        on_command_line=True,
+        commands=_ALL,
+    )
+    storage: str = setting(
+        "sqlite:///automl.db",
+        "Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
+        group="Storage",
+        unit="URL",
+        variable="AUTOML_STORAGE",
+        commands=_ALL,
+        shown=False,  # it may hold a password
+    )
+    checkpoints: str | None = setting(
+        None,
+        "Folder for the states that long evaluations leave, to be gone on with; all workers must reach it.",
+        group="Storage",
+        otherwise="beside an SQLite database, nowhere with PostgreSQL",
+        unit="DIR",
+        commands=_ALL,
+    )
+    callbacks: Sequence[Callable[..., None]] = setting(
+        (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
+    )
+    observers: Sequence[Observer] = setting((), "Observers that are told of every turn.", group="Output", flags=None)
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 0:
-            raise InvalidInput(f"workers={self.workers}: give 0 (this process) or more")
-        if self.simulated_workers is not None and self.simulated_workers < 1:
-            raise InvalidInput(f"simulated_workers={self.simulated_workers}: give 1 or more")
-        if self.timeout not in (None, "auto") and not float(self.timeout) > 0:
-            raise InvalidInput(f"timeout={self.timeout}: it must be more than 0 seconds, or 'auto'")
-        if not self.hash_timeout > 0:
-            raise InvalidInput(f"hash_timeout={self.hash_timeout}: it must be more than 0 seconds")
-        if self.retries < 0:
-            raise InvalidInput(f"retries={self.retries}: it must be 0 or more")
-        if self.equal_failures is not None and self.equal_failures < 1:
-            raise InvalidInput(f"equal_failures={self.equal_failures}: it must be 1 or more")
+        check(self)
+        seconds_of(self.timeout)
         memory_of(self.memory_per_worker)
-        if not self.cpus_per_worker > 0 or not self.gpus_per_worker >= 0:
-            raise InvalidInput(
-                f"cpus_per_worker={self.cpus_per_worker}, gpus_per_worker={self.gpus_per_worker}: "
-                "a worker needs some of a core, and no less than 0 GPUs"
-            )
 
     @property
     def timeout_seconds(self) -> float | None:
         """The time limit that is known when the search begins."""
-        return None if self.timeout in (None, "auto") else float(self.timeout)
+        return seconds_of(self.timeout)
+
+    @property
+    def hash_seconds(self) -> float:
+        """Seconds that the space is allowed for one candidate."""
+        return self.hash_timeout or self.timeout_seconds or HASH_SECONDS
 
     @property
     def memory_bytes(self) -> int | None:
@@ -188,10 +285,6 @@ def environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-UNKNOWN_BEFORE = {"confirm": 1, "front": 0}
-"""What studies had that were stored before the setting was known."""
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from automl.engine.blame import blaming
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Hashed
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.strategies.base import Proposal
 

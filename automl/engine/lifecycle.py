@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from automl.engine.config import UNKNOWN_BEFORE, StudyConfig, differences, environment
+from automl.engine.continuing import grown
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints import describe, own_source
@@ -131,8 +132,12 @@ class Lifecycle:
             number += 1
         return f"{stem}-{number}"
 
-    def extend(self, records: Sequence[StudyRecord]) -> list[StudyRecord]:
+    def extend(self, records: Sequence[StudyRecord], say: Callable[[str], None]) -> list[StudyRecord]:
         """Gives studies the wider budget, all or none of them, and returns them as they are stored then.
+
+        Args:
+            records: the study, or all runs of it.
+            say: is told in a sentence what was done.
 
         Raises:
             StudyBusy: a living process coordinates one of them.
@@ -144,6 +149,12 @@ class Lifecycle:
             for record in records:
                 self.store.coordinate(record.id, session.id)
             self.store.reopen([(record.id, {**record.settings, **self.wider}) for record in records])
+            first = records[0]
+            say(
+                grown(
+                    first.name if len(records) == 1 else first.settings["repeat"]["study"], first.settings, self.wider
+                )
+            )
         finally:
             for record in records:
                 self.store.release(record.id, session.id)

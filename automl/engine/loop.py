@@ -22,7 +22,7 @@ from automl.engine.proposer import Proposer
 from automl.engine.replay import Replay
 from automl.engine.trial import Trial, told_of
 from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings

@@ -23,7 +23,7 @@ from automl.evaluators.base import Evaluator, Fidelity, Part
 from automl.evaluators.fingerprints import describe
 from automl.evaluators.function import FunctionEvaluator
 from automl.hashing import Hasher
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
@@ -78,7 +78,7 @@ class Phases:
         self.hasher = Hasher(self.evaluator.probe())
         self.lifecycle = Lifecycle(parts, config, self.store, self.evaluator, self.hasher, pool.hardware, wider)
         self.jobs = jobs or HashJobs(
-            parts.space, self.hasher, parts.reference, seconds=run.hash_timeout, memory=run.memory_bytes
+            parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
         self.current: Search | None = None
         self._interrupted = False
@@ -147,7 +147,7 @@ class Phases:
             "search",
             self.parts.strategy,
             config.seed,
-            config.budget(),
+            config.budget,
             enqueued,
             rungs=rungs_of(self.parts),
         )
@@ -165,7 +165,7 @@ class Phases:
                 Random(),
                 seed,
                 Budget(evaluations=full),
-                plans=Occurrences(Policy(self.config.replicates), seed),
+                plans=Occurrences(Policy(replicates=self.config.policy.replicates), seed),
             )
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
@@ -197,7 +197,7 @@ class Phases:
             chosen += [(ranking.decoded(self.parts.space, trial), role) for trial, role in contenders]
             study = studies.confirmation()
             if study.trials < len(chosen):
-                plans = FreshSeeds([max(self.config.confirm, self.config.replicates)] * len(chosen))
+                plans = FreshSeeds([max(self.config.confirm, self.config.policy.replicates)] * len(chosen))
                 budget = Budget(trials=len(chosen))
                 self._loop(study, cache, self.observers, "confirmation", Random(), 0, budget, chosen, plans=plans)
             confirmed = self.store.by_number(study.id)[: len(chosen)]
@@ -219,6 +219,13 @@ class Phases:
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
+
+    def note(self, text: str) -> None:
+        """Says what was done: to those who watch, or else where Python says things."""
+        if not self.run_config.observers:
+            warnings.warn(text, stacklevel=2)
+        for observer in self.run_config.observers:
+            observer.note(text)
 
     def _warn(self, text: str) -> None:
         warnings.warn(text, stacklevel=2)
@@ -250,7 +257,7 @@ class Phases:
             seed=seed,
             window=self.config.window,
             budget=budget,
-            plans=plans or Occurrences(self.config.policy(), seed),
+            plans=plans or Occurrences(self.config.policy, seed),
             part=part,
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
@@ -259,7 +266,7 @@ class Phases:
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             retries=self.run_config.retries,
-            equal_failures=self.run_config.equal_failures if phase == "search" else None,
+            equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             timeout_follows=self.run_config.timeout == "auto",
             json_hint=self._json_hint(),
         )

@@ -9,7 +9,7 @@ from automl.engine.blame import blaming
 from automl.engine.meter import Meter
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
 from automl.storage.studies import StudyStore

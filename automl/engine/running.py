@@ -20,7 +20,8 @@ from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
 from automl.errors import WorkersLost
 from automl.pool import Pool, WorkerSetup
-from automl.setup.parts import Parts, check_enqueued, check_first_sample, check_goals, rungs_of
+from automl.setup.parts import Parts, rungs_of
+from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
 
@@ -45,12 +46,12 @@ def execute(
     """
     with StopSignals() as signals:
         parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
-        with blaming(f"space {parts.space.kind} fails on its first sample", run.hash_timeout):
+        with blaming(f"space {parts.space.kind} fails on its first sample", run.hash_seconds):
             check_first_sample(parts.space, parts.evaluator, config.seed)
             check_goals(parts, config.seed)
         rungs_of(parts)
         many = max(1, len(config.enqueue))
-        with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_timeout * many):
+        with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
             check_enqueued(parts, config.enqueue)
         Database.check(run.storage)
         with _opened(parts, run) as pool:
@@ -89,7 +90,7 @@ def _run(
     with Phases(parts, config, run, database, pool, wider) as first:
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
-            [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)])
+            [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)], first.note)
             with _stoppable(signals, first.interrupt, name):
                 return first.run(record)
 
@@ -103,7 +104,7 @@ def _run(
 def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals) -> Study:
     """Stores all runs at once, so that whoever goes on knows how many there are, then runs what is not finished."""
     first = runs[0][1]
-    records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)))
+    records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)), first.note)
     stopping = threading.Event()
     current: list[Phases] = []
 

@@ -1,7 +1,8 @@
-"""Amounts of memory as people write them: `4GB`, `512MiB`, a plain number of bytes."""
+"""Amounts as people write them: memory (`4GB`, `512MiB`, a plain number of bytes) and time limits (`90`, `auto`)."""
 
 from __future__ import annotations
 
+import math
 import re
 
 from automl.errors import InvalidInput
@@ -44,3 +45,24 @@ def memory_of(given: int | str | None) -> int | None:
         advice = f"give a unit, as in {found.group(1)}GB" if not unit else f"give {LEAST // 2**20}MiB or more"
         raise InvalidInput(f"memory {given} is {size}, too little to evaluate anything: {advice}")
     return amount
+
+
+def seconds_of(given: str | float | None) -> float | None:
+    """Returns a time limit in seconds; None where there is none, or where it follows the evaluations (`auto`).
+
+    Raises:
+        InvalidInput: it is neither a number of seconds above 0 nor `auto`.
+
+    Example:
+        >>> seconds_of("90"), seconds_of("auto")
+        (90.0, None)
+    """
+    if given is None or given == "auto":
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if isinstance(given, bool) or not 0 < seconds < math.inf:
+        raise InvalidInput(f"timeout={given!r}: give a number of seconds above 0, or 'auto'")
+    return seconds

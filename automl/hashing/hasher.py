@@ -102,8 +102,9 @@ class Hasher:
         """
         return Hashed(mix(kind, "json", candidate, mix_settings(training) if training else b""), why)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kinds": {}}  # it travels without what it remembers
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+        return functools.partial(Hasher, **given), ()  # it travels without what it remembers
 
     def description(self) -> dict[str, Any]:
         """Returns what the keys depend on beside the behaviours, as JSON data for a context."""

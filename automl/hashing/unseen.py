@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.jsontext import canonical
 from automl.spaces.fields import Choice, Field, Record, Repeat
 from automl.spaces.space import Space

@@ -69,17 +69,21 @@ def _study(data: ReportData, console: Console) -> None:
     console.print(Text(_savings(data.search)))
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
+    _failures(data, console)
+    missing = [item.practice.lower() for item in data.checklist if not item.kept]
+    if missing:
+        console.print(Text(f"Not done: {'; '.join(missing)}."))
+    for note in data.notes:
+        console.print(Text(f"Note: {note}"))
+
+
+def _failures(data: ReportData, console: Console) -> None:
     for failure in data.search.failures[:3]:
         console.print(
             Text(f"  {count_of(failure.count, 'failure')}: {failure.example}", overflow="ellipsis", no_wrap=True)
         )
     if data.traceback and data.search.outcomes["failed"].trials == data.search.trials:
         console.print(Text(f"The first failure in full:\n{data.traceback.rstrip()}"))
-    missing = [item.practice.lower() for item in data.checklist if not item.kept]
-    if missing:
-        console.print(Text(f"Not done: {'; '.join(missing)}."))
-    for note in data.notes:
-        console.print(Text(f"Note: {note}"))
 
 
 def _verdict(name: str, verdict: Verdict, console: Console) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.isolation.limits import OutOfTime, OwnExit
-from automl.setup.parts import Parts, check_first_sample
+from automl.setup.parts import Parts
+from automl.setup.preflight import check_first_sample
 from automl.spaces.space import Candidate, Space, checked
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from automl import registry, strategies
-from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
-from automl.evaluators.base import Evaluator, Fidelity, Work
+from automl.errors import InvalidInput, InvalidSpace
+from automl.evaluators.base import Evaluator, Fidelity
 from automl.evaluators.fingerprints import describe
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
-from automl.selection.objectives import objectives_of
-from automl.settings import known, make
+from automl.registry import Named
+from automl.settings import check, known, make, setting
 from automl.setup import targets
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
@@ -58,15 +56,188 @@ class Parts:
         }
 
 
-def find_space(target: str | Space, settings: Mapping[str, Any] | None = None) -> tuple[Space, SpaceReference]:
-    """Returns the space that a target or an object names."""
+@dataclass(frozen=True, kw_only=True)
+class PartSettings:
+    """Which parts a search takes, as a user names them.
+
+    Raises:
+        InvalidInput: a value of another type.
+    """
+
+    evaluator: str | Evaluator | Callable[..., Any] | None = setting(
+        None,
+        "What evaluates a candidate: a registered name, file.py:Name, an Evaluator, or a function of a candidate and a "
+        "seed that returns a number or a dictionary of metrics.",
+        group="Search",
+        otherwise="the space's own",
+        unit="NAME",
+    )
+    task: str | Task | None = setting(
+        None, "The data: a registered name, or a Task of your own arrays.", group="Search", unit="NAME"
+    )
+    strategy: str | Strategy | None = setting(
+        None,
+        "What proposes candidates: a registered name, file.py:Name, or a Strategy.",
+        group="Search",
+        otherwise="the space's own",
+        unit="NAME",
+        commands=("search",),
+    )
+    settings: Mapping[str, Any] | None = setting(
+        None,
+        "Settings of the space, evaluator and strategy by name, such as population=50 or evaluator.epochs=3.",
+        group="Search",
+        flags="--set",
+        unit="KEY=VALUE",
+    )
+    objective: str | None = setting(
+        None,
+        "The metric to optimise.",
+        group="Search",
+        otherwise="the space's own, or the evaluator's first",
+        unit="METRIC",
+    )
+    direction: Literal["maximize", "minimize"] | None = setting(
+        None, "Which way the objective is better.", group="Search", otherwise="as the metric says"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A part of a search, its name resolved.
+
+    Attributes:
+        given: the name or the object.
+        thing: what the name stands for (a class, a function, an object), or the object itself.
+    """
+
+    given: Any
+    thing: Any
+
+    @property
+    def menu(self) -> dict[str, Any]:
+        """The settings that it takes, with their defaults."""
+        if inspect.isclass(self.thing) or dataclasses.is_dataclass(self.thing):
+            return known(self.thing if inspect.isclass(self.thing) else type(self.thing))
+        return {}
+
+
+def assemble(
+    target: str | Space,
+    chosen: PartSettings | None = None,
+    stored: Mapping[str, Any] | None = None,
+    fallback: Callable[..., Any] | None = None,
+) -> Parts:
+    """Finds and checks all parts. Each name is resolved once.
+
+    What is left out is taken from the stored study, where there is one, and else from the space's defaults.
+
+    Args:
+        target: the space.
+        chosen: the other parts.
+        stored: settings of a stored study that is gone on with.
+        fallback: the evaluator where nobody names one.
+
+    Raises:
+        InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
+    """
+    chosen = chosen or PartSettings()
+    place = _find_space(target)
+    defaults = getattr(place.thing, "defaults", Space.defaults)
+    remembered = stored["evaluator_given"] if stored else None
+    evaluator = _find_evaluator(
+        _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
+    )
+    strategy = _find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    menus = {"space": _menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
+    for_space, for_evaluator, for_strategy = split_settings(chosen.settings or {}, menus)
+
+    own_evaluator = evaluator.given == defaults.evaluator
+    if chosen.task is not None:
+        _check_takes_task(evaluator)
+        for_evaluator["task"] = chosen.task
+    if remembered and evaluator.given == remembered["name"]:
+        for_evaluator = {**remembered["settings"], **for_evaluator}
+    if own_evaluator:
+        for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
+    if (
+        stored
+        and inspect.isclass(strategy.thing)
+        and getattr(strategy.thing, "name", None) == stored["strategy"]["name"]
+    ):
+        for_strategy = {**stored["strategy"]["settings"], **for_strategy}
+    if strategy.given == defaults.strategy:
+        for_strategy = {**defaults.strategy_settings, **for_strategy}
+
+    if isinstance(place, Named):
+        if stored and stored["space"]["target"] == place.target:
+            for_space = {**stored["space"]["settings"], **for_space}
+        space, reference = targets.made(place, for_space)
+    else:
+        space, reference = place.thing, targets.reference_to(place.thing)
+    runner, given = _make_evaluator(evaluator, for_evaluator)
+    goal, way = objective_of(
+        runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
+    )
+    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _find_space(target: str | Space) -> Named | _Found:
     if isinstance(target, Space):
-        return target, targets.reference_to(target)
-    return targets.resolve(target, settings)
+        return _Found(target, target)
+    if not isinstance(target, str):
+        raise InvalidSpace(f"{target!r} is no space; give an instance (as in MySpace()), or a target")
+    found = targets.find(target)
+    if not isinstance(found.thing, Space) and not callable(found.thing):
+        raise InvalidSpace(
+            f"{target} is {found.thing!r}, which is no space; name a subclass or an instance of automl.Space"
+        )
+    return found
+
+
+def _menu_of(space: Any) -> dict[str, Any]:
+    return {} if isinstance(space, Space) else known(space)
+
+
+def _find_evaluator(given: Any) -> _Found:
+    if given is None:
+        raise InvalidInput(
+            "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
+        )
+    if isinstance(given, str):
+        found = registry.find("evaluators", given).thing
+        usable = (
+            issubclass(found, Evaluator) if inspect.isclass(found) else isinstance(found, Evaluator) or callable(found)
+        )
+        if not usable:
+            raise InvalidInput(f"evaluator {given!r} is {found!r}; it must be an automl.Evaluator or a function")
+        return _Found(given, found)
+    if inspect.isclass(given):
+        raise InvalidInput(f"evaluator {given.__name__} is a class; give an object of it, as in {given.__name__}()")
+    if not isinstance(given, Evaluator) and not callable(given):
+        raise InvalidInput(f"evaluator {given!r} is neither a name, nor an automl.Evaluator, nor a function")
+    return _Found(given, given)
+
+
+def _find_strategy(given: str | Strategy | None, stored: str | None, default: str) -> _Found:
+    """Resolves the strategy; a stored study knows its class's name only, which need not be registered."""
+    if given is None:
+        found = _Found(default, registry.find("strategies", default).thing)
+        if stored is None or getattr(found.thing, "name", None) == stored:
+            return found
+        given = stored
+    return _Found(given, given if isinstance(given, Strategy) else registry.find("strategies", given).thing)
 
 
 def split_settings(
-    given: Mapping[str, Any], target: str | Space, evaluator: Any, strategy: str | Strategy
+    given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Sorts `--set` settings to the part that knows them: space, evaluator, strategy.
 
@@ -75,11 +246,6 @@ def split_settings(
     Raises:
         InvalidInput: no part knows the name, or more than one does.
     """
-    menus: dict[str, dict[str, Any]] = {
-        "space": {} if isinstance(target, Space) else known(_callable_of(targets.find(target).thing)),
-        "evaluator": known(_callable_of(_class_of("evaluators", evaluator))) if evaluator else {},
-        "strategy": known(_callable_of(_class_of("strategies", strategy))),
-    }
     sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
     for name, value in given.items():
         part, dot, bare = name.partition(".")
@@ -99,100 +265,34 @@ def split_settings(
     return sorted_["space"], sorted_["evaluator"], sorted_["strategy"]
 
 
-def _class_of(group: registry.Group, item: Any) -> Any:
-    if not isinstance(item, str):
-        return type(item)
-    return registry.find(group, item).thing
-
-
-def _callable_of(item: Any) -> Callable[..., Any]:
-    return item if callable(item) and not isinstance(item, Space) else dict
-
-
-def assemble(
-    target: str | Space,
-    *,
-    evaluator: str | Evaluator | Callable[..., Any] | None = None,
-    task: str | Task | None = None,
-    strategy: str | Strategy | None = None,
-    objective: str | None = None,
-    direction: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    space_settings: Mapping[str, Any] | None = None,
-    evaluator_settings: Mapping[str, Any] | None = None,
-    strategy_settings: Mapping[str, Any] | None = None,
-) -> Parts:
-    """Finds and checks all parts, filling what is left out from the space's defaults.
-
-    Raises:
-        InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
-    """
-    defaults = defaults_of(target)
-    chosen = evaluator if evaluator is not None else defaults.evaluator
-    if chosen is None:
-        raise InvalidInput(
-            "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
-        )
-    if not isinstance(chosen, str | Evaluator) and not callable(chosen):
-        raise InvalidInput(f"evaluator {chosen!r} is neither a name, nor an automl.Evaluator, nor a function")
-    plan = strategy if strategy is not None else defaults.strategy
-    own_evaluator = evaluator is None or evaluator == defaults.evaluator
-    own_strategy = strategy is None or strategy == defaults.strategy
-    for_space, for_evaluator, for_strategy = split_settings(settings or {}, target, chosen, plan)
-    for_evaluator = {**(evaluator_settings or {}), **for_evaluator}
-    if task is not None:
-        _check_takes_task(chosen)
-        for_evaluator["task"] = task
-    if own_evaluator:
-        for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
-    if own_strategy:
-        for_strategy = {**defaults.strategy_settings, **(strategy_settings or {}), **for_strategy}
-    else:
-        for_strategy = {**(strategy_settings or {}), **for_strategy}
-    space, reference = find_space(target, {**(space_settings or {}), **for_space})
-    runner, given = make_evaluator(chosen, for_evaluator)
-    goal, way = objective_of(runner, objective or (defaults.objective if own_evaluator else None), direction)
-    return Parts(space, reference, runner, given, strategies.create(plan, for_strategy), goal, way)
-
-
-def _check_takes_task(chosen: str | Evaluator | Callable[..., Any]) -> None:
-    found = _class_of("evaluators", chosen) if isinstance(chosen, str) else type(chosen)
-    if not (inspect.isclass(found) and issubclass(found, Evaluator)) or "task" in (menu := known(found)):
+def _check_takes_task(evaluator: _Found) -> None:
+    found = evaluator.thing if inspect.isclass(evaluator.thing) else type(evaluator.thing)
+    if not issubclass(found, Evaluator) or "task" in (menu := known(found)):
         return  # a function is refused where it is made into an evaluator
     data = next((name for name in ("tasks", "dataset", "data") if name in menu), None)
     what = f"set {data} instead (it is {canonical(menu[data])} unless set)" if data else "it has its data itself"
     raise InvalidInput(f"evaluator {found.name} takes no task; {what}")
 
 
-def defaults_of(target: str | Space) -> Any:
-    if isinstance(target, Space):
-        return target.defaults
-    if not isinstance(target, str):
-        raise InvalidSpace(f"{target!r} is no space; give an instance (as in MySpace()), or a target")
-    found = targets.find(target).thing
-    if not isinstance(found, Space) and not callable(found):
-        raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
-    return found.defaults if hasattr(found, "defaults") else Space.defaults
-
-
-def make_evaluator(
-    chosen: str | Evaluator | Callable[..., Any], settings: Mapping[str, Any]
-) -> tuple[Evaluator, Mapping[str, Any] | None]:
+def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
-    if isinstance(chosen, Evaluator):
-        made = dataclasses.replace(chosen, **settings) if settings else chosen  # type: ignore[type-var]
-        return made, None
-    if isinstance(chosen, str):
-        found = _class_of("evaluators", chosen)
-        if inspect.isclass(found) and issubclass(found, Evaluator):
-            made = make(found, settings, f"evaluator {chosen}")
-            return made, _as_json({"name": chosen, "settings": dict(settings)})
-        if callable(found):
-            return make_evaluator(found, settings)[0], _as_json({"name": chosen, "settings": dict(settings)})
-        raise InvalidInput(f"evaluator {chosen!r} is {found!r}; it must be an automl.Evaluator or a function")
-    if "task" in settings:
+    thing, named = found.thing, isinstance(found.given, str)
+    made: Any
+    if inspect.isclass(thing):
+        made = make(thing, settings, f"evaluator {found.given}")
+    elif isinstance(thing, Evaluator):
+        made = dataclasses.replace(thing, **settings) if settings else thing  # type: ignore[type-var]
+    elif "task" in settings:
         raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
-    return FunctionEvaluator(chosen), None
+    else:
+        made = FunctionEvaluator(thing)
+    return made, _as_json({"name": found.given, "settings": dict(settings)}) if named else None
+
+
+def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:
+    if isinstance(found.thing, Strategy):
+        return strategies.create(found.thing, settings)
+    return strategies.made(found.thing, found.given, settings)
 
 
 def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -203,22 +303,33 @@ def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return given
 
 
-def objective_of(evaluator: Evaluator, objective: str | None, direction: str | None) -> tuple[str, str]:
+def objective_of(
+    evaluator: Evaluator,
+    objective: str | None,
+    direction: str | None,
+    stored: Mapping[str, Any] | None = None,
+    default: str | None = None,
+) -> tuple[str, str]:
     """Returns the objective and its direction, checked against what the evaluator measures.
 
+    Args:
+        evaluator: measures it.
+        objective, direction: as the user gave them.
+        stored: settings of a study that is gone on with.
+        default: the objective of a search where the user gave none.
+
     Raises:
-        InvalidInput: a metric that the evaluator does not have, or a direction that is none.
+        InvalidInput: a metric that the evaluator does not have.
     """
-    metrics = evaluator.metrics
-    if direction not in (None, "maximize", "minimize"):
-        raise InvalidInput(f"direction {direction!r} is unknown; it is maximize or minimize")
-    if objective is None:
-        objective = next(iter(metrics))
-    elif objective not in metrics and isinstance(evaluator, FunctionEvaluator):
-        return objective, direction or "maximize"
-    elif objective not in metrics:
+    metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
+    if objective is None and stored and (free or stored["objective"] in metrics):
+        objective = stored["objective"]
+    objective = objective or default or next(iter(metrics))
+    if objective not in metrics and not free:
         raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
-    return objective, direction or metrics[objective]
+    if direction is None and stored and objective == stored["objective"]:
+        direction = stored["direction"]
+    return objective, direction or metrics.get(objective, "maximize")
 
 
 def rungs_of(parts: Parts) -> list[Fidelity]:
@@ -235,63 +346,3 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
         )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])
     return [offered[share] for share in sorted(wanted) if share != strategies.FULL]
-
-
-def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
-    """Insists that one sampled candidate reads back, has a behaviour that can be made, and suits the evaluator.
-
-    Raises:
-        InvalidSpace: it does not; the space's own error is quoted.
-    """
-    from automl.behaviour import Module
-    from automl.spaces.space import checked
-
-    candidate = None
-    try:
-        candidate = space.sample(np.random.default_rng(seed))
-        checked(space, candidate.value)
-        behaviour = space.behaviour(candidate)
-        training = dict(space.training(candidate))
-        canonical(training)
-        evaluator.check(Work(behaviour, training, candidate.json))
-        if isinstance(behaviour, Module):
-            behaviour.build()
-    except AutoMLError:
-        raise
-    except Exception as error:
-        where = f"candidate {candidate.json}" if candidate is not None else "sampling"
-        raise InvalidSpace(
-            f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
-        ) from error
-
-
-def check_goals(parts: Parts, seed: int) -> None:
-    """Insists that whatever the strategy optimizes or bounds is a metric of the evaluator or a cost of the space.
-
-    What a plain function returns is known once it was called, so its metrics are left to the strategy to refuse.
-
-    Raises:
-        InvalidInput: an objective or constraint that is neither.
-    """
-    objectives = objectives_of(parts.identity())
-    wanted = [*(one.metric for one in objectives.all), *(one.metric for one in objectives.constraints)]
-    known = {"fitness", *parts.evaluator.metrics}
-    if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
-        return
-    known.update(parts.space.costs(parts.space.sample(np.random.default_rng(seed))))
-    for metric in wanted:
-        if metric not in known:
-            raise InvalidInput(registry.unknown("metric of objectives and constraints", metric, known))
-
-
-def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
-    """Insists that all candidates that are to be proposed first belong to the space.
-
-    Raises:
-        InvalidEnqueued: one does not; its number is named.
-    """
-    for number, value in enumerate(values, 1):
-        try:
-            parts.space.decode(value)
-        except InvalidInput as error:
-            raise InvalidEnqueued(number, str(error)) from error

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from automl.errors import InvalidInput
 from automl.setup import targets
+from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
 
 
-def stored_space(settings: dict[str, Any]) -> Space:
+def stored_target(settings: Mapping[str, Any]) -> str:
+    """Returns the target of a stored study's space.
+
+    Raises:
+        InvalidInput: the space was an object in somebody's program.
+    """
+    target = str(settings["space"]["target"])
+    if target.startswith("object "):
+        raise InvalidInput(
+            f"the space of this study is an {target} in somebody's program; "
+            "run that program again with the same study name to go on"
+        )
+    return target
+
+
+def check_unchanged(settings: Mapping[str, Any], reference: SpaceReference) -> None:
+    """Insists that a stored study's space is still the same one.
+
+    Raises:
+        InvalidInput: its source has changed.
+    """
+    identity = settings["space"]
+    if reference.source != identity["source"]:
+        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
+
+
+def stored_space(settings: Mapping[str, Any]) -> Space:
     """Loads the space of a stored study, and insists that it is the same one.
 
     Raises:
         InvalidInput: it cannot be loaded from its target, or its source has changed.
     """
-    identity = settings["space"]
-    if identity["target"].startswith("object "):
-        raise InvalidInput(
-            f"the space of this study is an {identity['target']} in somebody's program; "
-            "run that program again with the same study name to go on"
-        )
-    space, reference = targets.resolve(identity["target"], identity["settings"])
-    if reference.source != identity["source"]:
-        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
+    space, reference = targets.resolve(stored_target(settings), settings["space"]["settings"])
+    check_unchanged(settings, reference)
     return space

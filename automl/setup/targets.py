@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import xxhash
 
 from automl import registry
 from automl.errors import InvalidInput, InvalidSpace
-from automl.jsontext import canonical, parse
+from automl.jsontext import canonical
 from automl.registry import Named
 from automl.settings import make
 from automl.spaces.space import Space
@@ -45,7 +45,15 @@ class SpaceReference:
         if self.space is not None:
             return self.space
         assert self.target is not None
-        return _load_once(self.target, canonical(dict(self.settings)), self.source)
+        if self._place not in _loaded:
+            _, reference = resolve(self.target, self.settings)
+            if reference.source != self.source:
+                raise InvalidInput(f"{self.target} has changed since the search started; start the search again")
+        return _loaded[self._place]
+
+    @property
+    def _place(self) -> tuple[str | None, str, str | None]:
+        return self.target, canonical(dict(self.settings)), self.source
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes this the same space on resume, as JSON data."""
@@ -56,12 +64,10 @@ class SpaceReference:
         }
 
 
-@functools.lru_cache(maxsize=32)
-def _load_once(target: str, settings: str, source: str | None) -> Space:
-    space, reference = resolve(target, parse(settings))
-    if reference.source != source:
-        raise InvalidInput(f"{target} has changed since the search started; start the search again")
-    return space
+_loaded: OrderedDict[tuple[str | None, str, str | None], Space] = OrderedDict()
+"""The spaces loaded in this process, those of the last few references."""
+
+_KEPT = 32
 
 
 def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Space, SpaceReference]:
@@ -71,9 +77,22 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
         InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
         InvalidSpace: the thing found is no space.
     """
-    settings = dict(settings or {})
-    named = find(target)
-    return _instance(named.thing, settings, named.target), SpaceReference(named.target, settings, named.source)
+    return made(find(target), settings or {})
+
+
+def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReference]:
+    """Makes the space that a target was found to name; pools of this process then load it without finding it again.
+
+    Raises:
+        InvalidInput: settings that the space does not know.
+        InvalidSpace: the thing found is no space.
+    """
+    reference = SpaceReference(named.target, dict(settings), named.source)
+    space = _instance(named.thing, dict(settings), named.target)
+    _loaded[reference._place] = space
+    while len(_loaded) > _KEPT:
+        _loaded.popitem(last=False)
+    return space, reference
 
 
 def find(target: str) -> Named:

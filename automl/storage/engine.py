@@ -71,6 +71,16 @@ class Database:
         parsed = parse_url(url)
         opening.refuse_unusable(parsed, shown(parsed), create=True)
 
+    @classmethod
+    def exists(cls, url: str) -> bool:
+        """Tells whether there is a database of ours already; creates and writes nothing.
+
+        Raises:
+            StorageRefused: it could not be used; the message says why, without passwords.
+        """
+        parsed = parse_url(url)
+        return opening.refuse_unusable(parsed, shown(parsed), create=True) is not None
+
     @property
     def sqlite(self) -> bool:
         """True for SQLite, False for PostgreSQL."""

@@ -12,7 +12,7 @@ from automl.errors import InvalidInput
 from automl.settings import make
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
-__all__ = ["FULL", "Proposal", "Strategy", "Told", "create"]
+__all__ = ["FULL", "Proposal", "Strategy", "Told", "create", "made"]
 
 
 def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:
@@ -23,7 +23,15 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
     """
     if isinstance(name, Strategy):
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
-    found = registry.find("strategies", name).thing
+    return made(registry.find("strategies", name).thing, name, settings or {})
+
+
+def made(found: Any, name: str, settings: Mapping[str, Any]) -> Strategy:
+    """Returns a strategy of the class that a name was found to stand for.
+
+    Raises:
+        InvalidInput: it is no class of strategies, an unknown setting, or a value out of range.
+    """
     if not (inspect.isclass(found) and issubclass(found, Strategy)):
         raise InvalidInput(f"strategy {name!r} is {found!r}; it must be a subclass of automl.strategies.Strategy")
-    return make(found, settings or {}, f"strategy {name}")
+    return make(found, settings, f"strategy {name}")

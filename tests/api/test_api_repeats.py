@@ -5,7 +5,6 @@ from user_files import SPACE
 
 import automl
 from automl.api import resume, search
-from automl.engine.config import RunConfig
 from automl.errors import InvalidInput, StudyBusy
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -110,11 +109,8 @@ def cut(url, study):
     return found
 
 
-INLINE = RunConfig(workers=0)
-
-
 def test_what_is_not_finished_is_gone_on_with_by_the_same_call_and_by_resume(url):
-    ways = {"many": lambda: run(url, repeats=3), "too": lambda: resume("too", storage=url, run=INLINE)}
+    ways = {"many": lambda: run(url, repeats=3), "too": lambda: resume("too", storage=url, workers=0)}
     for name, go_on in ways.items():
         before = cut(url, name)
         study = go_on()
@@ -129,13 +125,13 @@ def test_more_runs_can_be_added_and_a_larger_budget_reaches_all(url):
     study = run(url, repeats=3)
     assert [len(told(one)) for one in study.runs] == [15, 15, 15]
     study.close()
-    wider = resume("many", storage=url, run=INLINE, trials=20)
+    wider = resume("many", storage=url, workers=0, trials=20)
     assert [len(told(one)) for one in wider.runs] == [20, 20, 20]
     assert {one.settings["trials"] for one in wider.runs} == {20}
     wider.close()
     with pytest.raises(InvalidInput, match="trials=15 is less than the study's 20"):
-        resume("many", storage=url, run=INLINE, trials=15)
-    one = resume("many/2", storage=url, run=INLINE)
+        resume("many", storage=url, workers=0, trials=15)
+    one = resume("many/2", storage=url, workers=0)
     assert one.name == "many/2"
     one.close()
 
@@ -143,8 +139,11 @@ def test_more_runs_can_be_added_and_a_larger_budget_reaches_all(url):
 def test_names_stand_for_one_run_or_for_several(url):
     run(url, repeats=2).close()
     run(url, study="single").close()
+    both = run(url)  # what is left out is as it is stored
+    assert [one.name for one in both.runs] == ["many/1", "many/2"]
+    both.close()
     with pytest.raises(InvalidInput, match="'many' has 2 runs; go on with all of them"):
-        run(url)
+        run(url, repeats=1)
     with pytest.raises(InvalidInput, match="'single' exists and runs once"):
         run(url, study="single", repeats=2)
     run(url, repeats=3).close()
@@ -171,11 +170,11 @@ def test_a_larger_budget_is_written_only_once_nobody_else_runs_the_study(url, re
     store, session = StudyStore(database), Session(database)
     store.coordinate(store.find(held).id, session.id)
     with pytest.raises(StudyBusy):
-        resume("many", storage=url, run=INLINE, trials=40)
+        resume("many", storage=url, workers=0, trials=40)
     assert {record.settings["trials"] for record in store.all() if record.kind == "search"} == {15}
     store.release(store.find(held).id, session.id)
     session.close()
     database.close()
-    study = resume("many", storage=url, run=INLINE, trials=40)
+    study = resume("many", storage=url, workers=0, trials=40)
     assert {one.settings["trials"] for one in study.runs} == {40}
     study.close()

@@ -90,7 +90,6 @@ def test_streams_are_independent() -> None:
         {"forget_probability": -0.1},
         {"audit_probability": 1.1},
         {"on_duplicate": "ignore"},
-        {"vary_at_most": 0},
         {"forget_probability": math.nan},
     ],
 )

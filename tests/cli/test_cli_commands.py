@@ -388,3 +388,76 @@ def await_trials(url, count, seconds=60, study="mine"):
                     return
         time.sleep(0.1)
     raise AssertionError(f"no {count} trials within {seconds} s")
+
+
+# --- help, and files that are not overwritten ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["search", "baseline", "resume"])
+def test_help_groups_options_under_headings(command):
+    text = automl_command(command, "--help").out
+    headings = [line[:-1] for line in text.splitlines() if re.fullmatch("[A-Z][a-z]+:", line)]
+    wanted = ["Budget", "Search", "Cache", "Evidence", "Workers", "Storage", "Output"]
+    assert headings == (wanted if command != "resume" else ["Budget", "Workers", "Storage", "Output"])
+    assert text.index("--trials" if command != "baseline" else "-n N") < text.index("--workers") < text.index("--json")
+    assert text.strip().splitlines()[-1].strip().startswith(("Example: automl", "--storage sqlite:///mine.db"))
+    words = " ".join(text.split())
+    assert "[default: sqlite:///automl.db]" in words
+    if command == "search":
+        assert "[default: 3; 1 or more]" in words  # finalists
+        assert "[default: 0.0; between 0 and 1]" in words  # audit probability
+        assert "[default: one per core, or this process for evaluators under a millisecond; 0 or more]" in words
+    if command != "resume":
+        assert "automl-report-STUDY-2.html" in words
+
+
+def test_no_help_shows_a_mark_of_its_layout():
+    commands = re.findall(r"^  ([a-z]+)  ", automl_command("--help").out, re.M)
+    for words in [[], *([name] for name in commands), ["cache", "prune"], ["db", "upgrade"]]:
+        assert "\\b" not in automl_command(*words, "--help").out, words
+    lines = automl_command("--help").out.splitlines()
+    assert "  automl check my_space.py              a space's own faults" in lines  # not wrapped into a paragraph
+
+
+def test_a_study_s_files_replace_its_own_and_nobody_else_s(tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.py").write_text(SPACE)
+    report, second = tmp_path / "automl-report-mine.html", tmp_path / "automl-report-mine-2.html"
+    report.write_text("a letter to a friend")
+    few = ("search", "pairs.py", "--workers", 0, "--objective", "score", "--trials", 6, "--no-baseline", "--sample", 2)
+    first = read(*few, "--study", "mine", "--json")
+    assert report.read_text() == "a letter to a friend"
+    assert Path(first["html"]).resolve() == second
+    before = second.read_text()
+    assert Path(read("resume", "mine", "--workers", 0, "--trials", 9, "--json")["html"]).resolve() == second
+    assert second.read_text() != before  # the study's own, brought up to date
+    elsewhere = read(*few, "--study", "mine", "--json", "--storage", "sqlite:///other.db")
+    assert Path(elsewhere["html"]).name == "automl-report-mine-3.html"
+    named = read("resume", "mine", "--workers", 0, "--json", "--html", "automl-report-mine.html")
+    assert Path(named["html"]).resolve() == report  # asked for by name
+    assert "a letter" not in report.read_text()
+
+
+def test_a_winner_s_file_replaces_its_own_and_nobody_else_s(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "automl-best-small.py"
+    path.write_text("mine = 1\n")
+    few = ("--trials", 40, "--no-baseline", "--finalists", 1, "--test-seeds", 1, "--sample", 2, "--study", "small")
+    first = read("search", "automl-zero-linear", *few, "--until", 0.9999, "--json")
+    assert path.read_text() == "mine = 1\n"
+    assert Path(first["source"]).name == "automl-best-small-2.py"
+    compile(Path(first["source"]).read_text(), first["source"], "exec")
+    assert read("search", "automl-zero-linear", "--study", "small", "--json")["source"] == first["source"]
+
+
+def test_a_larger_budget_is_taken_by_search_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.py").write_text(SPACE)
+    few = ("search", "pairs.py", "--workers", 0, "--study", "mine")
+    assert automl_command(*few, "--objective", "score", "--trials", 6, "--no-baseline", "--sample", 2).code == 0
+    more = automl_command(*few, "--trials", 9)
+    assert more.code == 0, more.err
+    assert "Study mine goes on with a larger budget: trials 9 instead of 6." in " ".join(more.out.split())
+    refused = automl_command(*few, "--trials", 8)
+    assert refused.code == 2
+    assert "trials=8 is less than the study's 9; a budget can only grow" in refused.err

@@ -249,7 +249,7 @@ def test_a_study_of_that_name_with_other_settings(folder):
     assert automl_command("search", "pairs.py", "--workers", 0, "--objective", "score", "--study", "mine").code == 0
     before = (folder / "automl.db").read_bytes()
     found = search("--study", "mine", "--trials", 31, "--seed", 4, "--set", "population=9")
-    assert "trials: 30, now 31" in found
+    assert "trials" not in found  # a budget may grow
     assert "seed: 0, now 4" in found
     assert "strategy.settings.population: 8, now 9" in found
     assert (folder / "automl.db").read_bytes() == before

@@ -10,7 +10,6 @@ from crash_child import STUDY, given
 from crash_parts import MARKS
 
 import automl
-from automl.engine.config import RunConfig
 from automl.errors import StorageError
 from automl.storage.engine import Database
 
@@ -83,7 +82,7 @@ def test_a_full_database_stops_the_search_and_it_goes_on_where_there_is_room(mar
     stopped.close()
     assert 6 <= len(before) < 70
     first = begun(marks)
-    study = automl.resume(STUDY, storage=url, run=RunConfig(workers=0))
+    study = automl.resume(STUDY, storage=url, workers=0)
     again = begun(marks) - first
     assert rows
     assert not {str(seed) for (seed,) in rows} & again.keys()  # nothing that was stored is evaluated again

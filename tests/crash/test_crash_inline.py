@@ -13,7 +13,6 @@ from crash_child import ONCE, POINTS, STUDY, given, kill_at, kill_in_evaluation,
 from crash_parts import MARKS
 
 import automl
-from automl.engine.config import RunConfig
 from automl.errors import InvalidInput
 from automl.report import to_json
 
@@ -139,10 +138,8 @@ def gone_on_with(folder, **changed):
     """Resumes the study (or starts it, where it was killed before it was stored) and checks that nothing was redone."""
     database, url = folder / "crash.db", url_in(folder)
     before, finished = len(begun(folder / "marks")), committed(database)
-    if stored(database):
-        study = automl.resume(STUDY, storage=url, run=RunConfig(workers=0))
-    else:
-        study = automl.search(**given(url, **changed))
+    begun_before = stored(database)
+    study = automl.resume(STUDY, storage=url, workers=0) if begun_before else automl.search(**given(url, **changed))
     after = begun(folder / "marks")[before:]
     assert not finished & set(after)  # no committed evaluation is executed again
     assert len(after) == len(set(after))
@@ -219,7 +216,7 @@ def test_killed_on_the_way_to_a_fitness_that_is_enough(recorded, tmp_path, monke
         assert trials_of(study) == wanted
     with pytest.raises(InvalidInput, match=r"until=17.5 is less than the study's 20.0; a budget can only grow"):
         automl.resume(STUDY, storage=url_in(tmp_path), until=17.5)
-    longer = automl.resume(STUDY, storage=url_in(tmp_path), run=RunConfig(workers=0), until=30.0)
+    longer = automl.resume(STUDY, storage=url_in(tmp_path), workers=0, until=30.0)
     assert without_outcome(trials_of(longer)) == without_outcome(uninterrupted[""])
     longer.close()
 
@@ -229,7 +226,7 @@ def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path, monkeypat
     url = url_in(tmp_path)
     automl.search(**given(url, trials=37)).close()
     before, finished = len(begun(tmp_path / "marks")), committed(tmp_path / "crash.db")
-    study = automl.resume(STUDY, storage=url, run=RunConfig(workers=0), trials=70)
+    study = automl.resume(STUDY, storage=url, workers=0, trials=70)
     assert not finished & set(begun(tmp_path / "marks")[before:])
     for word in ("", "/random"):  # the order of the phases decides who pays, and nothing else
         assert without_outcome(trials_of(study, word)) == without_outcome(uninterrupted[word])

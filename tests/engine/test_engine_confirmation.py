@@ -9,7 +9,6 @@ from typing import ClassVar
 import pytest
 
 import automl
-import automl.engine.config
 from automl.evaluators.base import Evaluator
 from automl.observers import Observer
 from automl.spaces.fields import Integer
@@ -173,7 +172,7 @@ def test_a_larger_budget_is_confirmed_anew(search, tmp_path):
     study = search(space=f"{__file__}:Numbers", evaluator=f"{__file__}:Noisy", trials=20)
     first = child(study, "confirmed")
     url = f"sqlite:///{tmp_path / 'noisy.db'}"
-    larger = automl.resume("noisy", trials=60, storage=url, run=automl.engine.config.RunConfig(storage=url, workers=0))
+    larger = automl.resume("noisy", trials=60, storage=url, workers=0)
     again = child(larger, "confirmed-2")
     assert first
     assert again

@@ -301,6 +301,6 @@ def test_minimising_finds_the_smallest(search):
 def test_the_parts_are_checked_before_anything_runs(search):
     with pytest.raises(InvalidInput, match=r"scores.*did you mean score"):
         search(objective="scores")
-    with pytest.raises(InvalidInput, match="direction 'up'"):
+    with pytest.raises(InvalidInput, match="direction='up'"):
         search(direction="up")
     assert issubclass(Marking, Evaluator)

@@ -10,7 +10,7 @@ from automl import Choice, Integer, Probe, Real, Repeat, Space, functional_hash
 from automl.behaviour import Array, Configuration, Function, Graph, Module, Node
 from automl.errors import InvalidInput, Unhashable
 from automl.hashing import Hasher
-from automl.hashing.jobs import HashJobs
+from automl.hashing.isolated import HashJobs
 from automl.hashing.mixing import rounded
 from automl.hashing.noise import Tracked
 from automl.hashing.unseen import unseen_fields
