@@ -18,12 +18,16 @@ from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
-from automl.errors import WorkersLost
+from automl.errors import InvalidSpace, WorkersLost
+from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
+
+FIRST_SECONDS = 5.0
+"""Allowed for the first sample besides: libraries are imported then."""
 
 
 def execute(
@@ -46,9 +50,7 @@ def execute(
     """
     with StopSignals() as signals:
         parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
-        with blaming(f"space {parts.space.kind} fails on its first sample", run.hash_seconds):
-            check_first_sample(parts.space, parts.evaluator, config.seed)
-            check_goals(parts, config.seed)
+        _check_first(parts, config.seed, run)
         rungs_of(parts)
         many = max(1, len(config.enqueue))
         with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
@@ -62,6 +64,20 @@ def execute(
             except BaseException:
                 database.close()
                 raise
+
+
+def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
+    """Refuses what would fail for every candidate. A first sample that never comes back is said, and is one of many."""
+    seconds = run.hash_seconds + FIRST_SECONDS
+    try:
+        with blaming(f"space {parts.space.kind} fails on its first sample"), alarm(seconds):
+            check_first_sample(parts.space, parts.evaluator, seed)
+            check_goals(parts, seed)
+    except InvalidSpace as error:
+        if not isinstance(error.__cause__, OutOfTime):
+            raise
+        for observer in run.observers:
+            observer.note(f"Warning: {error}")
 
 
 def _opened(parts: Parts, run: RunConfig) -> Pool:

@@ -150,8 +150,7 @@ class KeyedByJson:
             return []
         self._said += 1
         why = self._keyer.why_json()[0]["why"]
-        which = "a candidate is" if count == 1 else f"{count} of {of} candidates are"
+        which = "a candidate is keyed by its" if count == 1 else f"{count} of {of} candidates are keyed by their"
         return [
-            f"{which} keyed by its JSON and not by its function, so only exact repeats are recognised: {why}"
-            f"{self._hint}"
+            f"{which} JSON and not by the function, so only exact repeats are recognised: {why}{self._hint}",
         ]

@@ -64,5 +64,5 @@ def seconds_of(given: str | float | None) -> float | None:
     except ValueError:
         seconds = math.nan
     if isinstance(given, bool) or not 0 < seconds < math.inf:
-        raise InvalidInput(f"timeout={given!r}: give a number of seconds above 0, or 'auto'")
+        raise InvalidInput(f"timeout={given}: give a number of seconds above 0, or 'auto'")
     return seconds

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
+
+IMPORT_SECONDS = 60.0
+"""So long an import may overrun a time limit."""
 
 
 class OutOfTime(BaseException):
@@ -44,7 +49,8 @@ def alarm(seconds: float | None, sentence: str = "", error: type[BaseException] 
     """Raises an error in the body once `seconds` have passed.
 
     Alarms may be nested: the one that is due first rings first. An alarm interrupts Python code and what Python waits
-    for. A call into C that holds the interpreter's lock is interrupted when it returns.
+    for. A call into C that holds the interpreter's lock is interrupted when it returns. An import is let end first, for
+    a minute at most: a library that was imported by half would fail in everything that this process does later.
 
     Args:
         seconds: allowed; None sets no limit, nor does any number outside the main thread, where no signal arrives.
@@ -67,6 +73,7 @@ def alarm(seconds: float | None, sentence: str = "", error: type[BaseException] 
         yield
         return
     active = True
+    body = sys._getframe(2)  # whose frames above are not the body's business
     outer_left = signal.getitimer(signal.ITIMER_REAL)[0]
     began = time.monotonic()
     due = began + seconds
@@ -77,6 +84,9 @@ def alarm(seconds: float | None, sentence: str = "", error: type[BaseException] 
         if outer_due is not None and outer_due <= now + 1e-3 and callable(outer):
             outer(number, frame)
         if active and now + 1e-3 >= due:
+            if now < due + IMPORT_SECONDS and _imports(frame, body):
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                return
             raise error(sentence or f"took longer than {seconds:g} s")
 
     outer = signal.signal(signal.SIGALRM, ring)
@@ -89,6 +99,15 @@ def alarm(seconds: float | None, sentence: str = "", error: type[BaseException] 
         signal.signal(signal.SIGALRM, outer)
         if outer_due is not None:
             signal.setitimer(signal.ITIMER_REAL, max(1e-3, outer_due - time.monotonic()))
+
+
+def _imports(frame: FrameType | None, until: FrameType) -> bool:
+    """Tells whether an import is under way in the frames from `frame` up to another."""
+    while frame is not None and frame is not until:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
