@@ -122,8 +122,9 @@ def _stoppable(work: Callable[[], Study], given: Mapping[str, Any]) -> Study:
         return work()
     except Stopped as stopped:
         where = f" --storage {shown(parse_url(given['storage']))}" if "storage" in given else ""
-        kept = f"what had finished is kept. Go on with: automl resume {stopped.study}{where}"
-        click.echo(f"automl: stopped; {kept if stopped.study else 'the search had not begun'}", err=True)
+        kept = f"stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}"
+        none = "stopped before the search had begun; nothing was lost. Go on with the same command"
+        click.echo(f"automl: {kept if stopped.study else none}", err=True)
         sys.exit(128 + stopped.signal)
 
 

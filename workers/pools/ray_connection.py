@@ -69,6 +69,17 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     return True
 
 
+def dashboard_url() -> str | None:
+    """Returns where the dashboard of the Ray is that this process is connected to; None where it has none.
+
+    Ray tells it in answer to another `init` only, which also puts Ray's handler of SIGTERM in place: ask once, early.
+    """
+    import ray
+
+    url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
+    return f"http://{url}" if url else None
+
+
 def _answers(address: str) -> None:
     """Raises OSError where no one listens at host:port; Ray itself asks for minutes, and then ends the process."""
     host, _, port = address.rpartition("://")[2].rpartition(":")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import re
@@ -20,7 +19,7 @@ from workers.pools import actor as actor_module
 from workers.pools.batching import BatchSize
 from workers.pools.blame import blame, one_line
 from workers.pools.missing import MissingWorkers
-from workers.pools.ray_connection import check_numbers, connect, innermost, pack, room, too_many
+from workers.pools.ray_connection import check_numbers, connect, dashboard_url, innermost, pack, room, too_many
 from workers.pools.ray_metrics import RayMetrics
 from workers.pools.second import verdict
 from workers.pools.threads import environment, threads_of
@@ -99,6 +98,7 @@ class RayPool(Pool):
         check_numbers(workers, num_cpus, num_gpus, memory)
         self._plan, self._memory, self._threads = plan, memory, threads_of(num_cpus)
         self._started_ray = connect(address, dashboard)
+        self._dashboard_url = dashboard_url()
         self._closed = False
         self._slots: list[_Slot] = []
         self._waiting: deque[Job] = deque()
@@ -210,10 +210,7 @@ class RayPool(Pool):
     @property
     def dashboard_url(self) -> str | None:
         """Where Ray's dashboard is, or None when it is off."""
-        import ray
-
-        url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
-        return f"http://{url}" if url else None
+        return self._dashboard_url
 
     @property
     def dashboard_login(self) -> str:
