@@ -9,7 +9,7 @@ DEMO_DB := automl-demo.db
 DEMO_REPORT := automl-report-demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format install install-dev clean
+.PHONY: help demo test lint docs gallery format install install-dev clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +45,16 @@ lint: $(VENV)/installed-dev ## ruff, mypy --strict, the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/installed-dev ## build the documentation; every warning and missing reference is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+gallery: $(VENV)/installed-dev ## make the four reports of the documentation's gallery again
+	$(BIN)/python docs/gallery/make.py
+
 format: $(VENV)/installed-dev ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## remove what the other tasks made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache $(DEMO_DB)* $(DEMO_REPORT)
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache $(DEMO_DB)* $(DEMO_REPORT)

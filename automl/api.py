@@ -13,10 +13,11 @@ from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
+from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.setup.signature import takes
 from automl.setup.stored import check_unchanged, stored_target
-from automl.spaces.space import Candidate, Space
+from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
 from automl.study import Study, find
@@ -87,7 +88,7 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
     if "enqueue" in said:
-        said["enqueue"] = [one.value if isinstance(one, Candidate) else one for one in asked.enqueue]
+        said["enqueue"] = enqueued_values(parts.space, asked.enqueue)
     if stored is None:
         config, wider = _new_config(said, parts, run), None
     else:

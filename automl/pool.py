@@ -23,7 +23,7 @@ class WorkerSetup:
     Attributes:
         space: where workers find the space.
         evaluator: runs the evaluations.
-        objective: the metric that must be present and finite.
+        objective: the metric that must be finite where it is present.
         timeout: seconds allowed for one evaluation, or None.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ import xxhash
 from automl.errors import InvalidInput
 
 Group = Literal["spaces", "strategies", "evaluators", "tasks", "pools"]
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+"""How a path begins on Windows: its colon separates no name."""
 
 _SINGULAR = {"spaces": "space", "strategies": "strategy", "evaluators": "evaluator", "tasks": "task", "pools": "pool"}
 
@@ -66,7 +70,9 @@ def find(group: Group, target: str) -> Named:
     Raises:
         InvalidInput: no such name, file, module or attribute.
     """
-    place, colon, name = target.partition(":")
+    drive = 2 if _DRIVE.match(target) else 0
+    place, colon, name = target[drive:].partition(":")
+    place = target[:drive] + place
     if place.endswith(".py"):
         path = Path(place).expanduser()
         if not path.is_file():
@@ -76,6 +82,8 @@ def find(group: Group, target: str) -> Named:
         source = xxhash.xxh3_128_hexdigest(path.read_bytes())
         found = _attribute_of(_load_file(path.resolve(), source), name, target)
         return Named(found, f"{path.resolve()}:{name}" if name else str(path.resolve()), source)
+    if drive:
+        raise InvalidInput(f"no file {place!r}; give the path of a Python file, as in {place}.py:Name")
     if colon:
         try:
             module = importlib.import_module(place)

@@ -91,6 +91,8 @@ class LoopSettings:
         contexts: number of the context of each rung, by its share.
         resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
+        needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
+            constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth.
     """
 
     study: int
@@ -112,6 +114,7 @@ class LoopSettings:
     contexts: Mapping[float, int] = field(default_factory=dict)
     resumable: bool = False
     checkpoints: str | None = None
+    needs: frozenset[str] = frozenset()
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -36,11 +36,11 @@ def known(part: Callable[..., Any]) -> dict[str, Any]:
             for item in dataclasses.fields(part)
             if item.init
         }
-    return {
-        name: parameter.default
-        for name, parameter in inspect.signature(part).parameters.items()
-        if name not in ("args", "kwargs")
-    }
+    try:
+        parameters = inspect.signature(part).parameters
+    except (TypeError, ValueError):  # a class of Python's own, such as dict or functools.partial, names none
+        return {}
+    return {name: parameter.default for name, parameter in parameters.items() if name not in ("args", "kwargs")}
 
 
 def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from automl.cache.policy import Occurrences, Plans, Policy, ReplicatePlan
 from automl.cache.store import EquivalenceCache
+from automl.engine.identity import context_of
 from automl.engine.loop import Search
-from automl.engine.phases import context_of
+from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
@@ -94,7 +95,7 @@ def search(workers: int, trials: int, joined: bool, folder: str) -> Found:
         settings = LoopSettings(
             study=study.id,
             name=study.name,
-            context=cache.context(context_of(hasher, evaluator, "validation")),
+            context=cache.context(context_of(hasher, description(evaluator), "validation")),
             objective=Objective("accuracy"),
             seed=0,
             window=WINDOW_PER_WORKER * workers,

@@ -12,9 +12,9 @@ import automl
 from automl import Choice, Graph, Node
 from automl.spaces.cells import CellSpace
 
-OPERATIONS = ("identity", "convolution", "avg_pool", "tanh")
+OPERATIONS = ("identity", "convolution", "average_pool", "tanh")
 EDGES = ((0, 1), (0, 2), (1, 2))  # node 2, the output, sums what reaches it
-SETTINGS = {"convolution": (("kernel", 3),), "avg_pool": (("kernel", 3), ("padding", 1), ("stride", 1))}
+SETTINGS = {"convolution": (("kernel", 3),), "average_pool": (("kernel", 3), ("padding", 1), ("stride", 1))}
 
 
 class Cell(nn.Module):
@@ -23,7 +23,7 @@ class Cell(nn.Module):
         make = {
             "identity": nn.Identity,
             "convolution": lambda: nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            "avg_pool": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
+            "average_pool": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
             "tanh": nn.Tanh,
         }
         self.edges = nn.ModuleList(make[name]() for name in names)
@@ -45,7 +45,7 @@ class ThreeNodeCells(CellSpace):
             Node(a, (0,), SETTINGS.get(a, ())),
             Node(b, (0,), SETTINGS.get(b, ())),
             Node(c, (1,), SETTINGS.get(c, ())),
-            Node("sum", (2, 3)),
+            Node("add", (2, 3)),
         )
         return Graph(nodes, (4,), frame={"channels": 8}, module=lambda: network(names))
 

@@ -13,12 +13,13 @@ import xxhash
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Claim, Completion, Resolution
 from automl.errors import CandidateFailure, InvalidInput
-from automl.jsontext import canonical
+from automl.evidence.means import mean as mean_of
+from automl.jsontext import canonical, check_names
 
 if TYPE_CHECKING:
     from automl.cache.store import EquivalenceCache
 
-_NUMBER = "value"
+SINGLE = "value"
 """The metric under which the result of a function that returns one number is stored."""
 
 _LONGEST_PAUSE_SECONDS = 0.5
@@ -55,6 +56,8 @@ def get_or_evaluate(
             fact that is stored. Any other exception of the function is passed on and not stored.
         StorageError: the database failed.
     """
+    check_names(key, "the key")
+    check_names(context, "the context")
     if replicates < 1:
         raise InvalidInput(f"replicates is {replicates}; at least one evaluation is needed")
     asked = (0, to_key(key), _describe(key), ReplicatePlan(replicates=replicates))
@@ -118,7 +121,7 @@ def _takes_seed(function: Callable[..., Any]) -> bool:
 
 
 def _checked(value: Any) -> dict[str, Any]:
-    metrics = dict(value) if isinstance(value, Mapping) else {_NUMBER: value}
+    metrics = dict(value) if isinstance(value, Mapping) else {SINGLE: value}
     clean = {}
     for name, metric in metrics.items():
         plain = metric.item() if hasattr(metric, "item") else metric
@@ -139,5 +142,5 @@ def _mean(found: Resolution) -> Any:
         for name, value in mean.items():
             values = [metrics.get(name) for metrics in all_metrics]
             if not isinstance(value, bool) and all(isinstance(one, (int, float)) for one in values):
-                mean[name] = math.fsum(values) / len(values)  # type: ignore[arg-type]
-    return mean[_NUMBER] if set(mean) == {_NUMBER} else mean
+                mean[name] = mean_of(values)  # type: ignore[arg-type]
+    return mean[SINGLE] if set(mean) == {SINGLE} else mean

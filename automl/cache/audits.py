@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from automl.errors import InvalidInput
+from automl.evidence.means import mean
 from automl.storage import keeping
 from automl.storage.engine import Database
 from automl.storage.evaluations import FAILED
@@ -126,7 +127,7 @@ def judge(pairs: Iterable[Pair], noise: float | None, freedom: int) -> AuditRepo
     if noise is None or freedom < _LEAST_FREEDOM:
         noise, freedom, noise_from = *_spread(both), "audits"
     mixed = sum((one.audit is None) != (one.served is None) for one in pairs)
-    if noise is None:
+    if noise is None or not math.isfinite(noise):
         return AuditReport(len(pairs), mixed, None, None, None, None, "")
     threshold = float(stats.t.ppf(1 - FALSE_ALARM / 2, freedom))
     largest = max((abs(one.served) for one in pairs if one.served is not None), default=0.0)
@@ -145,10 +146,12 @@ def pooled_noise(groups: Iterable[list[float]]) -> tuple[float | None, int]:
     squares, freedom = 0.0, 0
     for values in groups:
         if len(values) > 1:
-            mean = math.fsum(values) / len(values)
-            squares += math.fsum((value - mean) ** 2 for value in values)
+            centre = mean(values)
+            squares += sum((value - centre) * (value - centre) for value in values)
             freedom += len(values) - 1
-    return (math.sqrt(squares / freedom), freedom) if freedom else (None, 0)
+    if not freedom or not math.isfinite(squares):  # figures so large that their squares are none
+        return None, 0
+    return math.sqrt(squares / freedom), freedom
 
 
 def _spread(gaps: list[tuple[float, int]]) -> tuple[float | None, int]:
@@ -170,7 +173,7 @@ def _pairs(rows: list[Any], metric: str, studies: Collection[int] | None) -> lis
     values = [value for row in replicates if (value := _figure(row.metrics, metric)) is not None]
     if not failed and not values:
         raise InvalidInput(f"the evaluations that were audited have no metric {metric!r}")
-    served = None if failed else math.fsum(values) / len(values)
+    served = None if failed else mean(values)
     return [
         Pair(_figure(row.metrics, metric), served, max(1, len(values)))
         for row in rows
@@ -180,4 +183,4 @@ def _pairs(rows: list[Any], metric: str, studies: Collection[int] | None) -> lis
 
 def _figure(metrics: str | None, metric: str) -> float | None:
     value = None if metrics is None else json.loads(metrics).get(metric)
-    return float(value) if isinstance(value, (int, float)) else None
+    return float(value) if isinstance(value, int | float) else None

@@ -84,6 +84,7 @@ class Completion:
         curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
         place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
         traceback: of a failure, the whole traceback, capped.
+        left_out: names under which the evaluator returned no number; these things are not kept.
     """
 
     job: int = 0
@@ -93,6 +94,7 @@ class Completion:
     seconds: float = 0.0
     worker: str = ""
     curve: str = ""
+    left_out: tuple[str, ...] = ()
     place: str = ""
     traceback: str = ""
 

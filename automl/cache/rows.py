@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import math
+import re
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,19 +12,34 @@ from pathlib import Path
 from typing import Any
 
 from automl.cache import keys
-from automl.errors import InvalidInput
+from automl.cache.alone import SINGLE
+from automl.errors import InvalidInput, brief
 from automl.evaluators.curves import LearningCurve
 from automl.hashing import HASHER_VERSION
-from automl.jsontext import canonical, parse
+from automl.jsontext import MAX_TEXT, canonical, decoded, parse_foreign
+from automl.storage.fidelities import at_full_fidelity
 
 FORMAT = {"format": "automl-cache", "version": 2}
 KNOWN = (FORMAT, {"format": "automl-cache", "version": 1})
 """What can be read; the first version had no learning curves."""
 MAX_BYTES = 16 << 30
 """Default limit on a file's decompressed size."""
-MAX_ROW = 1 << 20
+MAX_ROW = MAX_TEXT
 """Default limit on the length of one row."""
+MAX_REPLICATE = 1_000_000
+"""Nobody evaluates one class more often."""
+MAX_SEEN = 1 << 53
+"""Proposals of one class, far from where adding to them overflows."""
+MAX_SECONDS = 1e10
+"""Three hundred years, so that sums of them stay numbers."""
+MAX_NAME = 1000
+"""Characters of a namespace or of a metric's name."""
+MAX_ERROR = 10_000
+"""Characters of an error's text."""
 _MAX_INT = (1 << 63) - 1
+_KEY = re.compile("[0-9a-f]{32}")
+_ENGINES = {"hasher", "evaluator", "fidelity", "part"}
+"""What describes contexts of searches, whose metrics are numbers; those of a cache that stands alone are its user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +47,10 @@ class ContextRow:
     """A context; the evaluations that follow belong to it. `description` is canonical JSON."""
 
     fingerprint: bytes
+    group: bytes  # the fingerprint that seeds come from, which all of a fidelity group share
     namespace: str
     description: str
+    numbers: bool  # whether metrics must be numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,7 @@ def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow |
     count, ended = 0, False
     for number, line in enumerate(_lines(path, max_bytes, max_row), 1):
         try:
-            data = parse(line.decode())
+            data = parse_foreign(decoded(line, "it"))
             if number == 1:
                 _check_format(data)
                 continue
@@ -74,7 +92,7 @@ def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow |
             if "end" in data:
                 ended = True
                 if data != {"end": count}:
-                    raise InvalidInput(f"it says that {data['end']!r} evaluations came before it, and {count} did")
+                    raise InvalidInput(f"it says that {brief(data['end'])} evaluations came before it, and {count} did")
             elif "context" in data:
                 context = _context(data)
                 yield context
@@ -84,8 +102,8 @@ def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow |
                 row = _evaluation(data, context)
                 count += 1
                 yield row
-        except (InvalidInput, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{path}, line {number}: {error}; nothing from here on is taken over") from error
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}, line {number}: {error}; nothing is taken over") from error
     if not ended:
         raise InvalidInput(f"{path} is cut short: its last line is missing; export it again")
 
@@ -113,42 +131,44 @@ def _check_format(data: Any) -> None:
 def _context(data: dict[str, Any]) -> ContextRow:
     _check_names(data, {"context", "namespace", "fingerprint"})
     description, namespace = data["context"], data["namespace"]
-    if not isinstance(description, dict) or not isinstance(namespace, str):
-        raise InvalidInput("a context is described by a JSON object, and its namespace is text")
+    if not isinstance(description, dict):
+        raise InvalidInput("a context is described by a JSON object")
+    _text(namespace, "the namespace", MAX_NAME)
+    if not isinstance(description.get("fidelity", {}), dict):
+        raise InvalidInput(f"the fidelity {brief(description['fidelity'])} is no JSON object")
     hasher = description.get("hasher")
     version = hasher.get("version") if isinstance(hasher, dict) else None
     if version is not None and version != HASHER_VERSION:
         raise InvalidInput(
-            f"its keys come from version {version!r} of the hasher, and here it is {HASHER_VERSION!r}: "
+            f"its keys come from version {brief(version)} of the hasher, and here it is {HASHER_VERSION!r}: "
             "they would not be found, or stand for something else"
         )
     fingerprint = keys.fingerprint(namespace, description)
     if fingerprint.hex() != data["fingerprint"]:
         raise InvalidInput("the fingerprint is not that of the context's description")
-    return ContextRow(fingerprint, namespace, canonical(description))
+    seeds = keys.fingerprint(namespace, at_full_fidelity(description))
+    return ContextRow(fingerprint, seeds, namespace, canonical(description), description.keys() >= _ENGINES)
 
 
 def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
     names = {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"}
     _check_names(data, names | ({"curve"} & data.keys()))
     key = _key(data["key"])
-    replicate = _integer(data, "replicate", -_MAX_INT)
-    seed = _integer(data, "seed", 0)
+    replicate = _integer(data, "replicate", -_MAX_INT, MAX_REPLICATE)
+    seed = _integer(data, "seed", 0, _MAX_INT)
     candidate = data["candidate"]
-    if not isinstance(candidate, str) or canonical(parse(candidate)) != candidate:
+    if not isinstance(candidate, str) or canonical(parse_foreign(candidate)) != candidate:
         raise InvalidInput("the candidate is not canonical JSON text")
     seconds = data["seconds"]
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
-        raise InvalidInput(f"seconds is {seconds!r}: it must be a number from 0")
+    if not _is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
+        raise InvalidInput(f"seconds is {brief(seconds)}: it must be a number from 0 to {MAX_SECONDS:g}")
     metrics, error = data["metrics"], data["error"]
-    if not isinstance(error, str) or (metrics is None) != bool(error):
+    if (metrics is None) != bool(_text(error, "the error", MAX_ERROR)):
         raise InvalidInput("an evaluation has either metrics or an error")
-    if metrics is not None and not isinstance(metrics, dict):
-        raise InvalidInput("metrics are a JSON object")
-    text = None if metrics is None else canonical(metrics)
+    text = None if metrics is None else _metrics(metrics, numbers=context.numbers)
     if replicate < 0 and replicate != keys.audit_replicate(candidate):
         raise InvalidInput("the number of an audit does not belong to its candidate")
-    seen = _integer(data, "times_seen", 0)
+    seen = _integer(data, "times_seen", 0, MAX_SEEN)
     points = data.get("curve") or None
     curve = "" if points is None else LearningCurve.checked(canonical(points)).json()
     if curve and metrics is None:
@@ -162,29 +182,52 @@ def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
 def _seed_fits(row: EvaluationRow, context: ContextRow) -> bool:
     """A replicate that came from a merge kept the seed of the lower number that it was evaluated under."""
     if row.replicate < 0:
-        return row.seed == keys.seed(context.namespace, context.fingerprint, row.key, row.replicate)
+        return row.seed == keys.seed(context.namespace, context.group, row.key, row.replicate)
     numbers = range(row.replicate, max(-1, row.replicate - 10_000), -1)
-    return any(row.seed == keys.seed(context.namespace, context.fingerprint, row.key, one) for one in numbers)
+    return any(row.seed == keys.seed(context.namespace, context.group, row.key, one) for one in numbers)
 
 
 def _check_names(data: dict[str, Any], expected: set[str]) -> None:
     if data.keys() != expected:
         wrong = sorted(data.keys() ^ expected)[0]
-        raise InvalidInput(f"the field {wrong!r} is {'missing' if wrong in expected else 'unknown'}")
+        raise InvalidInput(f"the field {brief(wrong)} is {'missing' if wrong in expected else 'unknown'}")
 
 
-def _integer(data: dict[str, Any], name: str, least: int) -> int:
+def _integer(data: dict[str, Any], name: str, least: int, most: int) -> int:
     value = data[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MAX_INT:
-        raise InvalidInput(f"{name} is {value!r}: it must be a whole number from {least}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidInput(f"{name} is {brief(value)}: it must be a whole number from {least} to {most}")
     return value
 
 
+def _is_number(value: Any) -> bool:
+    """Tells whether a value is a number that a database can hold; whole ones may have any number of digits in JSON."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _text(value: Any, what: str, most: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{what} is {brief(value)}: it must be text")
+    if len(value) > most:
+        raise InvalidInput(f"{what} has {len(value):,} characters; at most {most:,} are read")
+    if "\0" in value:
+        raise InvalidInput(f"{what} {brief(value)} holds a NUL, which no database keeps")
+    return value
+
+
+def _metrics(given: Any, *, numbers: bool) -> str:
+    """Returns metrics as canonical JSON; those of a search are numbers."""
+    if not isinstance(given, dict):
+        raise InvalidInput(f"metrics are a JSON object, not {brief(given)}")
+    for name, value in given.items():
+        _text(name, "the name of a metric", MAX_NAME)
+        users_own = not numbers and (isinstance(value, bool) or (name != SINGLE and not isinstance(value, int | float)))
+        if not (_is_number(value) or users_own):
+            raise InvalidInput(f"the metric {brief(name)} is {brief(value)}: it must be a number")
+    return canonical(given)
+
+
 def _key(value: Any) -> bytes:
-    try:
-        key = bytes.fromhex(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"the key {value!r} is not 32 hexadecimal digits") from error
-    if len(key) != 16:
-        raise InvalidInput(f"the key {value!r} is not 32 hexadecimal digits")
-    return key
+    if not isinstance(value, str) or not _KEY.fullmatch(value):
+        raise InvalidInput(f"the key {brief(value)} is not 32 hexadecimal digits")
+    return bytes.fromhex(value)

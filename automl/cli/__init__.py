@@ -6,7 +6,11 @@ success; 128 and the number of the signal where one stopped it (130 Ctrl-C, 143 
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -14,7 +18,7 @@ from automl.cli.database import cache, db
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
-from automl.errors import AutoMLError, InvalidInput
+from automl.errors import AutoMLError, InvalidInput, brief, one_line
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -56,15 +60,20 @@ for command in (
 
 def main() -> None:
     """Runs the command line and turns every error into an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console may lack a character: it is then printed as another one
+            stream.reconfigure(errors="replace")
     try:
+        _check_arguments(sys.argv[1:])
         automl(prog_name="automl", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         sys.exit(130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"automl: {_sentence(error)}", err=True)
+        click.echo(f"automl: {one_line(_sentence(error))}", err=True)
         sys.exit(2)
     except InvalidInput as error:
         click.echo(f"automl: {error}", err=True)
@@ -75,7 +84,32 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
+        _mute()
         sys.exit(0)
+    except OSError as error:  # a disk that is full, a device that went away
+        _mute()
+        where = "" if error.filename is None else f"{brief(str(error.filename))}: "
+        click.echo(f"automl: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+def _check_arguments(given: Sequence[str]) -> None:
+    """Insists that all arguments are text: names end in databases, files and pages.
+
+    Raises:
+        InvalidInput: one is not UTF-8.
+    """
+    for argument in given:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{brief(argument)} is not UTF-8 text; set a UTF-8 locale, or rename it") from None
+
+
+def _mute() -> None:
+    """Sends to nowhere what is still to be written: the interpreter would complain of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: click.ClickException) -> str:

@@ -175,7 +175,8 @@ def export(path: Path, contexts: tuple[int, ...], groups: tuple[int, ...], names
 def import_command(path: Path, storage: str) -> None:
     """Merge the evaluations of a file into the database; every row is checked before the first is written."""
     Database.check(storage)
-    next(read_rows(path, MAX_BYTES, MAX_ROW), None)  # refuses what is no such file, before a database is made for it
+    for _ in read_rows(path, MAX_BYTES, MAX_ROW):  # what is refused leaves nothing behind, not even an empty database
+        pass
     database = Database(storage)
     click.echo(import_cache(database, path).sentence())
     database.close()

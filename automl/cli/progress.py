@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from automl.errors import MOST, legible
 from automl.observers import Observer
 from automl.storage.studies import OUTCOMES
 
@@ -24,7 +23,7 @@ PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
-    "test": "fresh seeds on the test part",
+    "test": "the winners and a random sample, with fresh seeds",
 }
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
@@ -50,7 +49,7 @@ class _Counts(Observer):
 
     def note(self, text: str) -> None:
         if text:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(legible(text, MOST), markup=False, soft_wrap=True)
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         self.outcomes.clear()
@@ -89,17 +88,18 @@ class _Counts(Observer):
         enough = "" if budget.until is None else f", until {settings.objective.metric} {budget.until:g}"
         return share, words + enough
 
-    def summary(self, settings: LoopSettings) -> str:
+    def summary(self, settings: LoopSettings, *, left: bool = True) -> str:
+        """Returns all counts in one line, with the time left where that is wanted and can be told."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         rate = (self.trials - self.at_start) / seconds
         share, words = self.done(settings)
-        left = ""
-        if 0 < share < 1 and self.trials > self.at_start:
-            left = f", about {_duration(seconds * (1 - share) / share)} left"
+        ends = ""
+        if left and 0 < share < 1 and self.trials > self.at_start:
+            ends = f", about {_duration(seconds * (1 - share) / share)} left"
         shown = ", ".join(f"{self.outcomes[name]} {name}" for name in OUTCOMES if self.outcomes[name])
         best = "" if self.best is None else f", best {settings.objective.metric} {self.best:.4g}"
         keyed = f", {self.by_json} of {self.hashed} keyed by their JSON" if self.by_json else ""
-        return f"{words} ({shown}){keyed}, {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{left}"
+        return f"{words} ({shown}){keyed}, {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
 
 
 class Lines(_Counts):
@@ -108,7 +108,7 @@ class Lines(_Counts):
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         super().begin(settings, phase, trials, evaluations)
         gone_on = f", going on after trial {trials - 1}" if trials else ""
-        self.console.print(f"{settings.name}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
+        self.console.print(f"{legible(settings.name)}: {PHASES.get(phase, phase)}{gone_on}", markup=False)
         self._printed = time.monotonic()
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
@@ -122,57 +122,49 @@ class Lines(_Counts):
 
 
 class Display(_Counts):
-    """A live panel: the phase, a bar, outcomes, evaluations, best, rate, time left."""
+    """A live panel: the phase, a bar, time left; outcomes, evaluations, best and rate in the line below."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._live: Live | None = None
-        self._shown = 0.0
+        self._panel: _Panel | None = None
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         super().begin(settings, phase, trials, evaluations)
-        self._live = Live(self._render(settings), console=self.console, refresh_per_second=4)
-        self._live.start()
+        self._panel = _Panel(console=self.console, refresh_per_second=4)
+        self._panel.add_task(f"{settings.name}  {PHASES.get(phase, phase)}", total=1.0)
+        self._panel.start()
+        self._show(settings)
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         super().turn(settings, trials, in_flight, evaluations)
-        if self._live is not None and time.monotonic() - self._shown > 0.2:
-            self._shown = time.monotonic()
-            self._live.update(self._render(settings))
+        self._show(settings)
 
     def end(self, settings: LoopSettings) -> None:
-        if self._live is not None:
-            self._live.update(self._render(settings), refresh=True)
+        self._show(settings)
         self.close()
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._panel is not None:
+            self._panel.stop()
+            self._panel = None
 
-    def _render(self, settings: LoopSettings) -> Group:
-        seconds = max(time.monotonic() - self.began, 1e-9)
-        share, words = self.done(settings)
-        table = Table.grid(padding=(0, 2))
-        table.add_row(
-            *(Text(name, style="dim") for name in (*OUTCOMES, "evaluations", "in flight", "best", "trials/s"))
-        )
-        best = "–" if self.best is None else f"{self.best:.5g}"
-        rate = f"{(self.trials - self.at_start) / seconds:.3g}"
-        table.add_row(
-            *(str(self.outcomes[name]) for name in OUTCOMES),
-            str(round(self.evaluations, 1)),
-            str(self.in_flight),
-            best,
-            rate,
-        )
-        left = _duration(seconds * (1 - share) / share) if 0 < share < 1 and self.trials > self.at_start else ""
-        head = Text.assemble(
-            (settings.name, "bold"),
-            f"  {PHASES.get(self.phase, self.phase)}  {words}",
-            (f"  {left} left" if left else "", "dim"),
-        )
-        return Group(head, ProgressBar(total=1.0, completed=min(share, 1.0), width=60), table)
+    def _show(self, settings: LoopSettings) -> None:
+        if self._panel is not None:
+            self._panel.below = lambda: f"{self.summary(settings, left=False)}, {self.in_flight} in flight"
+            self._panel.update(TaskID(0), completed=min(self.done(settings)[0], 1.0))
+
+
+class _Panel(Progress):
+    """One bar, and a line below it that is asked for whenever the panel is drawn."""
+
+    def __init__(self, **settings: Any) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(compact=True))
+        self.below: Callable[[], str] = str
+        super().__init__(*columns, **settings)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.below(), style="dim")
 
 
 def _duration(seconds: float) -> str:

@@ -16,8 +16,9 @@ from automl.cli.common import check_writable, json_option, print_json, read_cand
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
 from automl.cli.progress import progress
 from automl.cli.winners import explained, mark, own_file, write_source
+from automl.engine.config import check_name
 from automl.engine.running import Stopped
-from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed
+from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
 from automl.observers import Observer
 from automl.report.reading.failures import failures_of
 from automl.settings import declared
@@ -106,6 +107,7 @@ def resume(study: str, **options: Any) -> None:
 def _run(target: str, options: dict[str, Any], fixed: dict[str, Any]) -> None:
     check_writable(options["html"])
     given = {**with_defaults(said(options, _SETTINGS), _SETTINGS), **fixed}
+    check_name(given.get("study"))
     if "settings" in given:
         given["settings"] = read_settings(given["settings"])
     given["observers"] = _observers(options["as_json"])
@@ -122,33 +124,53 @@ def _stoppable(work: Callable[[], Study], given: Mapping[str, Any]) -> Study:
         return work()
     except Stopped as stopped:
         where = f" --storage {shown(parse_url(given['storage']))}" if "storage" in given else ""
-        kept = f"stopped; what had finished is kept. Go on with: automl resume {stopped.study}{where}"
+        kept = f"stopped; what had finished is kept. Go on with: automl resume {legible(stopped.study or '')}{where}"
         none = "stopped before the search had begun; nothing was lost. Go on with the same command"
         click.echo(f"automl: {kept if stopped.study else none}", err=True)
         sys.exit(128 + stopped.signal)
 
 
 def _finish(study: Study, html: Path | None, as_json: bool) -> None:
+    """Prints the evidence, whatever becomes of the files, and writes them.
+
+    Raises:
+        InvalidInput: a file that was asked for cannot be written.
+    """
     report = study.report()
-    path = html or own_file(study, Path(), "automl-report-{}.html")
-    try:
-        report.save(path)
-        mark(path, study, "<!-- {} -->")
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written: {error.strerror}; the study is kept: automl report {study.name}"
-        ) from error
-    source = write_source(study, path.parent)
+    folder = html.parent if html else Path()
+    saved, why = _written(lambda: _saved(study, html or own_file(study, folder, "automl-report-{}.html")))
+    source, _ = _written(lambda: write_source(study, folder))
     if as_json:
-        print_json({**report.json(), "html": str(path), "source": source and str(source)})
+        print_json({**report.json(), "html": saved and str(saved), "source": source and str(source)})
     else:
         click.echo(str(report))
         if lines := explained(study):
-            click.echo("\n".join(["The winner, without what changes nothing:", *lines]))
+            click.echo("\n".join(["The winner, without what changes nothing:", *map(legible, lines)]))
         if source:
-            click.echo(f"The winner in Python: {source.resolve()}")
-        click.echo(f"Report: {path.resolve()}")
+            click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
+        if saved:
+            click.echo(f"Report: {legible(str(saved.resolve()))}")
     failed = failures_of(study)
     study.close()
+    if why and html:
+        raise InvalidInput(f"{why}; the study is kept: automl report {study.name}")
+    if why:
+        click.echo(f"automl: no files were written: {one_line(why)}; name a place with --html FILE", err=True)
     if failed.hopeless:
         raise SearchFailed(study.name, failed.sentence())
+
+
+def _saved(study: Study, path: Path) -> Path:
+    study.report().save(path)
+    mark(path, study, "<!-- {} -->")
+    return path
+
+
+def _written(write: Callable[[], Path | None]) -> tuple[Path | None, str]:
+    """Returns what was written, and why it was not."""
+    try:
+        return write(), ""
+    except InvalidInput as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"{error.filename} cannot be written: {error.strerror}"

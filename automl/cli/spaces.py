@@ -14,6 +14,7 @@ import click
 from automl import registry
 from automl.cli.common import (
     check_writable,
+    data_of,
     json_option,
     print_json,
     print_table,
@@ -21,12 +22,14 @@ from automl.cli.common import (
     read_settings,
     set_option,
 )
-from automl.errors import AutoMLError, InvalidInput
+from automl.errors import AutoMLError, InvalidInput, one_line
 from automl.hashing import Hasher
-from automl.jsontext import parse
+from automl.jsontext import decoded
+from automl.report import write_html
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
 from automl.setup.check import Findings, check_space
+from automl.setup.enqueued import read_candidate
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.spaces.space import Candidate
 
@@ -56,31 +59,32 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
     if as_json:
         print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
     else:
-        size = "no end of" if found.size is None else f"{found.size:,}"
-        click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
-        click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
+        if found.samples:
+            size = "no end of" if found.size is None else f"{found.size:,}"
+            click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
+            click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
         for fault in found.faults:
-            click.echo(f"fault: {fault}")
+            click.echo(f"fault: {one_line(fault)}")
         for name in found.unseen:
             click.echo(
                 f"unseen: field {name!r} never reaches the key, so all its values would share one result; "
                 "use it in build(), or return it from training()"
             )
         for reason, count in found.unhashable.items():
-            click.echo(f"keyed by JSON ({count} candidates): {reason}")
+            click.echo(f"keyed by JSON ({count} candidates): {one_line(reason)}")
         click.echo(_verdict(found, probed=evaluator is not None or bool(parts.space.defaults.evaluator)))
     if not found.sound:
         sys.exit(2)
 
 
 def _verdict(found: Findings, *, probed: bool) -> str:
-    if not found.sound:
-        return "not sound"
-    if not found.by_json:
+    if found.sound:
         return "sound"
+    if found.faults or found.unseen:
+        return "not sound"
     advice = "" if probed else "; name the evaluator whose data shape the probe: --evaluator NAME"
     return (
-        f"sound, but {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
+        f"not sound: {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
         f"their functions are evaluated again{advice}"
     )
 
@@ -129,7 +133,7 @@ def explain(
     explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
     click.echo(explanation.text())
     if html is not None:
-        html.write_text(explanation.html(), encoding="utf-8")
+        write_html(explanation, html)
         click.echo(f"Pictures: {html.resolve()}")
 
 
@@ -203,18 +207,18 @@ def _no_data(_: Candidate) -> float:
 
 def _decode(parts: Parts, value: Any, number: int) -> Candidate:
     try:
-        return parts.space.decode(value)
+        return read_candidate(parts.space, value)
     except InvalidInput as error:
         raise InvalidInput(f"line {number}: {error}") from error
 
 
 def _read_one(parts: Parts, path: Path) -> Candidate:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"{path} cannot be read: {why}; give a file with a candidate's JSON") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}; give a file with a candidate's JSON") from error
+    text = decoded(data, str(path))
     try:
-        return parts.space.decode(parse(text))
+        return read_candidate(parts.space, data_of(text))
     except AutoMLError as error:
         raise InvalidInput(f"{path}: {error}") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import xxhash
 
-from automl.errors import AutoMLError, InvalidInput
+from automl.cli.common import file_name
+from automl.errors import AutoMLError, InvalidInput, legible
 from automl.study import Study
 
 
@@ -47,9 +48,9 @@ def own_file(study: Study, folder: Path, name: str) -> Path:
         folder: of the file.
         name: of the file, with {} for the study's name; where it is taken by something else, a number is added.
     """
-    stem = study.name.replace("/", "-")
+    before, after = name.split("{}")
     for number in count(1):
-        path = folder / name.format(stem if number == 1 else f"{stem}-{number}")
+        path = folder / file_name(f"{before}{study.name}" + (f"-{number}" if number > 1 else ""), after)
         if not path.exists() or _is_marked(path, study):
             return path
     raise AssertionError("there are endlessly many numbers")
@@ -71,7 +72,7 @@ def _whose(study: Study) -> str:
     """Returns what no other study has: its name, and when it was created in which database."""
     created = study.store.by_id(study.runs[0].record_id).created
     where = xxhash.xxh3_64_hexdigest(f"{study.database.url_shown} {created!r}".encode())
-    return f"written by automl for study {study.name} ({where})"
+    return f"written by automl for study {legible(study.name, 100)} ({where})".replace("--", "- -")
 
 
 def _is_marked(path: Path, study: Study) -> bool:

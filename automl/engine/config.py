@@ -13,7 +13,7 @@ from typing import Any
 
 from automl.cache.policy import Policy
 from automl.engine.units import memory_of, seconds_of
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
 from automl.pool import machine
@@ -116,6 +116,8 @@ class StudyConfig(StudySettings):
         check(self)
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
+        if len(self.namespace) > MAX_NAME or "\0" in self.namespace:
+            raise InvalidInput(f"namespace {brief(self.namespace, 60)} is too long, or holds a NUL; take another name")
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON form that is stored."""
@@ -287,6 +289,10 @@ def environment() -> dict[str, str]:
     return found
 
 
+MAX_NAME = 1000
+"""Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
+
+
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200"."""
     found: list[str] = []
@@ -295,7 +301,7 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
         elif old != new:
-            found.append(f"{prefix}{name}: {old!r}, now {new!r}")
+            found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
 
 
@@ -303,8 +309,12 @@ def check_name(name: str | None) -> None:
     """Insists that a study's name is none of those that its own parts will have.
 
     Raises:
-        InvalidInput: it is empty or holds a slash.
+        InvalidInput: it is empty, holds a slash, or is no text that can be stored and shown.
     """
+    if name is not None and ("\0" in name or any("\ud800" <= one <= "\udfff" for one in name)):
+        raise InvalidInput(f"study {brief(name)}: the name is not UTF-8 text, or holds a NUL; take another name")
+    if name is not None and len(name) > MAX_NAME:
+        raise InvalidInput(f"study {brief(name, 60)}: the name has {len(name):,} characters; take at most {MAX_NAME}")
     if name is not None and (not name.strip() or "/" in name):
         raise InvalidInput(
             f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from automl.cache.records import Claim, Completion, Resolution, Result
 from automl.cache.store import EquivalenceCache
+from automl.engine.notices import Notices
 from automl.engine.outbox import Outbox
 from automl.engine.trial import Slot, State, Trial
 from automl.evaluators.base import Evaluation
@@ -34,17 +35,26 @@ class InFlight:
         cache: answers and claims.
         pool: evaluates.
         outbox: takes the ends of evaluations; each of its commits resolves trials in the same transaction.
+        notices: says what the user should know.
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
         ended: called with the seconds of each evaluation that gave metrics.
     """
 
-    def __init__(self, settings: LoopSettings, cache: EquivalenceCache, pool: Pool, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        settings: LoopSettings,
+        cache: EquivalenceCache,
+        pool: Pool,
+        outbox: Outbox,
+        notices: Notices | None = None,
+    ) -> None:
         self._settings = settings
         self._cache = cache
         self._pool = pool
         self._outbox = outbox
+        self._notices = notices or Notices()
         self._trials: dict[State, dict[int, Trial]] = {state: {} for state in State}  # by number, in order of arrival
         self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)  # who needs the result of a running evaluation
         self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim
@@ -220,6 +230,9 @@ class InFlight:
     def _settle(self, completion: Completion) -> None:
         context, claim = self._jobs.pop(completion.job)
         self._outbox.end(context, claim, completion)
+        if completion.left_out:
+            names = ", ".join(map(repr, completion.left_out))
+            self._notices.once("figures", f"evaluations return more than numbers ({names}); the rest is not kept")
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
         if completion.metrics is not None:

@@ -8,10 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from automl.engine.blame import blaming
+from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Hashed
 from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
+from automl.spaces.differences import difference
+from automl.spaces.space import Candidate
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -24,16 +27,18 @@ class Keyer:
     Args:
         settings: of the loop.
         jobs: find keys; their space mutates duplicates.
+        notices: says what the user should know.
 
     Attributes:
         hashed: number of encodings hashed so far.
         by_json: number of encodings among them whose function could not be probed: their keys stand for their JSON.
     """
 
-    def __init__(self, settings: LoopSettings, jobs: HashJobs) -> None:
+    def __init__(self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None = None) -> None:
         self._settings = settings
         self._space = jobs.space
         self._jobs = jobs
+        self._notices = notices or Notices()
         self.hashed = self.by_json = 0
         self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
@@ -56,7 +61,8 @@ class Keyer:
             start: number of trials before it.
             unmet: keys, as they are counted, that are recorded and count as new all the same.
         """
-        found, hashed = list(proposals), self._hash(proposals)
+        found = self._read_back(proposals)
+        hashed = self._hash(found)
         policy = self._settings.plans.policy
         if policy.on_duplicate == "vary" and found and found[0].origin != ENQUEUED:
             rng = generator(self._settings.seed, VARY, start)
@@ -66,8 +72,9 @@ class Keyer:
                     break
                 with blaming(f"space {self._space.kind} fails to mutate", self._jobs.seconds * len(again)):
                     children = self._space.mutate_many([found[place].candidate for place in again], rng)
-                for place, child in zip(again, children, strict=True):
-                    found[place] = replace(found[place], candidate=child)
+                varied = [replace(found[place], candidate=child) for place, child in zip(again, children, strict=True)]
+                for place, proposal in zip(again, self._read_back(varied), strict=True):
+                    found[place] = proposal
                 for place, item in zip(again, self._hash([found[place] for place in again]), strict=True):
                     hashed[place] = item
         return [(proposal, item.key) for proposal, item in zip(found, hashed, strict=True)]
@@ -89,6 +96,22 @@ class Keyer:
             if key in met or (key in self._settings.plans and key not in unmet):
                 found.append(place)
             met.add(key)
+        return found
+
+    def _read_back(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
+        found = list(proposals)
+        with blaming(lambda: f"space {self._space.kind} cannot read what it proposes"):
+            for place, proposal in enumerate(proposals):
+                given = proposal.candidate
+                if isinstance(given, Candidate) and given.json in self._hashed:
+                    continue
+                if (read := self._space.checked(given)) is not given:
+                    changed = difference(given.value, read.value)
+                    self._notices.once(
+                        "reading", f"{self._space.kind} reads what it proposes as other candidates ({changed})"
+                    )
+                    found[place] = replace(proposal, candidate=read)
         return found
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:

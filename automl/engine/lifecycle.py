@@ -8,9 +8,10 @@ from typing import Any
 
 from automl.engine.config import UNKNOWN_BEFORE, StudyConfig, differences, environment
 from automl.engine.continuing import grown
+from automl.engine.identity import looked_at, parts_changed
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators.base import Evaluator
-from automl.evaluators.fingerprints import describe, own_source
+from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import Hasher
 from automl.setup.parts import Parts, rungs_of
 from automl.storage.sessions import Session
@@ -25,6 +26,7 @@ class Lifecycle:
         config: of this run.
         store: of studies.
         evaluator: as it runs on the pool's device.
+        described: the same, as it was when the search was set up.
         hasher: of the search.
         hardware: what the pool's workers compute on.
         wider: bounds of the budget that `extend` writes instead of the stored ones.
@@ -36,6 +38,7 @@ class Lifecycle:
         config: StudyConfig,
         store: StudyStore,
         evaluator: Evaluator,
+        described: Description,
         hasher: Hasher,
         hardware: Sequence[str],
         wider: Mapping[str, Any] | None = None,
@@ -44,6 +47,7 @@ class Lifecycle:
         self.config = config
         self.store = store
         self.evaluator = evaluator
+        self.described = described
         self.hasher = hasher
         self.hardware = hardware
         self.wider = dict(wider or {})
@@ -54,7 +58,9 @@ class Lifecycle:
             **self.parts.identity(),
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
-            "evaluator_source": own_source(self.evaluator),
+            "evaluator_source": self.described.source,
+            "evaluator_parts": dict(self.parts.described.parts),
+            "looked_at": looked_at(self.described, self.parts.reference.code),
             "environment": {**environment(), "workers": list(self.hardware)},
             "hasher": dict(self.hasher.description()),
             **self._fidelity_settings(),
@@ -99,12 +105,14 @@ class Lifecycle:
         record = self.store.find(name)
         if record is None:
             return None
-        never = ("environment", "evaluator_given", "evaluator_source", *self.wider)
+        never = ("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at", *self.wider)
+        now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}
         differing = differences(
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
-            {key: value for key, value in self.settings().items() if key not in never},
+            {key: value for key, value in now.items() if key not in never},
         )
         if differing:
+            differing += parts_changed(record.settings, self.parts.described)
             raise StudyMismatch(
                 f"study {name!r} exists with other settings ({'; '.join(differing)}); "
                 "take another name, or the same settings to go on with it"
@@ -160,24 +168,3 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
-
-
-def change_since(evaluator: Evaluator, store: StudyStore) -> str:
-    """Returns a sentence where a user's evaluator is not what it was in one of the studies, else nothing."""
-    source = own_source(evaluator)
-    if not source:
-        return ""
-    mine = describe(evaluator)
-    for other in store.all():
-        before, stored = other.settings.get("evaluator_source"), other.settings.get("evaluator") or {}
-        if other.kind != "search" or before in (None, "", source):
-            continue
-        since = f"the source of evaluator {evaluator.name} has changed since study {other.name}"
-        if stored == mine:
-            return (
-                f"{since}, and its results are served all the same, for the version is still {evaluator.version!r}: "
-                "raise it if the figures change"
-            )
-        if {**stored, "source": ""} == {**mine, "source": ""}:
-            return f"{since}, so its results are not served; give the class a version, and that decides from then on"
-    return ""

@@ -1,8 +1,8 @@
 """THE loop: ask → hash → resolve → submit → record → tell, every verb in the plural. One trial walks the line once.
 
 Each part holds one idea: keys (`Keyer`), the order of telling (`TellOrder`), what has been spent (`Meter`), stored
-trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), and what waits for a
-commit (`Outbox`).
+trials (`Replay`), new trials (`Proposer`), trials until they have their results (`InFlight`), what waits for a
+commit (`Outbox`), and the figures that a trial must have (`Needs`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
+from automl.engine.needs import Needs
+from automl.engine.notices import Notices
+from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
@@ -26,6 +29,7 @@ from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
+from automl.spaces.space import Candidate
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
@@ -52,17 +56,21 @@ class Search:
         store: StudyStore,
         pool: Pool,
         observers: Sequence[Observer] = (),
+        notices: Notices | None = None,
     ) -> None:
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
         self._jobs, self._pool = jobs, pool
         self._order = TellOrder(settings)
-        self._keyer = Keyer(settings, jobs)
+        self._notices = notices or Notices()
+        self._keyer = Keyer(settings, jobs, self._notices)
         self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter)
-        self._replay = Replay(settings, jobs, store)
+        self._objective = ObjectiveCheck(settings)
+        self._replay = Replay(settings, jobs, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
-        self._in_flight = InFlight(settings, cache, pool, self._outbox)
+        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
+        self._needs = Needs(settings.needs)
         self._slow = SlowEvaluations(pool, settings.timeout_follows)
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
@@ -70,7 +78,6 @@ class Search:
             self._keyer, lambda found: store.note(settings.study, "keyed_by_json", found), settings.json_hint
         )
         self._first = FirstFailures(settings.name, settings.equal_failures)
-        self._complained: set[str] = set()
 
     @property
     def broken_off(self) -> int:
@@ -81,6 +88,7 @@ class Search:
 
         Raises:
             Interrupted: it was asked to stop.
+            InvalidInput: no trial of the first block has the objective.
             SearchFailed: the first candidates all failed alike.
             WorkersLost: all workers are gone.
             StorageError: the database failed; what was committed stands.
@@ -140,7 +148,9 @@ class Search:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
         records = [
-            trial.record(self.settings.study, objective, self._costs(trial), position, seconds)
+            self._needs.checked(
+                trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
+            )
             for position, trial in enumerate(ready, self._order.done)
         ]
         self._outbox.record(records)
@@ -148,14 +158,13 @@ class Search:
             told_of(record, trial.proposal.candidate, trial.fidelity.share, objective)
             for trial, record in zip(ready, records, strict=True)
         )
+        self._objective.recorded(ready, records, self._order.done)
 
-    def _costs(self, trial: Trial) -> Mapping[str, float]:
-        candidate = trial.proposal.candidate
-        with blaming(f"costs of space {self._jobs.space.kind} do not come back"):
+    def _costs(self, candidate: Candidate) -> Mapping[str, float]:
+        with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):
             costs, complaint = self._jobs.costs(candidate)
-        if complaint and not self._complained:
-            self._complained.add(complaint)
-            self._say([f"{complaint}; such trials are recorded without costs"])
+        if complaint:
+            self._notices.once("costs", f"{complaint}; such trials are recorded without it")
         return costs
 
     def _announce(self) -> None:

@@ -36,13 +36,16 @@ class PhaseStudies:
         word = f"confirmed-{len(old) + 1}" if old else "confirmed"
         return self._create("confirmation", word, {"search_trials": trials})
 
-    def test(self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool) -> StudyRecord:
+    def test(
+        self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool, held_out: bool
+    ) -> StudyRecord:
         """Returns the test study of these candidates; a larger budget may have found others than were tested before.
 
         Args:
             chosen: each with its role, in the order in which they are tested.
             seeds: of each figure.
             population: whether the figures are means over all the seeds there are.
+            held_out: whether the evaluator has a test part, which no search reads.
         """
         tests = self._of("test")
         if tests:
@@ -50,7 +53,7 @@ class PhaseStudies:
             wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
             if [(trial.candidate, trial.origin) for trial in begun] == wanted:
                 return tests[-1]
-        settings = {"seeds": seeds, "part": "test", "population": population}
+        settings = {"seeds": seeds, "part": "test", "population": population, "held_out": held_out}
         return self._create("test", f"test-{len(tests) + 1}" if tests else "test", settings)
 
     def _of(self, kind: Kind) -> list[StudyRecord]:

@@ -15,12 +15,14 @@ from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
-from automl.engine.lifecycle import Lifecycle, change_since
+from automl.engine.identity import change_since, context_of, said_once
+from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.evaluators import checkpoints
-from automl.evaluators.base import Evaluator, Fidelity, Part
-from automl.evaluators.fingerprints import describe
+from automl.evaluators.base import Fidelity, Part
+from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
@@ -75,13 +77,19 @@ class Phases:
         self.pool = pool
         self.store = StudyStore(database)
         self.evaluator = parts.evaluator.for_device(pool.device)
-        self.hasher = Hasher(self.evaluator.probe())
-        self.lifecycle = Lifecycle(parts, config, self.store, self.evaluator, self.hasher, pool.hardware, wider)
+        # Once a search, before it runs: what the evaluator writes to while it runs changes no context.
+        same = self.evaluator is parts.evaluator
+        self.described = parts.described if same else description(self.evaluator)
+        self.hasher = Hasher(self.evaluator.probe(), space_source=parts.reference.code.digest)
+        self.lifecycle = Lifecycle(
+            parts, config, self.store, self.evaluator, self.described, self.hasher, pool.hardware, wider
+        )
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
         self.current: Search | None = None
         self._interrupted = False
+        self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
@@ -137,7 +145,10 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._warn_of_unseen_fields(record)
-        if changed := change_since(self.evaluator, self.store):
+        if not record.trials and (said := said_once(self.lifecycle.settings()["looked_at"])):
+            for observer in self.observers:
+                observer.note(said)
+        if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         evaluations = self._loop(
@@ -179,7 +190,7 @@ class Phases:
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
-            test = studies.test(chosen, seeds, population)
+            test = studies.test(chosen, seeds, population, self.evaluator.has_test_part)
             budget = Budget(trials=len(chosen))
             # Of the random sample, more architectures say more than more seeds.
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
@@ -247,7 +258,7 @@ class Phases:
         rungs: Sequence[Fidelity] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in full ones."""
-        context = cache.context(context_of(self.hasher, self.evaluator, part))
+        context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
             study=record_of.id,
@@ -262,15 +273,16 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(context_of(self.hasher, self.evaluator, part, rung)) for rung in rungs},
+            contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
             resumable=self.evaluator.resumable,
             checkpoints=kept,
+            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             timeout_follows=self.run_config.timeout == "auto",
             json_hint=self._json_hint(),
         )
-        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers)
+        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
         self.current.interrupted = self._interrupted
         with checkpoints.used(kept) as use:
             self.current.run(phase)
@@ -279,6 +291,9 @@ class Phases:
         if record_of.kind in ("baseline", "test"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
+
+    def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
+        return context_of(self.hasher, self.described, part, rung, self.pool.device)
 
     def _json_hint(self) -> str:
         if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:
@@ -291,13 +306,3 @@ class Phases:
     def _checkpoints(self, group: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
         return str(Path(folder) / group) if folder and self.evaluator.resumable else None
-
-
-def context_of(hasher: Hasher, evaluator: Evaluator, part: Part, fidelity: Fidelity | None = None) -> dict[str, Any]:
-    """Returns the description of a context: whatever changes a result and is not the candidate's own."""
-    return {
-        "hasher": dict(hasher.description()),
-        "evaluator": describe(evaluator),
-        "fidelity": dict(fidelity.settings) if fidelity else {},
-        "part": part,
-    }

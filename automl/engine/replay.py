@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from automl.engine.blame import blaming
 from automl.engine.meter import Meter
+from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
 from automl.hashing.isolated import HashJobs
@@ -23,17 +24,19 @@ class Replay:
         settings: of the loop.
         jobs: their space decodes candidates.
         store: holds the trials.
+        objective: is told what metrics they had.
 
     Attributes:
         best: fitness among the trials that were read, as the objective reads; None where none has one.
     """
 
-    def __init__(self, settings: LoopSettings, jobs: HashJobs, store: StudyStore) -> None:
+    def __init__(self, settings: LoopSettings, jobs: HashJobs, store: StudyStore, objective: ObjectiveCheck) -> None:
         self._settings = settings
         self._space = jobs.space
         self._seconds = jobs.seconds
         self.best: float | None = None
         self._store = store
+        self._objective = objective
 
     def run(self, order: TellOrder, meter: Meter, tell: Callable[[Sequence[Told]], None]) -> set[bytes]:
         """Leads order and meter through the recorded trials.
@@ -58,6 +61,7 @@ class Replay:
             meter.seconds_before = max(meter.seconds_before, record.told_at)
             numbers.add(record.number)
             asked = max(asked, record.number + 1)
+            self._objective.replayed(record.metrics)
             with blaming(f"space {self._space.kind} cannot read its trial {record.number} again", self._seconds):
                 candidate = self._space.decode(parse(record.candidate))
             if record.fitness is not None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -101,8 +102,11 @@ def _run(
     runs: Runs | None,
     wider: Mapping[str, Any] | None,
 ) -> Study:
+    if parts.notice:
+        warnings.warn(parts.notice, stacklevel=2)
     for observer in run.observers:
         observer.note(pool.notice)
+        observer.note(parts.notice)
     with Phases(parts, config, run, database, pool, wider) as first:
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])

@@ -10,6 +10,7 @@ from typing import Any
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Result
 from automl.evaluators.base import Fidelity
+from automl.evidence.means import mean
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
 from automl.storage.studies import Outcome, TrialRecord
@@ -34,6 +35,9 @@ class State(Enum):
     WAITING = "waiting"
     FINAL = "final"
     DELIVERED = "delivered"
+
+
+NO_METRIC = "the evaluator returned no metric"
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +86,8 @@ class Trial:
         """Returns the row of a trial that has all its results.
 
         The outcome follows from who paid for the results, so it does not depend on which evaluation was faster. One
-        failed replicate fails the class: a mean over the others would flatter it.
+        failed replicate fails the class: a mean over the others would flatter it. Metrics without the objective fail
+        the trial and not the class: the result stands for whoever asks for another metric.
 
         Args:
             study: number of the study.
@@ -105,6 +110,8 @@ class Trial:
                 served_seconds += result.seconds
                 if result.metrics is None:
                     error = error or result.error
+                elif objective.metric not in result.metrics:
+                    error = error or f"{NO_METRIC} {objective.metric!r}, only {sorted(result.metrics)}"
         if error is not None:
             outcome: Outcome = "failed"
         elif paid:
@@ -156,4 +163,4 @@ def _mean(results: Sequence[Result]) -> Mapping[str, float]:
         return first
     every = [result.metrics or {} for result in results]
     shared = [name for name in first if all(name in metrics for metrics in every)]
-    return {name: sum(metrics[name] for metrics in every) / len(every) for name in shared}
+    return {name: mean(metrics[name] for metrics in every) for name in shared}

@@ -19,6 +19,8 @@ from automl.behaviour import Behaviour, Probe
 from automl.errors import InvalidInput
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
+from automl.evaluators.fingerprints import Fingerprint
+from automl.evaluators.fingerprints.describing import as_setting
 from automl.evaluators.task import Task
 
 Part = Literal["validation", "test"]
@@ -110,6 +112,9 @@ class Evaluator(ABC):
         test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
             it say nothing.
         deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
+        has_test_part: False where an evaluation for the test part reads the very data of the search (a plain function
+            that is told of no part, a table without test figures); reports then say "fresh seeds, same data" and speak
+            of no test.
         resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
             would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
     """
@@ -120,6 +125,7 @@ class Evaluator(ABC):
     metrics: ClassVar[Mapping[str, str]]
     test_is_population_mean: ClassVar[bool] = False
     deterministic: ClassVar[bool] = False
+    has_test_part: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
 
     def __init_subclass__(cls, **named: Any) -> None:
@@ -130,7 +136,10 @@ class Evaluator(ABC):
 
     @abstractmethod
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
-        """Runs one evaluation and returns its metrics.
+        """Runs one evaluation and returns its metrics, the objective of the search among them.
+
+        Metrics without the objective are stored all the same, and a search that finds it in none of its first block
+        of trials is refused: the objective is the user's setting, and no candidate's fault.
 
         The key "cost_seconds", where present, is what the evaluation would have cost (tables know it); simulated clocks
         advance by it.
@@ -151,12 +160,24 @@ class Evaluator(ABC):
         return outcomes
 
     def settings(self) -> dict[str, Any]:
-        """Returns the JSON settings that change the metrics; a Task stands in it as its name and fingerprint."""
+        """Returns the JSON settings that change the metrics.
+
+        A Task stands in it as its name and fingerprint; a field that is no JSON (an array, a function, an object) as
+        its type and a digest of its content.
+
+        Raises:
+            InvalidInput: a field has no content, such as an open file.
+        """
+        names = [item.name for item in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
         described: dict[str, Any] = {}
-        for item in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            described[item.name] = value.description() if isinstance(value, Task) else value
+        for name in names:
+            value = getattr(self, name)
+            described[name] = value.description() if isinstance(value, Task) else as_setting(value, name)
         return described
+
+    def looked_at(self) -> Fingerprint | None:
+        """Returns what the user's code behind this evaluator depends on, for readers; None where there is none."""
+        return None
 
     def probe(self) -> Probe:
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
@@ -175,6 +196,13 @@ class Evaluator(ABC):
         Raises:
             InvalidInput: `work` is a sample of a space that this evaluator cannot serve.
         """
+
+    def misfit(self, work: Work) -> str:
+        """Says, before a search begins, why a candidate cannot be evaluated, or returns an empty text.
+
+        A few samples are asked about. A search is refused where none of them fits; a space may hold some that do not.
+        """
+        return ""
 
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""

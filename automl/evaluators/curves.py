@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automl.errors import InvalidInput
+from automl.evaluators.figures import as_number
+from automl.evidence.means import mean
 from automl.jsontext import canonical, parse
 
 MOST_POINTS = 1000
@@ -39,14 +41,16 @@ class LearningCurve:
 
         Args:
             epoch: how far the evaluation is.
-            metrics: by name; those that are not finite are left out.
+            metrics: by name; those that are not finite are left out, and so are texts and the like beside numbers.
 
         Raises:
-            InvalidInput: the epoch is no finite number, or the metrics are no mapping of numbers.
+            InvalidInput: the epoch is no finite number, or the metrics are no mapping with a number in it.
         """
         try:
             place = float(epoch)
-            found = {str(name): float(value) for name, value in metrics.items()}
+            found = {str(name): value for name, given in metrics.items() if (value := as_number(given)) is not None}
+            if metrics and not found:
+                raise ValueError
         except (TypeError, ValueError, OverflowError, AttributeError):
             raise InvalidInput(
                 f"report({epoch!r}, {metrics!r}) is no point of a learning curve; give a number and a dict of metrics"
@@ -118,7 +122,7 @@ def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, flo
     """Returns the mean of a metric over curves by epoch, of the epochs that all of them report."""
     every = [values for values in (curve.values(metric) for curve in curves) if values]
     shared = [epoch for epoch in every[0] if all(epoch in values for values in every)] if every else []
-    return {epoch: math.fsum(values[epoch] for values in every) / len(every) for epoch in shared}
+    return {epoch: mean(values[epoch] for values in every) for epoch in shared}
 
 
 def _epoch(point: Any) -> float:

@@ -8,11 +8,10 @@ search with equal evaluations, selected in the same way.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, Nested, difference, ratio, units
+from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, Nested, difference, ratio, representable, units
+from automl.evidence.means import mean
 
 BEATS = "beats random search"
 DOES_NOT = "does not"
@@ -44,7 +43,7 @@ class Effort:
     """What one study spent and found on validation, for the comparison with its random search.
 
     Attributes:
-        evaluations: distinct class replicates drawn upon, whether paid or found in the cache, in full ones.
+        evaluations: distinct replicates of classes, run or found in the cache, in units of one full evaluation.
         classes: distinct classes with a fitness.
     """
 
@@ -63,19 +62,10 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
     Returns:
         The estimate with Fieller's interval (a bootstrap from ten runs on).
     """
-    found = ratio(method, random)
-    if found.value is None or found.low is None or found.high is None:
-        return replace(found, value=None if found.value is None else _percent(found.value, random, minimize))
-    ends = sorted(_percent(end, random, minimize) for end in (found.low, found.high))
-    return replace(found, value=_percent(found.value, random, minimize), low=ends[0], high=ends[1])
-
-
-def _percent(share: float, random: Nested, minimize: bool) -> float:
-    """Turns a ratio into percent of improvement; a negative mean (a log likelihood) must not turn the sign."""
-    sign = -1.0 if minimize else 1.0
-    if float(units(random).mean()) < 0.0:
-        sign = -sign
-    return sign * 100.0 * (share - 1.0)
+    # A negative mean (a log likelihood) must not turn the sign.
+    negative = len(found := units(random)) > 0 and mean(found) < 0.0
+    sign = -1.0 if minimize != negative else 1.0
+    return representable(ratio(method, random), lambda share: sign * 100.0 * (share - 1.0))
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
@@ -112,7 +102,14 @@ def needed_above(search: Effort, random: Effort) -> int:
 
 
 def judge_run(
-    gain: Estimate, search: Effort, random: Effort, exceeding: int, *, seeds: int, deterministic: bool = False
+    gain: Estimate,
+    search: Effort,
+    random: Effort,
+    exceeding: int,
+    *,
+    seeds: int,
+    deterministic: bool = False,
+    held_out: bool = True,
 ) -> Verdict:
     """Judges one run: the test figures must differ beyond seed noise *and* luck of the draw must be ruled out.
 
@@ -126,8 +123,9 @@ def judge_run(
         exceeding: distinct classes of the search whose validation fitness is above random search's best.
         seeds: fresh-seed test values of each winner, the smaller number.
         deterministic: True where equal figures for all seeds are a property of the evaluator, not a coincidence.
+        held_out: True where the figures are those of a test part that no search reads.
     """
-    refused = _refused(gain, search, random, seeds, deterministic)
+    refused = _refused(gain, search, random, seeds, deterministic, held_out)
     if refused is not None:
         return refused
     assert gain.low is not None
@@ -135,10 +133,12 @@ def judge_run(
     if gain.low != gain.high:
         shown += f" (95 % interval {_signed(gain.low)} to {_signed(gain.high)})"
     basis = (
-        "test figures without noise, so only the draw of candidates is left to chance"
+        f"{'test figures' if held_out else 'figures'} without noise, so only the draw of candidates is left to chance"
         if deterministic
         else f"fresh seeds, {seeds} for each winner, of these two architectures"
     )
+    if not held_out:
+        basis += ", on the same data as the search: the evaluator knows no test part"
     if gain.low <= 0.0:
         return Verdict(
             DOES_NOT, f"The gain over random search is {shown}, which is not above zero; it rests on {basis}."
@@ -159,7 +159,9 @@ def judge_run(
     )
 
 
-def _refused(gain: Estimate, search: Effort, random: Effort, seeds: int, deterministic: bool) -> Verdict | None:
+def _refused(
+    gain: Estimate, search: Effort, random: Effort, seeds: int, deterministic: bool, held_out: bool
+) -> Verdict | None:
     if random.evaluations == 0 or random.classes == 0:
         return Verdict(
             f"{NOT_SUPPORTED}: there is no random search", "Run the baseline with equal evaluations to compare with."
@@ -170,11 +172,17 @@ def _refused(gain: Estimate, search: Effort, random: Effort, seeds: int, determi
             f"Random search had {random.evaluations} evaluations, the search {search.evaluations}; they must be equal.",
         )
     if gain.value is None:
-        return Verdict(f"{NOT_SUPPORTED}: no test figures", "The winners have not been evaluated on the test part.")
+        where, what = (
+            ("on the test part", "test figures") if held_out else ("with fresh seeds", "figures of fresh seeds")
+        )
+        return Verdict(
+            f"{NOT_SUPPORTED}: no {what}",
+            gain.method if gain.method.startswith("no figure") else f"The winners have not been evaluated {where}.",
+        )
     if seeds < 2 and not deterministic:
         return Verdict(
             f"{NOT_SUPPORTED}: fewer than two seeds",
-            f"The gain of {_signed(gain.value)} rests on one test value a winner, which says nothing about noise.",
+            f"The gain of {_signed(gain.value)} rests on one value a winner, which says nothing about noise.",
         )
     if gain.low is None:
         return Verdict(
@@ -183,18 +191,28 @@ def _refused(gain: Estimate, search: Effort, random: Effort, seeds: int, determi
     return None
 
 
-def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
+def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") -> Verdict:
     """Judges several independent runs: here the interval covers the luck of whole searches.
+
+    An interval without width comes from runs that agree to the last digit. It says nothing about how far other runs
+    would lie apart, so such runs are judged by their number: each would come out on one side with a chance of a half.
 
     Args:
         gain: over random search, its units being runs.
         equal_evaluations: True where every run's random search had at least as many evaluations as the search.
+        dependence: a sentence that says why the runs are not independent; empty where they are. Then nothing is
+            claimed, for a copy of a run is no second one.
     """
+    if dependence:
+        return Verdict(f"{NOT_SUPPORTED}: the runs are not independent", dependence)
     runs = min(gain.units)
-    if runs < 2 or gain.low is None:
+    if runs < 2:
         return Verdict(
             f"{NOT_SUPPORTED}: fewer than two runs", "Several runs, each with its random search, are needed."
         )
+    if gain.low is None:
+        found = "" if gain.value is None else f"The gain of {_signed(gain.value)} has "
+        return Verdict(f"{NOT_SUPPORTED}: no interval", f"{found}{gain.method}.".capitalize())
     if not equal_evaluations:
         return Verdict(
             f"{NOT_SUPPORTED}: too few random evaluations", "In at least one run random search had fewer evaluations."
@@ -205,6 +223,13 @@ def judge_runs(gain: Estimate, equal_evaluations: bool) -> Verdict:
         if runs >= BOOTSTRAP_RUNS
         else f"{runs} runs: a claim about the method needs {BOOTSTRAP_RUNS} or more."
     )
+    if 0.0 < gain.low == gain.high and 0.5**runs > LUCK:
+        return Verdict(
+            f"{NOT_SUPPORTED}: luck of the draw is not ruled out",
+            f"Over {runs} runs the gain over random search is {_signed(gain.value)}, and all runs agree to the last "
+            f"digit, which says nothing about how far others lie apart; {math.ceil(math.log2(1 / LUCK))} runs that "
+            "agree would rule luck out.",
+        )
     if gain.low > 0.0:
         return Verdict(BEATS, f"Over {runs} runs the gain over random search is {shown}. {claim}")
     return Verdict(
@@ -220,4 +245,6 @@ def _signed(value: float | None) -> str:
 def is_deterministic(values: list[list[float]]) -> bool:
     """Tells whether at least one architecture has two values and all values of each architecture are equal."""
     several = [one for one in values if len(one) > 1]
-    return bool(several) and all(np.ptp(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several)
+    return bool(several) and all(
+        max(one) - min(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several
+    )

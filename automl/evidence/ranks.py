@@ -39,7 +39,7 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
         raise InvalidInput(f"rank statistics need two lists of one length; these have {a.shape} and {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InvalidInput("rank statistics need finite numbers; leave failed evaluations out")
-    if len(a) < 2 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+    if len(a) < 2 or a.min() == a.max() or b.min() == b.max():
         return Agreement(None, None, len(a))
     from scipy import stats  # as in `intervals`
 

@@ -8,15 +8,19 @@ named `random`) serve every method of their data set that has none of its own.
 from __future__ import annotations
 
 import csv
+import io
 import math
+import re
+import statistics
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 from automl.evidence.comparisons import relative_improvement
 from automl.evidence.intervals import Estimate
+from automl.jsontext import decoded
 
 COLUMNS = ("dataset", "method", "kind", "run", "acc")
 _BLANK = frozenset({"", "nan"})
@@ -44,14 +48,16 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultsTable:
-    """RI per method and data set, in the order of the file."""
+    """RI per method and data set, in the order of the file; `notes` say what looks wrong in it."""
 
     source: str
     rows: tuple[ResultRow, ...]
+    notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns `{"relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", "left_out"}]}`."""
+        """Returns `{"notes", "relative_improvement": [{"dataset", "method", "ri", "low", "high", "runs", …}]}`."""
         return {
+            "notes": list(self.notes),
             "relative_improvement": [
                 {
                     "dataset": row.dataset,
@@ -63,7 +69,7 @@ class ResultsTable:
                     "left_out": row.left_out,
                 }
                 for row in self.rows
-            ]
+            ],
         }
 
 
@@ -96,6 +102,7 @@ def results_table(path: str | Path) -> ResultsTable:
     """
     groups = _read(Path(path))
     rows = []
+    notes = []
     for (dataset, method, kind), own in groups.items():
         if kind != "method":
             continue
@@ -107,11 +114,26 @@ def results_table(path: str | Path) -> ResultsTable:
                 "(the same space and training, architectures drawn at random)"
             )
         ri = relative_improvement(own.nested(), random.nested())
+        if _on_two_scales([value for group in (own, random) for run in group.nested() for value in run]):
+            notes.append(
+                f"Method {method} on data set {dataset}: some accuracies look like percent and some like fractions; RI "
+                "compares them as they are. Write all of them in one unit."
+            )
         left_out = own.blank + random.blank
         rows.append(ResultRow(dataset, method, ri, ri.units[0], random.count(), left_out))
     if not rows:
         raise InvalidInput(f"{path}: holds no rows of kind 'method'; there is nothing to compare with random")
-    return ResultsTable(str(path), tuple(rows))
+    return ResultsTable(str(path), tuple(rows), notes)
+
+
+def _on_two_scales(values: list[float]) -> bool:
+    """Tells whether some figures of one method and its random rows, times 100, would lie among the others."""
+    large = [value for value in values if value > 1.5]
+    small = [value for value in values if 0.0 < value <= 1.0]
+    if not large or not small:
+        return False
+    middle = statistics.median(large)
+    return middle <= 100.0 and any(middle / 1.5 <= 100.0 * value <= 1.5 * middle for value in small)
 
 
 def _random_of(groups: dict[tuple[str, str, str], _Group], dataset: str, method: str) -> _Group | None:
@@ -127,24 +149,42 @@ def _random_of(groups: dict[tuple[str, str, str], _Group], dataset: str, method:
 def _read(path: Path) -> dict[tuple[str, str, str], _Group]:
     groups: dict[tuple[str, str, str], _Group] = defaultdict(_Group)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip().lower() for name in next(reader, [])]
-            missing = [name for name in COLUMNS if name not in header]
-            if missing:
-                raise InvalidInput(f"{path}: line 1 lacks the column {missing[0]!r}; it needs {','.join(COLUMNS)}")
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    dataset, method, kind, run, value = _row(path, reader.line_num, header, cells)
-                    groups[dataset, method, kind].add(run, value)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InvalidInput(f"{path} has more than {MAX_BYTES:,} bytes; a table of results has far fewer")
+        text = decoded(data, str(path))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        header = [name.strip().lower() for name in next(reader, [])]
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise InvalidInput(f"{path}: line 1 lacks the column {missing[0]!r}; it needs {','.join(COLUMNS)}")
+        if twice := next((name for name in COLUMNS if header.count(name) > 1), None):
+            raise InvalidInput(f"{path}: line 1 has the column {twice!r} twice; name each once")
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                dataset, method, kind, run, value = _row(path, reader.line_num, header, cells, reader.dialect.delimiter)
+                groups[dataset, method, kind].add(run, value)
+    except (OSError, csv.Error) as error:
         raise InvalidInput(
             f"{path} cannot be read as CSV: {error}; give an existing file with {','.join(COLUMNS)}"
         ) from error
     return groups
 
 
-def _row(path: Path, line: int, header: list[str], cells: list[str]) -> tuple[str, str, str, str, float | None]:
+MAX_BYTES = 64 << 20
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+def _delimiter(text: str) -> str:
+    """Returns what separates the columns: spreadsheets of countries with a decimal comma write semicolons, or tabs."""
+    header = text.partition("\n")[0]
+    return next((mark for mark in ";\t" if mark in header and "," not in header), ",")
+
+
+def _row(
+    path: Path, line: int, header: list[str], cells: list[str], delimiter: str
+) -> tuple[str, str, str, str, float | None]:
     if len(cells) != len(header):
         raise InvalidInput(
             f"{path}: line {line} has {len(cells)} values and the header {len(header)}; give one for each column"
@@ -152,17 +192,20 @@ def _row(path: Path, line: int, header: list[str], cells: list[str]) -> tuple[st
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     kind = values["kind"].lower()
     if kind not in ("random", "method"):
-        raise InvalidInput(f"{path}: line {line} has the kind {values['kind']!r}; give 'random' or 'method'")
+        raise InvalidInput(f"{path}: line {line} has the kind {brief(values['kind'])}; give 'random' or 'method'")
     if not values["dataset"]:
         raise InvalidInput(f"{path}: line {line} has no data set; name one")
     if kind == "method" and not values["method"]:
         raise InvalidInput(f"{path}: line {line} has no method; name one")
     if values["acc"].lower() in _BLANK:
         return values["dataset"], values["method"], kind, values["run"], None
+    written = values["acc"]
+    comma = _DECIMAL_COMMA.fullmatch(written) is not None
     try:
-        value = float(values["acc"])
+        value = float(written.replace(",", ".") if comma and delimiter != "," else written)
     except ValueError:
         value = math.inf
     if not math.isfinite(value):
-        raise InvalidInput(f"{path}: line {line} has the accuracy {values['acc']!r}; give a number, or leave it blank")
+        advice = f"write {written.replace(',', '.')}" if comma else "give a number, or leave it blank"
+        raise InvalidInput(f"{path}: line {line} has the accuracy {brief(written)}; {advice}")
     return values["dataset"], values["method"], kind, values["run"], value

@@ -51,14 +51,19 @@ class Hasher:
     Args:
         probe: the inputs on which behaviours are run, shaped like the evaluator's data.
         mantissa_bits: precision of rounded values; the default is right unless you study the hash itself.
+        space_source: stands for the space and its code; it tells candidates of equal JSON apart where these cannot be
+            probed, and is in no other key.
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
     """
 
-    def __init__(self, probe: Probe | None = None, mantissa_bits: int = MANTISSA_BITS) -> None:
+    def __init__(
+        self, probe: Probe | None = None, mantissa_bits: int = MANTISSA_BITS, *, space_source: str = ""
+    ) -> None:
         self.probe = probe if probe is not None else Probe()
         self.mantissa_bits = check_bits(mantissa_bits)
+        self.space_source = space_source
         self._kinds: dict[str, KindHasher] = {}
 
     def hash_many(
@@ -100,7 +105,9 @@ class Hasher:
             training: what changes training and not the function.
             why: it could not be probed, one sentence.
         """
-        return Hashed(mix(kind, "json", candidate, mix_settings(training) if training else b""), why)
+        surroundings = mix_settings(training) if training else b""
+        source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
+        return Hashed(mix(kind, "json", candidate, surroundings, *source), why)
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}

@@ -20,10 +20,11 @@ from automl.isolation.child import Child, ChildUnusable, Died, Raised
 from automl.isolation.limits import OutOfTime, OwnExit, alarm, memory_here, no_exit
 from automl.isolation.travel import pack
 from automl.jsontext import parse
+from automl.spaces.contract import costs_of
+from automl.spaces.space import Candidate, Space
 
 if TYPE_CHECKING:
     from automl.behaviour import Behaviour
-    from automl.spaces.space import Candidate, Space
 
 HASH_SECONDS = 300.0
 """Allowed for finding one key, unless somebody says otherwise."""
@@ -133,8 +134,8 @@ class HashJobs:
         known = self._costs.pop(candidate.json, None)
         if known is not None:
             return known
-        with self._limited(1):
-            return costs_here(self.space, candidate)
+        with no_exit(), self._limited(1):
+            return costs_of(self.space, candidate)
 
     # --- in this process ---------------------------------------------------------------------------------------------
 
@@ -236,18 +237,8 @@ def runs_own_code(behaviour: Behaviour, probe: Probe) -> bool:
     return behaviour.kind not in ("graph", "program", "configuration")
 
 
-def costs_here(space: Space, candidate: Candidate) -> Costs:
-    """Returns the costs of a candidate, asked for in this process."""
-    try:
-        return dict(space.costs(candidate)), ""
-    except (Exception, SystemExit, OwnExit) as error:
-        return {}, f"costs of {space.kind} fails on candidate {candidate.json}: {type(error).__name__}: {error}"
-
-
 def _overrides(space: Space, name: str) -> bool:
-    from automl.spaces.space import Space as Base
-
-    return getattr(type(space), name) is not getattr(Base, name)
+    return getattr(type(space), name) is not getattr(Space, name)
 
 
 def _why(error: BaseException, seconds: float) -> str:
@@ -272,6 +263,6 @@ def _server(reference: Reference, hasher: Hasher) -> Callable[[str], tuple[Hashe
     def run(text: str) -> tuple[Hashed, Costs | None]:
         candidate = space.decode(parse(text))
         pair = (space.behaviour(candidate), space.training(candidate))
-        return hasher.hash_many([pair], [text])[0], costs_here(space, candidate) if has_costs else None
+        return hasher.hash_many([pair], [text])[0], costs_of(space, candidate) if has_costs else None
 
     return run

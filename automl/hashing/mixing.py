@@ -23,7 +23,6 @@ NOISE = 2.0**-38
 """A value smaller than this share of the terms that it was summed from is rounding noise, hence zero."""
 
 _FRACTION = 52
-_EMPTY = np.zeros(0)
 
 
 def check_bits(mantissa_bits: int) -> int:

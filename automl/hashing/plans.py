@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from automl.behaviour import Graph, Node
@@ -18,6 +19,16 @@ INPUT, SAME, ZERO, PLAIN, WEIGHTED, SUM = range(6)
 _NODES_KEPT = 100_000
 
 _OWN_WORDS = {"input": INPUT, "identity": SAME, "skip_connect": SAME, "zero": ZERO, "none": ZERO, "add": SUM}
+
+
+def operation_names(own: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+    """Returns the names that a node may have, sorted: those of the hasher, the built-in operations, and a graph's own.
+
+    Example:
+        >>> "add" in operation_names(), "sum" in operation_names()
+        (True, False)
+    """
+    return sorted({*_OWN_WORDS, *OPERATIONS, *own})
 
 
 Step = tuple[int, int, tuple[int, ...], bool]

@@ -19,6 +19,8 @@ from automl.report.terminal import render
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.report.explain import Explanation
+
 Reportable: TypeAlias = ReportData | Comparison | ResultsTable
 
 
@@ -34,8 +36,8 @@ def render_terminal(data: Reportable, console: Console) -> None:
     render(data, console)
 
 
-def write_html(data: Reportable, path: str | Path) -> None:
-    """Writes a report as one self-contained HTML file.
+def write_html(data: Reportable | Explanation, path: str | Path) -> None:
+    """Writes a report, or the comparison of two candidates, as one self-contained HTML file.
 
     Raises:
         InvalidInput: the file cannot be written.

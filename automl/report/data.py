@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.evidence import Agreement, Estimate, Verdict
+from automl.evidence.means import mean
 from automl.report.words import count_of, figure, spread
 from automl.selection.objectives import Objective, Objectives
 from automl.storage.studies import Outcome
@@ -49,8 +50,8 @@ class Curve:
     """The best fitness so far, one point for every improvement and one for the end.
 
     Attributes:
-        trials: told until then.
-        evaluations: drawn upon until then, whether paid or found in the cache.
+        trials: finished until then.
+        evaluations: counted until then, whether run or found in the cache.
         seconds: since the study began.
         best: fitness.
     """
@@ -72,12 +73,15 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing."""
+    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing.
+
+    `deviation` is None where it is larger than numbers can be.
+    """
 
     values: list[float]
     count: int
     mean: float
-    deviation: float
+    deviation: float | None
     low: float
     high: float
 
@@ -129,7 +133,7 @@ class RatedCandidate:
     @property
     def test(self) -> float | None:
         """The mean of `test_values`."""
-        return sum(self.test_values) / len(self.test_values) if self.test_values else None
+        return mean(self.test_values) if self.test_values else None
 
 
 @dataclass(frozen=True)
@@ -138,11 +142,11 @@ class StudyPart:
 
     Attributes:
         evaluations: paid for by this study.
-        drawn: distinct class replicates drawn upon, whether paid or found in the cache: the measure of equal effort.
+        drawn: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
         fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
-        cost: the name of the cost that spellings are compared by, empty where there is none.
+        cost: the name of the cost that encodings are compared by, empty where there is none.
         objectives: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
         front: trials that keep the constraints and that no other matches or beats in every objective, by the last one.
         cloud: values of the objectives of a part of all trials, and whether each keeps the constraints.
@@ -189,6 +193,12 @@ class StudyPart:
     @property
     def saved_trials(self) -> int:
         return self.outcomes["hit"].trials + self.outcomes["joined"].trials
+
+
+def final_word(studies: Sequence[ReportData]) -> str:
+    """Returns what the final figures of these studies are called: test figures only where there is a test part."""
+    kinds = {data.held_out for data in studies}
+    return "test" if kinds == {True} else "fresh seeds" if kinds == {False} else "test or fresh seeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +281,14 @@ class ReportData:
         front_members: of a search with several objectives, re-evaluated too, as `search.front` is ordered.
         learning: None where no evaluation reported anything on its way.
         genealogy: from the first ancestor to the best.
-        spellings: of the best's class, cheapest first.
+        encodings: of the best's class, cheapest first.
         audits: what re-evaluations of hits found, where there were any.
         facts: groups of names and values: what it takes to reproduce the study.
         notes: what the reader should know about gaps in this report.
         objectives: of the study, and constraints that winners keep.
+        held_out: True where final figures are those of a test part; False where the evaluator has none, so that fresh
+            seeds on the same data are all there is.
+        drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
         traceback: of the first failure that has one; empty where none was kept.
         keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
     """
@@ -299,13 +312,15 @@ class ReportData:
     ranks: list[Ranks]
     learning: Learning | None
     genealogy: list[RatedCandidate]
-    spellings: list[RatedCandidate]
-    spelling_count: int
+    encodings: list[RatedCandidate]
+    encoding_count: int
     audits: dict[str, Any]
     checklist: list[Check]
     facts: list[tuple[str, list[tuple[str, str]]]]
     notes: list[str]
     objectives: Objectives
+    held_out: bool = True
+    drawn_from: tuple[str, ...] = ()
     traceback: str = ""
     keyed_by_json: dict[str, Any] = field(default_factory=dict)
 
@@ -338,7 +353,8 @@ class ReportData:
         which = f"The {tested} of {front} members that lie farthest apart" if tested < front else "All members"
         seeds = max((len(item.test_values) for item in self.front_members), default=0)
         how = self.basis if self.deterministic else f"{seeds} fresh seeds each"
-        return f"{which} were evaluated on the test part like the winners ({how})."
+        where = "on the test part" if self.held_out else "again"
+        return f"{which} were evaluated {where} like the winners ({how})."
 
     def front_shown(self, most: int) -> list[RatedCandidate]:
         """Returns members of the front for a table: those that were tested, or an even choice of all."""
@@ -347,10 +363,17 @@ class ReportData:
 
     @property
     def basis(self) -> str:
-        """What test figures rest on, in words."""
+        """What final figures rest on, in words."""
         if self.population:
-            return "population means from a table"
+            return "population means from a table" + ("" if self.held_out else ", same data")
+        if not self.held_out:
+            return "equal for every seed, same data" if self.deterministic else "fresh seeds, same data"
         return "equal for every seed" if self.deterministic else "fresh seeds"
+
+    @property
+    def final(self) -> str:
+        """What final figures are called."""
+        return final_word([self])
 
     @property
     def seeds(self) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Behaviour, Configuration, Graph, Probe
 from automl.errors import Unhashable
@@ -13,15 +12,11 @@ from automl.hashing.hasher import Hasher
 from automl.hashing.mixing import MANTISSA_BITS
 from automl.hashing.observed import Difference, Observed, first_difference
 from automl.jsontext import canonical
-from automl.report.plots.layers import drawing
+from automl.report.reading.illustrator import Illustrator
 from automl.spaces.space import Candidate, Space
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
-h1{font-size:1.4rem}.pair{display:flex;flex-wrap:wrap;gap:1.5rem}.pair>section{flex:1 1 20rem;min-width:0}
-code,pre{font:13px/1.45 ui-monospace,monospace;overflow-wrap:anywhere;white-space:pre-wrap}
-pre{background:#f4f5f7;padding:.75rem;border-radius:6px}svg{max-width:100%;height:auto}
-"""
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True)
@@ -33,14 +28,14 @@ class Side:
         key: 32 hexadecimal digits.
         fallback: why the key is that of the JSON, or empty.
         form: what is left of it after pruning, one line each.
-        picture: an SVG drawing of it, or empty.
+        picture: its graph, or None where the space draws none.
     """
 
     candidate: str
     key: str
     fallback: str
     form: Sequence[str]
-    picture: str
+    picture: networkx.DiGraph | None
 
 
 @dataclass(frozen=True)
@@ -74,23 +69,13 @@ class Explanation:
             lines += [f"   {line}" for line in side.form]
         return "\n".join([*lines, "", *self.reasons]) if self.reasons else "\n".join(lines)
 
-    def html(self) -> str:
-        """Returns the whole explanation as one self-contained HTML page."""
-        sections = []
-        for name, side in zip("AB", self.sides, strict=True):
-            note = f"<p>Keyed by its JSON: {html.escape(side.fallback)}</p>" if side.fallback else ""
-            form = html.escape("\n".join(side.form))
-            sections.append(
-                f"<section><h2>{name}</h2><p><code>{html.escape(side.candidate)}</code></p>"
-                f"<p>Key <code>{side.key}</code></p>"
-                f"{note}{side.picture}<h3>What its outputs depend on</h3><pre>{form}</pre></section>"
-            )
-        reasons = "".join(f"<p>{html.escape(reason)}</p>" for reason in self.reasons)
-        return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Two candidates compared</title>'
-            f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-            f'<body><h1>{self.verdict()}</h1>{reasons}<div class="pair">{"".join(sections)}</div></body></html>'
-        )
+    def to_json(self) -> dict[str, Any]:
+        """Returns the whole explanation as plain data."""
+        sides = [
+            {"candidate": side.candidate, "key": side.key, "keyed_by_json": side.fallback, "form": list(side.form)}
+            for side in self.sides
+        ]
+        return {"equal": self.equal, "verdict": self.verdict(), "reasons": list(self.reasons), "candidates": sides}
 
 
 def explain(
@@ -111,8 +96,15 @@ def explain(
     training = [dict(space.training(candidate)) for candidate in candidates]
     hashed = hasher.hash_many(list(zip(behaviours, training, strict=True)), [a.json, b.json])
     seen = [_observed(hasher, behaviour) for behaviour in behaviours]
+    illustrator = Illustrator(space)
     sides = [
-        Side(candidate.json, one.key.hex(), one.fallback, look.form if look else (), drawing(space.picture(candidate)))
+        Side(
+            candidate.json,
+            one.key.hex(),
+            one.fallback,
+            look.form if look else (),
+            illustrator.picture(candidate.json),
+        )
         for candidate, one, look in zip(candidates, hashed, seen, strict=True)
     ]
     reasons: list[str] = []

@@ -6,14 +6,16 @@ import base64
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
-from automl.report.data import MEANING, ReportData
+from automl.report.data import MEANING, ReportData, final_word
+from automl.report.explain import Explanation
+from automl.report.plots.bounds import bounded
 from automl.report.plots.comparison import comparison_plots, results_plots
 from automl.report.plots.drawing import Plot
 from automl.report.plots.graphs import graph_svg
@@ -22,8 +24,10 @@ from automl.report.reading.compare import Comparison, comparison_json
 from automl.report.summary import study_json, task_of
 from automl.storage.studies import OUTCOMES
 
+T = TypeVar("T", bound=ReportData | Comparison | ResultsTable)
 
-def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
+
+def write(data: ReportData | Comparison | ResultsTable | Explanation, path: Path) -> None:
     """Writes the page.
 
     Raises:
@@ -37,13 +41,24 @@ def write(data: ReportData | Comparison | ResultsTable, path: Path) -> None:
         ) from error
 
 
-def page(data: ReportData | Comparison | ResultsTable) -> str:
+def page(data: ReportData | Comparison | ResultsTable | Explanation) -> str:
     """Returns the page's text; equal data gives equal text."""
     if isinstance(data, ResultsTable):
-        return _render("results", "Relative improvement", data, results_plots(data), data.to_json())
+        return _render("results", "Relative improvement", data, results_plots(_drawable(data)), data.to_json())
+    if isinstance(data, Explanation):
+        return _render("explanation", "Two candidates compared", data, {}, data.to_json())
     if isinstance(data, Comparison):
-        return _render("comparison", data.name, data, comparison_plots(data), comparison_json(data))
-    return _render("study", data.name, data, study_plots(data), study_json(data))
+        return _render("comparison", data.name, data, comparison_plots(_drawable(data)), comparison_json(data))
+    return _render("study", data.name, data, study_plots(_drawable(data)), study_json(data))
+
+
+def _drawable(data: T) -> T:
+    """Returns the data for plots; where some figures cannot be drawn as they are, the page says so."""
+    found, changed = bounded(data)
+    notes: list[str] = data.notes
+    if changed and changed not in notes:
+        notes.append(changed)
+    return found
 
 
 def _render(name: str, title: str, data: Any, plots: dict[str, Plot], content: dict[str, Any]) -> str:
@@ -63,7 +78,12 @@ def _environment() -> Environment:
     for name in ("figure", "interval", "ends", "duration", "count_of", "share", "headline", "amount"):
         environment.filters[name] = getattr(words, name)
     environment.globals.update(
-        graph_svg=graph_svg, choices_of=words.choices_of, task_of=task_of, meaning=MEANING, outcomes=OUTCOMES
+        graph_svg=graph_svg,
+        choices_of=words.choices_of,
+        task_of=task_of,
+        meaning=MEANING,
+        outcomes=OUTCOMES,
+        final_word=final_word,
     )
     return environment
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from automl.evidence import Agreement
+from automl.evidence.means import mean
 from automl.jsontext import parse
 from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
 from automl.storage.studies import OUTCOMES
@@ -35,10 +36,11 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "cache": _cache(data),
         "random_search": None if data.random is None else _part(data.random),
         "confirmation": None if data.confirmation is None else _part(data.confirmation),
-        "winners": [_tested(item) for item in data.winners],
-        "random_winners": [_tested(item) for item in data.random_winners],
-        "random_sample": [_tested(item) for item in data.random_samples],
-        "test_figures": data.basis,
+        "winners": [_tested(item, data) for item in data.winners],
+        "random_winners": [_tested(item, data) for item in data.random_winners],
+        "random_sample": [_tested(item, data) for item in data.random_samples],
+        "test_figures": data.basis if data.held_out else None,
+        "final_figures": data.basis,
         "rank_agreement": [{"what": item.what, **_agreement(item.agreement)} for item in data.ranks],
         "learning_curves": _learning(data.learning),
         "pareto": {
@@ -49,15 +51,14 @@ def study_json(data: ReportData) -> dict[str, Any]:
                 {
                     **_trial(item),
                     "figures": dict(item.figures),
-                    "test": item.test,
-                    "test_values": list(item.test_values),
+                    **_final(item.test_values, data),
                 }
                 for item in search.front
             ],
             "tested": data.front_tested or None,
         },
         "genealogy": [_trial(item) for item in data.genealogy],
-        "spellings": [_trial(item) for item in data.spellings],
+        "spellings": [_trial(item) for item in data.encodings],
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
@@ -65,6 +66,18 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
         "notes": data.notes,
+    }
+
+
+def _final(values: Sequence[float], data: ReportData) -> dict[str, Any]:
+    """Returns the final figures of one candidate, as those of a test part only where there is one."""
+    found = list(values)
+    tested, fresh = (found, []) if data.held_out else ([], found)
+    return {
+        "test": mean(tested) if tested else None,
+        "test_values": tested,
+        "fresh": mean(fresh) if fresh else None,
+        "fresh_values": fresh,
     }
 
 
@@ -99,8 +112,7 @@ def _best(data: ReportData) -> dict[str, Any] | None:
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
-        "test": best.test,
-        "test_values": list(best.test_values),
+        **_final(best.test_values, data),
         "costs": dict(best.costs),
     }
 
@@ -148,15 +160,14 @@ def _part(part: StudyPart) -> dict[str, Any]:
     }
 
 
-def _tested(item: RatedCandidate) -> dict[str, Any]:
+def _tested(item: RatedCandidate, data: ReportData) -> dict[str, Any]:
     return {
         "rank": item.rank,
         "candidate": parse(item.candidate),
         "key": item.key.hex(),
         "validation": item.fitness,
         "validation_values": list(item.validation_values),
-        "test": item.test,
-        "test_values": list(item.test_values),
+        **_final(item.test_values, data),
         "failed": item.failed,
         "costs": dict(item.costs),
     }
@@ -181,7 +192,8 @@ def rows_of(items: Iterable[ReportData]) -> list[dict[str, Any]]:
             "task": task_of(data),
             "trials": data.search.trials,
             "evaluations": data.search.evaluations,
-            "best_test": data.best.test if data.best else None,
+            "best_test": data.best.test if data.best and data.held_out else None,
+            "best_fresh": data.best.test if data.best and not data.held_out else None,
             "ri": data.ri.to_json(),
             "gain_over_random_search": data.gain.to_json(),
             "verdict": data.verdict.text,

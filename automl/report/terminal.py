@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart
+from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -45,12 +46,12 @@ def _study(data: ReportData, console: Console) -> None:
     console.print(_comparisons(data))
     if data.winners:
         console.print(_winners(data, console.width))
-        console.print(Text(f"Winner: {data.winners[0].candidate}"))
+        console.print(_text(f"Winner: {data.winners[0].candidate}"))
         if data.confirmed:
             console.print(Text(data.confirmed))
     elif data.search.best is not None:
         best = data.search.best
-        console.print(Text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
+        console.print(_text(f"Best by validation: {figure(best.fitness)}, trial {best.number}: {best.candidate}"))
     if len(data.search.front) > 1:
         console.print(_front(data, console.width))
         if data.front_tested:
@@ -72,24 +73,33 @@ def _study(data: ReportData, console: Console) -> None:
     _failures(data, console)
     missing = [item.practice.lower() for item in data.checklist if not item.kept]
     if missing:
-        console.print(Text(f"Not done: {'; '.join(missing)}."))
+        console.print(_text(f"Not done: {'; '.join(missing)}."))
     for note in data.notes:
-        console.print(Text(f"Note: {note}"))
+        console.print(_text(f"Note: {note}"))
 
 
 def _failures(data: ReportData, console: Console) -> None:
     for failure in data.search.failures[:3]:
         console.print(
-            Text(f"  {count_of(failure.count, 'failure')}: {failure.example}", overflow="ellipsis", no_wrap=True)
+            Text(
+                f"  {count_of(failure.count, 'failure')}: {one_line(failure.example, 500)}",
+                overflow="ellipsis",
+                no_wrap=True,
+            )
         )
     if data.traceback and data.search.outcomes["failed"].trials == data.search.trials:
-        console.print(Text(f"The first failure in full:\n{data.traceback.rstrip()}"))
+        console.print(_text(f"The first failure in full:\n{data.traceback.rstrip()}"))
 
 
 def _verdict(name: str, verdict: Verdict, console: Console) -> None:
     colour = "green" if verdict.beats else "yellow"
-    console.print(Text.assemble((f"{name}: ", "bold"), (headline(verdict.text), f"bold {colour}")))
-    console.print(Text(verdict.reason))
+    console.print(Text.assemble((f"{legible(name)}: ", "bold"), (headline(verdict.text), f"bold {colour}")))
+    console.print(_text(verdict.reason))
+
+
+def _text(foreign: str) -> Text:
+    """Returns text that holds a candidate, a name or a message: no markup, no control characters."""
+    return Text(legible(foreign))
 
 
 def _table(*columns: str) -> Table:
@@ -114,11 +124,9 @@ def _comparisons(data: ReportData) -> Table:
     return table
 
 
-_HEADER = ("", "validation", "test", "each seed", "candidate")
-
-
 def _winners(data: ReportData, width: int) -> Table:
-    table = _table(*_HEADER)
+    header = ("", "validation", data.final, "each seed", "candidate")
+    table = _table(*header)
     table.columns[4].justify = "left"
     for column in table.columns:
         column.no_wrap = True
@@ -130,11 +138,11 @@ def _winners(data: ReportData, width: int) -> Table:
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
         rows.append((word, figure(item.fitness), figure(item.test), values or "failed", item.description))
-    wide = (max(len(row[place]) for row in (_HEADER, *rows)) for place in range(4))
+    wide = (max(len(row[place]) for row in (header, *rows)) for place in range(4))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:
         line = description if len(description) <= room else description[: room - 1] + "…"
-        table.add_row(*figures, escape(line))
+        table.add_row(*figures, Text(legible(line)))
     return table
 
 
@@ -142,7 +150,9 @@ def _front(data: ReportData, width: int) -> Table:
     """Returns the Pareto front, or an even choice of it where it is long."""
     objectives, front = data.search.objectives, data.search.front
     table = _table(
-        "not beaten in all of", *(f"{one.metric} {'↓' if one.minimize else '↑'}" for one in objectives), "test"
+        "not beaten in all of",
+        *(escape(legible(f"{one.metric} {'↓' if one.minimize else '↑'}", 60)) for one in objectives),
+        data.final,
     )
     asked_for = len(data.objectives.all) > 1
     shown = data.front_shown(12 if asked_for else 4)
@@ -151,7 +161,7 @@ def _front(data: ReportData, width: int) -> Table:
         room = max(20, width - used)
         line = item.description or item.candidate
         line = line if len(line) <= room else line[: room - 1] + "…"
-        table.add_row(escape(line), *(amount(item.figures[one.metric]) for one in objectives), figure(item.test))
+        table.add_row(Text(legible(line)), *(amount(item.figures[one.metric]) for one in objectives), figure(item.test))
     if len(shown) < len(front):
         table.add_row(f"… {len(front)} in all", *("" for _ in objectives), "")
     return table
@@ -183,13 +193,15 @@ def _savings(search: StudyPart) -> str:
 
 
 def _comparison(data: Comparison, console: Console) -> None:
-    table = _table("study", "test", "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict")
+    table = _table(
+        "study", final_word(data.studies), "RI, %", "gain over random search", "evaluations", "time", "saved", "verdict"
+    )
     table.columns[7].justify = "left"
     for place in range(1, 7):
         table.columns[place].no_wrap = True
     for item in data.studies:
         table.add_row(
-            escape(item.name),
+            Text(legible(item.name, 300)),
             figure(item.best.test if item.best else None),
             compact(item.ri),
             compact(item.gain),
@@ -200,22 +212,24 @@ def _comparison(data: Comparison, console: Console) -> None:
         )
     console.print(table)
     for method in data.methods:
-        if method.runs > 1:
+        if len(method.studies) > 1:
             console.print()
-            _verdict(f"{method.name}, {count_of(method.runs, 'run')}", method.verdict, console)
+            copies = f" and {len(method.copies)} that repeat them" if method.copies else ""
+            _verdict(f"{method.name}, {count_of(method.runs, 'run')}{copies}", method.verdict, console)
             console.print(Text(f"RI over the average random architecture: {interval(method.ri, ' %')}"))
             console.print(
                 Text(
-                    f"In the mean: test {figure(method.best_test)}, {method.evaluations:,.0f} evaluations, "
+                    f"In the mean: {final_word(method.studies)} {figure(method.best_test)}, "
+                    f"{method.evaluations:,.0f} evaluations, "
                     f"{duration(method.seconds)}; {share(method.saved, 1)} of the trials needed none of their own."
                 )
             )
     missing = [item.practice.lower() for item in data.checklist if not item.kept]
     if missing:
         console.print()
-        console.print(Text(f"Not done: {'; '.join(missing)}."))
+        console.print(_text(f"Not done: {'; '.join(missing)}."))
     for note in data.notes:
-        console.print(Text(f"Note: {note}"))
+        console.print(_text(f"Note: {note}"))
 
 
 def _results(data: ResultsTable, console: Console) -> None:
@@ -225,8 +239,8 @@ def _results(data: ResultsTable, console: Console) -> None:
     table.columns[2].no_wrap = True
     for row in data.rows:
         table.add_row(
-            escape(row.dataset),
-            escape(row.method),
+            Text(legible(row.dataset, 300)),
+            Text(legible(row.method, 300)),
             compact(row.ri),
             str(row.runs),
             str(row.random),
@@ -235,3 +249,5 @@ def _results(data: ResultsTable, console: Console) -> None:
         )
     console.print(table)
     console.print(Text("RI = 100 · (method − random) / random, over the same data set's average random architecture."))
+    for note in data.notes:
+        console.print(_text(f"Note: {note}"))

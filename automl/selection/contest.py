@@ -49,11 +49,13 @@ class Contest:
         """
         found = []
         for role in self.studies:
-            own = {trial.key for trial in confirmed if trial.origin == role}
+            before = [trial.key for trial in confirmed if trial.origin == role]
+            own = set(before)
             new = [item for item in self.leaders[role] if item.key not in own]
             leaders = _best([*self._eligible(confirmed, role), *new], self.n, self.objectives)
             fresh = [(item, role) for item in leaders if item.key not in own]
-            found += fresh[: max(0, AT_MOST * self.n - len(own))]
+            # Bounded by the evaluations themselves: a key that is another one each time never gets into `own`.
+            found += fresh[: max(0, AT_MOST * self.n - len(before))]
         return found
 
     def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -93,11 +95,11 @@ def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> t
     """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
     confirmed = confirmed_trials(store, search)
     contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
-    found = contest.winners(SEARCH_WINNER, confirmed)
-    if not found:
-        return None
-    best = found[0].candidate  # a confirmation evaluates the encoding that the class had last
-    return found[0], next(one.number for one in contest.leaders[SEARCH_WINNER] if one.candidate == best)
+    leaders = contest.leaders[SEARCH_WINNER]
+    numbers = {one.key: one.number for one in leaders}
+    # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
+    found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.key in numbers] or leaders
+    return (found[0], numbers[found[0].key]) if found else None
 
 
 def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:

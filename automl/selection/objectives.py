@@ -76,6 +76,11 @@ class Objectives:
     all: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The figures, beside the fitness, that a candidate must have to be compared and judged."""
+        return frozenset({*(one.metric for one in self.all), *(one.metric for one in self.constraints)} - {FITNESS})
+
     def figures(self, trial: TrialRecord) -> dict[str, float]:
         """Returns the trial's figures by name, empty where it failed or was a cheaper evaluation."""
         if trial.fitness is None:

@@ -34,7 +34,7 @@ def best_classes(store: StudyStore, study: int, n: int, objectives: Objectives) 
             keep = sorted(latest.items(), key=lambda item: -item[1][0])[: 1000 + n]
             latest = dict(keep)
     ranked = sorted(latest.values(), key=lambda item: (-item[0], item[1]))[:n]
-    return [store.trial_at(study, last) for *_, last in ranked]
+    return store.trials_at(study, [last for *_, last in ranked])
 
 
 def _allowed(store: StudyStore, study: int, objectives: Objectives) -> Iterator[TrialRecord | Standing]:

@@ -13,9 +13,10 @@ from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.isolation.limits import OutOfTime, OwnExit
+from automl.setup.first import first_faults
 from automl.setup.parts import Parts
-from automl.setup.preflight import check_first_sample
-from automl.spaces.space import Candidate, Space, checked
+from automl.spaces.contract import costs_of, read_back
+from automl.spaces.space import Candidate, Space
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Findings:
     Attributes:
         samples: number of candidates that were tried.
         classes: number of distinct keys among them.
-        size: number of candidates of the space, or None where there is no end to them.
+        size: number of candidates of the space, or None where there is no end to them (or a fault came first).
         unseen: fields whose changes never reach the key: every value of them would share one result.
         unhashable: why candidates had to be keyed by their JSON, and how many.
         faults: what is wrong, one sentence each.
@@ -47,23 +48,22 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        return not (self.faults or self.unseen)
+        """True where nothing is wrong, every field reaches the key, and every candidate was hashed by its function."""
+        return not (self.faults or self.unseen or self.unhashable)
 
 
 def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
-    """Samples, mutates, crosses, reads back, builds and hashes candidates of a space.
-
-    Raises:
-        InvalidSpace: the space fails on its very first sample.
-    """
+    """Samples, mutates, crosses, reads back, builds and hashes candidates of a space, and asks for their costs."""
     import time
 
     space, rng = parts.space, np.random.default_rng(seed)
-    check_first_sample(space, parts.evaluator, seed)
-    found = Findings(size=space.size())
+    found = Findings(faults=[str(error) for error in first_faults(space, parts.evaluator, seed)])
     jobs = HashJobs(space, Hasher(parts.evaluator.probe()), parts.reference)
-    candidates = _vary(space, samples, rng, found)
+    candidates = _vary(space, samples, rng, found) if not found.faults else []
     found.samples = len(candidates)
+    if not candidates:
+        return found
+    found.size = space.size()
     keys: set[bytes] = set()
     reasons: Counter[str] = Counter()
     began = time.perf_counter()
@@ -78,6 +78,9 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
             reasons[hashed.fallback] += 1
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
+    complaints = [complaint for candidate in candidates if (complaint := costs_of(space, candidate)[1])]
+    if complaints:
+        found.faults.append(f"{complaints[0]}; so do {len(complaints)} of {len(candidates)} candidates")
     if not found.faults:
         found.unseen = unseen_fields(space, jobs, rng)
     jobs.close()
@@ -100,7 +103,7 @@ def _vary(space: Space, samples: int, rng: np.random.Generator, found: Findings)
         name = "sample" if number < 2 else tuple(makers)[number % 3]
         try:
             candidate = makers[name]()
-            candidates.append(checked(space, candidate.value))
+            candidates.append(read_back(space, candidate))
         except AutoMLError as error:
             found.faults.append(f"{name}: {error}")
         except Exception as error:  # the user's code may raise anything

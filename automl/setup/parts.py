@@ -6,12 +6,14 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from automl import registry, strategies
 from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluator, Fidelity
-from automl.evaluators.fingerprints import describe
+from automl.evaluators.directions import direction_of
+from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
@@ -35,6 +37,7 @@ class Parts:
         strategy: proposes.
         objective: the metric that is the fitness.
         direction: "maximize" or "minimize".
+        notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
     """
 
     space: Space
@@ -44,12 +47,18 @@ class Parts:
     strategy: Strategy
     objective: str
     direction: str
+    notice: str = ""
+
+    @cached_property
+    def described(self) -> Description:
+        """The evaluator as it was when the search was set up: what it writes to while it runs changes no context."""
+        return description(self.evaluator)
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes two studies the same, as JSON data."""
         return {
             "space": self.reference.identity(),
-            "evaluator": describe(self.evaluator),
+            "evaluator": dict(self.described.stands),
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,
@@ -179,10 +188,10 @@ def assemble(
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = _make_evaluator(evaluator, for_evaluator)
-    goal, way = objective_of(
+    goal, way, notice = objective_of(
         runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
     )
-    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way)
+    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way, notice)
 
 
 def _first(*values: Any) -> Any:
@@ -309,8 +318,10 @@ def objective_of(
     direction: str | None,
     stored: Mapping[str, Any] | None = None,
     default: str | None = None,
-) -> tuple[str, str]:
-    """Returns the objective and its direction, checked against what the evaluator measures.
+) -> tuple[str, str, str]:
+    """Returns the objective and its direction, checked against what the evaluator measures, and what is to be said.
+
+    A function's metrics have no direction but what their names say (`val_loss`), which is said.
 
     Args:
         evaluator: measures it.
@@ -319,7 +330,7 @@ def objective_of(
         default: the objective of a search where the user gave none.
 
     Raises:
-        InvalidInput: a metric that the evaluator does not have.
+        InvalidInput: a metric that the evaluator does not have, or a name that says no direction and would have to.
     """
     metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
     if objective is None and stored and (free or stored["objective"] in metrics):
@@ -329,7 +340,11 @@ def objective_of(
         raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
     if direction is None and stored and objective == stored["objective"]:
         direction = stored["direction"]
-    return objective, direction or metrics.get(objective, "maximize")
+    if direction is not None or not free:
+        return objective, direction or metrics[objective], ""
+    direction = direction_of(objective) or "maximize"
+    said = f"objective {objective!r} is minimized, as its name says; give a direction where that is wrong"
+    return objective, direction, said if direction == "minimize" else ""
 
 
 def rungs_of(parts: Parts) -> list[Fidelity]:

@@ -8,41 +8,25 @@ from typing import Any
 import numpy as np
 
 from automl import registry
-from automl.errors import AutoMLError, InvalidEnqueued, InvalidInput, InvalidSpace
-from automl.evaluators.base import Evaluator, Work
+from automl.errors import InvalidInput
+from automl.evaluators.base import Evaluator
 from automl.evaluators.function import FunctionEvaluator
-from automl.jsontext import canonical
 from automl.selection.objectives import objectives_of
+from automl.setup.enqueued import enqueued_values
+from automl.setup.first import first_faults
 from automl.setup.parts import Parts
+from automl.spaces.contract import costs_of
 from automl.spaces.space import Space
 
 
 def check_first_sample(space: Space, evaluator: Evaluator, seed: int) -> None:
-    """Insists that one sampled candidate reads back, has a behaviour that can be made, and suits the evaluator.
+    """Insists that the first sampled candidates read back, have behaviours that can be made, and suit the evaluator.
 
     Raises:
-        InvalidSpace: it does not; the space's own error is quoted.
+        InvalidSpace: they do not; the space's own error is quoted.
     """
-    from automl.behaviour import Module
-    from automl.spaces.space import checked
-
-    candidate = None
-    try:
-        candidate = space.sample(np.random.default_rng(seed))
-        checked(space, candidate.value)
-        behaviour = space.behaviour(candidate)
-        training = dict(space.training(candidate))
-        canonical(training)
-        evaluator.check(Work(behaviour, training, candidate.json))
-        if isinstance(behaviour, Module):
-            behaviour.build()
-    except AutoMLError:
-        raise
-    except Exception as error:
-        where = f"candidate {candidate.json}" if candidate is not None else "sampling"
-        raise InvalidSpace(
-            f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
-        ) from error
+    for error in first_faults(space, evaluator, seed):
+        raise error
 
 
 def check_goals(parts: Parts, seed: int) -> None:
@@ -58,7 +42,7 @@ def check_goals(parts: Parts, seed: int) -> None:
     known = {"fitness", *parts.evaluator.metrics}
     if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
         return
-    known.update(parts.space.costs(parts.space.sample(np.random.default_rng(seed))))
+    known.update(costs_of(parts.space, parts.space.sample(np.random.default_rng(seed)))[0])
     for metric in wanted:
         if metric not in known:
             raise InvalidInput(registry.unknown("metric of objectives and constraints", metric, known))
@@ -70,8 +54,4 @@ def check_enqueued(parts: Parts, values: Sequence[Any]) -> None:
     Raises:
         InvalidEnqueued: one does not; its number is named.
     """
-    for number, value in enumerate(values, 1):
-        try:
-            parts.space.decode(value)
-        except InvalidInput as error:
-            raise InvalidEnqueued(number, str(error)) from error
+    enqueued_values(parts.space, values)

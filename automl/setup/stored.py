@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.setup import targets
+from automl.setup.space_code import changes
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
 
@@ -33,8 +34,14 @@ def check_unchanged(settings: Mapping[str, Any], reference: SpaceReference) -> N
         InvalidInput: its source has changed.
     """
     identity = settings["space"]
-    if reference.source != identity["source"]:
-        raise InvalidInput(f"{identity['target']} has changed since the study began; restore it or start another study")
+    now = reference.identity_as(identity)
+    differing = [name for name in ("source", "code") if now.get(name) != identity.get(name)]
+    if differing:
+        what = changes(identity["code"], now["code"]) if differing == ["code"] else ""
+        raise InvalidInput(
+            f"{identity['target']} has changed since the study began{what and f' ({what})'}; "
+            "restore it or start another study"
+        )
 
 
 def stored_space(settings: Mapping[str, Any]) -> Space:

@@ -17,6 +17,7 @@ from automl.errors import InvalidInput, InvalidSpace
 from automl.jsontext import canonical
 from automl.registry import Named
 from automl.settings import make
+from automl.setup.space_code import SpaceCode, space_code
 from automl.spaces.space import Space
 
 
@@ -27,14 +28,16 @@ class SpaceReference:
     Attributes:
         target: as on the command line; None for a space that only exists as an object in the caller's program.
         settings: of the instance.
-        source: 32 hexadecimal digits of the file's content, for targets that are files.
+        source: 32 hexadecimal digits of the file's content, for targets that are files; workers load this very content.
         space: the object itself where there is no target.
+        code: what the space consists of.
     """
 
     target: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     space: Space | None = None
+    code: SpaceCode = field(default_factory=SpaceCode)
 
     def load(self) -> Space:
         """Returns the space, loaded at most once in a process.
@@ -46,7 +49,7 @@ class SpaceReference:
             return self.space
         assert self.target is not None
         if self._place not in _loaded:
-            _, reference = resolve(self.target, self.settings)
+            _, reference = _made(find(self.target), self.settings)
             if reference.source != self.source:
                 raise InvalidInput(f"{self.target} has changed since the search started; start the search again")
         return _loaded[self._place]
@@ -57,11 +60,15 @@ class SpaceReference:
 
     def identity(self) -> dict[str, Any]:
         """Returns what makes this the same space on resume, as JSON data."""
-        return {
-            "target": self.target or f"object {type(self.space).__name__}",
-            "settings": dict(self.settings),
-            "source": self.source,
-        }
+        named = {"target": self.target or f"object {type(self.space).__name__}", "settings": dict(self.settings)}
+        return {**named, **({"code": dict(self.code.parts)} if self.code.is_users else {"source": self.source})}
+
+    def identity_as(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the identity in the form in which a study has stored it: version 0.1 knew whole files only."""
+        now = self.identity()
+        if "code" in stored or "code" not in now:
+            return now
+        return {"target": now["target"], "settings": now["settings"], "source": self.source}
 
 
 _loaded: OrderedDict[tuple[str | None, str, str | None], Space] = OrderedDict()
@@ -87,6 +94,11 @@ def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReferen
         InvalidInput: settings that the space does not know.
         InvalidSpace: the thing found is no space.
     """
+    space, reference = _made(named, settings)
+    return space, replace(reference, code=space_code(space))
+
+
+def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReference]:
     reference = SpaceReference(named.target, dict(settings), named.source)
     space = _instance(named.thing, dict(settings), named.target)
     _loaded[reference._place] = space
@@ -112,10 +124,10 @@ def reference_to(space: Space) -> SpaceReference:
     """Returns a reference to a space made in the caller's program; it travels as the object itself."""
     try:
         file = inspect.getsourcefile(type(space))
-    except TypeError:
+    except (TypeError, OSError):  # a class of a notebook, of `python -i`, of a text
         file = None
     source = xxhash.xxh3_128_hexdigest(Path(file).read_bytes()) if file and Path(file).is_file() else None
-    return SpaceReference(None, dict(space.settings()), source, space)
+    return SpaceReference(None, dict(space.settings()), source, space, space_code(space))
 
 
 def _only_space(module: ModuleType, target: str) -> Any:

@@ -5,74 +5,72 @@ A field's values are plain JSON data. Fields hold no random state and know nothi
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.jsontext import canonical
+from automl.jsontext import canonical, plain
+from automl.spaces.field import Field as Field
+from automl.spaces.field import is_whole, refusal
+from automl.spaces.options import check_arguments, check_option, copied, nearest, shown, shown_list
+from automl.spaces.ranges import Integer as Integer
+from automl.spaces.ranges import Real as Real
 
 if TYPE_CHECKING:
     import numpy as np
 
-RESERVED = frozenset({"kind", "value", "json"})
-"""Names that a candidate's view uses itself and no field may have."""
+MOST_ITEMS = 100_000
+"""Items of a Repeat, at most."""
 
+_COUNTED_BITS = 3322
+"""Sizes of more bits (a thousand digits) are not counted out: nobody reads them, and they take memory."""
 
-class Field(ABC):
-    """One choice. Subclass it to add a kind of field; every method takes and returns JSON data."""
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator) -> Any:
-        """Draws a value uniformly."""
-
-    @abstractmethod
-    def mutate(self, value: Any, rng: np.random.Generator) -> Any:
-        """Returns a value near `value` and different from it, or `value` itself where there is no other."""
-
-    @abstractmethod
-    def check(self, value: Any, path: str) -> Any:
-        """Returns `value` in its canonical form; raises InvalidCandidate, naming `path`, if it is not of this field."""
-
-    @abstractmethod
-    def size(self) -> int | None:
-        """Returns the number of values, or None for a continuum."""
-
-    def crossover(self, one: Any, other: Any, rng: np.random.Generator) -> Any:
-        """Returns a value made of both; by default one of the two."""
-        return one if rng.random() < 0.5 else other
-
-    def mutable(self, value: Any) -> int:
-        """Returns how many single choices `value` holds: a mutation hits each with equal probability."""
-        return 0 if self.size() == 1 else 1
-
-
-def _refuse(path: str, value: Any, wanted: str) -> InvalidCandidate:
-    return InvalidCandidate(f"{path}: {value!r} is not {wanted}")
+_NO_OPTION = object()
 
 
 class Choice(Field):
-    """One of the given options: numbers, strings, booleans, None, lists, or spaces (which makes a conditional space).
+    """One of the given options: numbers, texts, booleans, None, lists, dicts, or spaces (which makes a conditional
+    space).
 
-    A chosen space appears as its fields plus `kind`, the name of its class.
+    A chosen space appears as its fields plus `kind`, the name of its class. A dict is an option as it stands; it may
+    have an entry `kind` of its own. Numbers may come from numpy. Where a candidate is read, a number that differs from
+    an option by a rounding error (0.1 * 3 for 0.3) means that option.
 
     Raises:
-        InvalidSpace: no options, two equal ones, or one that is neither JSON nor a space.
+        InvalidSpace: no options, two equal ones, all of them in one list, one that is neither JSON nor a space, or one
+            whose entries have names that candidates use themselves (`value`, `json`).
+
+    Example:
+        >>> optimizer = Choice({"kind": "sgd", "momentum": 0.9}, {"kind": "adam"})
+        >>> optimizer.check({"kind": "adam"}, "candidate.optimizer")
+        {'kind': 'adam'}
     """
 
     def __init__(self, *options: Any) -> None:
-        if not options:
-            raise InvalidSpace("Choice() has no options: give at least one")
-        self.options = options
-        self._index: dict[str, int] = {}
-        for number, option in enumerate(options):
-            text = canonical({"kind": option.kind}) if _is_space(option) else canonical(option)
-            if text in self._index:
-                raise InvalidSpace(f"Choice{options!r} has {option!r} twice: give each option once")
-            self._index[text] = number
-        self._strings = {option: number for number, option in enumerate(options) if isinstance(option, str)}
-        self._conditional = any(map(_is_space, options))
+        check_arguments(options)
+        self.options: tuple[Any, ...] = tuple(plain(option) for option in options)
+        self._index: dict[str, int] = {}  # by canonical JSON, of options that are no spaces
+        self._kinds: dict[str, int] = {}  # of spaces
+        for number, option in enumerate(self.options):
+            if isinstance(option, Field):
+                raise InvalidSpace(
+                    f"Choice: the option {option!r} is a field; declare it in a space, and give an instance of that "
+                    "space as the option"
+                )
+            known, text = (self._kinds, option.kind) if _is_space(option) else (self._index, check_option(option))
+            if text in known:
+                raise InvalidSpace(f"Choice has {shown(option)} twice, at options {known[text]} and {number}")
+            known[text] = number
+        for option in self.options:
+            if isinstance(option, Mapping) and str(option.get("kind")) in self._kinds:
+                raise InvalidSpace(
+                    f"Choice has the option {shown(option)} and a space of the same kind; candidates of both would "
+                    "look alike: call the kind of the dict something else"
+                )
+        self._strings = {option: number for number, option in enumerate(self.options) if isinstance(option, str)}
+
+    def __repr__(self) -> str:
+        return f"Choice({shown_list(self.options)[1:-1]})"
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self._fill(int(rng.integers(len(self.options))), rng)
@@ -98,7 +96,7 @@ class Choice(Field):
         number = self.number(value, path)
         option = self.options[number]
         if not _is_space(option):
-            return option
+            return copied(option)
         inner = {name: item for name, item in value.items() if name != "kind"}
         return {"kind": option.kind} | option.record.check(inner, path)
 
@@ -113,111 +111,32 @@ class Choice(Field):
 
     def mutable(self, value: Any) -> int:
         inner = 0
-        if self._conditional:
+        if self._kinds:
             option = self.options[self.number(value)]
             inner = option.record.mutable(value) if _is_space(option) else 0
         return inner + (len(self.options) > 1)
 
     def _fill(self, number: int, rng: np.random.Generator) -> Any:
         option = self.options[number]
-        return {"kind": option.kind} | option.record.sample(rng) if _is_space(option) else option
+        return {"kind": option.kind} | option.record.sample(rng) if _is_space(option) else copied(option)
 
     def number(self, value: Any, path: str = "choice") -> int:
         """Returns the place of a value's option among the options; raises InvalidCandidate where there is none."""
         if isinstance(value, str) and value in self._strings:  # without the detour of its JSON
             return self._strings[value]
-        wanted = {"kind": value["kind"]} if isinstance(value, Mapping) and "kind" in value else value
+        kind = value.get("kind") if self._kinds and isinstance(value, Mapping) else None
+        if isinstance(kind, str) and kind in self._kinds:
+            return self._kinds[kind]
         try:
-            return self._index[canonical(wanted)]
-        except (KeyError, ValueError):
+            found = self._index.get(canonical(value))
+        except ValueError:
+            found = None
+        if found is None:
+            found = nearest(value, [_NO_OPTION if _is_space(option) else option for option in self.options])
+        if found is None:
             names = [option.kind if _is_space(option) else option for option in self.options]
-            raise _refuse(path, value, f"one of {names}") from None
-
-
-class Integer(Field):
-    """A whole number from `low` to `high`, both included; with `log`, uniform in its logarithm.
-
-    Raises:
-        InvalidSpace: `low` above `high`, a bound that is no whole number, or `log` with `low` below 1.
-    """
-
-    def __init__(self, low: int, high: int, *, log: bool = False) -> None:
-        if not isinstance(low, int) or not isinstance(high, int) or low > high:
-            raise InvalidSpace(f"Integer({low!r}, {high!r}): give two whole numbers, the smaller first")
-        if log and low < 1:
-            raise InvalidSpace(f"Integer({low}, {high}, log=True): a logarithmic range starts at 1 or more")
-        self.low, self.high, self.log = low, high, log
-
-    def sample(self, rng: np.random.Generator) -> int:
-        if not self.log:
-            return int(rng.integers(self.low, self.high + 1))
-        drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
-        return min(max(round(drawn), self.low), self.high)
-
-    def mutate(self, value: int, rng: np.random.Generator) -> int:
-        if self.low == self.high:
-            return value
-        if rng.random() < 0.5:  # a neighbour
-            step = 1 if value == self.low else -1 if value == self.high else (1 if rng.random() < 0.5 else -1)
-            return value + step
-        while (drawn := self.sample(rng)) == value:
-            pass
-        return drawn
-
-    def check(self, value: Any, path: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
-            raise _refuse(path, value, f"a whole number from {self.low} to {self.high}")
-        return value
-
-    def size(self) -> int:
-        return self.high - self.low + 1
-
-
-class Real(Field):
-    """A real number from `low` to `high`; with `log`, uniform in its logarithm.
-
-    Raises:
-        InvalidSpace: `low` above `high`, a bound that is not finite, or `log` with `low` not above 0.
-    """
-
-    STEP = 0.1
-    """Standard deviation of a small mutation, as a share of the (logarithmic) range."""
-
-    def __init__(self, low: float, high: float, *, log: bool = False) -> None:
-        if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-            raise InvalidSpace(f"Real({low!r}, {high!r}): give two finite numbers, the smaller first")
-        if log and low <= 0:
-            raise InvalidSpace(f"Real({low}, {high}, log=True): a logarithmic range starts above 0")
-        self.low, self.high, self.log = float(low), float(high), log
-
-    def sample(self, rng: np.random.Generator) -> float:
-        return self._from_unit(rng.random())
-
-    def mutate(self, value: float, rng: np.random.Generator) -> float:
-        if self.low == self.high:
-            return value
-        if rng.random() < 0.5:
-            return self.sample(rng)
-        unit = abs(self._to_unit(value) + rng.normal(0.0, self.STEP)) % 2.0
-        return self._from_unit(2.0 - unit if unit > 1.0 else unit)  # reflected at both ends
-
-    def check(self, value: Any, path: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
-            raise _refuse(path, value, f"a number from {self.low} to {self.high}")
-        return float(value)
-
-    def size(self) -> int | None:
-        return 1 if self.low == self.high else None
-
-    def _to_unit(self, value: float) -> float:
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-    def _from_unit(self, unit: float) -> float:
-        span = self.high - self.low
-        value = self.low * (self.high / self.low) ** unit if self.log else self.low + unit * span
-        return float(min(max(value, self.low), self.high))
+            raise refusal(path, value, f"one of {shown_list(names)}")
+        return found
 
 
 class Repeat(Field):
@@ -228,10 +147,16 @@ class Repeat(Field):
     """
 
     def __init__(self, item: Any, minimum: int, maximum: int) -> None:
-        if not 0 <= minimum <= maximum:
-            raise InvalidSpace(f"Repeat(…, {minimum}, {maximum}): give 0 <= minimum <= maximum")
+        minimum, maximum = plain(minimum), plain(maximum)
+        if not is_whole(minimum) or not is_whole(maximum) or not 0 <= minimum <= maximum:
+            raise InvalidSpace(f"Repeat(…, {minimum!r}, {maximum!r}): give whole numbers with 0 <= minimum <= maximum")
+        if maximum > MOST_ITEMS:
+            raise InvalidSpace(f"Repeat(…, {minimum}, {maximum}): a list may have {MOST_ITEMS:,} items at most")
         self.item: Field = as_field(item, "Repeat")
         self.minimum, self.maximum = minimum, maximum
+
+    def __repr__(self) -> str:
+        return f"Repeat({self.item!r}, {self.minimum}, {self.maximum})"
 
     def sample(self, rng: np.random.Generator) -> list[Any]:
         return [self.item.sample(rng) for _ in range(int(rng.integers(self.minimum, self.maximum + 1)))]
@@ -259,13 +184,18 @@ class Repeat(Field):
         return list(one[:cut]) + list(other[cut:])
 
     def check(self, value: Any, path: str) -> list[Any]:
+        value = plain(value)
         if not isinstance(value, list | tuple) or not self.minimum <= len(value) <= self.maximum:
-            raise _refuse(path, value, f"a list of {self.minimum} to {self.maximum} items")
+            raise refusal(path, value, f"a list of {self.minimum} to {self.maximum} items")
         return [self.item.check(item, f"{path}[{place}]") for place, item in enumerate(value)]
 
     def size(self) -> int | None:
         one = self.item.size() if self.maximum else 1  # nothing of a continuum is one value
-        return None if one is None else sum(one**length for length in range(self.minimum, self.maximum + 1))
+        if one == 1:
+            return self.maximum - self.minimum + 1
+        if one is None or one.bit_length() * self.maximum > _COUNTED_BITS:
+            return None
+        return int((one ** (self.maximum + 1) - one**self.minimum) // (one - 1))
 
     def mutable(self, value: Sequence[Any]) -> int:
         return sum(self.item.mutable(item) for item in value) + (self.minimum < self.maximum)
@@ -298,7 +228,7 @@ class Record(Field):
 
     def check(self, value: Any, path: str) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise _refuse(path, value, f"an object with the fields {sorted(self.fields)}")
+            raise refusal(path, value, f"an object with the fields {sorted(self.fields)}")
         unknown = sorted(set(value) - set(self.fields))
         missing = sorted(set(self.fields) - set(value))
         if unknown or missing:
@@ -310,7 +240,7 @@ class Record(Field):
         total = 1
         for field in self.fields.values():
             count = field.size()
-            if count is None:
+            if count is None or count.bit_length() + total.bit_length() > _COUNTED_BITS:
                 return None
             total *= count
         return total

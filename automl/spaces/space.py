@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from automl.behaviour import Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace
 from automl.jsontext import canonical
-from automl.spaces.fields import RESERVED, Field, Record, as_field
+from automl.spaces.declared import SpaceType, check_name, fields_of, hides, is_declared
+from automl.spaces.differences import difference
+from automl.spaces.fields import Record, as_field
+from automl.spaces.options import shown
 
 if TYPE_CHECKING:
     import networkx
@@ -98,8 +100,11 @@ class Defaults:
     window: int | None = None
 
 
-class Space(ABC):
+class Space(metaclass=SpaceType):
     """What can be proposed. A subclass's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
+
+    A field may have any name but `kind`, `value` and `json`; where it is that of a method (`costs`, `size`), the method
+    stays what it is, and `c.costs` of a candidate is the field.
 
     A declarative space adds `build` (candidate to torch module) and, where something changes training and not the
     function, `training`. A space of another shape (cells, programs) overrides `sample`, `mutate`, `crossover`,
@@ -113,6 +118,16 @@ class Space(ABC):
 
     # --- the choices -------------------------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute; a field among them is declared, in place of its class's of the same name."""
+        if is_declared(name, value):
+            check_name(self.kind, name)
+            self.__dict__["_declared"] = {**self.__dict__.get("_declared", {}), name: value}
+            self.__dict__.pop("_record", None)
+            if hides(type(self), name):
+                return
+        super().__setattr__(name, value)
+
     @property
     def kind(self) -> str:
         """The name under which this space appears as an option of a `Choice`."""
@@ -120,23 +135,10 @@ class Space(ABC):
 
     @property
     def record(self) -> Record:
-        """The declared fields, those of base classes first.
-
-        Raises:
-            InvalidSpace: a field has a name that candidates use themselves.
-        """
+        """The declared fields, those of base classes first."""
         cached = self.__dict__.get("_record")
         if cached is None:
-            found: dict[str, Field] = {}
-            for place in (*(vars(base) for base in reversed(type(self).__mro__)), vars(self)):
-                for name, item in place.items():
-                    if isinstance(item, Field | Space) and not name.startswith("_"):
-                        found[name] = as_field(item, name)
-            taken = sorted(RESERVED & found.keys())
-            if taken:
-                raise InvalidSpace(
-                    f"{self.kind}: a field cannot be called {taken[0]!r}; candidates use that name themselves"
-                )
+            found = {name: as_field(item, name) for name, item in fields_of(self).items()}
             cached = self.__dict__["_record"] = Record(found)
         record: Record = cached
         return record
@@ -168,6 +170,38 @@ class Space(ABC):
             InvalidCandidate: the data is no point of this space; the message names the field.
         """
         return Candidate(self._fields().check(value, "candidate"))
+
+    def checked(self, candidate: Candidate) -> Candidate:
+        """Returns a candidate as `decode` reads it from its JSON data: itself, where the space keeps its contract.
+
+        The search asks for it before it looks a proposal up: workers read candidates from their JSON, so what is
+        hashed must be what they read. A space whose candidates read back by construction overrides it.
+
+        Raises:
+            InvalidCandidate: what was made is no candidate, `decode` refuses it, or reading twice gives another one
+                than reading once.
+        """
+        if not isinstance(candidate, Candidate):
+            raise InvalidCandidate(
+                f"{self.kind} made {shown(candidate)}, which is no candidate; return automl.Candidate(JSON data)"
+            )
+        try:
+            read = self.decode(candidate.value)
+            if not isinstance(read, Candidate):
+                raise InvalidCandidate(f"decode returns {shown(read)}; let it return automl.Candidate(JSON data)")
+            if read.json == candidate.json:
+                return candidate
+            again = self.decode(read.value)
+        except InvalidCandidate as error:
+            raise InvalidCandidate(
+                f"{self.kind} refuses its own candidate {shown(candidate.value)}: {error}"
+            ) from error
+        if again != read:
+            raise InvalidCandidate(
+                f"{self.kind}: {shown(read.value)} does not read back as itself: "
+                f"{difference(read.value, again.value)}; `decode` must be idempotent"
+            )
+        return read
 
     def to_fields(self, candidate: Candidate) -> Mapping[str, Any]:
         """Returns the values of the declared fields: the candidate's own JSON, unless a space writes it in another form
@@ -232,17 +266,3 @@ class Space(ABC):
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""
         return {}
-
-
-def checked(space: Space, value: Any) -> Candidate:
-    """Decodes JSON data and insists that encoding it again gives a candidate of the same JSON.
-
-    Raises:
-        InvalidCandidate: it does not.
-    """
-    candidate = space.decode(value)
-    if space.decode(candidate.value) != candidate:
-        raise InvalidCandidate(
-            f"{space.kind}: {candidate.json} does not read back as itself; `decode` must be idempotent"
-        )
-    return candidate

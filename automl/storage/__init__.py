@@ -1,0 +1,1 @@
+"""The only room that speaks SQL: opening and migrating databases, and the rows of studies, trials and evaluations."""

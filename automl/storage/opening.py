@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import time
 from pathlib import Path
@@ -169,12 +170,18 @@ def _refuse_unwritable(path: Path, url_shown: str) -> None:
 def _cannot_open(error: DBAPIError, url: URL, url_shown: str) -> str:
     text = " ".join(str(error.orig).split())
     if url.password:
-        text = text.replace(str(url.password), "***")
+        text = _without(str(url.password), text)
     if url.get_backend_name() == "sqlite":
         if "malformed" in text or "not a database" in text:
             return f"the database {url_shown} is damaged ({text}); restore it from a copy"
         return f"the database {url_shown} cannot be opened: {text}"
     return f"PostgreSQL at {url_shown} cannot be used: {text}; check that the server runs, and the URL"
+
+
+def _without(password: str, text: str) -> str:
+    """Returns text without the password; a short one is looked for as a word, or no word would be left."""
+    whole = re.escape(password)
+    return re.sub(whole if len(password) >= 6 else rf"(?<!\w){whole}(?!\w)", "***", text)
 
 
 def create_or_upgrade(url: URL, url_shown: str) -> None:
@@ -213,7 +220,7 @@ def _use_write_ahead_log(connection: Connection) -> None:
     """Switches the file to write-ahead logging, which stays with it.
 
     Only after the schema is in the file itself, so that our mark in its header can be seen before the log is read. The
-    switch needs the file for itself and does not wait by its own, so it is tried for a while.
+    PRAGMA journal_mode=WAL needs exclusive access and ignores the busy timeout, so it is retried for a while.
     """
     raw = connection.connection.dbapi_connection
     assert raw is not None

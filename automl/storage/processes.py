@@ -65,7 +65,11 @@ def _boot() -> str:
 
 
 def _start(pid: int) -> str | None:
-    """Returns the start time of a living process, None when there is none (a zombie has ended too)."""
+    """Returns the start time of a living process, None when there is none (a zombie has ended too).
+
+    On Linux in clock ticks since the boot, which never change. psutil's `create_time` adds the boot time, which moves
+    with every correction of the clock: a living process would then look like another one and lose its claims.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

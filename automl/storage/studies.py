@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical
-from automl.storage.bulk import insert_rows
+from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
-from automl.storage.schema import database_time, study, trial
+from automl.storage.schema import database_time, evaluation, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
 Kind = Literal["search", "baseline", "confirmation", "test"]
@@ -72,8 +72,8 @@ class TrialRecord:
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the key took.
         costs: figures of this encoding (parameters, FLOPs), never served by key.
-        told_at: seconds since the study began, on the coordinator's running clock.
-        position: in the order of telling, from 0.
+        told_at: completion time: seconds since the study began, on the coordinator's running clock.
+        position: completion order, from 0: the order in which trials were told to the strategy.
     """
 
     number: int
@@ -215,9 +215,27 @@ class StudyStore:
         """
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
-    def trial_at(self, study_id: int, position: int) -> TrialRecord:
-        """Returns the trial that was told as number `position`, by one look-up."""
-        return next(self.trials(study_id, after_position=position - 1, page=1))
+    def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
+        """Returns the trials that were told as these numbers, in the order asked for.
+
+        Args:
+            study_id: their study.
+            positions: from 0, as `TrialRecord.position`; one may be asked for twice.
+
+        Raises:
+            StorageError: the study has no trial at one of them.
+        """
+        found: dict[int, TrialRecord] = {}
+        for chunk in chunks(sorted({*positions}), 500):
+            query = select(trial).where(trial.c.study == study_id, trial.c.position.in_(chunk))
+            with self.database.read() as connection:
+                found.update((row.position, _trial(row)) for row in connection.execute(query))
+        missing = [str(position) for position in positions if position not in found]
+        if missing:
+            raise StorageError(
+                f"study {study_id} has no trial at position {', '.join(missing[:5])}; its rows are incomplete"
+            )
+        return [found[position] for position in positions]
 
     def trial(self, study_id: int, number: int) -> TrialRecord | None:
         """Returns the trial that was proposed as number `number`; None where none was told yet."""
@@ -240,6 +258,31 @@ class StudyStore:
             if len(rows) < page:
                 return
             after = rows[-1].position
+
+    def served_by(self, study_id: int) -> tuple[str, ...]:
+        """Returns the names of other searches whose evaluations served this one, or a study that belongs to it.
+
+        Those in other namespaces are not asked about, so that a search in one of its own costs nothing.
+        """
+        studies = self.all()
+        own = {item.id for item in studies if study_id in (item.id, item.parent)}
+        namespace = next(item.settings.get("namespace") for item in studies if item.id == study_id)
+        roots = {
+            item.id: item.parent or item.id
+            for item in studies
+            if item.id not in own and item.settings.get("namespace") == namespace
+        }
+        if not roots:
+            return ()
+        mine = select(trial.c.context, trial.c.key, func.max(trial.c.replicates).label("seen"))
+        mine = mine.where(trial.c.study.in_(own)).group_by(trial.c.context, trial.c.key)
+        met = mine.subquery()
+        place = (evaluation.c.context == met.c.context, evaluation.c.key == met.c.key)
+        served = (evaluation.c.replicate >= 0, evaluation.c.replicate < met.c.seen, evaluation.c.study.in_(roots))
+        query = select(evaluation.c.study).join_from(met, evaluation, and_(*place)).where(*served).distinct()
+        with self.database.read() as connection:
+            payers = {roots[payer] for payer in connection.execute(query).scalars()}
+        return tuple(item.name for item in studies if item.id in payers)
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
         """Returns what the evaluator was told of fidelity in each context that the study's trials can stand in."""

@@ -29,7 +29,7 @@ class Proposal:
         candidate: the proposed point of the space.
         origin: how it was made: "sample", "mutate", "crossover", "enqueued".
         parents: numbers of the trials it was made from.
-        fidelity: how much of a full evaluation it gets, one of those that `bind` was given.
+        fidelity: the budget fraction of its evaluation, one of those that `bind` was given.
     """
 
     candidate: Candidate
@@ -48,7 +48,7 @@ class Told:
         fitness: larger is better, whatever the study's direction; None where the evaluation failed.
         metrics: all metrics, for strategies with several objectives; empty where the evaluation failed.
         duplicate: True where the fitness came from the cache and no evaluation was run.
-        fidelity: as it was proposed; fitness compares only within one.
+        fidelity: as it was proposed; fitness is compared only among trials of one fidelity.
         parents: as it was proposed: numbers of the trials it was made from.
     """
 
@@ -66,8 +66,8 @@ class Strategy(ABC):
 
     Attributes:
         space: what proposals are points of.
-        fidelities: shares of a full evaluation that proposals may ask for, rising; the last is 1.
-        pending: what was proposed and has not been told yet, in order. Whoever runs the strategy sets it before each
+        fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
+        pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
     """
 
@@ -80,7 +80,7 @@ class Strategy(ABC):
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
 
         Args:
-            offered: shares of a full evaluation, rising; the last is 1.
+            offered: budget fractions, rising; 1, a full evaluation, is the last.
 
         Raises:
             InvalidInput: they do not suffice for this strategy.

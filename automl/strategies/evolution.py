@@ -20,7 +20,7 @@ class _Evolution(Strategy):
     Attributes:
         population: number of trials that can be parents.
         tournament: number of members drawn for each selection.
-        crossover: share of children that have two parents.
+        crossover: fraction of children that have two parents, from 0 to 1.
         restart: number of told trials after which a new population is drawn at random and nothing of the old one is
             kept, as the demo of AutoML-Zero does when a search is stuck; None keeps one population for ever.
 
@@ -72,7 +72,7 @@ class _Evolution(Strategy):
                 self._before = self._highest
 
     def _add(self, trials: Sequence[Told]) -> None:
-        """Adds trials to the population, but for those proposed for an older one and finished only now."""
+        """Adds trials to the population, except late ones that were proposed before the last restart."""
         self._told += len(trials)
         self._highest = max(self._highest, *(trial.number for trial in trials))
         if self._before >= 0:

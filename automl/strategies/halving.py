@@ -24,13 +24,13 @@ PROMOTED = "promote"
 
 @dataclass
 class SuccessiveHalving(Strategy):
-    """ASHA: whatever is among the best 1/reduction of its rung goes on to the next, else a new candidate begins.
+    """ASHA: promotes candidates among the best 1/reduction of their rung; where there are none, begins a new one.
 
-    Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. What
-    is pending counts as promoted, so nothing goes on twice.
+    Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. An
+    in-flight promotion counts as made, so no candidate is promoted twice.
 
     Attributes:
-        reduction: how many candidates of a rung there are for one that goes on; the paper's eta.
+        reduction: one in so many candidates of a rung is promoted; the paper's eta.
         levels: number of rungs, full evaluations included; each costs about 1/reduction of the next. Fewer where the
             evaluator has no fidelity in between.
         proposer: the strategy that new candidates come from, by name; it is told what the lowest rung says of them. The
@@ -58,7 +58,7 @@ class SuccessiveHalving(Strategy):
         self._proposer = create(self.proposer)
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
-        """Returns the offered fidelities nearest to 1, 1/reduction, 1/reduction², …, as ratios.
+        """Returns the offered budget fractions nearest, as ratios, to 1, 1/reduction, 1/reduction², ….
 
         Raises:
             InvalidInput: the evaluator has no cheaper fidelity.
@@ -93,7 +93,7 @@ class SuccessiveHalving(Strategy):
         return proposals
 
     def _promotions(self, n: int) -> list[Proposal]:
-        """Returns up to `n` candidates that may go on, from the highest rung down."""
+        """Returns up to `n` candidates to promote, from the highest rung down."""
         found: list[Proposal] = []
         on_their_way = {(self._rung(one.fidelity), one.candidate.json) for one in self.pending}
         for rung in range(len(self.fidelities) - 2, -1, -1):

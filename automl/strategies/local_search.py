@@ -17,8 +17,8 @@ from automl.strategies.parts import fitness_of
 class LocalSearch(Strategy):
     """Hill climbing with restarts; the baseline of White et al. 2021 (arXiv 2005.02960).
 
-    However many trials are under way, only those count that were made for what is going on now: random candidates
-    before a climb, in a climb the descendants of where it began, and against its patience the mutants of its best.
+    Late results of an earlier climb do not count. Before a climb only random candidates count, in a climb only the
+    descendants of its start, and against `patience` only the mutants of its best.
 
     Attributes:
         starts: random candidates of which the fittest begins a climb.

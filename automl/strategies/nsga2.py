@@ -11,7 +11,9 @@ import numpy as np
 
 from automl.errors import InvalidInput
 from automl.selection.objectives import read_constraints, read_objectives
+from automl.spaces.contract import costs_of
 from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.parts import children
 
 
 @dataclass
@@ -21,10 +23,10 @@ class NSGA2(Strategy):
     Attributes:
         objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
             Left empty, the study's own objective is the only one.
-        constraints: such as "parameters<1e6,latency<=20"; a candidate that keeps them precedes every one that does
-            not, and those precede each other by how far they are off, relative to the bound. A bound itself is allowed.
+        constraints: such as "parameters<1e6,latency<=20"; feasible candidates rank before infeasible ones, and
+            those by the sum of their violations, each relative to its bound. A value equal to its bound is feasible.
         population: number of survivors.
-        crossover: share of children that have two parents.
+        crossover: fraction of children that have two parents, from 0 to 1.
 
     Raises:
         InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
@@ -59,16 +61,11 @@ class NSGA2(Strategy):
         # lower place = better: by front, then by crowding
         winners = np.where(self._places[drawn[..., 0]] <= self._places[drawn[..., 1]], drawn[..., 0], drawn[..., 1])
         crossed = rng.random(n) < self.crossover
-        bases, parents = [], []
-        for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True):
-            first, second = self._members[one], self._members[other]
-            bases.append(self.space.crossover(first.candidate, second.candidate, rng) if cross else first.candidate)
-            parents.append((first.number, second.number) if cross else (first.number,))
-        children = self.space.mutate_many(bases, rng)
-        return [
-            Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
-            for child, of in zip(children, parents, strict=True)
+        couples = [
+            (self._members[one], self._members[other] if cross else None)
+            for (one, other), cross in zip(winners.tolist(), crossed.tolist(), strict=True)
         ]
+        return children(self.space, couples, rng)
 
     def tell(self, trials: Sequence[Told]) -> None:
         # One at a time, so that the order counts and not how the history was cut into batches.
@@ -83,11 +80,17 @@ class NSGA2(Strategy):
         self._order()
 
     def _judge(self, trial: Told) -> tuple[list[float], float]:
-        """Returns what is to be made large, and by how much the constraints are broken (infinite for a failure)."""
+        """Returns the values to maximize and the total violation of the constraints (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
-        known = {"fitness": trial.fitness, **trial.metrics, **self.space.costs(trial.candidate)}
+        costs, complaint = costs_of(self.space, trial.candidate)
+        known = {"fitness": trial.fitness, **trial.metrics, **costs}
+        wanted = {one.metric for one in self._objectives} | {one.metric for one in self._constraints}
+        if complaint and not known.keys() >= wanted:
+            return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]
+        if not all(map(math.isfinite, values)):
+            return [-math.inf] * self._values.shape[1], math.inf
         return values, sum(one.excess(_of(known, one.metric)) for one in self._constraints)
 
     def _survive(self) -> None:
@@ -116,6 +119,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
     """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
     distance = np.zeros(len(values))
     for column in values.T:
+        column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none
         order = np.argsort(column, kind="stable")
         low, high = column[order[0]], column[order[-1]]
         distance[order[[0, -1]]] = np.inf
@@ -125,7 +129,7 @@ def crowding(values: np.ndarray) -> np.ndarray:
 
 
 def _places(values: np.ndarray, violations: np.ndarray) -> np.ndarray:
-    """Returns each row's place, 0 the best: those that keep the constraints by front and crowding, then the others."""
+    """Returns each row's rank, 0 the best: feasible rows by front and crowding, then the others by violation."""
     if not len(values):
         return np.empty(0, dtype=int)
     front = np.zeros(len(values), dtype=int)

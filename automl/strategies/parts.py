@@ -28,19 +28,20 @@ def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Ge
 def vary(
     space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
 ) -> list[Proposal]:
-    """Makes `n` children: mutants of tournament winners, a share `crossover` of them after crossing two winners."""
+    """Makes `n` children: mutants of tournament winners, a fraction `crossover` of them after crossing two winners."""
     first = tournaments(population, n, size, rng)
     crossed = rng.random(n) < crossover if crossover else np.zeros(n, dtype=bool)
     seconds = iter(tournaments(population, int(crossed.sum()), size, rng)) if crossed.any() else iter(())
-    bases, parents = [], []
-    for one, cross in zip(first, crossed.tolist(), strict=True):
-        other = next(seconds) if cross else None
-        bases.append(space.crossover(one.candidate, other.candidate, rng) if other else one.candidate)
-        parents.append((one.number, other.number) if other else (one.number,))
-    children = space.mutate_many(bases, rng)
+    couples = [(one, next(seconds) if cross else None) for one, cross in zip(first, crossed.tolist(), strict=True)]
+    return children(space, couples, rng)
+
+
+def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.random.Generator) -> list[Proposal]:
+    """Makes one child a couple: a mutant of the first parent, or of both crossed where there is a second."""
+    bases = [space.crossover(one.candidate, other.candidate, rng) if other else one.candidate for one, other in couples]
     return [
-        Proposal(child, "crossover" if len(of) == 2 else "mutate", of)
-        for child, of in zip(children, parents, strict=True)
+        Proposal(child, "crossover", (one.number, other.number)) if other else Proposal(child, "mutate", (one.number,))
+        for child, (one, other) in zip(space.mutate_many(bases, rng), couples, strict=True)
     ]
 
 

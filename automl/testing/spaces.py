@@ -11,7 +11,8 @@ import numpy as np
 
 from automl.behaviour import Module, Probe
 from automl.hashing.hasher import Hasher
-from automl.spaces.space import Candidate, Space, checked
+from automl.spaces.contract import checked
+from automl.spaces.space import Candidate, Space
 
 
 class SpaceContract:

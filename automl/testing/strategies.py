@@ -6,7 +6,8 @@ import copy
 
 import numpy as np
 
-from automl.spaces.space import Space, checked
+from automl.spaces.contract import checked
+from automl.spaces.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 OFFERED = (1 / 27, 1 / 9, 1 / 3, 1.0)

@@ -1,0 +1,1 @@
+"""Spaces of algorithms: register programs and expressions."""

@@ -194,6 +194,11 @@ class ProgramSpace(Space):
             at = end
         return ProgramCandidate(code, self.text)
 
+    def checked(self, candidate: Candidate) -> Candidate:
+        """Returns the candidate as it is where it is encoded already: such a one reads back as itself."""
+        known = isinstance(candidate, ProgramCandidate) and candidate._text is self.text
+        return candidate if known else super().checked(candidate)
+
     def _refuse(self, name: str, records: bytes, allowed: Collection[int]) -> NoReturn:
         for number, at in enumerate(range(0, len(records), RECORD), 1):
             if records[at] not in allowed:

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.errors import InvalidCandidate
+from automl.spaces.options import shown
 from automl.spaces.programs.analysis import HEADER, RECORD
 from automl.spaces.programs.code import FUNCTIONS, LONGEST, Instruction, decode_record, encode_record, header
 from automl.spaces.programs.language import ProgramLanguage
 from automl.spaces.programs.operations import Operation
+from search_spaces.algorithms.program_notation import bare, program_of, variants
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan|infinity)"
 _LINE = re.compile(
@@ -67,8 +69,8 @@ class ProgramText:
             raise InvalidCandidate(
                 f"{where}: {text!r} is not text; give one instruction a line, such as 's3 = dot(v0, v1)'"
             )
-        line = text.strip()
-        where = f"{where}: {line!r}"
+        line = bare(text)
+        where = f"{where}: {shown(line)}"
         if line.replace(" ", "") == "no_op()":
             return Instruction(0)
         match = _LINE.fullmatch(line)
@@ -82,9 +84,13 @@ class ProgramText:
                 f"{where}: memory {kind!r} does not exist; s is for scalars, v for vectors, m for matrices"
             )
         brackets = "" if match["i"] is None else "[]" if match["j"] is None else "[,]"
-        shape, constants = _shape(right)
+        for form in (right, *variants(right)):
+            shape, constants = _shape(form)
+            number = self._numbers.get(f"{kind}{brackets}={shape}")
+            right = form
+            if number is not None:
+                break
         operands = [(letter, int(digits)) for letter, digits in _ADDRESS.findall(right)]
-        number = self._numbers.get(f"{kind}{brackets}={shape}")
         if number is None:
             raise InvalidCandidate(f"{where}: {self._reason(kind, brackets, shape)}")
         self._check(where, kind, int(match["address"]), operands)
@@ -102,25 +108,33 @@ class ProgramText:
     def read_program(self, value: Any) -> bytes:
         """Encodes a program from its JSON data: {"setup": [lines], "predict": [lines], "learn": [lines]}.
 
+        The text of a whole program in the notation of the paper is read, too (`program_notation`). Lines may have
+        comments, and may be nothing else.
+
         Raises:
             InvalidCandidate: it is none; the message names function and line.
         """
+        if isinstance(value, str):
+            value = program_of(value)
         if not isinstance(value, Mapping) or value.keys() != _FUNCTION_NAMES:
             raise InvalidCandidate(
-                f"{value!r} is no program; give an object with the lists 'setup', 'predict' and 'learn'"
+                f"{shown(value)} is no program; give an object with the lists 'setup', 'predict' and 'learn'"
             )
         records: list[bytes] = []
         lengths = []
         for name in FUNCTIONS:
             lines = value[name]
             if not isinstance(lines, list | tuple):
-                raise InvalidCandidate(f"{name}: {lines!r} is not a list of lines")
+                raise InvalidCandidate(f"{name}: {shown(lines)} is not a list of lines")
             if len(lines) > LONGEST:
                 raise InvalidCandidate(f"{name} has {len(lines)} lines; a function has at most {LONGEST}")
             lengths.append(len(lines))
             for number, line in enumerate(lines, 1):
                 record = self._read.get(line) if isinstance(line, str) else None
                 if record is None:
+                    if isinstance(line, str) and line.lstrip().startswith("#"):
+                        lengths[-1] -= 1
+                        continue
                     record = encode_record(self.read(line, f"{name} line {number}"))
                     _keep(self._read, line, record)
                 records.append(record)

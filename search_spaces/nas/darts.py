@@ -2,43 +2,33 @@
 
 A candidate's JSON is its genotype: `{"normal": [[[op, input], [op, input]], …four nodes], "reduce": […]}`. Inputs 0 and
 1 are the two cells before, 2 to 5 the nodes of this one; a node adds its two edges, the cell concatenates its nodes.
+Genotypes in the layouts of the papers are read too (`search_spaces.nas.genotypes`), and `to_genotype` writes one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import networkx
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
-from automl.errors import InvalidCandidate
 from automl.spaces.cells import CellSpace
 from automl.spaces.space import Candidate
+from search_spaces.nas.genotypes import ALL_NODES, CELLS, NODES, NONE, OPERATIONS, read_genotype
+from search_spaces.nas.genotypes import to_genotype as to_genotype
 
-OPERATIONS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-NODES = 4
-CELLS = ("normal", "reduce")
 PROBE = Probe(inputs=(Array((4, 4, 4)), Array((4, 4, 4))))
 """What the cells are run on to be hashed: the outputs of the two cells before, four channels of 4x4, a batch of two."""
 
-Cell = Sequence[Sequence[tuple[str, int]]]
 
-
-def genotype_graph(genotype: Mapping[str, Cell], **settings: Any) -> Graph:
+def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
     """Returns both cells as one graph; `settings` are those of `Graph` (frame, module).
 
-    In the reduction cell, edges from the cells before have stride 2, where a skip is a factorized reduction.
-    Concatenated nodes are read by 1x1 convolutions with free weights only, so their order is not seen.
+    An edge `none` carries zeros: the sum is the same without. In the reduction cell, edges from the cells before have
+    stride 2, where a skip is a factorized reduction. Concatenated nodes are read by 1x1 convolutions with free weights
+    only, so their order is not seen.
     """
     nodes = [Node("input"), Node("input", (), (("index", 1),))]
 
@@ -58,7 +48,7 @@ def genotype_graph(genotype: Mapping[str, Cell], **settings: Any) -> Graph:
                 else:
                     edges.append(append(operation, (values[source],), 2 if reduces else 1))
             values.append(append("add", tuple(edges)))
-        outputs += values[2:]
+        outputs += [values[node] for node in genotype.get(f"{name}_concat", ALL_NODES)]
     return Graph(tuple(nodes), tuple(outputs), unordered_outputs=True, probe=PROBE, **settings)
 
 
@@ -70,8 +60,9 @@ class DARTS(CellSpace):
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a genotype with one operation or one input changed."""
-        value = {name: [[list(edge) for edge in pair] for pair in candidate.value[name]] for name in CELLS}
-        pair = value[CELLS[int(rng.integers(2))]][node := int(rng.integers(NODES))]
+        cells = {name: [[list(edge) for edge in pair] for pair in candidate.value[name]] for name in CELLS}
+        value = {**candidate.value, **cells}
+        pair = cells[CELLS[int(rng.integers(2))]][node := int(rng.integers(NODES))]
         edge = int(rng.integers(2))
         others = [source for source in range(node + 2) if source not in (pair[0][1], pair[1][1])]
         if others and rng.random() < 0.5:
@@ -83,12 +74,12 @@ class DARTS(CellSpace):
     def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a genotype that takes each node from one parent or the other."""
         parents = (one.value, other.value)
-        return Candidate({name: [parents[int(rng.integers(2))][name][node] for node in range(NODES)] for name in CELLS})
+        cells = {name: [parents[int(rng.integers(2))][name][node] for node in range(NODES)] for name in CELLS}
+        return Candidate({**{name: part for name, part in one.value.items() if name not in CELLS}, **cells})
 
     def decode(self, value: Any) -> Candidate:
-        if not isinstance(value, Mapping) or set(value) != set(CELLS):
-            raise InvalidCandidate(f"{value!r} is no genotype; write an object with the cells 'normal' and 'reduce'")
-        return Candidate({name: _checked(value[name], name) for name in CELLS})
+        """Reads a genotype in any of the layouts in which they are published, see `read_genotype`."""
+        return Candidate(read_genotype(value))
 
     def size(self) -> int:
         cell = 1
@@ -106,38 +97,19 @@ class DARTS(CellSpace):
                 picture.add_node(f"{name} {place}", label=label)
             for node, pair in enumerate(candidate.value[name], 2):
                 for operation, source in pair:
-                    picture.add_edge(f"{name} {source}", f"{name} {node}", label=operation)
+                    if operation != NONE:
+                        picture.add_edge(f"{name} {source}", f"{name} {node}", label=operation)
         return picture
 
     def describe(self, candidate: Candidate) -> str:
-        cells = (
-            " ".join("+".join(f"{op}~{at}" for op, at in pair) for pair in candidate.value[name]) for name in CELLS
-        )
-        return " | ".join(cells)
+        texts = []
+        for name in CELLS:
+            nodes = candidate.value.get(f"{name}_concat")
+            text = " ".join("+".join(f"{op}~{at}" for op, at in pair) for pair in candidate.value[name])
+            texts.append(text if nodes is None else f"{text} concat {nodes}")
+        return " | ".join(texts)
 
 
 def _pair(node: int, rng: np.random.Generator) -> list[list[Any]]:
     sources = rng.permutation(node + 2)[:2]
     return [[OPERATIONS[int(rng.integers(len(OPERATIONS)))], int(source)] for source in sources]
-
-
-def _checked(cell: Any, name: str) -> list[list[list[Any]]]:
-    if not isinstance(cell, list | tuple) or len(cell) != NODES:
-        raise InvalidCandidate(f"{name}: {cell!r} must list {NODES} nodes")
-    found = []
-    for node, pair in enumerate(cell):
-        path = f"{name}[{node}]"
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise InvalidCandidate(f"{path}: {pair!r} must be two edges [operation, input]")
-        for edge in pair:
-            if not isinstance(edge, list | tuple) or len(edge) != 2:
-                raise InvalidCandidate(f"{path}: {edge!r} must be [operation, input]")
-            operation, source = edge
-            if operation not in OPERATIONS:
-                raise InvalidCandidate(f"{path}: {operation!r} is no operation of DARTS; they are {list(OPERATIONS)}")
-            if isinstance(source, bool) or not isinstance(source, int) or not 0 <= source < node + 2:
-                raise InvalidCandidate(f"{path}: input {source!r} must be a whole number from 0 to {node + 1}")
-        if pair[0][1] == pair[1][1]:
-            raise InvalidCandidate(f"{path}: both edges read input {pair[0][1]}; they must read two different ones")
-        found.append([[operation, source] for operation, source in pair])
-    return found

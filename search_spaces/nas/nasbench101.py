@@ -17,7 +17,9 @@ import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
 from automl.errors import InvalidCandidate, InvalidSpace
+from automl.jsontext import plain
 from automl.spaces.cells import CellSpace
+from automl.spaces.options import shown
 from automl.spaces.space import Candidate, Defaults
 
 OPERATIONS = ("conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
@@ -141,16 +143,22 @@ class NASBench101(CellSpace):
         return one
 
     def decode(self, value: Any) -> Candidate:
+        """Reads a cell: its matrix as lists or as an array of zeros and ones, whole or not; the names of the data set's
+        own rows (`module_adjacency`, `module_operations`) are read, too.
+        """
+        if isinstance(value, Mapping) and set(value) == {"module_adjacency", "module_operations"}:
+            value = {"matrix": value["module_adjacency"], "ops": value["module_operations"]}
         if not isinstance(value, Mapping) or set(value) != {"matrix", "ops"}:
             raise InvalidCandidate(
-                f"{value!r} is no cell of NAS-Bench-101; write "
+                f"{shown(value)} is no cell of NAS-Bench-101; write "
                 '{"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}'
             )
-        matrix, ops = value["matrix"], value["ops"]
+        matrix, ops = plain(value["matrix"]), plain(value["ops"])
+        matrix = [plain(row) for row in matrix] if isinstance(matrix, list | tuple) else matrix
         if not isinstance(ops, list | tuple) or not 2 <= len(ops) <= self.vertices:
-            raise InvalidCandidate(f"ops: {ops!r} must list 2 to {self.vertices} operations")
+            raise InvalidCandidate(f"ops: {shown(ops)} must list 2 to {self.vertices} operations")
         if ops[0] != "input" or ops[-1] != "output":
-            raise InvalidCandidate(f"ops: {list(ops)!r} must start with 'input' and end with 'output'")
+            raise InvalidCandidate(f"ops: {shown(list(ops))} must start with 'input' and end with 'output'")
         for name in ops[1:-1]:
             if name not in OPERATIONS:
                 raise InvalidCandidate(f"ops: {name!r} is no operation of NAS-Bench-101; they are {list(OPERATIONS)}")
@@ -186,7 +194,7 @@ class NASBench101(CellSpace):
 
 
 def _candidate(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> Candidate:
-    return Candidate({"matrix": [[int(item) for item in row] for row in matrix], "ops": list(ops)})
+    return Candidate({"matrix": [[int(item) for item in row] for row in matrix], "ops": list(map(str, ops))})
 
 
 def _valid(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bool:
@@ -197,11 +205,13 @@ def _valid(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bool:
 def _check_matrix(matrix: Any, size: int) -> None:
     rows_fit = isinstance(matrix, list | tuple) and len(matrix) == size
     if not rows_fit or any(not isinstance(row, list | tuple) or len(row) != size for row in matrix):
-        raise InvalidCandidate(f"matrix: {matrix!r} must have {size} rows of {size} numbers, one for each operation")
+        raise InvalidCandidate(
+            f"matrix: {shown(matrix)} must have {size} rows of {size} numbers, one for each operation"
+        )
     for row in range(size):
         for column in range(size):
-            item = matrix[row][column]
-            if isinstance(item, bool) or item not in (0, 1):
+            item = plain(matrix[row][column])
+            if isinstance(item, bool) or not isinstance(item, int | float) or item not in (0, 1):
                 raise InvalidCandidate(f"matrix[{row}][{column}]: {item!r} is neither 0 nor 1")
             if item and column <= row:
                 raise InvalidCandidate(f"matrix[{row}][{column}] is 1; the matrix must be upper triangular")

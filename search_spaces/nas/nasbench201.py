@@ -16,6 +16,7 @@ from automl.behaviour import Array, Graph, Node, Probe
 from automl.errors import InvalidCandidate
 from automl.spaces.cells import CellSpace
 from automl.spaces.fields import Choice
+from automl.spaces.options import shown
 from automl.spaces.space import Candidate, Defaults
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -41,15 +42,17 @@ def to_text(operations: tuple[str, ...]) -> str:
 
 
 def from_text(text: Any) -> tuple[str, ...]:
-    """Returns the six operations of a string, in the order of `EDGES`.
+    """Returns the six operations of a string, in the order of `EDGES`; white space in it says nothing.
 
     Raises:
         InvalidCandidate: it is not a string of this benchmark.
     """
     match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if match is None and isinstance(text, str) and len(text) < 1000:
+        match = _TEXT.fullmatch("".join(text.split()))  # however it is spaced
     if match is None:
         raise InvalidCandidate(
-            f"{text!r} is no cell of NAS-Bench-201; write it like {to_text(('skip_connect',) * 6)!r}"
+            f"{shown(text)} is no cell of NAS-Bench-201; write it like {to_text(('skip_connect',) * 6)!r}"
         )
     for name in match.groups():
         if name not in OPERATIONS:

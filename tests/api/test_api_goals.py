@@ -52,7 +52,7 @@ def test_whoever_is_tested_keeps_the_constraints(tmp_path):
     study.close()
 
 
-def noisy(candidate, seed):
+def noisy(candidate, seed, part):
     return {"score": candidate.x + candidate.y / 10 + seed % 101 / 1000}
 
 

@@ -15,6 +15,7 @@ from automl.hashing.mixing import rounded
 from automl.hashing.noise import Tracked
 from automl.hashing.unseen import unseen_fields
 from automl.report.explain import explain
+from automl.report.html import page
 from automl.testing.hashing import HashContract
 from search_spaces.nas.nasbench201 import NASBench201
 
@@ -210,12 +211,14 @@ def test_explanations_name_the_first_difference_and_escape_what_they_show():
     assert "'lr' is 0.01 against 0.02" in other.text()
     cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
     cells = NASBench201()
-    page = explain(cells, cells.decode(cell), cells.decode(cell.replace("1x1", "3x3"))).html()
-    assert page.startswith("<!doctype html>")
-    assert "<svg" in page
-    assert "First difference" in page
+    text = page(explain(cells, cells.decode(cell), cells.decode(cell.replace("1x1", "3x3"))))
+    assert text.startswith("<!doctype html>")
+    assert text.count('<svg class="graph"') == 2
+    assert "First difference" in text
+    assert "http" not in text
     configured = explain(_Plain(), _Plain().decode({"name": "<script>"}), _Plain().decode({"name": "b"}))
-    assert "<script>" not in configured.html()
+    assert "<script>" not in page(configured)
+    assert "&lt;script&gt;" in page(configured)
 
 
 class _Plain(Space):

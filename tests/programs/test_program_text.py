@@ -9,10 +9,11 @@ import pytest
 
 from automl.errors import InvalidCandidate, InvalidInput, InvalidSpace
 from automl.jsontext import canonical
+from automl.spaces.contract import checked
 from automl.spaces.programs.code import Instruction
 from automl.spaces.programs.language import ProgramLanguage
 from automl.spaces.programs.operations import OPERATIONS, own_operation
-from automl.spaces.space import Candidate, checked
+from automl.spaces.space import Candidate
 from search_spaces.algorithms.program import ProgramSpace
 from search_spaces.algorithms.program_text import ProgramText, explain
 

@@ -130,14 +130,14 @@ def test_the_genealogy_leads_from_a_sample_to_the_best(writer: Writer) -> None:
         assert rows[child.number].parents == (parent.number,)
 
 
-def test_spellings_of_the_best_are_distinct_equal_and_cheapest_first(writer: Writer) -> None:
+def test_encodings_of_the_best_are_distinct_equal_and_cheapest_first(writer: Writer) -> None:
     def three_are_best(candidate: list[str]) -> float:
         return quality(candidate) - 8.0 * max(0, len([name for name in candidate if name != "skip"]) - 3)
 
     data = collected(writer, Recipe(trials=300, value=three_are_best))
-    assert data.spelling_count >= len(data.spellings) > 1
-    assert {key_of(parse(item.candidate)) for item in data.spellings} == {data.winners[0].key}
-    costs = [item.costs["parameters"] for item in data.spellings]
+    assert data.encoding_count >= len(data.encodings) > 1
+    assert {key_of(parse(item.candidate)) for item in data.encodings} == {data.winners[0].key}
+    costs = [item.costs["parameters"] for item in data.encodings]
     assert costs == sorted(costs)
 
 

@@ -80,6 +80,17 @@ def test_trials_come_back_as_they_were_written_page_by_page(store: StudyStore) -
     assert store.find("b").trials == 3
 
 
+def test_trials_are_found_by_their_positions_in_the_order_asked_for(store: StudyStore) -> None:
+    study = store.create("s", "search", {})
+    store.append_trials(study.id, [trial(1200 - place, position=place) for place in range(1201)])
+    asked = [7, 1200, 0, 7, *range(600, 1150)]
+    assert [one.position for one in store.trials_at(study.id, asked)] == asked
+    assert store.trials_at(study.id, [1200])[0].number == 0
+    assert store.trials_at(study.id, []) == []
+    with pytest.raises(StorageError, match="has no trial at position 1201, 5000"):
+        store.trials_at(study.id, [3, 1201, 5000])
+
+
 def test_trials_come_back_in_told_order_whatever_their_numbers(store: StudyStore) -> None:
     made = store.create("a", "search", {})
     store.append_trials(made.id, [trial(5, position=0), trial(2, position=1), trial(9, position=2)])

@@ -12,7 +12,7 @@ import numpy as np
 
 from automl import registry
 from automl.behaviour import Array, Probe
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.evaluators.task import Task
 
@@ -46,7 +46,8 @@ class Classification(Evaluator):
     Attributes:
         task: a Task, or the name of a registered one. Inputs are float arrays of shape (examples, channels, height,
             width), (examples, height, width), which get a channel axis, or (examples, features); unsigned bytes are
-            divided by 255, other integers stay (token indices). Targets are classes from 0.
+            divided by 255, other integers stay (token indices). Targets are whole classes from 0, of shape (examples,):
+            see `Task.classes` for what is refused.
         epochs: passes over the training part.
         batch_size: examples per step; the last, smaller batch of an epoch is left out unless it is the only one.
         optimizer: "sgd" (Nesterov) or "adamw".
@@ -91,8 +92,10 @@ class Classification(Evaluator):
                 raise InvalidInput(f"{name} is {getattr(self, name)!r}; it must lie between 0 and 1")
         if not isinstance(self.task, Task | str):
             raise InvalidInput(
-                f"task is {self.task!r}; give an automl.Task, or one of {', '.join(registry.names('tasks'))}"
+                f"task is {brief(self.task)}; give an automl.Task, or one of {', '.join(registry.names('tasks'))}"
             )
+        if isinstance(self.task, Task):
+            _ = self.task.classes  # refuses what cannot be classified, before anything is written
 
     def data(self) -> Task:
         """Returns the task itself.
@@ -131,6 +134,12 @@ class Classification(Evaluator):
     def check(self, work: Work) -> None:
         """Refuses training settings that this evaluator does not know."""
         self.adjusted(work.training)
+
+    def misfit(self, work: Work) -> str:
+        """Says why a network cannot run on two training examples, or gives no logit for each class."""
+        from workers.networks import training
+
+        return training.misfit(work.behaviour, self.data())
 
     def adjusted(self, training: Mapping[str, Any]) -> Classification:
         """Returns this evaluator with a candidate's training settings in place of its own.
@@ -187,6 +196,7 @@ class Classification(Evaluator):
 def _named(name: str) -> Task:
     task = registry.load("tasks", name)()
     assert isinstance(task, Task)
+    _ = task.classes
     return task
 
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,14 +20,38 @@ from automl.evaluators.base import Evaluation, Metrics
 from automl.evaluators.task import Task
 from workers.networks.snapshots import Training
 
-if TYPE_CHECKING:
-    from workers.networks.classification import Classification
-
 _MEASURE_BATCH = 1024
 _GLANCE_BATCH = 128  # on a CPU a third faster than 1,024; final figures keep theirs, to the last bit
 _GLANCE_SHARE = 0.3  # of the training examples, forward only: less than a tenth of an epoch's time
 _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 Part = tuple[torch.Tensor, torch.Tensor]
+
+
+class Settings(Protocol):
+    """What a training reads of an evaluator's settings; `Classification` says what each of them means."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def label_smoothing(self) -> float: ...
+    @property
+    def gradient_clip(self) -> float | None: ...
+    @property
+    def precision(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +125,34 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
+def misfit(behaviour: Behaviour, task: Task) -> str:
+    """Returns why a network cannot be trained on a task, an empty text where it can.
+
+    It is run on two examples, so that a wrong width of input or output is found before anything is paid for.
+    """
+    inputs, targets = task.train
+    classes = int(np.max(targets)) + 1
+    some = torch.from_numpy(prepared(inputs[:2]))
+    with seeded(0, "cpu"), torch.no_grad():
+        module = module_of(behaviour)
+        try:
+            logits = module(some)
+        except Exception as error:  # a module raises what it likes
+            return f"on inputs of shape {tuple(some.shape)} it raises {type(error).__name__}: {error}"
+    if not isinstance(logits, torch.Tensor):
+        return f"the network returns {type(logits).__name__} instead of a tensor"
+    if logits.ndim != 2 or len(logits) != len(some) or logits.shape[1] < classes:
+        return (
+            f"the network gives outputs of shape {tuple(logits.shape)} for {len(some)} examples; "
+            f"give one logit for each of the {classes} classes, ({len(some)}, {classes})"
+        )
+    return ""
+
+
 def fit(
     module: nn.Module,
     data: Part,
-    settings: Classification,
+    settings: Settings,
     how: Evaluation,
     until: int,
     held: Part | None = None,
@@ -174,7 +222,7 @@ def _check(total: torch.Tensor, epoch: int) -> None:
         raise CandidateFailure(f"training diverged: the loss was not finite in epoch {epoch + 1}")
 
 
-def _optimizer(parameters: list[nn.Parameter], settings: Classification) -> torch.optim.Optimizer:
+def _optimizer(parameters: list[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return torch.optim.SGD(
@@ -186,7 +234,7 @@ def _optimizer(parameters: list[nn.Parameter], settings: Classification) -> torc
     )
 
 
-def _schedule(settings: Classification, steps: int) -> Callable[[int], float]:
+def _schedule(settings: Settings, steps: int) -> Callable[[int], float]:
     """Returns the share of the highest learning rate at each step."""
     warmup = settings.warmup * steps
 
@@ -206,7 +254,7 @@ def _precision(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=_MIXED.get(precision, torch.bfloat16), enabled=mixed)
 
 
-def glance(module: nn.Module, data: Part, settings: Classification) -> Metrics:
+def glance(module: nn.Module, data: Part, settings: Settings) -> Metrics:
     """Measures a copy of a module in the middle of its training, which it leaves no trace in.
 
     Nothing is measured of a module that cannot be copied, or not in the memory that is left: whatever it does when it
@@ -222,7 +270,7 @@ def glance(module: nn.Module, data: Part, settings: Classification) -> Metrics:
 
 
 @torch.no_grad()
-def measure(module: nn.Module, data: Part, settings: Classification, batch: int = _MEASURE_BATCH) -> Metrics:
+def measure(module: nn.Module, data: Part, settings: Settings, batch: int = _MEASURE_BATCH) -> Metrics:
     """Returns accuracy and mean cross-entropy of a trained module on held-out data."""
     inputs, targets = data
     module.eval()

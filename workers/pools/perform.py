@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.figures import as_number
 from automl.isolation.limits import OutOfTime, OwnExit, Stopped, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
 from automl.pool import Completion, Job
@@ -35,7 +37,7 @@ def perform(
     Args:
         space: turns each job's JSON into a behaviour.
         evaluator: runs it.
-        objective: the metric that must be present and finite.
+        objective: the metric that must be finite where it is present.
         jobs: to be run, in order.
         device: "cpu" or "cuda".
         worker: a name for the completions.
@@ -120,32 +122,44 @@ def complete(
             traceback=found.traceback,
         )
     try:
-        return Completion(job.id, plain_metrics(outcome, objective), None, "", seconds, worker, how.curve.json())
+        metrics, curve = plain_metrics(outcome, objective), how.curve.json()
+        beside = left_out(outcome) if len(metrics) < len(outcome) else ()
+        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out=beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
-    """Returns the metrics as plain floats, those that are not finite left out.
+    """Returns the metrics as plain floats. Those that are not finite are left out, and so is what is no number.
+
+    Metrics without the objective are returned all the same: that they were asked for under another name is the user's
+    setting and no fact about a candidate.
 
     Raises:
-        ValueError: they are no mapping of numbers, or the objective is missing or not finite.
+        ValueError: they are no mapping, none is left, or the objective is not finite.
     """
     if not isinstance(metrics, Mapping):
         raise ValueError(f"the evaluator returned {type(metrics).__name__} instead of a dict of metrics")
     plain: Metrics = {}
     for name, value in metrics.items():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"metric {name!r} is {value!r}, which is no number") from None
-        if math.isfinite(number):
+        number = as_number(value)
+        if number is None and name == objective and isinstance(value, str):
+            with suppress(ValueError):
+                number = float(value)  # a figure read from another program's output
+        if number is None and name == objective:
+            raise ValueError(f"metric {brief(name)} is {brief(value)}, which is no number")
+        if number is not None and math.isfinite(number):
             plain[str(name)] = number
         elif name == objective:
             raise ValueError(f"metric {objective!r} is {number}")
-    if objective not in plain:
-        raise ValueError(f"the evaluator returned no metric {objective!r}, only {sorted(plain) or 'none'}")
+    if not plain:
+        raise ValueError(f"the evaluator returned no metric {objective!r}, only none")
     return plain
+
+
+def left_out(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names under which an evaluation returned something else than a number, such as {"status": "ok"}."""
+    return tuple(str(name) for name, value in metrics.items() if as_number(value) is None)
 
 
 def check_alarm(timeout: float | None) -> None:

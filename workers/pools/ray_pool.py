@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,7 @@ class RayPool(Pool):
         self._missing = MissingWorkers()
         self._in_flight = 0
         self._batch = BatchSize()
+        self._device: str | None = None  # declared when all workers are up
         self._began = time.monotonic()
         try:
             most = room(num_cpus, num_gpus)
@@ -136,6 +137,7 @@ class RayPool(Pool):
 
     @property
     def device(self) -> str:
+        assert self._device is not None
         return self._device
 
     @property
@@ -395,9 +397,23 @@ class RayPool(Pool):
             else:
                 self._start(slot)
             return ""
+        if self._device not in (None, device):
+            self._refuse(slot, str(device), self._device)
+            return ""
         slot.starting, slot.failed_starts = None, 0
         self._missing.there(slot.name)
         return str(device)
+
+    def _refuse(self, slot: _Slot, device: str, declared: str | None) -> None:
+        """Gives back a worker whose kind of device is not the one that the search declared when it started."""
+        slot.failed_starts += 1
+        if slot.failed_starts >= _MOST_FAILED_STARTS:
+            host = slot.process.host if slot.process is not None else "unknown"
+            raise WorkersUnavailable(
+                f"worker {slot.name} came back on node {host} ({slot.hardware}), which computes on {device}, and this "
+                f"search declared {declared} when it started; give it a node with {declared}, then resume"
+            )
+        self._restart(slot)
 
     def _give_up(self) -> None:
         """Says which workers are missing, and gives up those that have been for too long.
@@ -434,8 +450,22 @@ class RayPool(Pool):
             ray.get(references)
         except ray.exceptions.RayError as error:
             raise InvalidInput(f"the workers cannot start: {innermost(error)}{self._tight()}") from error
-        devices = {self._started(slot) for slot in self._slots}
-        return "cuda" if devices == {"cuda"} else "cpu"
+        devices = {slot.name: self._started(slot) for slot in self._slots}
+        if len(set(devices.values())) > 1:
+            raise WorkersUnavailable(self._mixed(devices))
+        return next(iter(devices.values()))
+
+    def _mixed(self, devices: Mapping[str, str]) -> str:
+        """Returns the sentence for workers of several kinds of device."""
+        kinds = [
+            f"{', '.join(sorted(name for name, one in devices.items() if one == kind))} on {kind} "
+            f"({', '.join(sorted({slot.hardware for slot in self._slots if devices[slot.name] == kind}))})"
+            for kind in sorted(set(devices.values()))
+        ]
+        return (
+            f"the workers compute on different kinds of device: {'; '.join(kinds)}; figures of one context come from "
+            "one kind, so leave the other nodes out, or ask for workers that only one kind can hold (--gpus-per-worker)"
+        )
 
     def _tight(self) -> str:
         return f" (each may take {self._memory:,} bytes)" if self._memory is not None else ""

@@ -39,6 +39,7 @@ class HPOLibTable(Evaluator):
     inline: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {"loss": "minimize", "cost_seconds": "minimize"}
     test_is_population_mean: ClassVar[bool] = True
+    has_test_part: ClassVar[bool] = False
 
     dataset: str = "protein_structure"
     randomised: bool = False

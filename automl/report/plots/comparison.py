@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.evidence import Estimate, ResultsTable
+from automl.report.data import final_word
 from automl.report.plots.drawing import DASHES, INK, MARKERS, QUIET, SERIES, Plot, curve_view, draw, time_unit
 from automl.report.reading.bands import Band
 from automl.report.reading.compare import Comparison, Method
@@ -77,7 +78,7 @@ def comparison_plots(data: Comparison) -> dict[str, Plot]:
             "Gain over random search",
             "With equal evaluations, selected in the same way; whiskers are 95 % intervals.",
             [(_label(method, data), method.gain) for method in data.methods],
-            "difference in the test figure",
+            f"difference, {final_word(data.studies)}",
         ),
     ]
     return {plot.name: plot for plot in found if plot is not None}
@@ -141,7 +142,7 @@ def _curves(methods: Sequence[Method], place: int, axis: str) -> Plot | None:
         best = [band.low[-1] if first.minimize else band.high[-1] for method, band in shown if method.runs > 1]
         axes.set_ylim(min([low, *best]), max([high, *best]))
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"{unit} since the start" if hours else "evaluations drawn upon")
+        axes.set_xlabel(f"{unit} since the start" if hours else "evaluations counted")
         axes.set_ylabel(f"best {first.objective} (validation)")
         axes.legend(loc="upper right" if first.minimize else "lower right")
 

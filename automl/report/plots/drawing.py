@@ -144,9 +144,16 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Returns a table as a `data:` address that any browser saves as a file."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow([_cell(name) for name in columns])
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(written.getvalue().encode()).decode()
+
+
+def _cell(value: Any) -> Any:
+    """Returns a table's cell so that no spreadsheet takes a name or a candidate for a formula."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value
 
 
 def curve_view(best: list[float], minimize: bool) -> tuple[float, float]:

@@ -47,7 +47,7 @@ def _plot(data: ReportData, place: int) -> Plot:
         if len(objectives) == 2:
             axes.step(across, up, where="post" if other.minimize else "pre", color=SEARCH, linewidth=1.4)
         axes.plot(across, up, "o", color=SEARCH, markersize=5, label="not beaten")
-        _tests(axes, tested, first, other)
+        _tests(axes, tested, first, other, data.final)
         for item in data.winners[:1]:
             where = {**item.costs, **({} if item.fitness is None else {data.objective: item.fitness})}
             if other.metric in where and first.metric in where:
@@ -65,13 +65,13 @@ def _plot(data: ReportData, place: int) -> Plot:
         "pareto" if place == 1 else f"pareto-{place}",
         f"{first.metric} against {other.metric}".capitalize(),
         f"{count_of(len(front), 'candidate')}{kept} that no other matches or beats {better}.",
-        ("kind", *(one.metric for one in objectives), "test", "trial", "candidate"),
+        ("kind", *(one.metric for one in objectives), data.final, "trial", "candidate"),
         [
             *(
                 ("front", *(item.figures[one.metric] for one in objectives), item.test, item.number, item.candidate)
                 for item in front
             ),
-            *(("trial" if allowed else "breaks a limit", *values, "", "", "") for values, allowed in cloud),
+            *(("trial" if allowed else "breaks a constraint", *values, "", "", "") for values, allowed in cloud),
         ],
         paint,
         size=(5.2, 3.7),
@@ -83,11 +83,16 @@ def _cloud(axes: Axes, inside: list[tuple[float, float]], outside: list[tuple[fl
         axes.plot(*zip(*inside, strict=True), ".", color=QUIET, alpha=0.5, markersize=4, label="trials")
     if outside:
         axes.plot(
-            *zip(*outside, strict=True), "x", color=QUIET, alpha=0.5, markersize=3.5, label="trials that break a limit"
+            *zip(*outside, strict=True),
+            "x",
+            color=QUIET,
+            alpha=0.5,
+            markersize=3.5,
+            label="trials that break a constraint",
         )
 
 
-def _tests(axes: Axes, tested: list[RatedCandidate], first: Objective, other: Objective) -> None:
+def _tests(axes: Axes, tested: list[RatedCandidate], first: Objective, other: Objective, word: str) -> None:
     for place, item in enumerate(tested):
         assert item.test is not None
         across = item.figures[other.metric]
@@ -99,7 +104,7 @@ def _tests(axes: Axes, tested: list[RatedCandidate], first: Objective, other: Ob
             markerfacecolor="none",
             color=RANDOM,
             markersize=6,
-            label="the same, test" if place == 0 else None,
+            label=f"the same, {word}" if place == 0 else None,
         )
 
 

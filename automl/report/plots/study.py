@@ -137,15 +137,15 @@ def tests(data: ReportData) -> Plot | None:
             labels.append(f"{len(sample)} at random")
         axes.set_yticks(range(len(labels)), labels)
         axes.invert_yaxis()
-        axes.set_xlabel(f"{data.objective} (test)")
+        axes.set_xlabel(f"{data.objective} ({data.final})")
         axes.grid(axis="y", visible=False)
 
     lie = "lies" if outside == 1 else "lie"
     hidden = f" {outside} of {len(sample)} {lie} outside the range shown." if outside else ""
-    what = data.basis if data.deterministic else "one mark for each fresh seed"
+    what = data.basis if data.deterministic else f"one mark for each fresh seed{'' if data.held_out else ', same data'}"
     return draw(
         "test-figures",
-        "Test figures",
+        "Test figures" if data.held_out else "Figures of fresh seeds, same data",
         f"{what[0].upper()}{what[1:]}, a bar for each mean; the last row: a mark for each random architecture.{hidden}",
         ("candidate", data.objective, "seed"),
         [
@@ -198,7 +198,7 @@ def search_curve(data: ReportData, axis: str) -> Plot | None:
             axes.plot(across(curve)[-1], curve.best[-1], marker, color=colour)
         axes.set_ylim(*curve_view([value for _, curve, _, _ in series for value in curve.best], data.minimize))
         axes.set_xlim(left=0)
-        axes.set_xlabel("evaluations drawn upon" if axis == "evaluations" else f"{unit} since the start")
+        axes.set_xlabel("evaluations counted" if axis == "evaluations" else f"{unit} since the start")
         axes.set_ylabel(f"best {data.objective} (validation)")
         axes.legend(loc="upper right" if data.minimize else "lower right")
 

@@ -19,7 +19,7 @@ _OUTCOME_HATCHES = {"miss": "", "partial": "....", "hit": "////", "joined": "\\\
 
 
 def outcomes(part: StudyPart) -> Plot | None:
-    """Draws trials by outcome as the study went on: what share of each stretch was evaluated, found, joined."""
+    """Draws the fractions of trials that were evaluated, found in the cache, joined or failed, as the study went on."""
     line = part.timeline
     if len(line.trials) < 3:
         return None
@@ -51,14 +51,14 @@ def outcomes(part: StudyPart) -> Plot | None:
         axes.set_xlim(0, ends[-1])
         axes.set_ylim(0, 100)
         axes.set_xlabel("trials")
-        axes.set_ylabel("share of trials, %")
+        axes.set_ylabel("fraction of trials, %")
         axes.grid(visible=False)
         axes.figure.legend(loc="outside lower center", ncols=2 if len(shown) > 1 else 1, fontsize=8.5)
 
     return draw(
         "outcomes",
         "Trials by outcome",
-        "What share of the proposals had to be evaluated, from the first trial to the last.",
+        "The fraction of the proposals that had to be evaluated, from the first trial to the last.",
         ("trials", "seconds", *OUTCOMES),
         zip(line.trials, line.seconds, *(line.outcomes[name] for name in OUTCOMES), strict=True),
         paint,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from automl.evidence.means import exponent_of
 from automl.report.data import Curve
 
 POINTS = 200
@@ -20,7 +21,7 @@ class Band:
     """Best so far of several runs: the mean, and the range of the middle half.
 
     Attributes:
-        at: evaluations drawn upon, or seconds since the start; from where all runs have a best to where the first ends.
+        at: evaluations counted, or seconds since the start; from where all runs have a best to where the first ends.
         middle: mean of the runs.
         low, high: quartiles.
     """
@@ -39,7 +40,7 @@ class Bands:
     """The same runs by evaluations and by time; None where they have no stretch in common.
 
     Attributes:
-        evaluations: drawn upon.
+        evaluations: counted, whether run or found in the cache.
         seconds: on the clock of the studies, which is the simulated one where they were simulated.
     """
 
@@ -74,5 +75,11 @@ def _band(curves: Sequence[tuple[list[float], list[float]]], *, whole: bool) -> 
     axis = np.linspace(start, end, POINTS)
     axis = np.unique(axis.astype(int)) if whole else axis
     table = np.array([np.array(best)[np.searchsorted(steps, axis, side="right") - 1] for steps, best in curves])
-    low, high = np.quantile(table, [0.25, 0.75], axis=0)
-    return Band(axis.tolist(), table.mean(axis=0).tolist(), low.tolist(), high.tolist())
+    exponent = exponent_of(table)
+    scaled = np.ldexp(table, -exponent)
+    low, high = np.quantile(scaled, [0.25, 0.75], axis=0)
+    # Means and quartiles lie among the figures, so that they are numbers again.
+    middle, low, high = (
+        np.ldexp(one, exponent).tolist() for one in (scaled.mean(axis=0).clip(scaled.min(), scaled.max()), low, high)
+    )
+    return Band(axis.tolist(), middle, low, high)

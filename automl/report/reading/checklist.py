@@ -14,7 +14,7 @@ def checklist(studies: Sequence[ReportData], runs: int = 1, tasks: int = 1, prot
 
     Args:
         studies: at least one.
-        runs: independent runs of the search at hand.
+        runs: independent runs of the search at hand; copies of one run, and runs that served each other, are one.
         tasks: different tasks among them.
         protocols: different evaluator settings among them, as an ablation of training tricks needs.
     """
@@ -97,16 +97,25 @@ def _of_one(data: ReportData) -> list[Check]:
         ),
         Check(
             "Test part read only after the winner was fixed",
-            bool(data.winners),
-            ("ranked by validation first, then " + ("looked up" if data.deterministic else "tested with fresh seeds"))
-            if data.winners
-            else "the winners have not been tested",
+            bool(data.winners) and data.held_out,
+            _how_tested(data),
         ),
         Check(
             "Several seeds for each final figure",
             data.seeds >= 2 or data.deterministic,
-            "the evaluator gives the same test figure for every seed"
+            f"the evaluator gives the same {'test ' if data.held_out else ''}figure for every seed"
             if data.deterministic
             else f"{count_of(data.seeds, 'seed')} for each winner",
         ),
     ]
+
+
+def _how_tested(data: ReportData) -> str:
+    if not data.held_out:
+        return (
+            f"there is no test part: final figures are {data.basis}; "
+            "a function with a parameter `part` is given 'validation' or 'test'"
+        )
+    if not data.winners:
+        return "the winners have not been tested"
+    return "ranked by validation first, then " + ("looked up" if data.deterministic else "tested with fresh seeds")

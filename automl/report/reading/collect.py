@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +21,13 @@ from automl.evidence import (
 )
 from automl.registry import unknown
 from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
-from automl.report.plots.illustrator import Illustrator
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
+from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
-from automl.report.reading.stream import Reading, note, read_study, spellings
+from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
@@ -72,6 +72,7 @@ class _Collector:
         self.random_record = phases.get("baseline")
         self.test_record = phases.get("test")
         self.confirmation_record = phases.get("confirmation")
+        self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
@@ -89,7 +90,7 @@ class _Collector:
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
-        cheapest, spelling_count = self._spellings(search, best)
+        cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
         data = ReportData(
             name=self.record.name,
@@ -108,11 +109,11 @@ class _Collector:
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
             verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
-            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective),
+            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
-            spellings=cheapest,
-            spelling_count=spelling_count,
+            encodings=cheapest,
+            encoding_count=encoding_count,
             audits=self._audits(search),
             checklist=[],
             facts=[],
@@ -120,6 +121,8 @@ class _Collector:
             objectives=self.objectives,
             traceback=self.failed.traceback,
             keyed_by_json=self._keyed_by_json(),
+            held_out=self.held_out,
+            drawn_from=self._drawn_from(),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -136,7 +139,7 @@ class _Collector:
         record, part = self.confirmation_record, self._part(self.confirmation_record)
         if record is None or part is None or not part.trials:
             return part
-        context = self.store.trial_at(record.id, 0).context
+        context = self.store.trials_at(record.id, [0])[0].context
         found = self.cache.replicates(context, list({key for _, key in self.confirmed}))
         paid = sum(result.study == record.id for results in found.values() for result in results)
         return replace(part, evaluations=paid)
@@ -168,8 +171,9 @@ class _Collector:
             results = self.cache.replicates(trial.context, [trial.key]).get(trial.key, [])[: trial.replicates or None]
             values = self._objectives(results)
             places = reading.columns.places(trial.key) if reading is not None else []
-            before = self.store.trial_at(study.id, places[-1]) if places else None
-            before = self.confirmed.get((origin, trial.key), before)
+            before = self.confirmed.get((origin, trial.key))
+            if before is None and places:
+                (before,) = self.store.trials_at(study.id, places[-1:])
             found.append(
                 replace(
                     note(trial),
@@ -203,7 +207,7 @@ class _Collector:
         The winner's units are its seeds, so that the interval concerns this architecture only.
         """
         if not winners or not winners[0].test_values:
-            return Estimate(None, method="no interval: no test figures")
+            return Estimate(None, method="no interval: no final figures")
         valid = [item.test_values for item in samples if item.test_values]
         found = relative_improvement(
             [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
@@ -212,7 +216,7 @@ class _Collector:
 
     def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
         if not winners or not random:
-            return Estimate(None, method="no interval: no test figures")
+            return Estimate(None, method="no interval: no final figures")
         one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
         found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
         return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
@@ -241,7 +245,13 @@ class _Collector:
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
-        return judge_run(gain, effort, baseline, above, seeds=seeds, deterministic=deterministic)
+        return judge_run(
+            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+
+    def _drawn_from(self) -> tuple[str, ...]:
+        """Returns the other searches whose evaluations served this one: their runs are not independent of it."""
+        return self.store.served_by(self.record.id)
 
     def _keyed_by_json(self) -> dict[str, Any]:
         """Returns how many candidates were keyed by their JSON in the latest run, and why; empty where none was."""
@@ -266,7 +276,7 @@ class _Collector:
         """Returns what re-evaluations of hits found, empty where this study has none."""
         if not search.part.trials:
             return {}
-        context = self.store.trial_at(self.record.id, 0).context
+        context = self.store.trials_at(self.record.id, [0])[0].context
         found = audit_report(self.database, self.objective, context=context, studies=[self.record.id])
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 
@@ -277,13 +287,13 @@ class _Collector:
         places = search.columns.places(key) if key is not None else []
         if not places:
             return []
-        first = self.store.trial_at(self.record.id, places[0])
+        (first,) = self.store.trials_at(self.record.id, places[:1])
         line = search.columns.ancestors(first.number, ANCESTORS)
         if len(line) > 40:  # the ends and an even choice between
             line = [*line[:1], *line[1 : -20 : len(line) // 20 + 1], *line[-20:]]
         where = [search.columns.position(number) for number in line]
-        found = [note(self.store.trial_at(self.record.id, place)) for place in where if place is not None]
-        return [self.illustrator.illustrate(item) for item in found]
+        found = self.store.trials_at(self.record.id, [place for place in where if place is not None])
+        return [self.illustrator.illustrate(note(item)) for item in found]
 
     def _front(self, search: Reading, tested: list[RatedCandidate]) -> list[RatedCandidate]:
         """Returns the Pareto front with descriptions, and with the test figures of the classes that were tested."""
@@ -293,11 +303,11 @@ class _Collector:
             for item in search.part.front
         ]
 
-    def _spellings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
+    def _encodings(self, search: Reading, key: bytes | None) -> tuple[list[RatedCandidate], int]:
         if key is None:
             return [], 0
         cost = search.part.cost
-        found, count = spellings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
+        found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
@@ -319,6 +329,12 @@ class _Collector:
             self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
+
+
+def _held_out(settings: Mapping[str, Any]) -> bool:
+    """Tells whether a study's final figures come from a test part; studies of older versions do not say so."""
+    evaluator = settings.get("evaluator") or {}
+    return bool(settings.get("held_out", evaluator.get("name") not in ("function", "hpolib")))
 
 
 def _sure(values: Sequence[float], certain: bool) -> list[float]:

@@ -20,11 +20,11 @@ class Counts:
     """What the columns say once all trials are in.
 
     Attributes:
-        drawn: array of shape (trials,): evaluations drawn upon up to and including each trial, in full ones.
+        drawn: array of shape (trials,): evaluations counted up to and including each trial, in full ones.
         evaluations: paid for.
         classes: fitness of each class, the latest (it has seen the most replicates), falling; without failed classes
-            and those that keep no limits.
-        best: place of the best class's latest trial in told order, None where no class has a fitness.
+            and those that break a constraint.
+        best: place of the best class's latest trial, in completion order, None where no class has a fitness.
     """
 
     drawn: np.ndarray
@@ -34,7 +34,7 @@ class Counts:
 
 
 class Columns:
-    """Grows by one row a trial, in told order. Fitness is stored so that larger is better."""
+    """Grows by one row a trial, in completion order. Fitness is stored so that larger is better."""
 
     def __init__(self) -> None:
         self.keys = array("Q")
@@ -54,9 +54,9 @@ class Columns:
         Args:
             trial: as stored.
             fitness: None for a failed one, and below a full evaluation.
-            share: what each new replicate costs, in full evaluations.
+            share: budget fraction: what each new replicate costs, in units of one full evaluation.
             level: tells the fidelities apart, whose replicates count for themselves; 0 for full ones.
-            allowed: whether it keeps the study's limits; only such trials stand for their class.
+            allowed: whether it keeps the study's constraints; only such trials stand for their class.
         """
         self.keys.append(_short(trial.key) ^ level)
         self.shares.append(share)
@@ -73,7 +73,7 @@ class Columns:
         self._positions[number] = len(self.keys) - 1
 
     def position(self, number: int) -> int | None:
-        """Returns the place in told order of the trial with this number, or None where it was not told."""
+        """Returns the place in completion order of the trial with this number, or None where it has not finished."""
         found = self._positions[number] if 0 <= number < len(self._positions) else -1
         return found if found >= 0 else None
 
@@ -105,7 +105,7 @@ class Columns:
         )
 
     def places(self, key: bytes) -> list[int]:
-        """Returns the places of all trials of this class in told order."""
+        """Returns the places of all trials of this class, in completion order."""
         return [int(place) for place in np.flatnonzero(np.frombuffer(self.keys, dtype=np.uint64) == _short(key))]
 
     def ancestors(self, number: int, limit: int) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.errors import InvalidInput
@@ -14,8 +14,9 @@ from automl.evidence import (
     judge_runs,
     relative_improvement,
 )
+from automl.evidence.means import mean
 from automl.jsontext import canonical
-from automl.report.data import Check, ReportData
+from automl.report.data import Check, ReportData, final_word
 from automl.report.reading.bands import Bands, bands
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import run_facts
@@ -33,8 +34,11 @@ class Method:
         name: strategy and task together.
         strategy: its name.
         task: what its figures are on.
-        studies: one for each run.
-        shared_cache: True where two runs drew upon one cache, so that they are not independent.
+        studies: one for each run, copies too.
+        copies: names of those that repeat an earlier one of them: one seed makes the same draws wherever it runs. They
+            count for nothing.
+        shared_cache: True where runs stand in one part of the cache.
+        dependence: why the runs are not independent, in a sentence; empty where they are.
         search: curves of the best so far.
         random: the same of the random searches beside them, as far as there are any.
     """
@@ -47,32 +51,40 @@ class Method:
     gain: Estimate
     verdict: Verdict
     shared_cache: bool
+    copies: tuple[str, ...]
+    dependence: str
     search: Bands
     random: Bands
 
     @property
     def runs(self) -> int:
-        return len(self.studies)
+        """Runs that count: copies of one run are one."""
+        return len(self.studies) - len(self.copies)
+
+    @property
+    def independent(self) -> int:
+        """Runs that a claim about the method can rest on."""
+        return 1 if self.dependence else self.runs
 
     @property
     def best_test(self) -> float | None:
-        """The mean of the winners' test figures."""
+        """The mean of the winners' final figures."""
         found = [data.best.test for data in self.studies if data.best is not None and data.best.test is not None]
-        return sum(found) / len(found) if found else None
+        return mean(found) if found else None
 
     @property
     def evaluations(self) -> float:
         """Evaluations that a run paid for, on the average."""
-        return sum(data.search.evaluations for data in self.studies) / self.runs
+        return sum(data.search.evaluations for data in self.studies) / len(self.studies)
 
     @property
     def seconds(self) -> float:
         """Seconds of a run's search, on the average."""
-        return sum(data.search.seconds for data in self.studies) / self.runs
+        return sum(data.search.seconds for data in self.studies) / len(self.studies)
 
     @property
     def saved(self) -> float:
-        """Share of the trials that needed no evaluation of their own."""
+        """Fraction of the trials that needed no evaluation of their own."""
         return sum(data.search.saved_trials for data in self.studies) / max(
             1, sum(data.search.trials for data in self.studies)
         )
@@ -114,16 +126,12 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
     for data in studies:
         groups.setdefault(_identity(data), []).append(data)
     methods = [_method(runs) for runs in groups.values()]
-    notes = [
-        f"The runs of {method.name} share a cache, so they are not independent; their interval is too short."
-        for method in methods
-        if method.shared_cache
-    ]
+    notes = [f"{method.name}: {method.dependence}" for method in methods if method.dependence]
     if len({data.minimize for data in studies} | {data.objective for data in studies}) > 2:
         notes.append("The studies have different objectives; their figures are not on one scale.")
     tasks = len({task_of(data) for data in studies})
     protocols = len({canonical(_protocol(data)) for data in studies})
-    checks = checklist(studies, min(method.runs for method in methods), tasks, protocols)
+    checks = checklist(studies, min(method.independent for method in methods), tasks, protocols)
     facts = [(method.name, run_facts(method.studies, method.shared_cache)) for method in methods]
     facts += [group for group in studies[0].facts if group[0] in ("Hasher", "Versions and hardware")]
     return Comparison(list(studies), methods, checks, notes, name, facts)
@@ -151,8 +159,13 @@ def _method(runs: list[ReportData]) -> Method:
     rivals = [data.random for data in runs if data.random is not data.search]
     random = bands([rival.curve for rival in rivals if rival is not None])
     if len(runs) == 1:
-        return Method(name, strategy, task_of(first), runs, first.ri, first.gain, first.verdict, False, search, random)
-    tested = [data for data in runs if data.winners and data.winners[0].test_values]
+        return Method(
+            name, strategy, task_of(first), runs, first.ri, first.gain, first.verdict, False, (), "", search, random
+        )
+    copies = _copies(runs)
+    own = [data for data in runs if data.name not in copies]
+    dependence = _dependence(own, copies)
+    tested = [data for data in own if data.winners and data.winners[0].test_values]
     winners = [data.winners[0].test_values for data in tested]
     samples = [[item.test_values for item in data.random_samples if item.test_values] for data in tested]
     ri = relative_improvement(winners, [sample for sample in samples if sample], minimize=first.minimize)
@@ -162,8 +175,58 @@ def _method(runs: list[ReportData]) -> Method:
         [data.random_winners[0].test_values for data in both],
         minimize=first.minimize,
     )
+    # With one run left, the units above are its seeds, which are no runs.
+    ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
     equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
-    return Method(name, strategy, task_of(first), runs, ri, gain, judge_runs(gain, equal), shared, search, random)
+    verdict = judge_runs(gain, equal, dependence)
+    return Method(
+        name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random
+    )
+
+
+def _copies(runs: Sequence[ReportData]) -> dict[str, str]:
+    """Returns the names of runs that repeat an earlier one, with the name of that one.
+
+    Runs of one method draw their candidates, those of random search too, from the seed alone; another namespace changes
+    only the noise of their evaluations.
+    """
+    first: dict[str, str] = {}
+    copies = {}
+    for data in runs:
+        name = first.setdefault(canonical(data.settings.get("seed")), data.name)
+        if name != data.name:
+            copies[data.name] = name
+    return copies
+
+
+def _dependence(runs: Sequence[ReportData], copies: Mapping[str, str]) -> str:
+    """Returns why runs of one method are not independent, and what to do; empty where they are.
+
+    Args:
+        runs: without copies.
+        copies: see `_copies`.
+    """
+    if copies:
+        copy, original = next(iter(copies.items()))
+        more = f" (and {len(copies) - 1} more)" if len(copies) > 1 else ""
+        return (
+            f"{copy} repeats {original}: both have the seed {_seed(runs, original)}, so they drew the same candidates "
+            f"and count once{more}; search again with another --seed, or with --repeats"
+        )
+    names = {data.name for data in runs}
+    served = [(data.name, other) for data in runs for other in data.drawn_from if other in names]
+    if not served:
+        return ""
+    name, other = served[0]
+    more = f" (and {len(served) - 1} more)" if len(served) > 1 else ""
+    return (
+        f"{name} was served from the evaluations of {other}{more}: runs that share a cache share luck and noise, and "
+        "an interval over them is too short; give each run its own --namespace, or search with --repeats"
+    )
+
+
+def _seed(runs: Sequence[ReportData], name: str) -> str:
+    return next((canonical(data.settings.get("seed")) for data in runs if data.name == name), "–")
 
 
 def comparison_json(data: Comparison) -> dict[str, Any]:
@@ -181,7 +244,10 @@ def comparison_json(data: Comparison) -> dict[str, Any]:
                 "verdict": method.verdict.text,
                 "verdict_reason": method.verdict.reason,
                 "shared_cache": method.shared_cache,
-                "best_test": method.best_test,
+                "copies": list(method.copies),
+                "not_independent": method.dependence or None,
+                "best_test": method.best_test if final_word(method.studies) == "test" else None,
+                "best_fresh": method.best_test if final_word(method.studies) != "test" else None,
                 "evaluations": method.evaluations,
                 "seconds": method.seconds,
                 "saved": method.saved,

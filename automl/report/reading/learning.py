@@ -27,7 +27,7 @@ PAGE = 100
 """Classes whose curves are read at a time."""
 
 NEARLY_ALL = 0.9
-"""An epoch is compared where so large a share of the classes reported it."""
+"""An epoch is compared where so large a fraction of the classes reported it."""
 
 EPOCHS = 30
 """Epochs whose order is compared with the last, at most."""
@@ -77,7 +77,8 @@ def _drawn(
     store: StudyStore, cache: EquivalenceCache, record: StudyRecord, search: Reading, contexts: Sequence[int]
 ) -> dict[bytes, dict[int, LearningCurve]]:
     """Returns the curves of an even choice of trials by class, from the fidelity that trained it longest."""
-    keys = [store.trial_at(record.id, place).key for place in spread(range(len(search.columns.keys)), SHOWN)]
+    shown = spread(range(len(search.columns.keys)), SHOWN)
+    keys = [trial.key for trial in store.trials_at(record.id, shown)]
     found: dict[bytes, dict[int, LearningCurve]] = {}
     for context in contexts:
         for key, curves in cache.learning_curves(context, keys).items():
@@ -110,6 +111,6 @@ def _ranks(cache: EquivalenceCache, context: int, objective: str) -> list[EpochR
             for epoch, value in curves[0].values(objective).items():
                 after[epoch][key] = value
     most = max(map(len, after.values()), default=0)
-    # where candidates have epochs of their own, late ones are left to a few, and their order is another question
+    # epochs that few candidates reach are skipped: their ranking is not comparable
     epochs = [epoch for epoch in sorted(after) if len(after[epoch]) >= max(ENOUGH, NEARLY_ALL * most)]
     return [EpochRanks(epoch, agreement_between(after[epoch], final)) for epoch in spread(epochs, EPOCHS)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from automl.cache.store import EquivalenceCache
 from automl.evidence import agreement_between
+from automl.evidence.means import mean
 from automl.report.data import Ranks
 from automl.report.reading.stream import Reading
 from automl.selection.ranking import RANDOM_SAMPLE
@@ -25,6 +26,8 @@ def rankings(
     search: Reading,
     tested: Sequence[TrialRecord],
     objective: str,
+    *,
+    held_out: bool = True,
 ) -> list[Ranks]:
     """Compares two seeds wherever classes have two, in the search and in the tested random sample, and each cheaper
     fidelity with full evaluations wherever classes have both.
@@ -38,20 +41,30 @@ def rankings(
         search: its trials.
         tested: its test study's trials.
         objective: the metric that ranks.
+        held_out: whether the evaluator has a test part.
     """
     found = []
     if search.part.best is not None:
-        own = store.trial_at(record.id, search.columns.places(search.part.best.key)[-1]).context
+        (latest,) = store.trials_at(record.id, search.columns.places(search.part.best.key)[-1:])
+        own = latest.context
         if max(search.columns.replicates, default=0) > 1:
             wanted = [place for place, count in enumerate(search.columns.replicates) if count > 1]
             wanted = wanted[:: len(wanted) // RANKED + 1]
-            keys = [store.trial_at(record.id, place).key for place in wanted[:RANKED]]
+            keys = [trial.key for trial in store.trials_at(record.id, wanted[:RANKED])]
             found.append(_seeds(cache, "two seeds, search, validation part", own, keys, objective))
         found += _fidelities(cache, own, objective)
     sample = [item for item in tested if item.origin == RANDOM_SAMPLE]
     if sample:
         keys = [item.key for item in sample]
-        found.append(_seeds(cache, "two seeds, random sample, test part", sample[0].context, keys, objective))
+        found.append(
+            _seeds(
+                cache,
+                f"two seeds, random sample{', test part' if held_out else ''}",
+                sample[0].context,
+                keys,
+                objective,
+            )
+        )
     return [item for item in found if item.agreement.pairs >= ENOUGH]
 
 
@@ -76,7 +89,7 @@ def _fidelities(cache: EquivalenceCache, context: int, objective: str) -> list[R
 
 def _means(cache: EquivalenceCache, context: int, keys: list[bytes], objective: str) -> dict[bytes, float]:
     values = _values(cache, context, keys, objective)
-    return {key: sum(of) / len(of) for key, of in values.items() if of}
+    return {key: mean(of) for key, of in values.items() if of}
 
 
 def _values(cache: EquivalenceCache, context: int, keys: list[bytes], objective: str) -> dict[bytes, list[float]]:

@@ -21,8 +21,8 @@ from automl.strategies.base import FULL
 CLOUD = 400
 """Points drawn behind a Pareto front."""
 
-SPELLINGS = 5
-"""Cheapest spellings of the best class that are kept."""
+ENCODINGS = 5
+"""Cheapest encodings of the best class that are kept."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def read_study(store: StudyStore, record: StudyRecord, objectives: Objectives) -
         curve=reader.curve(counts.drawn),
         timeline=reader.timeline(),
         sample=sample,
-        best=None if counts.best is None else note(store.trial_at(record.id, counts.best)),
+        best=None if counts.best is None else note(store.trials_at(record.id, [counts.best])[0]),
         failures=reader.failures.items(),
         cost=reader.cost,
         objectives=reader.objectives.all,
@@ -205,20 +205,19 @@ def _number(drawn: float) -> float:
     return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
 
 
-def spellings(
+def encodings(
     store: StudyStore, study: int, reading: Reading, key: bytes, cost_of: Callable[[RatedCandidate], float | None]
 ) -> tuple[list[RatedCandidate], int]:
-    """Returns the cheapest distinct spellings of one class in a study, cheapest first, and how many there are.
+    """Returns the cheapest distinct encodings of one class in a study, cheapest first, and how many there are.
 
     At most 1,000 of the class's trials are looked at.
     """
     found: dict[str, RatedCandidate] = {}
-    for place in reading.columns.places(key)[:1000]:
-        trial = note(store.trial_at(study, place))
-        found.setdefault(trial.candidate, trial)
+    for trial in store.trials_at(study, reading.columns.places(key)[:1000]):
+        found.setdefault(trial.candidate, note(trial))
 
     def rank(item: RatedCandidate) -> tuple[float, int]:
         cost = cost_of(item)
         return (float("inf") if cost is None else cost, len(item.candidate))
 
-    return sorted(found.values(), key=rank)[:SPELLINGS], len(found)
+    return sorted(found.values(), key=rank)[:ENCODINGS], len(found)

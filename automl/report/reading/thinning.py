@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from automl.errors import one_line
+from automl.evidence.means import times_two_to
 from automl.report.data import Failure, Sample
 
 T = TypeVar("T")
@@ -51,17 +53,15 @@ class Values:
         self.limit = limit
         self.kept: list[float] = []
         self.count = 0
-        self._mean = 0.0
-        self._squares = 0.0
+        self._moments = (_Moments(0), _Moments(_DOWN))
         self._low, self._high = math.inf, -math.inf
         self._random = random.Random(0)
 
     def add(self, value: float) -> None:
-        """Takes one number (Welford 1962 for the moments)."""
+        """Takes one number."""
         self.count += 1
-        step = value - self._mean
-        self._mean += step / self.count
-        self._squares += step * (value - self._mean)
+        for moments in self._moments:
+            moments.add(value, self.count)
         self._low, self._high = min(self._low, value), max(self._high, value)
         if len(self.kept) < self.limit:
             self.kept.append(value)
@@ -72,8 +72,33 @@ class Values:
         """Returns the sample, None for an empty stream."""
         if not self.count:
             return None
-        deviation = math.sqrt(self._squares / (self.count - 1)) if self.count > 1 else 0.0
-        return Sample(self.kept, self.count, self._mean, deviation, self._low, self._high)
+        found = [moments.result(self.count) for moments in self._moments]
+        mean, deviation = next((pair for pair in found if all(map(math.isfinite, pair))), (found[1][0], None))
+        return Sample(self.kept, self.count, min(max(mean, self._low), self._high), deviation, self._low, self._high)
+
+
+_DOWN = 540
+"""Powers of two by which the largest numbers are made so small that sums of their squares are numbers."""
+
+
+class _Moments:
+    """Mean and sum of squares of a stream (Welford 1962), of figures that are taken 2^down times smaller."""
+
+    def __init__(self, down: int) -> None:
+        self.down = down
+        self.mean = 0.0
+        self.squares = 0.0
+
+    def add(self, value: float, count: int) -> None:
+        value = math.ldexp(value, -self.down)
+        step = value - self.mean
+        self.mean += step / count
+        self.squares += step * (value - self.mean)
+
+    def result(self, count: int) -> tuple[float, float]:
+        """Returns mean and standard deviation, not finite where they are larger than numbers can be."""
+        deviation = math.sqrt(self.squares / (count - 1)) if count > 1 and self.squares >= 0.0 else self.squares
+        return times_two_to(self.mean, self.down), times_two_to(deviation, self.down)
 
 
 class Failures:
@@ -86,13 +111,14 @@ class Failures:
 
     def add(self, error: str) -> None:
         """Takes one line of error text, usually `Type: message`."""
+        error = one_line(error, 500)
         head, colon, _ = error.partition(":")
         kind = head.strip() if colon and len(head) <= 60 else error[:60].strip()
         kind = kind or "no reason recorded"
         if kind not in self._examples and len(self._examples) >= self.limit:
             kind = "other kinds"
         self._counts[kind] += 1
-        self._examples.setdefault(kind, error[:500])
+        self._examples.setdefault(kind, error)
 
     def items(self) -> list[Failure]:
         """Returns the kinds, most frequent first."""

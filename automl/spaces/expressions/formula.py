@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from automl.spaces.expressions.operators import PRECEDENCE, Operator
@@ -23,7 +24,7 @@ def formula(tree: Tree, operators: Mapping[str, Operator]) -> str:
         return tree.name
     if isinstance(tree, Constant):
         return _shown(tree.value)
-    parts = [formula(argument, operators) for argument in tree.arguments]
+    parts = list(map(formula, tree.arguments, repeat(operators)))
     own = PRECEDENCE.get(tree.operator)
     if own is not None:
         # a sum on the right of a sum needs no parentheses for the reader, though the text keeps them

@@ -78,7 +78,7 @@ def _larger(x: Any, y: Any) -> tuple[Any, Any]:
     """1 and 0 where x > y, 0 and 1 where x < y, halves between.
 
     A ramp, a millionth of the size of x and y wide, stands for the jump: terms that are equal but for rounding then
-    count as equal, in every spelling.
+    count as equal, in every encoding.
     """
     size = np.minimum(np.maximum(np.abs(x) + np.abs(y), _SMALL), _LARGE)
     ramp = (x - y) * (_STEEP / size)

@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.errors import InvalidSpace
 from automl.spaces.expressions.operators import Operator
-from automl.spaces.expressions.tree import Constant, Tree, Variable
+from automl.spaces.expressions.tree import Call, Constant, Tree, Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +33,27 @@ class Step:
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
     """Returns the distinct subtrees, arguments first, the whole tree last; what has no variable becomes a constant."""
     steps: list[Step] = []
-    known: dict[Tree, int] = {}
+    # leaves stand for themselves, calls as operator and steps: hashing whole trees would take as deep a stack
+    known: dict[Variable | Constant | tuple[str, tuple[int, ...]], int] = {}
 
     def visit(part: Tree) -> int:
-        if part in known:
-            return known[part]
+        numbers = tuple(map(visit, part.arguments)) if isinstance(part, Call) else ()
+        shape = (part.operator, numbers) if isinstance(part, Call) else part
+        if shape in known:
+            return known[shape]
         if isinstance(part, Variable):
             step = Step(part, None, (variables.index(part.name),))
         elif isinstance(part, Constant):
             step = Step(part, value=part.value)
         else:
             operator = operators[part.operator]
-            numbers = tuple(visit(argument) for argument in part.arguments)
             step = Step(part, operator, numbers)
             if all(_is_constant(steps[number]) for number in numbers):
                 with np.errstate(all="ignore"):
                     step = Step(
                         part, value=float(operator.value(*(np.float64(steps[number].value) for number in numbers)))
                     )
-        known[part] = len(steps)
+        known[shape] = len(steps)
         steps.append(step)
         return len(steps) - 1
 

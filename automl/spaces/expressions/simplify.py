@@ -1,8 +1,9 @@
-"""Shorter spellings of the same function, for people to read."""
+"""Shorter encodings of the same function, for people to read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import repeat
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def simplified(tree: Tree, operators: Mapping[str, Operator]) -> Tree:
     """
     if not isinstance(tree, Call):
         return tree
-    arguments = tuple(simplified(argument, operators) for argument in tree.arguments)
+    arguments = tuple(map(simplified, tree.arguments, repeat(operators)))
     values = [argument.value for argument in arguments if isinstance(argument, Constant)]
     if len(values) == len(arguments):
         with np.errstate(all="ignore"):

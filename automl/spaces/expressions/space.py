@@ -19,7 +19,7 @@ from automl.spaces.expressions import formula, source, variation
 from automl.spaces.expressions.operators import BUILT_IN, Operator
 from automl.spaces.expressions.running import Compiled, without_derivative
 from automl.spaces.expressions.simplify import simplified
-from automl.spaces.expressions.text import read, write
+from automl.spaces.expressions.text import read, shortened, write
 from automl.spaces.expressions.tree import Tree, Variable, size
 from automl.spaces.space import Candidate, Space
 
@@ -39,7 +39,9 @@ def finite(x: Any) -> Any:
 class ExpressionSpace(Space):
     """Functions of named variables, as trees of operators; a candidate is the text of one, such as "x * sigmoid(x)".
 
-    Class attributes for a subclass to set:
+    A subclass sets the class attributes.
+
+    Class attributes:
         variables: names of the arguments, in order.
         needs: groups of variables; every drawn expression has at least one of each group.
         towards: the variable that evaluators differentiate with respect to; None where derivatives are not used.
@@ -143,7 +145,7 @@ class ExpressionSpace(Space):
         tree = read(value, self.known, self.variables, self._refusal)
         if size(tree) > self.most:
             raise InvalidCandidate(
-                f"{value!r} has {size(tree)} operators and leaves, and this space at most {self.most}; "
+                f"{shortened(value)!r} has {size(tree)} operators and leaves, and this space at most {self.most}; "
                 f"set most={size(tree)}"
             )
         return Candidate(write(tree))
@@ -187,7 +189,7 @@ class ExpressionSpace(Space):
         return Function(_Quiet(self.outputs(compiled), maps), arity=len(self.variables))
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns how many distinct operations this spelling runs."""
+        """Returns how many distinct operations this encoding runs."""
         return {"operations": float(sum(step.operator is not None for step in self.compiled(candidate).steps))}
 
     def references(self) -> dict[str, Candidate]:

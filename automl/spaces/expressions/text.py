@@ -1,4 +1,4 @@
-"""The text of expressions, such as `x * sigmoid(x)`: written from trees, read by a parser of our own, never evaluated.
+"""The text of expressions, such as `x * sigmoid(x)`: written from trees, parsed by Python's `ast`, never evaluated.
 
     sum    = term { ("+" | "-") term }
     term   = factor { ("*" | "/") factor }
@@ -9,26 +9,52 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from itertools import accumulate
 from typing import NoReturn
 
 from automl.errors import InvalidCandidate
 from automl.registry import unknown
 from automl.spaces.expressions.operators import PRECEDENCE, SIGNS, Operator
-from automl.spaces.expressions.tree import Call, Constant, Tree, Variable
+from automl.spaces.expressions.tree import Call, Constant, Tree, Variable, depth
 
 DEEPEST = 100
-"""Levels of nesting that the parser follows; far more than a readable formula has."""
+"""Brackets inside brackets, and minuses in a row, that are read at most; far more than a readable formula has."""
+TALLEST = 500
+"""Operators of which each is an argument of the next, as in a long sum: whoever walks through a tree is as deep in
+Python's stack."""
+LONGEST = 100_000
+"""Characters of a text that is read."""
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>[-+*/(),]))")
+_TOKEN = re.compile(
+    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<sign>[-+*/(),])|(?P<other>\S)"
+)
+_OPERAND = "expected a number, a variable or an operator"
 _BY_SIGN = {sign: name for name, sign in SIGNS.items()}
+_BY_NODE: Mapping[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 
 
 def write(tree: Tree) -> str:
     """Returns the text of a tree; `read` gives the same tree again."""
-    return _write(tree)
+    if isinstance(tree, Variable):
+        return tree.name
+    if isinstance(tree, Constant):
+        return number_text(tree.value)
+    if tree.operator == "neg":
+        (argument,) = tree.arguments
+        plain = isinstance(argument, Variable) or (isinstance(argument, Call) and argument.operator not in PRECEDENCE)
+        return f"-{write(argument)}" if plain else f"-({write(argument)})"
+    if tree.operator in SIGNS:
+        own = PRECEDENCE[tree.operator]
+        left, right = tree.arguments
+        one, other = write(left), write(right)
+        one = f"({one})" if precedence(left) < own else one
+        other = f"({other})" if precedence(right) <= own else other
+        return f"{one} {SIGNS[tree.operator]} {other}"
+    return f"{tree.operator}({', '.join(map(write, tree.arguments))})"
 
 
 def number_text(value: float) -> str:
@@ -37,28 +63,23 @@ def number_text(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _write(tree: Tree) -> str:
-    if isinstance(tree, Variable):
-        return tree.name
-    if isinstance(tree, Constant):
-        return number_text(tree.value)
-    if tree.operator == "neg":
-        (argument,) = tree.arguments
-        plain = isinstance(argument, Variable) or (isinstance(argument, Call) and argument.operator not in PRECEDENCE)
-        return f"-{_write(argument)}" if plain else f"-({_write(argument)})"
-    if tree.operator in SIGNS:
-        own = PRECEDENCE[tree.operator]
-        left, right = tree.arguments
-        one, other = _write(left), _write(right)
-        one = f"({one})" if precedence(left) < own else one
-        other = f"({other})" if precedence(right) <= own else other
-        return f"{one} {SIGNS[tree.operator]} {other}"
-    return f"{tree.operator}({', '.join(map(_write, tree.arguments))})"
+def is_readable(tree: Tree) -> bool:
+    """Tells whether `read` takes what `write` makes of a tree: writing knows no limits."""
+    if depth(tree) > TALLEST:
+        return False
+    text = write(tree)
+    open_brackets = accumulate((sign == "(") - (sign == ")") for sign in text)
+    return len(text) <= LONGEST and max(open_brackets) < DEEPEST
 
 
 def precedence(tree: Tree) -> int:
     """Returns how strongly a tree's text holds together: 1 sums, 2 products, 3 negatives, 4 what stands alone."""
     return PRECEDENCE.get(tree.operator, 4) if isinstance(tree, Call) else 4
+
+
+def shortened(text: str) -> str:
+    """Returns a text as messages show it: 80 characters at most."""
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def read(
@@ -82,7 +103,17 @@ def read(
     return _Reader(text, operators, variables, refused).whole()
 
 
+_Token = tuple[str, str, int]
+"""Its kind ("number", "name", "end", or the sign itself), how it is written, and its position from 0."""
+
+
 class _Reader:
+    """Reads one text: `_split` finds its tokens, `_check` refuses what cannot stand where it stands, `_tree` builds.
+
+    Python's parser sees neither names nor numbers of the text: `_12` stands for the name that is token 12, and `12` for
+    the number. So keywords, normalised identifiers and literals of other kinds have no say.
+    """
+
     def __init__(
         self,
         text: str,
@@ -91,117 +122,133 @@ class _Reader:
         refused: Callable[[str], str | None],
     ) -> None:
         self._text, self._operators, self._variables, self._refused = text, operators, variables, refused
-        self._tokens: list[tuple[str, str, int]] = []
-        self._next = 0
-        self._level = 0
-        at = 0
-        while text[at:].strip():
-            match = _TOKEN.match(text, at)
-            if match is None:
-                place = at + len(text[at:]) - len(text[at:].lstrip())
-                self._refuse(f"unexpected {text[place]!r}", place)
-            kind = match.lastgroup or ""
-            self._tokens.append((kind, match[kind], match.start(kind)))
-            at = match.end()
-        self._tokens.append(("end", "the end", len(text)))
+        if len(text) > LONGEST:
+            raise InvalidCandidate(
+                f"the expression {shortened(text)!r} has {len(text):,} characters; write at most {LONGEST:,}"
+            )
+        self._tokens: list[_Token] = []
+        self._source = self._split()
+        self._check()
 
     def whole(self) -> Tree:
-        tree = self._sum()
-        kind, token, at = self._tokens[self._next]
-        if kind != "end":
-            self._refuse(f"unexpected {token!r}", at)
-        return tree
+        try:
+            return self._tree(ast.parse(self._source, mode="eval").body, TALLEST)
+        except (RecursionError, MemoryError):  # Python's parser, or this one's caller, is deep in the stack already
+            self._refuse_height(0)
 
-    def _refuse(self, what: str, at: int, advice: str = "") -> NoReturn:
-        shown = self._text if len(self._text) <= 80 else self._text[:77] + "..."
-        raise InvalidCandidate(f"{what} at position {at + 1} of {shown!r}" + (f"; {advice}" if advice else ""))
+    def _split(self) -> str:
+        """Finds the tokens and returns what Python's parser gets for them, a space between."""
+        tokens, source = self._tokens, []
+        for number, match in enumerate(_TOKEN.finditer(self._text)):
+            kind, piece = match.lastgroup or "", match[0]
+            if kind == "other":
+                self._refuse(f"unexpected {piece!r}", match.start())
+            if kind == "sign":
+                kind = piece
+            tokens.append((kind, piece, match.start()))
+            source.append(f"_{number}" if kind == "name" else str(number) if kind == "number" else piece)
+        tokens.append(("end", "the end", len(self._text)))
+        return " ".join(source)
 
-    def _take(self) -> tuple[str, str, int]:
-        token = self._tokens[self._next]
-        self._next += token[0] != "end"
-        return token
-
-    def _found(self, signs: str) -> str:
-        kind, token, _ = self._tokens[self._next]
-        if kind == "sign" and token in signs:
-            self._next += 1
-            return token
-        return ""
-
-    def _sum(self) -> Tree:
-        self._level += 1
-        if self._level > DEEPEST:
-            self._refuse(f"nested more than {DEEPEST} deep", self._tokens[self._next][2])
-        tree = self._term()
-        while sign := self._found("+-"):
-            tree = Call(_BY_SIGN[sign], (tree, self._term()))
-        self._level -= 1
-        return tree
-
-    def _term(self) -> Tree:
-        tree = self._factor()
-        while sign := self._found("*/"):
-            tree = Call(_BY_SIGN[sign], (tree, self._factor()))
-        return tree
-
-    def _factor(self) -> Tree:
-        kind, token, at = self._take()
-        if (kind, token) == ("sign", "-"):
-            if self._tokens[self._next][0] == "number":
-                _, digits, at = self._take()
-                return self._constant("-" + digits, at)
-            self._level += 1
-            if self._level > DEEPEST:
+    def _check(self) -> None:
+        """Refuses the first token that cannot follow those before it, and nesting deeper than `DEEPEST`."""
+        brackets: list[bool] = []  # the open ones; True for those of an operator, which may hold a comma
+        minuses, begun, before = 0, False, ""  # begun: an operand has begun, and may end here
+        for kind, piece, at in self._tokens:
+            if not begun:
+                if kind not in ("number", "name", "(", "-"):
+                    self._refuse(f"{_OPERAND}, not {piece!r}" if kind != "end" else _OPERAND, at)
+                begun = kind in ("number", "name")
+                minuses = minuses + 1 if kind == "-" else 0
+                brackets += [False] if kind == "(" else []
+            elif kind == "(" and before == "name":
+                brackets.append(True)
+                begun = False
+            elif kind in _BY_SIGN or (kind == "," and brackets[-1:] == [True]):
+                begun = False
+            elif kind == ")" and brackets:
+                brackets.pop()
+            elif brackets:
+                self._refuse("expected ')'" + ("" if kind == "end" else f", not {piece!r}"), at)
+            elif kind != "end":
+                self._refuse(f"unexpected {piece!r}", at)
+            if len(brackets) + minuses > DEEPEST:
                 self._refuse(f"nested more than {DEEPEST} deep", at)
-            negative = Call("neg", (self._factor(),))
-            self._level -= 1
-            return negative
-        if kind == "number":
-            return self._constant(token, at)
-        if kind == "name":
-            return self._named(token, at)
-        if (kind, token) == ("sign", "("):
-            tree = self._sum()
-            self._close()
-            return tree
-        return self._refuse(
-            "expected a number, a variable or an operator" + (f", not {token!r}" if kind != "end" else ""), at
-        )
+            before = kind
 
-    def _constant(self, digits: str, at: int) -> Tree:
-        value = float(digits)
+    def _tree(self, node: ast.expr, room: int) -> Tree:
+        """Returns the tree of a node, at most `room` operators high; only the kinds of nodes named here are known."""
+        if room < 0:
+            self._refuse_height(node.col_offset)
+        match node:
+            case ast.Constant(value=int(number)):
+                return self._constant(number, "")
+            case ast.Name(id=stand_in):
+                return self._variable(int(stand_in[1:]))
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))) if (
+                self._tokens[number - 1][0] == "-"
+            ):
+                return self._constant(number, "-")
+            case ast.UnaryOp(op=ast.USub()):
+                name, arguments = "neg", [node.operand]
+            case ast.BinOp() if type(node.op) in _BY_NODE:
+                name, arguments = _BY_NODE[type(node.op)], [node.left, node.right]
+            case ast.Call(func=ast.Name(id=stand_in), keywords=[]):
+                name, arguments = self._tokens[int(stand_in[1:])][1], node.args
+            case _:
+                raise InvalidCandidate(f"{shortened(self._text)!r} is no expression")
+        operator = self._operators.get(name)
+        if operator is None or operator.arity != len(arguments) or self._refused(name) is not None:
+            self._refuse_operator(name, node, len(arguments))
+        trees = []
+        for argument in arguments:
+            trees.append(self._tree(argument, room - 1))  # noqa: PERF401 - a comprehension is a second frame a level
+        return Call(name, tuple(trees))
+
+    def _constant(self, number: int, sign: str) -> Constant:
+        _, digits, at = self._tokens[number]
+        value = float(sign + digits)
         if not math.isfinite(value):
-            self._refuse(f"constant {digits} is too large", at)
+            self._refuse(f"constant {sign}{shortened(digits)} is too large", at)
         return Constant(value + 0.0)
 
-    def _named(self, name: str, at: int) -> Tree:
-        if not self._found("("):
-            if name in self._variables:
-                return Variable(name)
+    def _variable(self, number: int) -> Variable:
+        _, name, at = self._tokens[number]
+        if name not in self._variables:
             if name in self._operators:
-                return self._refuse(f"operator {name!r} without arguments", at, f"write {name}(…)")
-            return self._unknown("variable", name, at, self._variables)
+                self._refuse(f"operator {name!r} without arguments", at, f"write {name}(…)")
+            self._unknown("variable", name, at, self._variables)
+        return Variable(name)
+
+    # --- what is wrong, in one sentence ------------------------------------------------------------------------------
+
+    def _refuse(self, what: str, at: int, advice: str = "") -> NoReturn:
+        raise InvalidCandidate(
+            f"{what} at position {at + 1} of {shortened(self._text)!r}" + (f"; {advice}" if advice else "")
+        )
+
+    def _refuse_operator(self, name: str, node: ast.expr, given: int) -> NoReturn:
+        number = self._source.count(" ", 0, node.col_offset)
+        if isinstance(node, ast.BinOp):  # its sign stands behind the left side and the brackets round that
+            number = self._source.count(" ", 0, node.left.end_col_offset) + 1
+            while self._tokens[number][0] == ")":
+                number += 1
+        at = self._tokens[number][2]
         if name not in self._operators:
-            allowed = [item for item in self._operators if self._refused(item) is None]
-            return self._unknown("operator", name, at, allowed)
+            self._unknown("operator", name, at, [item for item in self._operators if self._refused(item) is None])
         if reason := self._refused(name):
             what, _, advice = reason.partition("; ")
             self._refuse(what, at, advice)
-        arguments = [self._sum()]
-        while self._found(","):
-            arguments.append(self._sum())
-        self._close()
         arity = self._operators[name].arity
-        if len(arguments) != arity:
-            plural = "" if arity == 1 else "s"
-            self._refuse(f"operator {name!r} takes {arity} argument{plural} and was given {len(arguments)}", at)
-        return Call(name, tuple(arguments))
+        plural = "" if arity == 1 else "s"
+        self._refuse(f"operator {name!r} takes {arity} argument{plural} and was given {given}", at)
+
+    def _refuse_height(self, column: int) -> NoReturn:
+        self._refuse(
+            f"more than {TALLEST} operators, each an argument of the next (such as a sum of more terms),",
+            self._tokens[self._source.count(" ", 0, column)][2],
+        )
 
     def _unknown(self, what: str, name: str, at: int, known: Collection[str]) -> NoReturn:
         message, _, hint = unknown(what, name, known).partition("; ")
         self._refuse(message, at, hint)
-
-    def _close(self) -> None:
-        kind, token, at = self._tokens[self._next]
-        if not self._found(")"):
-            self._refuse("expected ')'" + ("" if kind == "end" else f", not {token!r}"), at)

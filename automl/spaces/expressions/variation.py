@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.spaces.expressions.operators import Operator
+from automl.spaces.expressions.text import DEEPEST, is_readable
 from automl.spaces.expressions.tree import Call, Constant, Path, Tree, Variable, replaced, size, variables, walk
 
 ATTEMPTS = 100
@@ -43,8 +44,9 @@ class Grammar:
         return self.__dict__["_by_arity"][arity]  # type: ignore[no-any-return]
 
     def allows(self, tree: Tree) -> bool:
-        """True for trees of an allowed size that have the variables they need."""
-        if size(tree) > self.most:
+        """True for trees of an allowed size that have the variables they need, and whose text can be read again."""
+        nodes = size(tree)
+        if nodes > self.most or (nodes > DEEPEST and not is_readable(tree)):
             return False
         found = variables(tree)
         return all(not found.isdisjoint(group) for group in self.needs)

@@ -1,9 +1,8 @@
 """The compiled interpreter's inner part: runs a stretch of prepared instructions for several tasks in step.
 
 Memory is one flat array; an address is a block of rows x tasks numbers, the tasks side by side (a scalar has 1 row, a
-vector F, a matrix F * F). So an instruction is decoded once for all tasks, and its loop over them is vectorised. The
-tasks
-never meet: each computes what it would compute alone, bit for bit.
+vector F, a matrix F * F). So an instruction is decoded once for all tasks, and its loop over them is vectorised.
+Tasks share no numbers: each computes what it would compute alone, bit for bit.
 """
 
 from __future__ import annotations

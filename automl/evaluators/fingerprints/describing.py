@@ -1,0 +1,149 @@
+"""What stands for an evaluator in a context: name, version and settings, and what its code depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl import registry
+from automl.errors import InvalidInput
+from automl.evaluators.fingerprints.content import is_left_out
+from automl.evaluators.fingerprints.refusal import NoContent
+from automl.evaluators.fingerprints.walk import Fingerprint, fingerprint
+from automl.jsontext import canonical
+
+if TYPE_CHECKING:
+    from automl.evaluators.base import Evaluator
+
+
+@dataclass(frozen=True)
+class Description:
+    """An evaluator as it was at one moment.
+
+    Attributes:
+        stands: what stands for it in a context and in a study, as JSON data.
+        source: fingerprint of its code; empty where its version answers for it.
+        files: whose source was looked at.
+        libraries: that are known by name and version only.
+        parts: digits of its pieces by name, for telling what has changed.
+    """
+
+    stands: Mapping[str, Any]
+    source: str = ""
+    files: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+def description(evaluator: Evaluator) -> Description:
+    """Looks at an evaluator as it is now.
+
+    A version that the user named answers for the code. Without one the source does, with all that it captured. What an
+    instance holds counts in either case.
+
+    Raises:
+        InvalidInput: it depends on something that has no content, and names no version.
+    """
+    kind = type(evaluator)
+    stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
+    if is_registered(kind):
+        read = evaluator.looked_at()
+        return Description(stands, "", read.files, read.libraries, read.parts) if read else Description(stands)
+    versioned = _is_versioned(kind)
+    found = _read(evaluator, [one for one in kind.__mro__ if _is_users(one)], versioned)
+    held = {name: value for name, value in _held(evaluator, stands["settings"]).items() if not is_left_out(value)}
+    if held:
+        captured = _read(evaluator, [held], versioned)
+        stands |= {"captured": captured.digest} if captured else {}
+    if found is None:
+        return Description(stands)
+    if not versioned:
+        stands["source"] = found.digest
+    return Description(stands, found.digest, found.files, found.libraries, found.parts)
+
+
+def describe(evaluator: Evaluator) -> Mapping[str, Any]:
+    """Returns what stands for an evaluator in a context: see `description`."""
+    return description(evaluator).stands
+
+
+def _read(evaluator: Evaluator, things: list[Any], versioned: bool) -> Fingerprint | None:
+    try:
+        return fingerprint(*things)
+    except NoContent as error:
+        if versioned:
+            return None  # the version answers for what cannot be read
+        raise InvalidInput(
+            f"evaluator {type(evaluator).__qualname__} captures {error} so changes of it would go unnoticed; "
+            "give the class a version (version = '1') and raise it when the figures change"
+        ) from None
+
+
+def _held(evaluator: Evaluator, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what an instance holds that its settings do not say: attributes of its own, and fields of data.
+
+    A class that says its settings itself may leave fields out that are JSON (a number of threads); data never is.
+    """
+    fields: set[str] = (
+        {item.name for item in dataclasses.fields(evaluator)} if dataclasses.is_dataclass(evaluator) else set()
+    )
+    derived = {
+        name
+        for base in type(evaluator).__mro__
+        for name, item in vars(base).items()
+        if isinstance(item, functools.cached_property)
+    }
+    own = {name: value for name, value in vars(evaluator).items() if name not in derived and name not in settings}
+    return {name: value for name, value in own.items() if name not in fields or not is_json(value)}
+
+
+def is_json(value: Any) -> bool:
+    """Tells whether a value can stand in a context as it is: JSON data, whose dicts have texts as names."""
+    try:
+        canonical(value)
+    except InvalidInput:
+        return False
+    return _names_are_texts(value)
+
+
+def _names_are_texts(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _names_are_texts(item) for name, item in value.items())
+    return all(map(_names_are_texts, value)) if isinstance(value, list | tuple) else True
+
+
+def as_setting(value: Any, name: str) -> Any:
+    """Returns what stands for the value of a field: the value itself where it is JSON, else its content's digest.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if is_json(value):
+        return value
+    if is_left_out(value):
+        return None
+    try:
+        return {"type": type(value).__qualname__, "fingerprint": fingerprint(value).digest}
+    except NoContent as error:
+        raise InvalidInput(
+            f"setting {name} holds {error} so changes of it would go unnoticed; "
+            "leave it out of settings() and raise the evaluator's version when it changes"
+        ) from None
+
+
+def _is_users(kind: type) -> bool:
+    ours = ("automl", "workers", "abc", "typing", "builtins")
+    return kind is not object and kind.__module__.partition(".")[0] not in ours
+
+
+def _is_versioned(kind: type) -> bool:
+    return is_registered(kind) or any("version" in vars(one) for one in kind.__mro__ if _is_users(one))
+
+
+@functools.lru_cache(maxsize=64)
+def is_registered(kind: type) -> bool:
+    """Tells whether an evaluator's class comes with a package, whose versions answer for it."""
+    return not _is_users(kind) or registry.holds("evaluators", kind)

@@ -1,0 +1,73 @@
+"""What holds of every space: its candidates are what it reads from their JSON data, and its costs are numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from automl.errors import InvalidCandidate
+from automl.isolation.limits import OwnExit
+from automl.jsontext import plain
+from automl.spaces.differences import difference
+from automl.spaces.field import finite
+from automl.spaces.options import shown
+from automl.spaces.space import Candidate, Space
+
+
+def checked(space: Space, value: Any) -> Candidate:
+    """Decodes JSON data, or takes a candidate, and insists that encoding and decoding it gives the same again.
+
+    Raises:
+        InvalidCandidate: it does not; the place where they differ is named.
+    """
+    return read_back(space, value if isinstance(value, Candidate) else space.decode(value))
+
+
+def read_back(space: Space, candidate: Candidate) -> Candidate:
+    """Insists that a candidate is what its space reads from the candidate's JSON data, and returns it.
+
+    Raises:
+        InvalidCandidate: reading gives another one (the place where they differ is named), `decode` refuses it, or it
+            is no candidate at all.
+    """
+    read = space.checked(candidate)
+    if read != candidate:
+        raise InvalidCandidate(
+            f"{space.kind}: decode({shown(candidate.value)}) is another candidate: "
+            f"{difference(candidate.value, read.value)}; decode must give back what the space has made"
+        )
+    return candidate
+
+
+def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], str]:
+    """Returns what a candidate costs by its space, without what is no number; and what is wrong, or an empty text.
+
+    Costs belong to one candidate and come beside an evaluation that is paid for, so they never make it fail.
+    """
+    try:
+        found: Any = space.costs(candidate)
+    except (Exception, SystemExit, OwnExit) as error:  # the user's code may raise anything, or try to exit
+        return (
+            {},
+            f"costs() of {space.kind} raises {type(error).__name__}: {error} (candidate {shown(candidate.value)})",
+        )
+    if not isinstance(found, Mapping):
+        return {}, f"costs() of {space.kind} returns {shown(found)}; let it return a dict of numbers by name"
+    if all(type(name) is str and type(value) is float and abs(value) < _INFINITE for name, value in found.items()):
+        return found, ""  # the very mapping: spaces that return one for many candidates have it written once
+    kept = {str(name): finite(plain(value)) for name, value in found.items()}
+    wrong = [name for name, value in kept.items() if value is None]
+    complaint = ""
+    if wrong:
+        complaint = (
+            f"costs() of {space.kind} gives {wrong[0]}={shown(found[wrong[0]])}, which is no finite number "
+            f"(candidate {shown(candidate.value)})"
+        )
+    return {
+        name: number if type(found[name]) is not int else found[name]
+        for name, number in kept.items()
+        if number is not None
+    }, complaint
+
+
+_INFINITE = float("inf")

@@ -1,0 +1,62 @@
+"""The base of all fields, and what their refusals have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import InvalidCandidate
+from automl.spaces.options import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Field(ABC):
+    """One choice. Subclass it to add a kind of field; every method takes and returns JSON data."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Any:
+        """Draws a value uniformly."""
+
+    @abstractmethod
+    def mutate(self, value: Any, rng: np.random.Generator) -> Any:
+        """Returns a value near `value` and different from it, or `value` itself where there is no other."""
+
+    @abstractmethod
+    def check(self, value: Any, path: str) -> Any:
+        """Returns `value` in its canonical form; raises InvalidCandidate, naming `path`, if it is not of this field."""
+
+    @abstractmethod
+    def size(self) -> int | None:
+        """Returns the number of values, or None for a continuum and for numbers of more than a thousand digits."""
+
+    def crossover(self, one: Any, other: Any, rng: np.random.Generator) -> Any:
+        """Returns a value made of both; by default one of the two."""
+        return one if rng.random() < 0.5 else other
+
+    def mutable(self, value: Any) -> int:
+        """Returns how many single choices `value` holds: a mutation hits each with equal probability."""
+        return 0 if self.size() == 1 else 1
+
+
+def is_whole(value: Any) -> bool:
+    """Returns True for a whole number of Python's; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
+    """Returns the error that says what a value at `path` should have been."""
+    return InvalidCandidate(f"{path}: {shown(value)} is not {wanted}")
+
+
+def finite(value: Any) -> float | None:
+    """Returns a number as a float, or None for whatever is no finite number: texts and booleans are none."""
+    if isinstance(value, str | bytes | bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

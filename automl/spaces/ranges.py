@@ -1,0 +1,143 @@
+"""Fields of numbers: whole and real ones, uniform or uniform in their logarithm."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import InvalidSpace
+from automl.jsontext import plain
+from automl.spaces.field import Field, finite, is_whole, refusal
+from automl.spaces.options import NEARLY, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_LARGEST_EXPONENT = 709.78
+"""The natural logarithm of the largest float, rounded down."""
+
+
+class Integer(Field):
+    """A whole number from `low` to `high`, both included; with `log`, uniform in its logarithm.
+
+    Raises:
+        InvalidSpace: `low` above `high`, a bound that is no whole number or has more than 64 bits, or `log` with `low`
+            below 1.
+    """
+
+    def __init__(self, low: int, high: int, *, log: bool = False) -> None:
+        low, high = plain(low), plain(high)
+        if not is_whole(low) or not is_whole(high) or low > high:
+            raise InvalidSpace(f"Integer({low!r}, {high!r}): give two whole numbers, the smaller first")
+        if low < -(2**63) or high >= 2**63:
+            raise InvalidSpace(
+                f"Integer({low}, {high}): bounds lie within -2**63 and 2**63 - 1, which 64 bits hold; "
+                "let the field be an exponent, or take Real(…, log=True)"
+            )
+        if log and low < 1:
+            raise InvalidSpace(f"Integer({low}, {high}, log=True): a logarithmic range starts at 1 or more")
+        self.low, self.high, self.log = low, high, bool(log)
+
+    def __repr__(self) -> str:
+        return f"Integer({self.low}, {self.high}{', log=True' if self.log else ''})"
+
+    def sample(self, rng: np.random.Generator) -> int:
+        if not self.log:
+            return int(rng.integers(self.low, self.high + 1))
+        drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
+        return min(max(round(drawn), self.low), self.high)
+
+    def mutate(self, value: int, rng: np.random.Generator) -> int:
+        if self.low == self.high:
+            return value
+        if rng.random() < 0.5:  # a neighbour
+            step = 1 if value == self.low else -1 if value == self.high else (1 if rng.random() < 0.5 else -1)
+            return value + step
+        while (drawn := self.sample(rng)) == value:
+            pass
+        return drawn
+
+    def check(self, value: Any, path: str) -> int:
+        value = plain(value)
+        if not is_whole(value) or not self.low <= value <= self.high:
+            raise refusal(path, value, f"a whole number from {self.low} to {self.high}")
+        return int(value)
+
+    def size(self) -> int:
+        return self.high - self.low + 1
+
+
+class Real(Field):
+    """A real number from `low` to `high`; with `log`, uniform in its logarithm.
+
+    Where a candidate is read, a number beyond a bound by a rounding error means the bound.
+
+    Raises:
+        InvalidSpace: `low` above `high`, a bound that is no finite number, bounds whose difference no float holds, or
+            `log` with `low` not above 0.
+    """
+
+    STEP = 0.1
+    """Standard deviation of a small mutation, as a share of the (logarithmic) range."""
+
+    def __init__(self, low: float, high: float, *, log: bool = False) -> None:
+        bounds = [finite(plain(low)), finite(plain(high))]
+        if bounds[0] is None or bounds[1] is None or bounds[0] > bounds[1]:
+            raise InvalidSpace(f"Real({shown(low)}, {shown(high)}): give two finite numbers, the smaller first")
+        self.low, self.high, self.log = bounds[0], bounds[1], bool(log)
+        if log and self.low <= 0:
+            raise InvalidSpace(f"Real({low}, {high}, log=True): a logarithmic range starts above 0")
+        if not log and not math.isfinite(self.high - self.low):
+            raise InvalidSpace(
+                f"Real({low}, {high}): the difference of the bounds is more than a float holds; "
+                "let the field be an exponent, or take a logarithmic range"
+            )
+        ratio = self.high / self.low if log else 1.0
+        # Where the ratio is none that a float holds, the range is walked by its logarithms.
+        self._ratio = ratio if math.isfinite(ratio) else None
+
+    def __repr__(self) -> str:
+        return f"Real({self.low}, {self.high}{', log=True' if self.log else ''})"
+
+    def sample(self, rng: np.random.Generator) -> float:
+        return self._from_unit(rng.random())
+
+    def mutate(self, value: float, rng: np.random.Generator) -> float:
+        if self.low == self.high:
+            return value
+        if rng.random() < 0.5:
+            return self.sample(rng)
+        unit = abs(self._to_unit(value) + rng.normal(0.0, self.STEP)) % 2.0
+        return self._from_unit(2.0 - unit if unit > 1.0 else unit)  # reflected at both ends
+
+    def check(self, value: Any, path: str) -> float:
+        value = plain(value)
+        number = finite(value) if isinstance(value, int | float) else None
+        if number is not None and not self.low <= number <= self.high:
+            bound = self.low if number < self.low else self.high
+            slack = 0.0 if self.log else NEARLY * (self.high - self.low)
+            number = bound if math.isclose(number, bound, rel_tol=NEARLY, abs_tol=slack) else None
+        if number is None:
+            raise refusal(path, value, f"a number from {self.low} to {self.high}")
+        return number
+
+    def size(self) -> int | None:
+        return 1 if self.low == self.high else None
+
+    def _to_unit(self, value: float) -> float:
+        if not self.log:
+            return (value - self.low) / (self.high - self.low)
+        if self._ratio is None:
+            return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
+        span = math.log(self._ratio)
+        return math.log(value / self.low) / span if span else 0.5  # bounds that no logarithm tells apart
+
+    def _from_unit(self, unit: float) -> float:
+        if not self.log:
+            value = self.low + unit * (self.high - self.low)
+        elif self._ratio is None:
+            start = math.log(self.low)
+            value = math.exp(min(start + unit * (math.log(self.high) - start), _LARGEST_EXPONENT))
+        else:
+            value = self.low * self._ratio**unit
+        return float(min(max(value, self.low), self.high))
