@@ -121,5 +121,21 @@ class WorkersUnavailable(InvalidInput):
     """Ray cannot give the resources asked for."""
 
 
+class SearchFailed(AutoMLError):
+    """A search without one success: what went wrong is not the candidates'.
+
+    Attributes:
+        study: its name.
+    """
+
+    def __init__(self, study: str, sentence: str) -> None:
+        super().__init__(f"{sentence}; `automl report {study}` shows where it was raised")
+        self.study = study
+
+
+class WorkersLost(AutoMLError):
+    """All workers of a search are gone and none came back in time; what had finished is kept."""
+
+
 class CandidateFailure(AutoMLError):
     """The candidate itself is at fault: it raised at full size, or a metric is not finite. A fact about its class."""

@@ -19,6 +19,12 @@ class Observer:
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         """A study starts or resumes with so many trials recorded and evaluations counted."""
 
+    def went_on(self, settings: LoopSettings, best: float | None) -> None:
+        """The trials that were recorded before have this best fitness; None where there is none."""
+
+    def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
+        """So many candidates were hashed in this run, so many of them by their JSON and not by their function."""
+
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         """One turn of the loop ended: these trials were recorded, so many evaluations are with workers."""
 

@@ -52,8 +52,28 @@ class Job:
         return type(self), (self.id, self.candidate, self.evaluation)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One evaluation that a worker has begun.
+
+    Attributes:
+        job: the job's id.
+        worker: a name of the worker.
+        seconds: for how long, on the pool's clock.
+    """
+
+    job: int
+    worker: str
+    seconds: float
+
+
 class Pool(ABC):
-    """Runs jobs. Not thread-safe: one coordinator calls it."""
+    """Runs jobs. Not thread-safe: one coordinator calls it.
+
+    A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
+    when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
+    completes it.
+    """
 
     @property
     @abstractmethod
@@ -95,6 +115,26 @@ class Pool(ABC):
     @abstractmethod
     def close(self) -> None:
         """Stops the workers; jobs in flight are abandoned. May be called twice."""
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Breaks off evaluations that run beyond this moment of the pool's clock: they complete as "stopped".
+
+        A pool that cannot do so lets them end. May be called from a signal handler.
+
+        Args:
+            seconds: on the clock of `now`; None lets every evaluation end.
+        """
+
+    def limit(self, seconds: float | None) -> None:
+        """Replaces the plan's time limit for evaluations that begin from now on."""
+
+    def running(self) -> list[Running]:
+        """Returns the evaluations under way, for sentences about those that take long; empty where nobody knows."""
+        return []
+
+    def news(self) -> list[str]:
+        """Returns sentences that the user should read (workers that are missing), each of them once."""
+        return []
 
     @property
     def notice(self) -> str:

@@ -83,7 +83,10 @@ class LoopSettings:
         part: of the data that evaluations report on.
         enqueued: candidates that are proposed first, with the origin shown for each.
         asynchronous: tell every result as it comes.
-        retries: how often an evaluation that was lost (not the candidate's fault) is tried again.
+        retries: how often an evaluation that was lost to the machine is tried again.
+        equal_failures: classes that may fail alike from the first trial on; None: any number.
+        timeout_follows: each evaluation is allowed a multiple of the median.
+        json_hint: what helps where candidates are keyed by their JSON.
         rungs: the cheaper fidelities that may be asked for, cheapest first.
         contexts: number of the context of each rung, by its share.
         resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
@@ -104,6 +107,9 @@ class LoopSettings:
     enqueued: Sequence[tuple[Candidate, str]] = ()
     asynchronous: bool = False
     retries: int = 2
+    equal_failures: int | None = None
+    timeout_follows: bool = False
+    json_hint: str = ""
     rungs: Sequence[Fidelity] = ()
     contexts: Mapping[float, int] = field(default_factory=dict)
     resumable: bool = False

@@ -21,6 +21,7 @@ from automl.engine.identity import context_of
 from automl.engine.loop import Search
 from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
+from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import WorkerSetup
 from automl.rules import Budget, LoopSettings
@@ -103,7 +104,7 @@ def search(workers: int, trials: int, joined: bool, folder: str) -> Found:
             asynchronous=True,
         )
         observers = [] if joined else [plans]
-        Search(settings, space, RegularizedEvolution(), hasher, cache, store, pool, observers).run()
+        Search(settings, RegularizedEvolution(), HashJobs(space, hasher), cache, store, pool, observers).run()
         hours = pool.now() / 3600
     records = list(store.trials(study.id))
     database.close()

@@ -19,12 +19,15 @@ The trial's number; the key, 16 bytes, the functional hash; the candidate as can
 which replicates it wants.
 """
 
-Fault = Literal["candidate", "lost", "memory", "timeout", "environment"]
+Fault = Literal["candidate", "unclear", "lost", "memory", "timeout", "environment", "stopped"]
 """Who is to blame for a failed evaluation.
 
-candidate: it raised, or a metric is not finite: a fact about its class, shared with everybody.
-lost: the worker process died. memory: it ran out of memory. timeout: it took longer than allowed.
-environment: MemoryError, OSError or ImportError. These four belong to the study alone and are retried.
+candidate: it failed by itself, or a metric is not finite: a fact about its class, shared with everybody.
+unclear: it raised what a machine might have caused, and no second process could try; it belongs to the study alone.
+lost: the worker process ended. memory: it ran out of memory. environment: an error of the machine, the disk, the
+network, an accelerator or a library. These three belong to the study alone and are tried again.
+timeout: it took longer than allowed; it belongs to the study alone and is not tried again.
+stopped: nobody wants its result any more (`Pool.stop_at`).
 """
 
 
@@ -79,6 +82,8 @@ class Completion:
         seconds: what the evaluation took on its worker, on the pool's clock.
         worker: a name of the worker, for logs.
         curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
+        place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
+        traceback: of a failure, the whole traceback, capped.
         left_out: names under which the evaluator returned no number; these things are not kept.
     """
 
@@ -90,6 +95,8 @@ class Completion:
     worker: str = ""
     curve: str = ""
     left_out: tuple[str, ...] = ()
+    place: str = ""
+    traceback: str = ""
 
     @property
     def lost(self) -> bool:

@@ -65,7 +65,7 @@ def wanted(candidate: str, plan: ReplicatePlan) -> Sequence[int]:
 def to_result(row: Row[Any]) -> Result:
     """Returns the stored result of a finished evaluation."""
     metrics = None if row.metrics is None else stored(row.metrics)
-    return Result(row.replicate, metrics, row.error, row.seconds, row.study, row.trial)
+    return Result(row.replicate, metrics, row.error.partition("\n")[0], row.seconds, row.study, row.trial)
 
 
 def _read(call: Call, asked: Sequence[Asked]) -> None:

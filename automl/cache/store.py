@@ -24,7 +24,7 @@ from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
-from automl.storage.sessions import Session, dead_among
+from automl.storage.sessions import HUNG_AFTER_SECONDS, Session, dead_among, signs_of_life
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -211,6 +211,26 @@ class EquivalenceCache:
                 len(rows),
             )
 
+    def holder(self, context: int, key: bytes, replicate: int) -> str:
+        """Returns a sentence on the process that is evaluating a replicate; empty where nobody is, or we are."""
+        with self.database.read() as connection:
+            rows = evaluations.read_evaluations(connection, context, [(key, replicate, replicate)])
+            ids = {row.session for row in rows if row.state == evaluations.CLAIMED and row.session != self.session.id}
+            found = signs_of_life(connection, ids)
+        if not found:
+            return ""
+        who, seconds = found[0]
+        return (
+            f"an evaluation that {who} has claimed is waited for; its last sign of life is {seconds:.0f} s old "
+            f"(a process that has stood still for {HUNG_AFTER_SECONDS:.0f} s loses its claims)"
+        )
+
+    def traceback(self, context: int, key: bytes) -> str:
+        """Returns the traceback of the first failure of a class, of the machine's too; empty where there is none."""
+        with self.database.read() as connection:
+            rows = evaluations.read_evaluations(connection, context, [(key, 0, 1 << 62)])
+        return next((text for row in rows if (text := row.error.partition("\n")[2])), "")
+
     def replicates(self, context: int, keys: Sequence[bytes]) -> dict[bytes, list[Result]]:
         """Returns the finished replicates of each class in order, audits excluded; a class without one is left out."""
         found: dict[bytes, list[Result]] = {}
@@ -278,5 +298,11 @@ def _stored(completion: Completion) -> tuple[str, str | None, str, float]:
     if completion.metrics is not None:
         return evaluations.DONE, canonical(completion.metrics), "", float(completion.seconds)
     if completion.lost:
-        return evaluations.LOST, None, f"{completion.fault}: {completion.error}", 0.0
-    return evaluations.FAILED, None, completion.error or "failed", float(completion.seconds)
+        return evaluations.LOST, None, _with_traceback(f"{completion.fault}: {completion.error}", completion), 0.0
+    error = _with_traceback(completion.error or "failed", completion)
+    return evaluations.FAILED, None, error, float(completion.seconds)
+
+
+def _with_traceback(error: str, completion: Completion) -> str:
+    """Returns what is stored of a failure: the sentence in the first line, then the traceback where there is one."""
+    return f"{error}\n{completion.traceback}" if completion.traceback else error

@@ -1,4 +1,8 @@
-"""The `automl` command. Exit codes: 0 success, 2 for a user's mistake (one sentence, no traceback), 1 for our fault."""
+"""The `automl` command.
+
+Exit codes: 0 success; 2 a user's mistake, in one sentence without a traceback; 1 our fault, or a search without one
+success; 128 and the number of the signal where one stopped it (130 Ctrl-C, 143 SIGTERM).
+"""
 
 from __future__ import annotations
 

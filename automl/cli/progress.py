@@ -43,6 +43,7 @@ class _Counts(Observer):
         self.best: float | None = None
         self.evaluations: float = 0
         self.in_flight = self.at_start = self.trials = 0
+        self.hashed = self.by_json = 0
         self.began = time.monotonic()
         self.phase = ""
 
@@ -54,6 +55,12 @@ class _Counts(Observer):
         self.outcomes.clear()
         self.best, self.evaluations, self.trials, self.at_start = None, evaluations, trials, trials
         self.began, self.phase = time.monotonic(), phase
+
+    def went_on(self, settings: LoopSettings, best: float | None) -> None:
+        self.best = best
+
+    def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
+        self.hashed, self.by_json = candidates, by_json
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
         self.trials += len(trials)
@@ -91,7 +98,8 @@ class _Counts(Observer):
             ends = f", about {_duration(seconds * (1 - share) / share)} left"
         shown = ", ".join(f"{self.outcomes[name]} {name}" for name in OUTCOMES if self.outcomes[name])
         best = "" if self.best is None else f", best {settings.objective.metric} {self.best:.4g}"
-        return f"{words} ({shown}), {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
+        keyed = f", {self.by_json} of {self.hashed} keyed by their JSON" if self.by_json else ""
+        return f"{words} ({shown}){keyed}, {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
 
 
 class Lines(_Counts):

@@ -18,8 +18,9 @@ from automl.cli.progress import progress
 from automl.cli.winners import explained, mark, own_file, write_source
 from automl.engine.config import check_name
 from automl.engine.running import Stopped
-from automl.errors import InvalidEnqueued, InvalidInput, legible, one_line
+from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
 from automl.observers import Observer
+from automl.report.reading.failures import failures_of
 from automl.settings import declared
 from automl.storage.urls import parse_url, shown
 from automl.study import Study
@@ -123,11 +124,10 @@ def _stoppable(work: Callable[[], Study], given: Mapping[str, Any]) -> Study:
         return work()
     except Stopped as stopped:
         where = f" --storage {shown(parse_url(given['storage']))}" if "storage" in given else ""
-        click.echo(
-            f"automl: stopped; what had finished is kept. Go on with: automl resume {legible(stopped.study)}{where}",
-            err=True,
-        )
-        sys.exit(130)
+        kept = f"stopped; what had finished is kept. Go on with: automl resume {legible(stopped.study or '')}{where}"
+        none = "stopped before the search had begun; nothing was lost. Go on with the same command"
+        click.echo(f"automl: {kept if stopped.study else none}", err=True)
+        sys.exit(128 + stopped.signal)
 
 
 def _finish(study: Study, html: Path | None, as_json: bool) -> None:
@@ -150,11 +150,14 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
             click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
         if saved:
             click.echo(f"Report: {legible(str(saved.resolve()))}")
+    failed = failures_of(study)
     study.close()
     if why and html:
         raise InvalidInput(f"{why}; the study is kept: automl report {study.name}")
     if why:
         click.echo(f"automl: no files were written: {one_line(why)}; name a place with --html FILE", err=True)
+    if failed.hopeless:
+        raise SearchFailed(study.name, failed.sentence())
 
 
 def _saved(study: Study, path: Path) -> Path:

@@ -12,7 +12,9 @@ from importlib import metadata
 from typing import Any
 
 from automl.cache.policy import Policy
+from automl.engine.units import memory_of, seconds_of
 from automl.errors import InvalidInput, brief
+from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
@@ -170,11 +172,44 @@ class RunConfig:
     gpus_per_worker: float = setting(
         0.0, "GPUs of each worker, fractions too.", group="Workers", lowest=0, unit="F", commands=_ALL
     )
-    memory_per_worker: int | None = setting(
-        None, "Bytes that each worker may allocate.", group="Workers", lowest=1, unit="BYTES", commands=_ALL
+    memory_per_worker: str | int | None = setting(
+        None,
+        "Memory that each worker may allocate, with a unit, such as 4GB or 512MiB; a plain number is bytes.",
+        group="Workers",
+        unit="SIZE",
+        commands=_ALL,
     )
-    timeout: float | None = setting(
-        None, "Seconds allowed for one evaluation.", group="Workers", above=0, unit="SECONDS", commands=_ALL
+    timeout: str | int | float | None = setting(
+        None,
+        "Seconds allowed for one evaluation; auto: ten times the median of the search, and a minute at least.",
+        group="Workers",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    hash_timeout: float | None = setting(
+        None,
+        "Seconds allowed for what the space does for one candidate: propose it, read it, build and hash it.",
+        group="Workers",
+        above=0,
+        otherwise="as --timeout, and 300 without one",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    retries: int = setting(
+        2,
+        "How often an evaluation that was lost to the machine is tried again; one that took too long is not.",
+        group="Workers",
+        lowest=0,
+        unit="N",
+        commands=_ALL,
+    )
+    equal_failures: int = setting(
+        20,
+        "End the search when the first N classes that it evaluates all fail alike; 0: never.",
+        group="Workers",
+        lowest=0,
+        unit="N",
+        commands=_ALL,
     )
     ray_address: str | None = setting(
         None,
@@ -223,6 +258,23 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        seconds_of(self.timeout)
+        memory_of(self.memory_per_worker)
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The time limit that is known when the search begins."""
+        return seconds_of(self.timeout)
+
+    @property
+    def hash_seconds(self) -> float:
+        """Seconds that the space is allowed for one candidate."""
+        return self.hash_timeout or self.timeout_seconds or HASH_SECONDS
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What each worker may allocate."""
+        return memory_of(self.memory_per_worker)
 
 
 def environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,10 @@ class InFlight:
         pool: evaluates.
         outbox: takes the ends of evaluations; each of its commits resolves trials in the same transaction.
         notices: says what the user should know.
+
+    Attributes:
+        broken_off: number of evaluations that were stopped because the time was over.
+        ended: called with the seconds of each evaluation that gave metrics.
     """
 
     def __init__(
@@ -56,8 +60,39 @@ class InFlight:
         self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim
         self._next_job = 0
         self._tries: dict[Slot, int] = defaultdict(int)
+        self._lost: set[int] = set()  # trials whose evaluation was lost: they go first, and pay as they would have
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._polled = 0.0
+        self.broken_off = 0
+        self.ended: Callable[[float], None] = lambda _: None
+
+    @property
+    def idle(self) -> bool:
+        """True where no evaluation of ours is under way and no trial is new or final."""
+        return not (self._jobs or self._trials[FRESH] or self._trials[FINAL])
+
+    def open(self) -> list[Trial]:
+        """Returns the trials that have no outcome yet."""
+        return [trial for state in (FRESH, QUEUED, WAITING, FINAL) for trial in self._trials[state].values()]
+
+    @property
+    def waits(self) -> bool:
+        """True where trials wait and nothing of ours is under way for them: others are evaluating, or nobody is."""
+        return len(self._awaiting) > len(self._jobs)
+
+    def elsewhere(self) -> list[Slot]:
+        """Returns what other processes are evaluating for trials of this study."""
+        ours = {(context, claim.key, claim.replicate) for context, claim in self._jobs.values()}
+        return [slot for slot in self._awaiting if slot not in ours]
+
+    def name(self, job: int) -> str:
+        """Names the trial that an evaluation is for."""
+        if job not in self._jobs:
+            return "an evaluation"
+        context, claim = self._jobs[job]
+        waiting = self._awaiting.get((context, claim.key, claim.replicate), [])
+        candidate = f" ({waiting[0].proposal.candidate.json[:200]})" if waiting else ""
+        return f"trial {claim.number}{candidate}"
 
     @property
     def evaluations(self) -> int:
@@ -82,13 +117,16 @@ class InFlight:
 
     # --- resolve and submit ------------------------------------------------------------------------------------------
 
-    def resolve(self) -> None:
+    def resolve(self, start: bool = True) -> None:
         """Looks up what is stored, claims what is missing and can be started now, and starts it.
 
         Everything in the outbox is committed in the same transaction: a commit waits for the disk, and one a turn is
         enough.
+
+        Args:
+            start: False to look up only.
         """
-        capacity = self._pool.capacity()
+        capacity = self._pool.capacity() if start else 0
         due = self._first_queued(capacity) + self._due_elsewhere() + self._newcomers(capacity)
         trials = sorted({trial.number: trial for trial in due}.values(), key=lambda trial: trial.number)
         if not trials:
@@ -114,7 +152,10 @@ class InFlight:
             self._pool.submit(jobs)
 
     def _first_queued(self, capacity: int) -> list[Trial]:
-        return [trial for trial, _ in zip(self._trials[QUEUED].values(), range(capacity), strict=False)]
+        queue: Iterable[Trial] = self._trials[QUEUED].values()
+        if self._lost:
+            queue = sorted(queue, key=lambda trial: (trial.number not in self._lost, trial.number))
+        return [trial for trial, _ in zip(queue, range(capacity), strict=False)]
 
     def _newcomers(self, capacity: int) -> list[Trial]:
         """Returns the trials not resolved yet. If an earlier trial of the same class is queued, the later one queues.
@@ -134,10 +175,8 @@ class InFlight:
         """Returns one trial for each slot that another process is filling, when it is time to look again."""
         if not self._awaiting or time.monotonic() - self._polled < POLL_SECONDS:
             return []
-        ours = {(context, claim.key, claim.replicate) for context, claim in self._jobs.values()}
-        others = [waiting[0] for slot, waiting in self._awaiting.items() if slot not in ours]
         self._polled = time.monotonic()
-        return others
+        return [self._awaiting[slot][0] for slot in self.elsewhere()]
 
     def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
         results = resolution.results if resolution.audit is None else (*resolution.results, resolution.audit)
@@ -155,6 +194,8 @@ class InFlight:
             self._move(trial, FINAL)
         else:
             self._move(trial, QUEUED if resolution.queued else WAITING)
+        if not resolution.queued:
+            self._lost.discard(trial.number)
         return jobs
 
     def _wait(self, trial: Trial, replicate: int) -> None:
@@ -194,14 +235,25 @@ class InFlight:
             self._notices.once("figures", f"evaluations return more than numbers ({names}); the rest is not kept")
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
-        if completion.lost:
+        if completion.metrics is not None:
+            self.ended(completion.seconds)
+        elif completion.fault == "stopped":
+            self.broken_off += 1
+            self._again(slot)
+            return
+        elif completion.lost:
             self._tries[slot] += 1
-            if self._tries[slot] <= self._settings.retries:
-                for trial in self._awaiting.pop(slot, []):
-                    self._move(trial, QUEUED)
+            if completion.fault not in ("timeout", "unclear") and self._tries[slot] <= self._settings.retries:
+                self._again(slot)
                 return
             self._given_up[slot] = result
         self._deliver(slot, result)
+
+    def _again(self, slot: Slot) -> None:
+        """Lets the trials that await an evaluation ask for it once more, before all others."""
+        for trial in self._awaiting.pop(slot, []):
+            self._move(trial, QUEUED)
+            self._lost.add(trial.number)
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
         for trial in self._awaiting.pop(slot, ()):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from automl.behaviour import Behaviour
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
-from automl.hashing import Hashed, Hasher
+from automl.hashing import Hashed
+from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.spaces.differences import difference
-from automl.spaces.space import Candidate, Space
+from automl.spaces.space import Candidate
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -25,18 +26,28 @@ class Keyer:
 
     Args:
         settings: of the loop.
-        space: gives behaviours, and mutates duplicates.
-        hasher: turns behaviours into keys.
+        jobs: find keys; their space mutates duplicates.
         notices: says what the user should know.
+
+    Attributes:
+        hashed: number of encodings hashed so far.
+        by_json: number of encodings among them whose function could not be probed: their keys stand for their JSON.
     """
 
-    def __init__(self, settings: LoopSettings, space: Space, hasher: Hasher, notices: Notices | None = None) -> None:
+    def __init__(self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None = None) -> None:
         self._settings = settings
-        self._space = space
-        self._hasher = hasher
+        self._space = jobs.space
+        self._jobs = jobs
         self._notices = notices or Notices()
+        self.hashed = self.by_json = 0
+        self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the space is allowed for one candidate."""
+        return self._jobs.seconds
 
     def keys(
         self, proposals: Sequence[Proposal], start: int, unmet: Collection[bytes] = ()
@@ -59,13 +70,18 @@ class Keyer:
                 again = self._duplicates(found, hashed, unmet)
                 if not again:
                     break
-                children = self._space.mutate_many([found[place].candidate for place in again], rng)
+                with blaming(f"space {self._space.kind} fails to mutate", self._jobs.seconds * len(again)):
+                    children = self._space.mutate_many([found[place].candidate for place in again], rng)
                 varied = [replace(found[place], candidate=child) for place, child in zip(again, children, strict=True)]
                 for place, proposal in zip(again, self._read_back(varied), strict=True):
                     found[place] = proposal
                 for place, item in zip(again, self._hash([found[place] for place in again]), strict=True):
                     hashed[place] = item
         return [(proposal, item.key) for proposal, item in zip(found, hashed, strict=True)]
+
+    def why_json(self) -> list[dict[str, Any]]:
+        """Returns why candidates were keyed by their JSON, the commonest reasons first, each with its count."""
+        return [{"why": why, "candidates": count} for why, count in self._why.most_common(5)]
 
     def _duplicates(
         self, proposals: Sequence[Proposal], hashed: Sequence[Hashed], unmet: Collection[bytes]
@@ -104,10 +120,10 @@ class Keyer:
             self._hashed.clear()
         texts = [proposal.candidate.json for proposal in proposals]
         new = {text: one.candidate for text, one in zip(texts, proposals, strict=True) if text not in self._hashed}
-        pairs: list[tuple[Behaviour, Mapping[str, Any]]] = []
-        with blaming(lambda: f"space {self._space.kind} fails on candidate {list(new)[len(pairs)]}"):
-            for candidate in new.values():
-                behaviour, training = self._space.behaviour(candidate), self._space.training(candidate)
-                pairs.append((behaviour, training))
-        self._hashed.update(zip(new, self._hasher.hash_many(pairs, list(new)), strict=True))
+        with blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(list(new)[:3])}"):
+            found = self._jobs.hash(list(new.values()))
+        self._hashed.update(zip(new, found, strict=True))
+        self.hashed += len(found)
+        self.by_json += sum(bool(one.fallback) for one in found)
+        self._why.update(one.fallback for one in found if one.fallback)
         return [self._hashed[text] for text in texts]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from automl.cache.store import EquivalenceCache
+from automl.engine.blame import blaming
+from automl.engine.first_failures import FirstFailures
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
@@ -22,12 +24,12 @@ from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
 from automl.engine.replay import Replay
 from automl.engine.trial import Trial, told_of
-from automl.hashing import Hasher
+from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
+from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
-from automl.spaces.contract import costs_of
-from automl.spaces.space import Candidate, Space
+from automl.spaces.space import Candidate
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
@@ -41,33 +43,45 @@ class Search:
 
     Attributes:
         meter: what the study has spent.
+        broken_off: number of evaluations that were stopped because the budget of time was spent.
         interrupted: set to True (from a signal handler) to stop after this turn; `run` then raises Interrupted.
     """
 
     def __init__(
         self,
         settings: LoopSettings,
-        space: Space,
         strategy: Strategy,
-        hasher: Hasher,
+        jobs: HashJobs,
         cache: EquivalenceCache,
         store: StudyStore,
         pool: Pool,
         observers: Sequence[Observer] = (),
         notices: Notices | None = None,
     ) -> None:
-        self.settings, self.space, self.strategy, self.observers = settings, space, strategy, observers
+        self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
+        self._jobs, self._pool = jobs, pool
         self._order = TellOrder(settings)
         self._notices = notices or Notices()
-        keyer = Keyer(settings, space, hasher, self._notices)
-        self._proposer = Proposer(settings, strategy, keyer, self._order, self.meter)
+        self._keyer = Keyer(settings, jobs, self._notices)
+        self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter)
         self._objective = ObjectiveCheck(settings)
-        self._replay = Replay(settings, space, store, self._objective)
+        self._replay = Replay(settings, jobs, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
         self._needs = Needs(settings.needs)
+        self._slow = SlowEvaluations(pool, settings.timeout_follows)
+        self._in_flight.ended = self._slow.ended
+        self._holders = SilentHolders(cache)
+        self._json = KeyedByJson(
+            self._keyer, lambda found: store.note(settings.study, "keyed_by_json", found), settings.json_hint
+        )
+        self._first = FirstFailures(settings.name, settings.equal_failures)
+
+    @property
+    def broken_off(self) -> int:
+        return self._in_flight.broken_off
 
     def run(self, phase: str = "search") -> None:
         """Runs the study from wherever it stands to the end of its budget.
@@ -75,28 +89,60 @@ class Search:
         Raises:
             Interrupted: it was asked to stop.
             InvalidInput: no trial of the first block has the objective.
+            SearchFailed: the first candidates all failed alike.
+            WorkersLost: all workers are gone.
             StorageError: the database failed; what was committed stands.
         """
-        self.strategy.bind(self.space, [fidelity.share for fidelity in self.settings.fidelities])
+        self.strategy.bind(self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities])
         self._proposer.unmet = self._replay.run(self._order, self.meter, self._proposer.tell)
         for observer in self.observers:
             observer.begin(self.settings, phase, self._order.done, self.meter.evaluations)
+            observer.went_on(self.settings, self._replay.best)
+        left = self.meter.seconds_left()
+        if left is not None:
+            self._pool.stop_at(self._pool.now() + left)
         with seldom_collected():
             try:
-                while True:
-                    self._in_flight.add(self._proposer.propose())
-                    self._in_flight.resolve()
-                    self._announce()
-                    if self._order.asked == self._order.done:
-                        break
-                    self._record(self._in_flight.collect())
-                    if self.interrupted:
-                        raise Interrupted
+                while self._turn():
+                    pass
             finally:
                 self._in_flight.abandon()
                 self._announce()
+                self._say(self._json.look(last=True))
+        if left is not None:
+            self._pool.stop_at(None)
         for observer in self.observers:
             observer.end(self.settings)
+
+    def _turn(self) -> bool:
+        """Leads all trials one step on; returns False when the study has ended."""
+        over = self.meter.out_of_time()
+        self._in_flight.add(self._proposer.propose())
+        self._in_flight.resolve(start=not over)
+        self._announce()
+        if self._order.asked == self._order.done:
+            return False
+        if over and self._in_flight.idle:  # what is left would have to be evaluated
+            self.meter.evaluations -= sum(trial.cost for trial in (*self._in_flight.open(), *self._order.out_of_turn()))
+            return False
+        self._record(self._in_flight.collect())
+        self._watch()
+        if self.interrupted:
+            raise Interrupted
+        return True
+
+    def _watch(self) -> None:
+        """Tells the user of what takes long, of who is missing, and of what is not hashed."""
+        self._say(self._json.look())
+        self._say(self._pool.news())
+        self._say(self._slow.look(self._in_flight.name))
+        if self._in_flight.waits:
+            self._say(self._holders.look(self._in_flight.elsewhere()))
+
+    def _say(self, sentences: Sequence[str]) -> None:
+        for sentence in sentences:
+            for observer in self.observers:
+                observer.note(f"Warning: {sentence}")
 
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""
@@ -115,13 +161,20 @@ class Search:
         self._objective.recorded(ready, records, self._order.done)
 
     def _costs(self, candidate: Candidate) -> Mapping[str, float]:
-        costs, complaint = costs_of(self.space, candidate)
+        with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):
+            costs, complaint = self._jobs.costs(candidate)
         if complaint:
             self._notices.once("costs", f"{complaint}; such trials are recorded without it")
         return costs
 
     def _announce(self) -> None:
-        """Tells the observers what has been committed: they may look it up."""
+        """Tells the observers what has been committed: they may look it up.
+
+        Raises:
+            SearchFailed: the first candidates all failed alike.
+        """
         records = self._outbox.committed()
         for observer in self.observers:
+            observer.keyed(self.settings, self._keyer.hashed, self._keyer.by_json)
             observer.turn(self.settings, records, self._in_flight.evaluations, self.meter.evaluations)
+        self._first.look(records)

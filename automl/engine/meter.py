@@ -59,6 +59,15 @@ class Meter:
             self._last_new = asked
         return plan
 
+    def seconds_left(self) -> float | None:
+        """Returns the seconds left of the budget; None where it sets no limit of time."""
+        return None if self._budget.seconds is None else self._budget.seconds - self.seconds()
+
+    def out_of_time(self) -> bool:
+        """Tells whether the budget of time is spent."""
+        left = self.seconds_left()
+        return left is not None and left <= 0
+
     def spent(self) -> bool:
         """Tells whether the budget of evaluations is spent."""
         return self._budget.evaluations is not None and self.evaluations >= self._budget.evaluations
@@ -67,8 +76,7 @@ class Meter:
         """Tells whether nothing more is to be proposed after so many trials."""
         if self._budget.evaluations is not None and asked - self._last_new > max(2000, 20 * self.evaluations):
             self.exhausted = True
-        seconds = self._budget.seconds
-        return self.exhausted or self.spent() or (seconds is not None and self.seconds() >= seconds)
+        return self.exhausted or self.spent() or self.out_of_time()
 
     def told(self, trials: Iterable[Told]) -> None:
         """Looks whether one of the trials that the strategy is told of has a fitness that is enough."""

@@ -91,6 +91,10 @@ class TellOrder:
             ready.append(self._final.pop(number))
         return ready
 
+    def out_of_turn(self) -> list[Trial]:
+        """Returns the trials that are final and wait for earlier ones to be recorded."""
+        return list(self._final.values())
+
     def recorded(self, trials: Iterable[Told]) -> None:
         """Takes trials that have been recorded, in order."""
         before = len(self._untold)

@@ -23,7 +23,9 @@ from automl.engine.phase_studies import PhaseStudies
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
+from automl.evaluators.function import FunctionEvaluator
 from automl.hashing import Hasher
+from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
@@ -51,6 +53,7 @@ class Phases:
         database: open for writing.
         pool: evaluates.
         wider: bounds of the budget that a stored study is given instead of its own.
+        jobs: find keys; its own where None.
 
     Attributes:
         lifecycle: the study as it is stored.
@@ -65,6 +68,7 @@ class Phases:
         database: Database,
         pool: Pool,
         wider: Mapping[str, Any] | None = None,
+        jobs: HashJobs | None = None,
     ) -> None:
         self.parts = parts
         self.config = config
@@ -80,13 +84,22 @@ class Phases:
         self.lifecycle = Lifecycle(
             parts, config, self.store, self.evaluator, self.described, self.hasher, pool.hardware, wider
         )
+        self.jobs = jobs or HashJobs(
+            parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
+        )
         self.current: Search | None = None
         self._interrupted = False
         self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
-        return Phases(self.parts, config, self.run_config, self.database, self.pool, self.lifecycle.wider)
+        return Phases(self.parts, config, self.run_config, self.database, self.pool, self.lifecycle.wider, self.jobs)
+
+    def __enter__(self) -> Phases:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.jobs.close()
 
     @cached_property
     def observers(self) -> list[Observer]:
@@ -94,10 +107,14 @@ class Phases:
         return [*self.run_config.observers, *([own] if own else [])]
 
     def interrupt(self) -> None:
-        """Asks the search to stop after this turn of the loop, in whatever phase it is."""
+        """Asks the search to stop after this turn of the loop, in whatever phase it is. For signal handlers.
+
+        What is being evaluated is broken off: nobody would wait for it.
+        """
         self._interrupted = True
         if self.current is not None:
             self.current.interrupted = True
+        self.pool.stop_at(self.pool.now())
 
     def run(self, record: StudyRecord) -> Study:
         """Runs whatever phases of the study are not finished, as its only coordinator.
@@ -205,7 +222,9 @@ class Phases:
             return
         rng = np.random.default_rng(self.config.seed)
         with blaming(f"space {self.parts.space.kind} fails on some of its candidates"):
-            unseen = unseen_fields(self.parts.space, self.hasher, rng)
+            unseen = unseen_fields(self.parts.space, self.jobs, rng)
+        if self.jobs.notice:
+            self._warn(self.jobs.notice)
         if unseen:
             self._warn(
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
@@ -258,20 +277,31 @@ class Phases:
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            retries=self.run_config.retries,
+            equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
+            timeout_follows=self.run_config.timeout == "auto",
+            json_hint=self._json_hint(),
         )
-        self.current = Search(
-            settings, self.parts.space, strategy, self.hasher, cache, self.store, self.pool, observers, self._notices
-        )
+        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
         self.current.interrupted = self._interrupted
-        self.current.run(phase)
+        with checkpoints.used(kept) as use:
+            self.current.run(phase)
+            if self.current.broken_off:
+                use.keep()  # a larger budget goes on there
         if record_of.kind in ("baseline", "test"):  # the others have more to do
             self.store.finish(record_of.id)
-        if kept:
-            checkpoints.clear(kept)
         return self.current.meter.evaluations
 
     def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
         return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
+    def _json_hint(self) -> str:
+        if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:
+            return ""
+        return (
+            ". A plain function as evaluator has no probe: let the space's behaviour() bring one "
+            "(Module(build=…, probe=Probe(…))), or write an Evaluator with probe()"
+        )
 
     def _checkpoints(self, group: str) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")

@@ -65,7 +65,8 @@ class Proposer:
             return given
         strategy = self._strategy
         strategy.pending = self._order.pending()
-        with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to propose"):
+        seconds = self._keyer.seconds * n
+        with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to propose", seconds):
             return given + strategy.ask(n - len(given), generator(self._settings.seed, PROPOSE, number))
 
     def _trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
@@ -83,7 +84,9 @@ class Proposer:
                     f"{', '.join(map(str, self._fidelities))}; let its rungs() return what it will ask for"
                 )
             asked, number = self._order.asked, self._order.number(proposal)
+            before = self._meter.evaluations
             plan = self._meter.plan(key, number, asked, proposal.candidate.json, fidelity.share)
             context = self._settings.context_of(fidelity.share)
-            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, self._order.told))
+            cost = self._meter.evaluations - before
+            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, self._order.told, cost))
         return trials

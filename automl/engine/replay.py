@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from automl.engine.blame import blaming
 from automl.engine.meter import Meter
 from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
+from automl.hashing.isolated import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
-from automl.spaces.space import Space
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Proposal, Told
 
@@ -21,14 +22,19 @@ class Replay:
 
     Args:
         settings: of the loop.
-        space: decodes candidates.
+        jobs: their space decodes candidates.
         store: holds the trials.
         objective: is told what metrics they had.
+
+    Attributes:
+        best: fitness among the trials that were read, as the objective reads; None where none has one.
     """
 
-    def __init__(self, settings: LoopSettings, space: Space, store: StudyStore, objective: ObjectiveCheck) -> None:
+    def __init__(self, settings: LoopSettings, jobs: HashJobs, store: StudyStore, objective: ObjectiveCheck) -> None:
         self._settings = settings
-        self._space = space
+        self._space = jobs.space
+        self._seconds = jobs.seconds
+        self.best: float | None = None
         self._store = store
         self._objective = objective
 
@@ -56,7 +62,11 @@ class Replay:
             numbers.add(record.number)
             asked = max(asked, record.number + 1)
             self._objective.replayed(record.metrics)
-            candidate = self._space.decode(parse(record.candidate))
+            with blaming(f"space {self._space.kind} cannot read its trial {record.number} again", self._seconds):
+                candidate = self._space.decode(parse(record.candidate))
+            if record.fitness is not None:
+                known = record.fitness if self.best is None else self.best
+                self.best = max(record.fitness, known, key=settings.objective.worth)
             proposal = Proposal(candidate, record.origin, record.parents, share)
             tell(order.replayed(told_of(record, candidate, share, settings.objective), proposal))
         again = order.resume(numbers)

@@ -1,4 +1,4 @@
-"""Runs one search, or several runs of it, over one pool and one database, and stops cleanly on Ctrl-C."""
+"""Runs one search, or several runs of it, over one pool and one database, and stops cleanly when it is asked to."""
 
 from __future__ import annotations
 
@@ -11,28 +11,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from automl import registry
+from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
+from automl.engine.signals import Stopped as Stopped
+from automl.engine.signals import StopSignals
+from automl.errors import InvalidSpace, WorkersLost
+from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
 from automl.study import RepeatedStudy, Study
 
-
-class Stopped(KeyboardInterrupt):
-    """The search was interrupted; what had finished is recorded.
-
-    Attributes:
-        study: its name, for going on.
-    """
-
-    def __init__(self, study: str) -> None:
-        super().__init__(study)
-        self.study = study
+FIRST_SECONDS = 5.0
+"""Allowed for the first sample besides: libraries are imported then."""
 
 
 def execute(
@@ -53,41 +49,79 @@ def execute(
         runs: how often and in which caches it runs; None: once.
         wider: bounds of the budget that a stored study is given instead of its own.
     """
-    parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
-    check_first_sample(parts.space, parts.evaluator, config.seed)
-    check_goals(parts, config.seed)
-    rungs_of(parts)
-    check_enqueued(parts, config.enqueue)
-    Database.check(run.storage)
-    with open_pool(parts, run) as pool:
-        database = Database(run.storage)
-        try:
-            if parts.notice:
-                warnings.warn(parts.notice, stacklevel=2)
-            for observer in run.observers:
-                observer.note(pool.notice)
-                observer.note(parts.notice)
-            first = Phases(parts, config, run, database, pool, wider)
-            if runs is None:
-                return _run_once(first, name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)]))
+    with StopSignals() as signals:
+        parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+        _check_first(parts, config.seed, run)
+        rungs_of(parts)
+        many = max(1, len(config.enqueue))
+        with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
+            check_enqueued(parts, config.enqueue)
+        Database.check(run.storage)
+        with _opened(parts, run) as pool:
+            signals.install()  # Ray has put its own handler in place
+            database = Database(run.storage)
+            try:
+                return _run(parts, config, run, database, pool, signals, name, runs, wider)
+            except BaseException:
+                database.close()
+                raise
 
-            def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
-                return [(own, first.alike(given)) for own, given in runs.of(config, name)]
 
-            name = name or first.lifecycle.reserve(lambda free: _lifecycles(runs_of(free)))
-            return _run_all(runs_of(name), name)
-        except BaseException:
-            database.close()
+def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
+    """Refuses what would fail for every candidate. A first sample that never comes back is said, and is one of many."""
+    seconds = run.hash_seconds + FIRST_SECONDS
+    try:
+        with blaming(f"space {parts.space.kind} fails on its first sample"), alarm(seconds):
+            check_first_sample(parts.space, parts.evaluator, seed)
+            check_goals(parts, seed)
+    except InvalidSpace as error:
+        if not isinstance(error.__cause__, OutOfTime):
             raise
+        for observer in run.observers:
+            observer.note(f"Warning: {error}")
 
 
-def _run_once(phases: Phases, name: str) -> Study:
-    [record] = phases.lifecycle.extend([phases.lifecycle.create_or_find(name)], phases.note)
-    with _interruptible(phases.interrupt, name):
-        return phases.run(record)
+def _opened(parts: Parts, run: RunConfig) -> Pool:
+    """Opens the pool; a signal that Ray takes for itself meanwhile stops the search like any other."""
+    try:
+        return open_pool(parts, run)
+    except SystemExit as ended:
+        if ended.code == signal.SIGTERM:
+            raise Stopped(None, signal.SIGTERM) from None
+        raise
 
 
-def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
+def _run(
+    parts: Parts,
+    config: StudyConfig,
+    run: RunConfig,
+    database: Database,
+    pool: Pool,
+    signals: StopSignals,
+    name: str | None,
+    runs: Runs | None,
+    wider: Mapping[str, Any] | None,
+) -> Study:
+    if parts.notice:
+        warnings.warn(parts.notice, stacklevel=2)
+    for observer in run.observers:
+        observer.note(pool.notice)
+        observer.note(parts.notice)
+    with Phases(parts, config, run, database, pool, wider) as first:
+        if runs is None:
+            name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
+            [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)], first.note)
+            with _stoppable(signals, first.interrupt, name):
+                return first.run(record)
+
+        def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
+            return [(own, first.alike(given)) for own, given in runs.of(config, name)]
+
+        name = name or first.lifecycle.reserve(lambda free: _lifecycles(runs_of(free)))
+        return _run_all(runs_of(name), name, signals)
+
+
+def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals) -> Study:
     """Stores all runs at once, so that whoever goes on knows how many there are, then runs what is not finished."""
     first = runs[0][1]
     records = first.lifecycle.extend(first.lifecycle.create_or_find_all(name, _lifecycles(runs)), first.note)
@@ -99,7 +133,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str) -> Study:
         for phases in current:
             phases.interrupt()
 
-    with _interruptible(interrupt, name):
+    with _stoppable(signals, interrupt, name):
         for record, (_, phases) in zip(records, runs, strict=True):
             if record.state == "finished":
                 continue
@@ -132,7 +166,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.timeout)
+    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.timeout_seconds)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)
@@ -143,7 +177,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
         workers=workers,
         num_cpus=run.cpus_per_worker,
         num_gpus=run.gpus_per_worker,
-        memory=run.memory_per_worker,
+        memory=run.memory_bytes,
         address=run.ray_address,
         dashboard=run.dashboard,
     )
@@ -155,20 +189,19 @@ def _pool(name: str) -> Callable[..., Pool]:
 
 
 @contextlib.contextmanager
-def _interruptible(interrupt: Callable[[], None], study: str) -> Iterator[None]:
-    """Turns the first Ctrl-C into a clean stop after this turn of the loop, and the second into an immediate one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
+    """Lets the first signal stop the body after this turn of the loop, and names the study to whoever wants to go on.
 
-    def stop(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        interrupt()
-
-    before = signal.signal(signal.SIGINT, stop)
+    Raises:
+        Stopped: the search was asked to stop.
+        WorkersLost: all workers are gone; the sentence says how to go on.
+    """
+    signals.stop = interrupt
     try:
         yield
     except Interrupted:
-        raise Stopped(study) from None
+        raise Stopped(study, signals.number or signal.SIGINT) from None
+    except WorkersLost as error:
+        raise WorkersLost(f"{error}; go on with: automl resume {study}") from error
     finally:
-        signal.signal(signal.SIGINT, before)
+        signals.stop = None

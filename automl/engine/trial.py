@@ -53,6 +53,7 @@ class Trial:
         plan: which replicates of its class it sees, and whether its own encoding is evaluated too (an audit).
         hash_seconds: what finding the key took.
         told_before: number of trials that the strategy had been told when this one was proposed.
+        cost: evaluations that it adds to the study, in full ones.
         results: the replicates that have a result; an audit stands under a negative number.
         waited: True where another process evaluated something for it.
         state: where it stands.
@@ -66,6 +67,7 @@ class Trial:
     plan: ReplicatePlan
     hash_seconds: float
     told_before: int
+    cost: float = 0.0
     results: dict[int, Result] = field(default_factory=dict)
     waited: bool = False
     state: State = State.FRESH

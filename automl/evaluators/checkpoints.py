@@ -7,16 +7,25 @@ nothing is lost but time when a checkpoint is missing, unreadable, or another ma
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import logging
 import os
+import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import xxhash
 
+from automl.storage.processes import Process, this_process
+
 log = logging.getLogger(__name__)
+
+_MARK = ".used-"
+_FOREIGN_SECONDS = 86400.0
 
 EVERY_SECONDS = 30.0
 """How often a long evaluation saves its state: short ones never write."""
@@ -67,6 +76,62 @@ class Checkpoint:
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
     """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states."""
     return str(Path(folder) / f"{key.hex()}-{replicate}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
+
+
+class Use:
+    """One loop that works with a fidelity group's folder, see `used`."""
+
+    def __init__(self) -> None:
+        self.kept = False
+
+    def keep(self) -> None:
+        """Leaves the checkpoints where they are when the loop ends: somebody may go on with them."""
+        self.kept = True
+
+
+@contextlib.contextmanager
+def used(folder: str | None) -> Iterator[Use]:
+    """Marks a fidelity group's folder as used by this process; the last that uses it removes the checkpoints.
+
+    Where the body raises they stay: whoever goes on with the study finds them.
+
+    Args:
+        folder: of the group; None where nothing is kept.
+    """
+    use = Use()
+    if folder is None:
+        yield use
+        return
+    mark = Path(folder) / f"{_MARK}{secrets.token_hex(8)}"
+    with contextlib.suppress(OSError):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(json.dumps(dataclasses.asdict(this_process())), encoding="utf-8")
+    try:
+        yield use
+    except BaseException:
+        _leave(mark)
+        raise
+    _leave(mark)
+    if not use.kept and not _others(Path(folder)):
+        clear(folder)
+
+
+def _leave(mark: Path) -> None:
+    with contextlib.suppress(OSError):
+        mark.unlink()
+
+
+def _others(folder: Path) -> bool:
+    """Tells whether another living process uses the folder. One of another machine is believed for a day."""
+    for mark in folder.glob(f"{_MARK}*"):
+        try:
+            gone = Process(**json.loads(mark.read_text(encoding="utf-8"))).gone()
+            age = time.time() - mark.stat().st_mtime
+        except (OSError, ValueError, TypeError):
+            continue
+        if gone is False or (gone is None and age < _FOREIGN_SECONDS):
+            return True
+    return False
 
 
 def clear(folder: str) -> None:

@@ -13,6 +13,7 @@ from automl.errors import Unhashable
 from automl.hashing.inputs import probe_description
 from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
 from automl.hashing.observed import Observed
+from automl.isolation.limits import OutOfTime, alarm
 from automl.jsontext import canonical
 
 HASHER_VERSION = "1"
@@ -92,9 +93,25 @@ class Hasher:
                     continue
                 if candidates is None:
                     raise digest
-                source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
-                keys[number] = Hashed(mix(kind, "json", candidates[number], surroundings, *source), str(digest))
+                keys[number] = self.by_json(kind, candidates[number], settings, str(digest))
         return keys
+
+    def by_json(self, kind: str, candidate: str, training: Mapping[str, Any], why: str) -> Hashed:
+        """Returns the key of a candidate whose behaviour could not be probed.
+
+        Args:
+            kind: of its behaviour.
+            candidate: canonical JSON.
+            training: what changes training and not the function.
+            why: it could not be probed, one sentence.
+        """
+        surroundings = mix_settings(training) if training else b""
+        source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
+        return Hashed(mix(kind, "json", candidate, surroundings, *source), why)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+        return functools.partial(Hasher, **given), ()  # it travels without what it remembers
 
     def description(self) -> dict[str, Any]:
         """Returns what the keys depend on beside the behaviours, as JSON data for a context."""
@@ -162,6 +179,7 @@ def functional_hash(
     *,
     training: Mapping[str, Any] | None = None,
     mantissa_bits: int = MANTISSA_BITS,
+    timeout: float | None = 10.0,
 ) -> bytes:
     """Returns 16 bytes that are equal for things that compute the same function, and different for others.
 
@@ -173,6 +191,8 @@ def functional_hash(
         probe: the inputs to run it on. Graphs and modules need one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
         mantissa_bits: precision of rounded values.
+        timeout: seconds allowed for a plain function, which is called on infinities and NaN too and may never return
+            from them; None sets no limit. Only in the main thread, and not within a call into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
@@ -180,4 +200,12 @@ def functional_hash(
     """
     from automl.hashing.things import as_behaviour
 
-    return Hasher(probe, mantissa_bits).hash_many([(as_behaviour(thing), training or {})])[0].key
+    behaviour = as_behaviour(thing)
+    try:
+        with alarm(timeout if behaviour.kind == "function" else None):
+            return Hasher(probe, mantissa_bits).hash_many([(behaviour, training or {})])[0].key
+    except OutOfTime:
+        raise Unhashable(
+            f"the function has not returned from the probe points for {timeout:g} s (infinities and NaN are among "
+            "them): let it end for every number, or give a larger `timeout`"
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from automl.hashing.hasher import Hasher
+from automl.hashing.isolated import HashJobs
 from automl.jsontext import canonical
 from automl.spaces.fields import Choice, Field, Record, Repeat
 from automl.spaces.space import Space
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Put = Callable[[Any], Any]
 
 
-def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, samples: int = 8) -> list[str]:
+def unseen_fields(space: Space, jobs: HashJobs, rng: np.random.Generator, samples: int = 8) -> list[str]:
     """Returns the fields of a declarative space whose changes never reached the key, sorted, such as `lr` or
     `layers[].kind`.
 
@@ -25,7 +25,7 @@ def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, sample
 
     Args:
         space: the space to examine.
-        hasher: with the evaluator's probe.
+        jobs: find keys, with the evaluator's probe.
         rng: where the candidates and changes come from.
         samples: how many candidates; a field that matters rarely needs more.
     """
@@ -42,9 +42,7 @@ def unseen_fields(space: Space, hasher: Hasher, rng: np.random.Generator, sample
             if name in seen or canonical(changed) == canonical(value):
                 continue
             changes.append((name, space.from_fields(put(changed))))
-        candidates = [base, *(candidate for _, candidate in changes)]
-        pairs = [(space.behaviour(candidate), space.training(candidate)) for candidate in candidates]
-        keys = [item.key for item in hasher.hash_many(pairs, [candidate.json for candidate in candidates])]
+        keys = [item.key for item in jobs.hash([base, *(candidate for _, candidate in changes)])]
         for (name, _), key in zip(changes, keys[1:], strict=True):
             tried[name] += 1
             if key != keys[0]:

@@ -289,6 +289,8 @@ class ReportData:
         held_out: True where final figures are those of a test part; False where the evaluator has none, so that fresh
             seeds on the same data are all there is.
         drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
+        traceback: of the first failure that has one; empty where none was kept.
+        keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
     """
 
     name: str
@@ -319,6 +321,8 @@ class ReportData:
     objectives: Objectives
     held_out: bool = True
     drawn_from: tuple[str, ...] = ()
+    traceback: str = ""
+    keyed_by_json: dict[str, Any] = field(default_factory=dict)
 
     @property
     def minimize(self) -> bool:

@@ -60,6 +60,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "genealogy": [_trial(item) for item in data.genealogy],
         "spellings": [_trial(item) for item in data.encodings],
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
+        "first_traceback": data.traceback or None,
+        "keyed_by_json": data.keyed_by_json or None,
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,

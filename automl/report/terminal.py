@@ -70,6 +70,15 @@ def _study(data: ReportData, console: Console) -> None:
     console.print(Text(_savings(data.search)))
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
+    _failures(data, console)
+    missing = [item.practice.lower() for item in data.checklist if not item.kept]
+    if missing:
+        console.print(_text(f"Not done: {'; '.join(missing)}."))
+    for note in data.notes:
+        console.print(_text(f"Note: {note}"))
+
+
+def _failures(data: ReportData, console: Console) -> None:
     for failure in data.search.failures[:3]:
         console.print(
             Text(
@@ -78,11 +87,8 @@ def _study(data: ReportData, console: Console) -> None:
                 no_wrap=True,
             )
         )
-    missing = [item.practice.lower() for item in data.checklist if not item.kept]
-    if missing:
-        console.print(_text(f"Not done: {'; '.join(missing)}."))
-    for note in data.notes:
-        console.print(_text(f"Note: {note}"))
+    if data.traceback and data.search.outcomes["failed"].trials == data.search.trials:
+        console.print(_text(f"The first failure in full:\n{data.traceback.rstrip()}"))
 
 
 def _verdict(name: str, verdict: Verdict, console: Console) -> None:

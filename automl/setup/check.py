@@ -10,7 +10,9 @@ import numpy as np
 
 from automl.errors import AutoMLError
 from automl.hashing import Hasher
+from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
+from automl.isolation.limits import OutOfTime, OwnExit
 from automl.setup.first import first_work, further_faults
 from automl.setup.parts import Parts
 from automl.spaces.contract import costs_of, read_back
@@ -63,6 +65,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found = Findings(size=space.size())
     found.faults = [str(error) for error in further_faults(space, parts.evaluator, seed, first)]
     hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
+    jobs = HashJobs(space, hasher, parts.reference)
     before = len(found.faults)
     candidates = _vary(space, samples, rng, found)
     found.samples = len(candidates)
@@ -71,9 +74,8 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     began = time.perf_counter()
     for candidate in candidates:
         try:
-            pair = (space.behaviour(candidate), space.training(candidate))
-            hashed = hasher.hash_many([pair], [candidate.json])[0]
-        except Exception as error:  # the user's code may raise anything
+            [hashed] = jobs.hash([candidate])
+        except (Exception, SystemExit, OwnExit, OutOfTime) as error:  # the user's code may raise anything
             found.faults.append(f"{candidate.json} raises {type(error).__name__}: {error}")
             continue
         keys.add(hashed.key)
@@ -82,7 +84,8 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found.seconds = (time.perf_counter() - began) / max(1, len(candidates))
     found.classes, found.unhashable = len(keys), dict(reasons)
     if len(found.faults) == before:
-        found.unseen = unseen_fields(space, hasher, rng)
+        found.unseen = unseen_fields(space, jobs, rng)
+    jobs.close()
     complaints = [complaint for candidate in candidates if (complaint := costs_of(space, candidate)[1])]
     if complaints and complaints[0].partition(" (")[0] not in {fault.partition(" (")[0] for fault in found.faults}:
         found.faults.append(f"{complaints[0]}; so do {len(complaints)} of {len(candidates)} candidates")

@@ -14,12 +14,16 @@ from automl.behaviour import Behaviour, Graph, Module
 from automl.errors import AutoMLError, InvalidSpace
 from automl.evaluators.base import Evaluator, Work
 from automl.hashing.plans import operation_names
+from automl.isolation.limits import OwnExit
 from automl.jsontext import canonical, parse
 from automl.spaces.contract import costs_of, read_back
 from automl.spaces.options import shown
 from automl.spaces.space import Candidate, Space
 
 T = TypeVar("T")
+
+FAULTS = (Exception, SystemExit, OwnExit)
+"""What a user's code may raise, an attempt to end the process included."""
 
 SAMPLES = 16
 """Candidates of which it is looked at whether they read back and name operations that exist."""
@@ -49,7 +53,7 @@ def first_work(space: Space, evaluator: Evaluator, seed: int) -> Work:
         _build(work.behaviour)
     except AutoMLError:
         raise
-    except Exception as error:  # the user's code may raise anything
+    except FAULTS as error:  # the user's code may raise anything
         where = f"candidate {candidate.json}" if candidate is not None else "sampling"
         raise InvalidSpace(
             f"space {space.kind} fails on its first sample ({where}): {type(error).__name__}: {error}"
@@ -104,7 +108,7 @@ def _attempt(make: Callable[[], T]) -> T | None:
     """
     try:
         return make()
-    except Exception:  # the user's code may raise anything
+    except FAULTS:  # the user's code may raise anything
         return None
 
 
@@ -127,7 +131,7 @@ def _what_differs(space: Space, rng: np.random.Generator) -> Iterator[AutoMLErro
                 read_back(space, candidate)
             except AutoMLError as error:
                 found[name] = InvalidSpace(f"{name}: {error}")
-            except Exception as error:  # the user's code may raise anything
+            except FAULTS as error:  # the user's code may raise anything
                 what = f"{name}: {space.kind} cannot read {shown(getattr(candidate, 'value', candidate))}"
                 found[name] = InvalidSpace(f"{what}: {type(error).__name__}: {error}")
     yield from found.values()
@@ -158,7 +162,7 @@ def _what_cannot_run(space: Space, evaluator: Evaluator, work: Work) -> str:
             forgotten = "; does it end with `return`?" if built is None else ""
             return f"build() of {space.kind} returns {shown(built)} instead of a torch.nn.Module{forgotten}"
         return evaluator.misfit(work)
-    except Exception as error:  # the user's code may raise anything
+    except FAULTS as error:  # the user's code may raise anything
         return f"{type(error).__name__}: {error}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.errors import InvalidCandidate
+from automl.isolation.limits import OwnExit
 from automl.jsontext import plain
 from automl.spaces.differences import difference
 from automl.spaces.field import finite
@@ -45,7 +46,7 @@ def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], s
     """
     try:
         found: Any = space.costs(candidate)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit, OwnExit) as error:  # the user's code may raise anything, or try to exit
         return (
             {},
             f"costs() of {space.kind} raises {type(error).__name__}: {error} (candidate {shown(candidate.value)})",

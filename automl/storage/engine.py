@@ -56,6 +56,8 @@ class Database:
         self.url_shown = shown(self._url)
         self.patience = patience
         self._disturbed = float("-inf")
+        self._gave_up = False  # it stayed away for longer than our patience: nobody waits for it so long again
+        self.standing_still: dict[int, tuple[float, float]] = {}  # sessions: heartbeat, and since when it is that one
         opening.prepare(self._url, self.url_shown, create=create)
         self._open()
 
@@ -135,6 +137,7 @@ class Database:
         while True:
             try:
                 value = self._try_to_write(work, attempt)
+                self._gave_up = False
                 if attempt.outage:
                     self.disturbed()
                     log.warning("the database %s is back after %.1f s", self.url_shown, time.monotonic() - began)
@@ -143,7 +146,8 @@ class Database:
                 cure = remedy(error)
                 if cure is not Remedy.AGAIN:
                     self._drop_connection()
-                if cure is Remedy.NONE or time.monotonic() - began > self.patience:
+                if cure is Remedy.NONE or time.monotonic() - began > self._patience():
+                    self._gave_up = self._gave_up or cure is Remedy.RECONNECT
                     raise storage_error(error, self.url_shown) from error
                 if cure is Remedy.RECONNECT and not attempt.outage:
                     attempt.outage = True
@@ -199,7 +203,7 @@ class Database:
                 connection = self._read_engine.connect()
                 break
             except DBAPIError as error:
-                if remedy(error) is Remedy.NONE or time.monotonic() - began > self.patience:
+                if remedy(error) is Remedy.NONE or time.monotonic() - began > self._patience():
                     raise storage_error(error, self.url_shown) from error
                 time.sleep(0.2)
         try:
@@ -207,6 +211,10 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise storage_error(error, self.url_shown) from error
+
+    def _patience(self) -> float:
+        """Returns the seconds to wait for the database; after it was given up it is tried once and not waited for."""
+        return 0.0 if self._gave_up else self.patience
 
     def disturbed(self) -> None:
         """Notes that the database, or our way to it, has just been out of order."""

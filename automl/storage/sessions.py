@@ -4,7 +4,9 @@ A session is one row, renewed every few seconds by a thread on a connection of i
 long training blocks everything else. It is dead when it said good-bye, when its process is provably gone (same machine,
 same boot), or when its heartbeat is old by the database's clock. That last judgement needs more than the age: after an
 outage every heartbeat is old, so the database must have been up for as long as a heartbeat may take, and our own
-heartbeats must have come through all that time.
+heartbeats must have come through all that time. A process of this machine that exists and gives no sign of life (it was
+suspended, or waits for a disk that is gone) is given longer, and is looked at twice: a machine that was asleep wakes up
+with old heartbeats of processes that are well.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 60.0
+HUNG_AFTER_SECONDS = 600.0
+"""A process of this machine that exists and gives no sign of life for so long loses what it has claimed."""
+HUNG_SEEN_SECONDS = 30.0
+"""So long it must have been seen without one, by a process that was awake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +128,42 @@ def dead_among(
     """Returns those of the sessions `asked` about that are dead; a session without a row is."""
     found = {record.id: record for record in read_sessions(connection, asked)}
     dead = asked - found.keys()
-    unseen = []
+    unseen, here = [], []
     for record in found.values():
         gone = record.process.gone()
         if record.ended is not None or gone:
             dead.add(record.id)
         elif gone is None:
             unseen.append(record)
+        else:
+            here.append(record)
+    dead.update(_hung(database, connection, here))
     if unseen and database.undisturbed_seconds() > dead_after:
         now, up_since = _clock(connection)
         if now - up_since > dead_after:
             dead.update(record.id for record in unseen if now - record.heartbeat > dead_after)
     return dead
+
+
+def _hung(database: Database, connection: Connection, records: Iterable[SessionRecord]) -> set[int]:
+    """Returns those sessions of living processes here that have stood still for too long."""
+    hung, now, seen = set(), None, time.monotonic()
+    for record in records:
+        before = database.standing_still.get(record.id)
+        if before is None or before[0] != record.heartbeat:
+            database.standing_still[record.id] = (record.heartbeat, seen)
+        elif seen - before[1] >= HUNG_SEEN_SECONDS and database.undisturbed_seconds() > HUNG_SEEN_SECONDS:
+            now = _clock(connection)[0] if now is None else now
+            if now - record.heartbeat >= HUNG_AFTER_SECONDS:
+                hung.add(record.id)
+    return hung
+
+
+def signs_of_life(connection: Connection, ids: Iterable[int]) -> list[tuple[str, float]]:
+    """Returns who each of these sessions is, and how many seconds ago it gave its last sign of life, oldest first."""
+    found = read_sessions(connection, ids)
+    now = _clock(connection)[0] if found else 0.0
+    return sorted(((one.name(), max(0.0, now - one.heartbeat)) for one in found), key=lambda pair: -pair[1])
 
 
 def read_sessions(connection: Connection, ids: Iterable[int]) -> list[SessionRecord]:

@@ -314,6 +314,17 @@ class StudyStore:
 
         self.database.write(write)
 
+    def note(self, study_id: int, name: str, value: Any) -> None:
+        """Keeps a JSON value in the record of a study's environment, which nothing is compared with."""
+
+        def write(connection: Connection) -> None:
+            mine = study.c.id == study_id
+            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings["environment"] = {**settings.get("environment", {}), name: value}
+            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+
+        self.database.write(write)
+
     def reopen(self, changed: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Opens finished studies again, each with settings in which a bound was raised; all of them or none."""
 

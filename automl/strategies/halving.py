@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import xxhash
 
 from automl.errors import InvalidInput
-from automl.spaces.space import Space
+from automl.spaces.space import Candidate, Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 PROMOTED = "promote"
@@ -75,10 +76,12 @@ class SuccessiveHalving(Strategy):
         self._proposer.bind(space)
 
     def reset(self) -> None:
-        # per rung: (-fitness, trial), rising, failures last
+        # per rung: (-fitness, trial), rising, failures last; and of these what may still go on
         self._ranking: list[list[tuple[float, int]]] = [[] for _ in self.fidelities]
-        self._trials: dict[int, Told] = {}
-        self._known: list[set[str]] = [set() for _ in self.fidelities]  # candidates told on each rung
+        self._open: list[list[tuple[float, int]]] = [[] for _ in self.fidelities]
+        self._candidates: dict[int, Candidate] = {}  # of the open ones, by trial
+        self._entry: list[dict[str, tuple[float, int]]] = [{} for _ in self.fidelities]  # open ones by encoding
+        self._known: list[set[int]] = [set() for _ in self.fidelities]  # digests of the encodings told on each rung
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         proposals = self._promotions(n)
@@ -94,26 +97,36 @@ class SuccessiveHalving(Strategy):
         found: list[Proposal] = []
         on_their_way = {(self._rung(one.fidelity), one.candidate.json) for one in self.pending}
         for rung in range(len(self.fidelities) - 2, -1, -1):
-            ranking = self._ranking[rung]
-            for worth, number in ranking[: len(ranking) // self.reduction]:
-                candidate = self._trials[number].candidate
+            best = len(self._ranking[rung]) // self.reduction
+            last = self._ranking[rung][best - 1] if best else None
+            for entry in self._open[rung]:  # what went on is not among them: a step costs what it finds
                 if len(found) == n:
                     return found
+                if last is None or entry > last:
+                    break
+                candidate = self._candidates[entry[1]]
                 step = (rung + 1, candidate.json)
-                if worth == math.inf or candidate.json in self._known[rung + 1] or step in on_their_way:
+                if step in on_their_way:
                     continue
                 on_their_way.add(step)
-                found.append(Proposal(candidate, PROMOTED, (number,), self.fidelities[rung + 1]))
+                found.append(Proposal(candidate, PROMOTED, (entry[1],), self.fidelities[rung + 1]))
         return found
 
     def tell(self, trials: Sequence[Told]) -> None:
         for trial in trials:
             rung, text = self._rung(trial.fidelity), trial.candidate.json
-            if text not in self._known[rung]:  # the same encoding again says nothing new about its rung
-                worth = math.inf if trial.fitness is None else -trial.fitness
-                bisect.insort(self._ranking[rung], (worth, trial.number))
-                self._trials[trial.number] = trial
-                self._known[rung].add(text)
+            digest = xxhash.xxh3_64_intdigest(text.encode())
+            if digest not in self._known[rung]:  # the same encoding again says nothing new about its rung
+                self._known[rung].add(digest)
+                entry = (math.inf if trial.fitness is None else -trial.fitness, trial.number)
+                bisect.insort(self._ranking[rung], entry)
+                last = rung == len(self.fidelities) - 1
+                if trial.fitness is not None and not last and digest not in self._known[rung + 1]:
+                    bisect.insort(self._open[rung], entry)
+                    self._candidates[trial.number], self._entry[rung][text] = trial.candidate, entry
+            if rung and (before := self._entry[rung - 1].pop(text, None)) is not None:
+                self._open[rung - 1].pop(bisect.bisect_left(self._open[rung - 1], before))
+                del self._candidates[before[1]]
         self._proposer.tell([replace(one, fidelity=FULL) for one in trials if self._rung(one.fidelity) == 0])
 
     def _rung(self, fidelity: float) -> int:

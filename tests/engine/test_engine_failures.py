@@ -1,6 +1,7 @@
 """What a candidate does wrong is a fact about its class and shared; what the machine does wrong is tried again."""
 
 import os
+import signal
 import time
 from collections import Counter
 
@@ -138,7 +139,7 @@ def test_a_space_that_raises_in_the_middle_is_named_and_what_was_done_stands(tmp
 
 def dying(candidate):
     if candidate.x == 0:
-        os._exit(7)
+        os.kill(os.getpid(), signal.SIGKILL)
     return candidate.x + candidate.y
 
 

@@ -10,6 +10,7 @@ from automl import Choice, Integer, Probe, Real, Repeat, Space, functional_hash
 from automl.behaviour import Array, Configuration, Function, Graph, Module, Node
 from automl.errors import InvalidInput, Unhashable
 from automl.hashing import Hasher
+from automl.hashing.isolated import HashJobs
 from automl.hashing.mixing import rounded
 from automl.hashing.noise import Tracked
 from automl.hashing.unseen import unseen_fields
@@ -192,8 +193,8 @@ ROWS = Probe(inputs=(Array((4,)),))
 
 
 def test_fields_that_no_key_sees_are_named():
-    assert unseen_fields(Own(), Hasher(ROWS), np.random.default_rng(0)) == ["colour"]
-    assert unseen_fields(NASBench201(), Hasher(), np.random.default_rng(0)) == []
+    assert unseen_fields(Own(), HashJobs(Own(), Hasher(ROWS)), np.random.default_rng(0)) == ["colour"]
+    assert unseen_fields(NASBench201(), HashJobs(NASBench201(), Hasher()), np.random.default_rng(0)) == []
 
 
 def test_explanations_name_the_first_difference_and_escape_what_they_show():

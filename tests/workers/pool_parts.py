@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from automl.spaces.fields import Integer
 from automl.spaces.space import Space
 
 RAISES, NAN, INFINITE, MISSING, NO_FILE, NO_MODULE, NO_MEMORY = 901, 902, 903, 904, 905, 906, 907
-DIES, HANGS, HANGS_IN_C, TAKES_MEMORY, LEAVES = 911, 912, 913, 914, 915
+DIES, HANGS, HANGS_IN_C, TAKES_MEMORY, LEAVES, ENDS, UNCLEAR = 911, 912, 913, 914, 915, 916, 917
 
 
 class Numbers(Space):
@@ -76,7 +77,9 @@ MISDEEDS = {
     NO_FILE: lambda: _raise(FileNotFoundError("data.npz")),
     NO_MODULE: lambda: _raise(ModuleNotFoundError("No module named 'tensorrt'")),
     NO_MEMORY: lambda: _raise(MemoryError()),
-    DIES: lambda: os._exit(3),
+    DIES: lambda: os.kill(os.getpid(), signal.SIGKILL) or {},
+    ENDS: lambda: os._exit(3),
+    UNCLEAR: lambda: _raise(RuntimeError("mat1 and mat2 shapes cannot be multiplied")),
     HANGS: lambda: _raise(RuntimeError("woke up")) if time.sleep(600) is None else {},
     HANGS_IN_C: lambda: {"v": float(ctypes.PyDLL(None).sleep(600))},  # holds the interpreter's lock
     TAKES_MEMORY: lambda: {"v": float(np.ones(2**31, dtype=np.uint8).sum())},

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from pool_parts import (
+    ENDS,
     INFINITE,
     LEAVES,
     MISSING,
@@ -15,6 +16,7 @@ from pool_parts import (
     NO_MEMORY,
     NO_MODULE,
     RAISES,
+    UNCLEAR,
     Behaving,
     Numbers,
     Together,
@@ -22,7 +24,9 @@ from pool_parts import (
 )  # fmt: skip
 
 from automl.errors import InvalidInput
-from workers.pools.perform import OutOfTime, alarm, blame, check_alarm, perform, plain_metrics
+from automl.isolation.limits import OutOfTime, alarm
+from workers.pools.blame import blame
+from workers.pools.perform import check_alarm, perform, plain_metrics
 
 
 def outcome(x, evaluator=None, **options):
@@ -47,7 +51,9 @@ def test_metrics_become_plain_floats():
         (NAN, "candidate", "metric 'v' is nan"),
         (INFINITE, "candidate", "metric 'v' is inf"),
         (MISSING, "candidate", "the evaluator returned no metric 'v', only ['w']"),
-        (LEAVES, "candidate", "SystemExit: 1"),
+        (LEAVES, "unclear", "SystemExit: 1"),
+        (ENDS, "unclear", "the candidate ended its process by os._exit(3)"),
+        (UNCLEAR, "unclear", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
         (NO_FILE, "environment", "FileNotFoundError: data.npz"),
         (NO_MODULE, "environment", "ModuleNotFoundError: No module named 'tensorrt'"),
         (NO_MEMORY, "memory", "MemoryError"),
@@ -64,7 +70,7 @@ def test_what_the_machine_did_is_found_behind_other_exceptions():
     assert blame(error) == "environment"
     assert blame(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")) == "memory"
     assert blame(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")) == "memory"
-    assert blame(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) == "candidate"
+    assert blame(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) == "unclear"
 
 
 def test_real_torch_allocation_failure_is_memory():

@@ -210,7 +210,7 @@ def test_a_search_of_its_own_ray_is_quiet_and_leaves_nothing(tmp_path):
         "print(ray.is_initialized())\n"
     )
     ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
-    assert ran.stdout.splitlines() == ["{'v': 9.0} None", "None lost", "{'v': 16.0} None", "False"], ran.stderr
+    assert ran.stdout.splitlines() == ["{'v': 9.0} None", "None candidate", "{'v': 16.0} None", "False"], ran.stderr
 
 
 def test_a_users_file_with_its_neighbour_reaches_the_workers(ray_session, tmp_path):

@@ -7,14 +7,16 @@ would be imported is ours: Ray puts the driver's folder first on sys.path.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from automl.pool import Completion, Job
+    from automl.storage.processes import Process
 
 
 class Worker:
@@ -46,24 +48,48 @@ class Worker:
         self._evaluator.prepare()
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
+        end_at_once()
         if memory is not None:
+            from automl.isolation.limits import limit_memory
+
             limit_memory(memory)
 
-    def ready(self) -> tuple[str, str, int, str]:
-        """Returns the device of this worker, the id of its Ray node, its process id there, and what it computes on."""
-        import ray
-
+    def ready(self) -> tuple[str, Process, str]:
+        """Returns the device of this worker, which process it is, and what it computes on."""
         from automl.pool import hardware
+        from automl.storage.processes import this_process
 
-        return self._device, ray.get_runtime_context().get_node_id(), os.getpid(), hardware(self._device)
+        return self._device, this_process(), hardware(self._device)
 
-    def run(self, jobs: Sequence[Job]) -> tuple[float, list[Completion]]:
-        """Returns the seconds that the whole batch took, and one completion a job."""
+    def run(self, jobs: Sequence[Job], timeout: float | None) -> tuple[float, list[Completion]]:
+        """Returns the seconds that the whole batch took, and one completion a job.
+
+        Args:
+            jobs: to be run one after another.
+            timeout: seconds allowed for each; what cannot be interrupted from inside is ended from outside.
+        """
         from workers.pools.perform import perform
 
         began = time.perf_counter()
-        done = perform(self._space, self._evaluator, self._plan.objective, jobs, device=self._device, worker=self._name)
+        done = perform(
+            self._space,
+            self._evaluator,
+            self._plan.objective,
+            jobs,
+            device=self._device,
+            worker=self._name,
+            timeout=timeout,
+        )
         return time.perf_counter() - began, done
+
+
+def end_at_once() -> None:
+    """Makes SIGTERM end this process without a word to the code that runs in it.
+
+    Ray raises SystemExit there, inside of whatever candidate is being evaluated, as if the candidate had done it.
+    """
+    plain = os._exit  # while candidates are evaluated, another function stands in its place
+    signal.signal(signal.SIGTERM, lambda *_: plain(128 + signal.SIGTERM))
 
 
 def usable_device() -> str:
@@ -96,17 +122,3 @@ def shadowed() -> str | None:
                 f"or start from another folder"
             )
     return None
-
-
-def limit_memory(memory: int) -> None:
-    """Limits this process, never the host, to `memory` more bytes of data than it holds now (RLIMIT_DATA; Linux)."""
-    import resource
-    from pathlib import Path
-
-    status: dict[str, Any] = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line
-    )
-    held = int(status["VmData"].split()[0]) * 1024
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = held + memory
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

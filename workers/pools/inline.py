@@ -6,15 +6,18 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from automl.isolation.limits import Stopped, alarm
 from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import check_alarm, perform
+from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
 
 _TARGET_SECONDS = 0.05  # of work that one `completed` does before it returns
+_NOT_WANTED = "the search's time was over"
 
 
 class InlinePool(Pool):
-    """Runs each evaluation inside `completed`, in the calling thread.
+    """Runs each evaluation inside `completed`, in the calling thread; a failure that is not clear once more elsewhere.
 
     Args:
         plan: what all jobs have in common.
@@ -34,6 +37,10 @@ class InlinePool(Pool):
         self._waiting: deque[Job] = deque()
         self._seconds: float | None = None  # of one evaluation, smoothed
         self._began = time.monotonic()
+        self._timeout = plan.timeout
+        self._second = SecondProcess(plan)
+        self._until: float | None = None  # on our clock: what runs beyond it is broken off
+        self._evaluating = False
 
     @property
     def workers(self) -> int:
@@ -60,15 +67,38 @@ class InlinePool(Pool):
         if not self._waiting:
             return []
         jobs = [self._waiting.popleft() for _ in range(min(self._batch(), len(self._waiting)))]
-        plan = self._plan
-        with torch_threads(1):
-            done = perform(self._space, self._evaluator, plan.objective, jobs, worker="inline", timeout=plan.timeout)
+        try:
+            self._evaluating = True
+            with alarm(self._left(), _NOT_WANTED, Stopped), torch_threads(1):
+                done = self._run(jobs)
+        except Stopped:  # between two evaluations, or outside of any
+            done = [Completion(job.id, None, "stopped", _NOT_WANTED, 0.0, "inline") for job in jobs]
+        finally:
+            self._evaluating = False
         each = sum(item.seconds for item in done) / len(done)
         self._seconds = each if self._seconds is None else 0.7 * self._seconds + 0.3 * each
         return done
+
+    def _run(self, jobs: Sequence[Job]) -> list[Completion]:
+        plan = self._plan
+        done = perform(self._space, self._evaluator, plan.objective, jobs, worker="inline", timeout=self._timeout)
+        return self._second.settle(jobs, done, self._timeout)
+
+    def _left(self) -> float | None:
+        return None if self._until is None else max(1e-6, self._until - self.now())
+
+    def stop_at(self, seconds: float | None) -> None:
+        self._until = seconds
+        if self._evaluating and seconds is not None and seconds <= self.now():  # we are in a signal handler
+            raise Stopped(_NOT_WANTED)
+
+    def limit(self, seconds: float | None) -> None:
+        check_alarm(seconds)
+        self._timeout = seconds
 
     def now(self) -> float:
         return time.monotonic() - self._began
 
     def close(self) -> None:
         self._waiting.clear()
+        self._second.close()

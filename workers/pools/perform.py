@@ -1,30 +1,25 @@
-"""Running jobs, the same way in every pool: candidate → behaviour → evaluator → completion, and whose fault it was."""
+"""Running jobs, the same way in every pool: candidate → behaviour → evaluator → completion."""
 
 from __future__ import annotations
 
-import errno
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from automl.errors import InvalidInput, brief
-from automl.errors import one_line as shown
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
+from automl.isolation.limits import OutOfTime, OwnExit, Stopped, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
-from automl.pool import Completion, Fault, Job
+from automl.pool import Completion, Job
 from automl.spaces.space import Space
+from workers.pools.blame import failure
 
-_NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
-
-
-class OutOfTime(BaseException):
-    """One evaluation ran longer than allowed. Not an Exception, so that no evaluator swallows it."""
+_ENDS = (Exception, SystemExit, OutOfTime, OwnExit, Stopped)
+"""What ends one evaluation, and nothing else."""
 
 
 def perform(
@@ -65,9 +60,9 @@ def _alone(
     outcome: Metrics | BaseException
     how = how_of(job, device)
     try:
-        with alarm(timeout):
+        with no_exit(), alarm(timeout):
             outcome = evaluator.evaluate(work_of(space, job), how)
-    except (Exception, SystemExit, OutOfTime) as error:
+    except _ENDS as error:
         outcome = error
     return complete(job, how, outcome, objective, time.perf_counter() - began, worker)
 
@@ -84,10 +79,10 @@ def _together(
     """Runs a batch in one call; None when the call as a whole failed, and nobody knows which candidate made it."""
     began = time.perf_counter()
     try:
-        works = [(work_of(space, job), how_of(job, device)) for job in jobs]
-        with alarm(None if timeout is None else timeout * len(jobs)):
+        with no_exit(), alarm(None if timeout is None else timeout * len(jobs)):
+            works = [(work_of(space, job), how_of(job, device)) for job in jobs]
             outcomes = evaluator.evaluate_many(works)
-    except (Exception, SystemExit, OutOfTime):
+    except _ENDS:
         return None
     each = (time.perf_counter() - began) / len(jobs)
     return [
@@ -115,44 +110,23 @@ def complete(
 ) -> Completion:
     """Judges what an evaluation returned or raised."""
     if isinstance(outcome, BaseException):
-        return Completion(job.id, None, blame(outcome), one_line(outcome), seconds, worker)
+        found = failure(outcome)
+        return Completion(
+            job.id,
+            None,
+            found.fault,
+            found.error,
+            seconds,
+            worker,
+            place=found.place,
+            traceback=found.traceback,
+        )
     try:
         metrics, curve = plain_metrics(outcome, objective), how.curve.json()
         beside = left_out(outcome) if len(metrics) < len(outcome) else ()
-        return Completion(job.id, metrics, None, "", seconds, worker, curve, beside)
+        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out=beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
-
-
-def blame(error: BaseException) -> Fault:
-    """Returns whose fault an exception is: what the machine did is never a fact about a candidate."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__
-    if any(isinstance(item, OutOfTime) for item in chain):
-        return "timeout"
-    if any(_is_memory(item) for item in chain):
-        return "memory"
-    if any(isinstance(item, OSError | ImportError) for item in chain):
-        return "environment"
-    return "candidate"
-
-
-def _is_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return True
-    # torch tells a failed allocation by a RuntimeError, on the CPU by its text alone
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _NO_MEMORY)
-
-
-def one_line(error: BaseException) -> str:
-    """Returns the exception's type and the first 500 characters of its message, on one line."""
-    if isinstance(error, OutOfTime):
-        return str(error)
-    message = shown(str(error), 500)
-    return f"{type(error).__name__}: {message}"[:500] if message else type(error).__name__
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
@@ -189,32 +163,13 @@ def left_out(metrics: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_alarm(timeout: float | None) -> None:
-    """Checks that `alarm` can work here.
+    """Checks that a time limit can be kept in this thread.
 
     Raises:
-        InvalidInput: a time limit was asked for outside the main thread, where signals do not arrive.
+        InvalidInput: one was asked for outside the main thread, where signals do not arrive.
     """
-    if timeout is not None and threading.current_thread() is not threading.main_thread():
+    if timeout is not None and not in_main_thread():
         raise InvalidInput(
             f"a timeout of {timeout:g} s inside this process needs the main thread; "
             "use Ray workers, or search from the main thread"
         )
-
-
-@contextmanager
-def alarm(timeout: float | None) -> Iterator[None]:
-    """Raises OutOfTime in the body after `timeout` seconds. Main thread only; it cannot interrupt a call into C."""
-    if timeout is None:
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise OutOfTime(f"took longer than {timeout:g} s")
-
-    former = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, timeout)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)

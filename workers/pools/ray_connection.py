@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from automl.errors import InvalidInput, WorkersUnavailable
+from automl.isolation import travel
 from automl.pool import WorkerSetup
 from workers.pools import actor as actor_module
-from workers.pools.perform import one_line
+from workers.pools.blame import one_line
 
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
 
@@ -70,6 +69,17 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     return True
 
 
+def dashboard_url() -> str | None:
+    """Returns where the dashboard of the Ray is that this process is connected to; None where it has none.
+
+    Ray tells it in answer to another `init` only, which also puts Ray's handler of SIGTERM in place: ask once, early.
+    """
+    import ray
+
+    url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
+    return f"http://{url}" if url else None
+
+
 def _answers(address: str) -> None:
     """Raises OSError where no one listens at host:port; Ray itself asks for minutes, and then ends the process."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
@@ -120,30 +130,10 @@ def pack(plan: WorkerSetup) -> bytes:
     import ray
 
     ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
-    own = [module for module in _modules_of(plan) if module in sys.modules and not _importable(module)]
-    for module in own:
-        ray.cloudpickle.register_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
     try:
-        return bytes(ray.cloudpickle.dumps(plan))  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise InvalidInput(f"the search cannot be sent to Ray workers: {one_line(error)}") from error
-    finally:
-        for module in own:
-            ray.cloudpickle.unregister_pickle_by_value(sys.modules[module])  # type: ignore[no-untyped-call]
-
-
-def _modules_of(plan: WorkerSetup) -> set[str]:
-    """Returns the modules of the classes and functions that a plan holds: evaluator, the evaluator's fields, space."""
-    fields = [getattr(plan.evaluator, item.name) for item in dataclasses.fields(plan.evaluator)]  # type: ignore[arg-type]
-    held = [base for item in (plan.evaluator, plan.space.space) for base in type(item).__mro__]
-    held += [item for value in fields for item in (value, *type(value).__mro__)]
-    return {str(module) for item in held if (module := getattr(item, "__module__", None))} - {"__main__", "builtins"}
-
-
-def _importable(module: str) -> bool:
-    """Returns whether a module could be imported anew; `importlib.util.find_spec` would answer for what is loaded."""
-    package = module.partition(".")[0]
-    return any(finder.find_spec(package, None) is not None for finder in sys.meta_path)
+        return travel.pack(plan, plan.evaluator, plan.space.space)
+    except InvalidInput as error:
+        raise InvalidInput(f"the search cannot be sent to Ray workers: {error}") from error
 
 
 def check_numbers(workers: int | None, num_cpus: float, num_gpus: float, memory: int | None) -> None:

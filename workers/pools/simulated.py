@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
 from automl.errors import InvalidInput
 from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import perform
+from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
 
 COST = "cost_seconds"
@@ -43,6 +45,9 @@ class SimulatedPool(Pool):
         self._order = 0
         self._events: list[tuple[float, int, Completion]] = []
         self._free = list(range(workers))
+        self._timeout = plan.timeout
+        self._second = SecondProcess(plan)
+        self._until: float | None = None
 
     @property
     def workers(self) -> int:
@@ -62,6 +67,7 @@ class SimulatedPool(Pool):
             return
         with torch_threads(1):
             done = perform(self._space, self._evaluator, self._plan.objective, jobs, device=self.device)
+            done = self._second.settle(jobs, done, None)
         for completion in done:
             self._order += 1
             completion = self._on_a_worker(completion)
@@ -69,11 +75,11 @@ class SimulatedPool(Pool):
 
     def _on_a_worker(self, done: Completion) -> Completion:
         worker = f"simulated-{heapq.heappop(self._free)}"
-        limit = self._plan.timeout
+        limit = self._timeout
         cost = (done.metrics or {}).get(COST, done.seconds)
         if limit is not None and cost > limit:
             return Completion(done.job, None, "timeout", f"took longer than {limit:g} s", limit, worker)
-        return Completion(done.job, done.metrics, done.fault, done.error, cost, worker, done.curve)
+        return replace(done, seconds=cost, worker=worker)
 
     def completed(self, timeout: float | None = None) -> list[Completion]:
         """Returns the next completion in simulated time, with all others of the very same moment.
@@ -83,6 +89,8 @@ class SimulatedPool(Pool):
         """
         if not self._events or (timeout == 0 and self._events[0][0] > self._clock):
             return []
+        if self._until is not None and self._events[0][0] > self._until:
+            return self._broken_off()
         self._clock = max(self._clock, self._events[0][0])
         done = []
         while self._events and self._events[0][0] <= self._clock:
@@ -91,9 +99,28 @@ class SimulatedPool(Pool):
             done.append(completion)
         return done
 
+    def _broken_off(self) -> list[Completion]:
+        """Ends all that runs beyond the moment that was set, at that moment."""
+        assert self._until is not None
+        self._clock = max(self._clock, self._until)
+        done = [
+            Completion(one.job, None, "stopped", "the search's time was over", 0.0, one.worker)
+            for _, _, one in self._events
+        ]
+        self._events.clear()
+        self._free = list(range(self._workers))
+        return done
+
+    def stop_at(self, seconds: float | None) -> None:
+        self._until = seconds
+
+    def limit(self, seconds: float | None) -> None:
+        self._timeout = seconds
+
     def now(self) -> float:
         return self._clock
 
     def close(self) -> None:
         self._events.clear()
         self._free = list(range(self._workers))
+        self._second.close()

@@ -23,6 +23,7 @@ from automl.registry import unknown
 from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
+from automl.report.reading.failures import failed_trials
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
@@ -66,6 +67,7 @@ class _Collector:
         self.cache = EquivalenceCache(database, namespace=str(self.settings.get("namespace", "default")))
         self.objectives = objectives_of(self.settings)
         self.notes: list[str] = []
+        self.failed = failed_trials(store, [record.id])
         phases = {study.kind: study for study in store.phase_studies(record.id)}
         self.random_record = phases.get("baseline")
         self.test_record = phases.get("test")
@@ -117,6 +119,8 @@ class _Collector:
             facts=[],
             notes=self.notes,
             objectives=self.objectives,
+            traceback=self.failed.traceback,
+            keyed_by_json=self._keyed_by_json(),
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
         )
@@ -226,6 +230,9 @@ class _Collector:
         random_winners: list[RatedCandidate],
         deterministic: bool,
     ) -> Verdict:
+        if self.failed.hopeless:
+            said = self.failed.sentence()
+            return Verdict("not supported: no trial succeeded", f"{said[:1].upper()}{said[1:]}.")
         if random is search:
             return Verdict(
                 "not supported: this is random search",
@@ -245,6 +252,16 @@ class _Collector:
     def _drawn_from(self) -> tuple[str, ...]:
         """Returns the other searches whose evaluations served this one: their runs are not independent of it."""
         return self.store.served_by(self.record.id)
+
+    def _keyed_by_json(self) -> dict[str, Any]:
+        """Returns how many candidates were keyed by their JSON in the latest run, and why; empty where none was."""
+        found: dict[str, Any] = self.record.settings.get("environment", {}).get("keyed_by_json", {})
+        if found:
+            self.notes.append(
+                f"{found['by_json']:,} of {found['candidates']:,} candidates were keyed by their JSON and not by their "
+                f"function, so other encodings of theirs were not recognised: {found['why'][0]['why']}"
+            )
+        return found
 
     def _learning(self, search: Reading, found: list[RatedCandidate]) -> Learning | None:
         curves = learning(self.store, self.cache, self.record, search, found, self.objective)
@@ -299,6 +316,11 @@ class _Collector:
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")
         if random is not None and (failed := random.part.outcomes["failed"].trials):
             self.notes.append(f"{failed} random candidates failed; they count as tried and are left out of averages.")
+        if self.failed.failed:
+            self.notes.append(
+                "A candidate's own failure is stored and served to every later study; where it was no fault of the "
+                "candidates', `automl cache prune --failed` forgets such failures."
+            )
         if self.illustrator.missing:
             self.notes.append(f"Candidates are shown without pictures: {self.illustrator.missing}.")
         if search.part.trials == 0:

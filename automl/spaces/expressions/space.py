@@ -242,7 +242,13 @@ class ExpressionSpace(Space):
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """Calls a function on arguments in its domain, without warnings about infinities on the way."""
+    """Calls a function on arguments in its domain, without warnings about infinities on the way.
+
+    Class attributes:
+        interpreted: our own code runs the expression: no code of the candidate's own, and it always ends.
+    """
+
+    interpreted: ClassVar[bool] = True
 
     function: Callable[..., Any]
     maps: tuple[Callable[[Any], Any] | None, ...]

@@ -1,0 +1,83 @@
+"""Signals that ask a search to stop: Ctrl-C, and what batch systems and terminals send before they end a process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+"""SIGUSR1 is what SLURM sends as a warning (`--signal=USR1@60`)."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The search was asked to stop; what had finished is recorded.
+
+    Attributes:
+        study: its name, for going on; None where the search had not begun.
+        signal: number of the signal that asked; the command's exit code is 128 more.
+    """
+
+    def __init__(self, study: str | None, number: int = signal.SIGINT) -> None:
+        super().__init__(study)
+        self.study = study
+        self.signal = number
+
+
+class StopSignals:
+    """Turns the first signal into a clean stop, and the second into what it would have done without us.
+
+    Before there is anything to stop cleanly, the first one raises Stopped. Handlers of the user's own are left alone,
+    and so is a signal that is ignored (as `nohup` has it). Outside the main thread nothing is done.
+
+    Attributes:
+        number: of the first signal, once it has come.
+        stop: called by the first signal; None: it raises Stopped.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.stop: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Takes the signals over; called again after Ray has put its own handler in place."""
+        if threading.current_thread() is not threading.main_thread() or self.number is not None:
+            return
+        for number in STOPPING:
+            found = signal.getsignal(number)
+            if found == self._received or not _replaceable(found):
+                continue
+            self._before.setdefault(number, signal.SIG_DFL if _of_ray(found) else found)
+            signal.signal(number, self._received)
+
+    def restore(self) -> None:
+        """Puts back what was there."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before.clear()
+
+    def _received(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        for other, before in self._before.items():
+            signal.signal(other, before)
+        if self.stop is None:
+            raise Stopped(None, number)
+        self.stop()
+
+    def __enter__(self) -> StopSignals:
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+
+def _replaceable(handler: Any) -> bool:
+    return handler in (signal.SIG_DFL, signal.default_int_handler) or _of_ray(handler)
+
+
+def _of_ray(handler: Any) -> bool:
+    return str(getattr(handler, "__module__", "")).partition(".")[0] == "ray"

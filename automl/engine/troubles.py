@@ -1,0 +1,156 @@
+"""What the user should hear while a search runs, each sentence once: slow evaluations, silent holders, JSON keys."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from automl.cache.store import EquivalenceCache
+from automl.engine.keyer import Keyer
+from automl.engine.trial import Slot
+from automl.pool import Pool
+
+LOOK_SECONDS = 1.0
+"""How often evaluations under way are looked at."""
+
+SLOW_TIMES = 10.0
+SLOW_SECONDS = 60.0
+"""An evaluation is named when it has taken so many times the median, and so many seconds."""
+
+HOLDER_SECONDS = 60.0
+"""Another process is named when this search has waited for so long for what it has claimed."""
+
+JSON_SHARE = 0.1
+"""Said again when more than this share of the candidates is keyed by its JSON."""
+
+
+class SlowEvaluations:
+    """Follows how long evaluations take.
+
+    Args:
+        pool: runs them.
+        limited: True where each evaluation is allowed a multiple of the median (`--timeout auto`).
+
+    Example:
+        >>> from automl.engine.troubles import SlowEvaluations
+        >>> slow = SlowEvaluations(pool=None, limited=False)
+        >>> for seconds in (1.0, 2.0, 30.0, 2.0, 1.0):
+        ...     slow.ended(seconds)
+        >>> slow.median
+        2.0
+    """
+
+    def __init__(self, pool: Pool, limited: bool) -> None:
+        self._pool = pool
+        self._limited = limited
+        self._recent: deque[float] = deque(maxlen=255)
+        self._limit: float | None = None
+        self._said: set[int] = set()
+        self._looked = 0.0
+
+    @property
+    def median(self) -> float | None:
+        """Seconds of one evaluation; None before five have ended."""
+        return statistics.median(self._recent) if len(self._recent) >= 5 else None
+
+    def ended(self, seconds: float) -> None:
+        """Takes the seconds of an evaluation that gave metrics."""
+        self._recent.append(seconds)
+
+    def look(self, name: Callable[[int], str]) -> list[str]:
+        """Returns a sentence for each evaluation that has become slow.
+
+        Args:
+            name: names the trial of a job.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return []
+        self._looked = now
+        median = self.median
+        if median is None:
+            bound, than = 10 * SLOW_SECONDS, "and none has ended yet" if not self._recent else "and few have ended"
+        else:
+            bound, than = max(SLOW_SECONDS, SLOW_TIMES * median), f"where the median is {median:.3g} s"
+        if self._limited and median is not None:
+            self._adapt(bound)
+            return []
+        found = []
+        for one in self._pool.running():
+            if one.seconds >= bound and one.job not in self._said:
+                self._said.add(one.job)
+                found.append(
+                    f"{name(one.job)} has been evaluated by {one.worker} for {one.seconds:.0f} s, {than}; "
+                    "`--timeout SECONDS`, or `--timeout auto`, ends such evaluations"
+                )
+        return found
+
+    def _adapt(self, bound: float) -> None:
+        """Lets the pool's limit follow the median; a limit that moves a little is left alone."""
+        if self._limit is None or not 0.5 * self._limit <= bound <= self._limit:
+            self._limit = 1.5 * bound if self._limit is not None and bound > self._limit else bound
+            self._pool.limit(self._limit)
+
+
+class SilentHolders:
+    """Names processes whose claims this search waits for.
+
+    Args:
+        cache: knows who holds what.
+    """
+
+    def __init__(self, cache: EquivalenceCache) -> None:
+        self._cache = cache
+        self._since: dict[Slot, float] = {}
+        self._said: set[Slot] = set()
+
+    def look(self, waited: Sequence[Slot]) -> list[str]:
+        """Returns a sentence for each slot that has been waited for too long.
+
+        Args:
+            waited: what other processes are evaluating for this search.
+        """
+        now = time.monotonic()
+        self._since = {slot: self._since.get(slot, now) for slot in waited}
+        self._said &= set(waited)
+        late = [slot for slot, since in self._since.items() if now - since >= HOLDER_SECONDS and slot not in self._said]
+        self._said.update(late)
+        return [sentence for slot in late[:1] if (sentence := self._cache.holder(*slot))]
+
+
+class KeyedByJson:
+    """Counts candidates whose function could not be probed, and says so at the first and at a tenth of all.
+
+    Args:
+        keyer: counts them.
+        note: keeps the count with the study.
+    """
+
+    def __init__(self, keyer: Keyer, note: Callable[[dict[str, object]], None], hint: str = "") -> None:
+        self._keyer = keyer
+        self._note = note
+        self._hint = hint
+        self._said = 0
+
+    def look(self, last: bool = False) -> list[str]:
+        """Returns what is to be said now.
+
+        Args:
+            last: True at the end of the loop, when the count is stored once more.
+        """
+        count, of = self._keyer.by_json, self._keyer.hashed
+        if not count:
+            return []
+        due = self._said == 0 or (self._said == 1 and of >= 20 and count > JSON_SHARE * of)
+        if due or last:
+            self._note({"candidates": of, "by_json": count, "why": self._keyer.why_json()})
+        if not due:
+            return []
+        self._said += 1
+        why = self._keyer.why_json()[0]["why"]
+        which = "a candidate is keyed by its" if count == 1 else f"{count} of {of} candidates are keyed by their"
+        return [
+            f"{which} JSON and not by the function, so only exact repeats are recognised: {why}{self._hint}",
+        ]

@@ -1,0 +1,268 @@
+"""Hashing as a job: here where it is cheap and safe, in a process of its own where a candidate's own code runs.
+
+Graphs, programs, configurations and expressions are interpreted by our own code and are hashed in this process.
+Modules and functions are code of the candidate's own: what hangs, takes all memory or exits there ends a process beside
+this one and costs that candidate its functional key. It is then keyed by its JSON. Keys and their order are the same
+wherever they are made.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from automl.behaviour import Function, Module, Probe
+from automl.errors import InvalidInput
+from automl.hashing.hasher import Hashed, Hasher
+from automl.isolation.child import Child, ChildUnusable, Died, Raised
+from automl.isolation.limits import OutOfTime, OwnExit, alarm, memory_here, no_exit
+from automl.isolation.travel import pack
+from automl.jsontext import parse
+from automl.spaces.contract import costs_of
+from automl.spaces.space import Candidate, Space
+
+if TYPE_CHECKING:
+    from automl.behaviour import Behaviour
+
+HASH_SECONDS = 300.0
+"""Allowed for finding one key, unless somebody says otherwise."""
+
+COSTS_REMEMBERED = 1 << 16
+"""Candidates whose costs are remembered between their hash and their record, at most."""
+
+Costs = tuple[Mapping[str, float], str]
+"""A candidate's costs, and a sentence where they cannot be had."""
+
+
+class Reference(Protocol):
+    """How another process finds the space: `automl.setup.targets.SpaceReference`."""
+
+    @property
+    def space(self) -> Space | None:
+        """The space itself, where it is an object of the caller's program."""
+        ...
+
+    def load(self) -> Space:
+        """Returns the space."""
+        ...
+
+
+class HashJobs:
+    """Finds the keys of candidates.
+
+    Args:
+        space: gives behaviours and training settings.
+        hasher: turns them into keys.
+        reference: how a process beside this one finds the space; None hashes everything here.
+        seconds: allowed for one candidate.
+        memory: bytes that one candidate may take in the process beside this one; None: half of what the machine has.
+
+    Attributes:
+        by_json: why candidates were keyed by their JSON, and how many.
+        notice: a sentence where nothing can be hashed in a process of its own, else empty.
+
+    Example:
+        >>> import automl
+        >>> from automl.hashing import Hasher
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> with HashJobs(Line(), Hasher()) as jobs:
+        ...     [one] = jobs.hash([Line().decode({"x": 3})])
+        >>> len(one.key), one.fallback
+        (16, '')
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        hasher: Hasher,
+        reference: Reference | None = None,
+        *,
+        seconds: float = HASH_SECONDS,
+        memory: int | None = None,
+    ) -> None:
+        self.space = space
+        self.hasher = hasher
+        self.seconds = seconds
+        self.by_json: Counter[str] = Counter()
+        self.notice = ""
+        self._reference = reference
+        self._memory = memory
+        self._child: Child | None = None
+        self._costs: dict[str, Costs] = {}
+        self._has_costs = _overrides(space, "costs")
+
+    def start(self, sample: Candidate) -> None:
+        """Starts the process beside this one, if candidates such as `sample` need it: it takes seconds to load."""
+        with self._limited(1):
+            own = runs_own_code(self.space.behaviour(sample), self.hasher.probe)
+        if own and self._child is None:
+            self._start()
+
+    def hash(self, candidates: Sequence[Candidate]) -> list[Hashed]:
+        """Returns the key of each candidate, in order.
+
+        Raises:
+            InvalidInput: settings are not JSON.
+            OutOfTime: the space did not come back; this process ran its code.
+            Exception: whatever the space raises in `behaviour` or `training`.
+        """
+        with self._limited(len(candidates)):
+            pairs = [(self.space.behaviour(one), self.space.training(one)) for one in candidates]
+        texts = [one.json for one in candidates]
+        beside = [place for place, (behaviour, _) in enumerate(pairs) if runs_own_code(behaviour, self.hasher.probe)]
+        if beside and (self._child is not None or self._start()):
+            found = self._hash_beside(beside, pairs, texts)
+            here = [place for place in range(len(pairs)) if place not in found]
+        else:
+            found, here = {}, list(range(len(pairs)))
+        if here:
+            hashed = self._hash_here([pairs[place] for place in here], [texts[place] for place in here])
+            found |= dict(zip(here, hashed, strict=True))
+        keys = [found[place] for place in range(len(pairs))]
+        for one in keys:
+            if one.fallback:
+                self.by_json[one.fallback] += 1
+        return keys
+
+    def costs(self, candidate: Candidate) -> Costs:
+        """Returns the costs of a candidate; those found with its key are not asked for again."""
+        if not self._has_costs:
+            return {}, ""
+        known = self._costs.pop(candidate.json, None)
+        if known is not None:
+            return known
+        with no_exit(), self._limited(1):
+            return costs_of(self.space, candidate)
+
+    # --- in this process ---------------------------------------------------------------------------------------------
+
+    def _limited(self, count: int) -> Any:
+        return alarm(self.seconds * max(1, count))
+
+    def _hash_here(self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], texts: Sequence[str]) -> list[Hashed]:
+        try:
+            with no_exit(), self._limited(len(pairs)):
+                return self.hasher.hash_many(pairs, texts)
+        except (OutOfTime, OwnExit, SystemExit) as error:
+            if len(pairs) == 1:
+                behaviour, training = pairs[0]
+                return [self.hasher.by_json(behaviour.kind, texts[0], training, _why(error, self.seconds))]
+        return [self._hash_here([pair], [text])[0] for pair, text in zip(pairs, texts, strict=True)]
+
+    # --- beside this process -----------------------------------------------------------------------------------------
+
+    def _start(self) -> bool:
+        """Starts the process beside this one; False where there can be none."""
+        if self._reference is None or self.notice:
+            return False
+        memory = memory_here() // 2 if self._memory is None else self._memory
+        try:
+            packed = pack(functools.partial(_server, self._reference, self.hasher), self._reference.space)
+        except InvalidInput as error:
+            self._alone(f"it cannot be sent there ({error})")
+            return False
+        self._child = Child(packed, memory)
+        return True
+
+    def _alone(self, why: str) -> None:
+        self.notice = (
+            f"{self.space.kind} is hashed in this very process, with a limit of time and none of memory, and not in "
+            f"one of its own: {why}"
+        )
+
+    def _hash_beside(
+        self, places: Sequence[int], pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], texts: Sequence[str]
+    ) -> dict[int, Hashed]:
+        """Returns the keys by place; those that are missing have to be found here."""
+        assert self._child is not None
+        found: dict[int, Hashed] = {}
+        again: list[int] = []
+        try:
+            for place, answer in zip(places, self._answers([texts[place] for place in places]), strict=True):
+                if isinstance(answer, Died):
+                    again.append(place)  # somebody may have ended the process from outside
+                else:
+                    found[place] = self._hashed(answer, pairs[place], texts[place])
+            for place in again:
+                [answer] = self._answers([texts[place]])
+                found[place] = self._hashed(answer, pairs[place], texts[place])
+        except ChildUnusable as error:
+            self._child.close()
+            self._child = None
+            self._alone(f"{error}")
+        return found
+
+    def _answers(self, texts: Sequence[str]) -> Any:
+        assert self._child is not None
+        return self._child.answers(texts, self.seconds)
+
+    def _hashed(self, answer: Any, pair: tuple[Behaviour, Mapping[str, Any]], text: str) -> Hashed:
+        if isinstance(answer, tuple):
+            hashed, costs = answer
+            if costs is not None:
+                if len(self._costs) >= COSTS_REMEMBERED:
+                    self._costs.clear()
+                self._costs[text] = costs
+            return hashed
+        behaviour, training = pair
+        return self.hasher.by_json(behaviour.kind, text, training, _said(answer, self.seconds))
+
+    def close(self) -> None:
+        """Ends the process beside this one."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def __enter__(self) -> HashJobs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def runs_own_code(behaviour: Behaviour, probe: Probe) -> bool:
+    """Tells whether hashing a behaviour runs code of the candidate's own, which may do anything.
+
+    Args:
+        behaviour: of the candidate.
+        probe: of the hasher; a module without inputs to run on is not even built.
+    """
+    if isinstance(behaviour, Function):
+        return not getattr(behaviour.call, "interpreted", False)
+    if isinstance(behaviour, Module):
+        return bool((behaviour.probe or probe).inputs)
+    return behaviour.kind not in ("graph", "program", "configuration")
+
+
+def _overrides(space: Space, name: str) -> bool:
+    return getattr(type(space), name) is not getattr(Space, name)
+
+
+def _why(error: BaseException, seconds: float) -> str:
+    if isinstance(error, OutOfTime):
+        return f"hashing took longer than {seconds:g} s (--hash-timeout)"
+    return f"the candidate asked for the end of the process: {type(error).__name__}: {error}"
+
+
+def _said(answer: Any, seconds: float) -> str:
+    if isinstance(answer, Died):
+        return f"hashing it ended the process that did: it {answer}, twice"
+    if isinstance(answer, Raised):
+        return str(answer)
+    return f"hashing took longer than {seconds:g} s (--hash-timeout)"
+
+
+def _server(reference: Reference, hasher: Hasher) -> Callable[[str], tuple[Hashed, Costs | None]]:
+    """Loads the space over there; returns what hashes one candidate by its JSON."""
+    space = reference.load()
+    has_costs = _overrides(space, "costs")
+
+    def run(text: str) -> tuple[Hashed, Costs | None]:
+        candidate = space.decode(parse(text))
+        pair = (space.behaviour(candidate), space.training(candidate))
+        return hasher.hash_many([pair], [text])[0], costs_of(space, candidate) if has_costs else None
+
+    return run
