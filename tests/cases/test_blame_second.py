@@ -1,72 +1,70 @@
 """The second try: an error that a machine might have caused is the candidate's when another process fails alike."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from case_parts import rows
 
 import automl
-from automl import Integer, Space
-
-MARKS = "AUTOML_TEST_MARKS"
+from automl import Evaluator, Integer, Space
 
 
 class S(Space):
     x = Integer(0, 5)
 
 
-def begun(c):
-    """Notes that an evaluation was begun, and by which process; returns those before it, of this candidate."""
-    path = Path(os.environ[MARKS]) / str(c.x)
-    before = path.read_text().split() if path.exists() else []
-    with path.open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    return before
+@dataclass(frozen=True)
+class Trying(Evaluator):
+    """Notes every evaluation that is begun, with the process that runs it; candidate 0 fails in one of several ways."""
+
+    name: ClassVar[str] = "trying"
+    metrics: ClassVar[Mapping[str, str]] = {"fitness": "maximize"}
+    folder: str
+    way: str
+
+    def evaluate(self, work, how):
+        x = work.behaviour.value["x"]
+        path = Path(self.folder) / str(x)
+        before = path.read_text().split() if path.exists() else []
+        with path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if x == 0:
+            WAYS[self.way](before)
+        return {"fitness": float(x)}
 
 
-def alike(c, seed):
-    begun(c)
-    if c.x == 0:
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-    return float(c.x)
+def alike(before):
+    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
-def once(c, seed):
-    if not begun(c) and c.x == 0:
+def once(before):
+    if not before:
         raise RuntimeError("something that never happens again")
-    return float(c.x)
 
 
-def otherwise(c, seed):
-    tries = len(begun(c))
-    if c.x == 0 and tries % 2:
+def otherwise(before):
+    if len(before) % 2:
         raise LookupError("now it is this")
-    if c.x == 0:
-        raise RuntimeError("first it was that")
-    return float(c.x)
+    raise RuntimeError("first it was that")
 
 
-def leaves(c, seed):
-    begun(c)
-    if c.x == 0:
-        raise SystemExit("too small")
-    return float(c.x)
+def leaves(before):
+    raise SystemExit("too small")
 
 
-def ends(c, seed):
-    begun(c)
-    if c.x == 0:
-        os._exit(7)
-    return float(c.x)
+def ends(before):
+    os._exit(7)
 
 
-def quits(c, seed):
-    begun(c)
-    if c.x == 0:
-        quit()
-    return float(c.x)
+def quits(before):
+    quit()
 
+
+WAYS = {one.__name__: one for one in (alike, once, otherwise, leaves, ends, quits)}
 
 POOLS = [
     pytest.param({"workers": 0}, id="inline"),
@@ -77,13 +75,11 @@ POOLS = [
 
 
 @pytest.fixture
-def searched(tmp_path, monkeypatch, request):
-    monkeypatch.setenv(MARKS, str(tmp_path))
-
-    def search(function, pool):
+def searched(tmp_path, request):
+    def search(way, pool):
         if "Ray" in request.node.name:
             request.getfixturevalue("ray_session")
-        evaluator = automl.FunctionEvaluator(function, code_version=f"{function.__name__} {tmp_path}")
+        evaluator = Trying(str(tmp_path), way)
         study = automl.search(
             S(), evaluator=evaluator, trials=8,
             enqueue=[{"x": 0}, {"x": 1}], baseline=False, finalists=1, sample=2, confirm=1, test_seeds=1, window=2,
@@ -104,11 +100,16 @@ def searched(tmp_path, monkeypatch, request):
 
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize(
-    ("evaluator", "words"),
-    [(alike, "RuntimeError: mat1"), (leaves, "SystemExit: too small"), (ends, "os._exit(7)"), (quits, "SystemExit")],
+    ("way", "words"),
+    [
+        ("alike", "RuntimeError: mat1"),
+        ("leaves", "SystemExit: too small"),
+        ("ends", "os._exit(7)"),
+        ("quits", "SystemExit"),
+    ],
 )
-def test_twice_alike_is_the_candidates_own(searched, pool, evaluator, words):
-    zero, stored, processes = searched(evaluator, pool)
+def test_twice_alike_is_the_candidates_own(searched, pool, way, words):
+    zero, stored, processes = searched(way, pool)
     assert zero.outcome == "failed"
     assert words in zero.error
     assert "\n" not in zero.error
@@ -117,13 +118,13 @@ def test_twice_alike_is_the_candidates_own(searched, pool, evaluator, words):
     assert state == "failed"
     assert words in error.partition("\n")[0]
     assert "Traceback (most recent call last)" in error  # kept for whoever looks for the place
-    assert evaluator.__name__ in error
+    assert f"in {way}" in error
     assert seconds == zero.paid_seconds > 0
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_what_another_process_can_do_is_done(searched, pool):
-    zero, stored, processes = searched(once, pool)
+    zero, stored, processes = searched("once", pool)
     assert zero.outcome == "miss"
     assert zero.fitness == 0.0
     assert stored == []
@@ -132,7 +133,7 @@ def test_what_another_process_can_do_is_done(searched, pool):
 
 @pytest.mark.parametrize("pool", [POOLS[0], POOLS[3]])
 def test_twice_otherwise_is_the_machines(searched, pool):
-    zero, stored, processes = searched(otherwise, pool)
+    zero, stored, processes = searched("otherwise", pool)
     assert zero.outcome == "failed"
     assert "first it was that" in zero.error
     assert "in a second process: LookupError: now it is this" in zero.error
