@@ -160,7 +160,8 @@ def test_a_function_that_ends_for_finite_numbers_only():
 def search(tmp_path, space, **given):
     settings = {
         "evaluator": automl.Classification(epochs=1), "task": "digits", "trials": 10, "workers": 0, "baseline": False,
-        "finalists": 1, "sample": 2, "confirm": 1, "test_seeds": 1, "storage": f"sqlite:///{tmp_path}/a.db", "study": "s",
+        "finalists": 1, "sample": 2, "confirm": 1, "test_seeds": 1, "study": "s",
+        "storage": f"sqlite:///{tmp_path}/a.db",
     } | given  # fmt: skip
     return automl.search(space, **settings)
 
@@ -228,7 +229,8 @@ class Hanging(Space):
 def test_a_space_that_never_comes_back_ends_the_search_with_a_sentence(tmp_path, where, after):
     kind = type("Hanging", (Hanging,), {"where": where, "after": after})
     given = {
-        "evaluator": automl.FunctionEvaluator(plain, code_version="1"), "task": None, "trials": 200, "hash_timeout": 0.5,
+        "evaluator": automl.FunctionEvaluator(plain, code_version="1"), "task": None, "trials": 200,
+        "hash_timeout": 0.5,
         "settings": {"strategy.population": 10, "strategy.tournament": 3},
     }  # fmt: skip
     with pytest.raises(automl.InvalidInput, match=r"Hanging.*longer than .* s and was broken off \(--hash-timeout\)"):
