@@ -224,7 +224,7 @@ def _metrics(given: Any, *, numbers: bool) -> str:
         users_own = not numbers and (isinstance(value, bool) or (name != SINGLE and not isinstance(value, int | float)))
         if not (_is_number(value) or users_own):
             raise InvalidInput(f"the metric {brief(name)} is {brief(value)}: it must be a number")
-    return canonical(given)
+    return canonical({name: float(value) for name, value in given.items()} if numbers else given)
 
 
 def _key(value: Any) -> bytes:

@@ -85,7 +85,7 @@ def _texts(stream: BinaryIO, what: str) -> Iterator[str]:
         try:
             yield line if isinstance(line, str) else decoded(line, "it")
         except InvalidInput as error:
-            raise InvalidInput(f"line {number}: {error}") from error
+            raise InvalidInput(f"line {number}: {str(error).partition(': ')[2]}") from error
 
 
 def _lines(stream: BinaryIO, what: str) -> Iterator[str | bytes]:
@@ -119,7 +119,7 @@ def data_of(text: str) -> Any:
     try:
         return parse_foreign(text)
     except InvalidInput:
-        if text.lstrip()[:1] in _JSON_BEGINS:
+        if text.lstrip()[:1] in _JSON_BEGINS or "\0" in text:
             raise
         return text.strip()
 

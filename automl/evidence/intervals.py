@@ -161,7 +161,7 @@ def _ratio(a: np.ndarray, b: np.ndarray, level: float) -> Estimate:
     top_error, bottom_error = _error(a), _error(b)
     if math.sqrt(max(top_error, bottom_error)) <= _ROUNDING:
         return Estimate(value, value, value, EXACT)
-    square = _student(level, _freedom(top_error, len(a), value**2 * bottom_error, len(b))) ** 2
+    square = _student(level, _freedom(bottom**2 * top_error, len(a), top**2 * bottom_error, len(b))) ** 2
     rest = bottom**2 - square * bottom_error
     if rest <= 0.0:
         return Estimate(value, method="no interval: the denominator does not differ from 0")

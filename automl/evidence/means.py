@@ -22,10 +22,10 @@ def mean(values: Iterable[float]) -> float:
     """
     figures = list(values)
     try:
-        return math.fsum(figures) / len(figures)
+        found = math.fsum(figures) / len(figures)
     except OverflowError:
-        half = math.fsum(figure / (2 * len(figures)) for figure in figures)
-        return min(max(2.0 * half, min(figures)), max(figures))  # rounding may lead beyond the largest number
+        found = 2.0 * math.fsum(figure / (2 * len(figures)) for figure in figures)
+    return min(max(found, min(figures)), max(figures))  # rounding may lead beyond all of them
 
 
 def exponent_of(*samples: np.ndarray) -> int:

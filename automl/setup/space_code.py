@@ -63,7 +63,7 @@ def space_code(space: Space) -> SpaceCode:
     found: dict[str, Any] = {}
     for base in reversed(own):
         found |= {name: value for name, value in vars(base).items() if _counts(name, value)}
-    found |= fields_of(space)
+    found |= fields_of(space) if own else {}
     derived = {name for base in kind.__mro__ for name, value in vars(base).items() if _is_derived(value)}
     held = {name: value for name, value in vars(space).items() if name not in derived | _MADE}
     found |= {f"self.{name}": value for name, value in held.items() if not is_declared(name, value)}

@@ -27,10 +27,13 @@ def _raise(error: BaseException) -> Metrics:
     raise error
 
 
+OTHER = 1050
+"""A number whose metrics lack the objective: that is the user's setting, and no failure."""
+
 FAILURES: Mapping[int, tuple[Fault, Callable[[], Any]]] = {
     1000: ("candidate", lambda: _raise(ValueError("does not\nconverge"))),
     1001: ("candidate", lambda: {"v": float("nan")}),
-    1002: ("candidate", lambda: {"w": 1.0}),
+    1002: ("candidate", lambda: {"w": float("nan")}),
     1003: ("candidate", lambda: None),
     1004: ("candidate", lambda: _raise(SystemExit(1))),
     1005: ("environment", lambda: _raise(FileNotFoundError("data.npz"))),
@@ -50,6 +53,8 @@ class Numbered(Evaluator):
         number = int(cast(Configuration, work.behaviour).value["x"])
         if number in FAILURES:
             return cast(Metrics, FAILURES[number][1]())
+        if number == OTHER:
+            return {"w": 1.0}
         return {"v": number, "seed": how.seed, "replicate": how.replicate, "test": how.part == "test"}
 
 
@@ -77,6 +82,8 @@ class PoolContract:
     def test_who_is_to_blame(self) -> None:
         with self._pool() as pool:
             done = run(pool, [1, *FAILURES, 2])
+            other = run(pool, [OTHER])
+        assert (other[0].metrics, other[0].fault) == ({"w": 1.0}, None), "metrics without the objective are kept"
         assert [item.fault for item in done] == [None, *(fault for fault, _ in FAILURES.values()), None]
         for item in done[1:-1]:
             assert item.metrics is None

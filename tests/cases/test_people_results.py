@@ -107,7 +107,8 @@ def test_costs_that_fail_now_and_then_are_said_once_and_end_nothing(costs, words
     assert words in told[0]
     for trial in study.trials():
         value = json.loads(trial.candidate)["x"]
-        assert trial.fitness == value
+        # Where the cost is an objective, a trial without it has failed, and that trial only.
+        assert trial.fitness == (None if strategy == "nsga2" and value >= 48 else value)
         assert dict(trial.costs) == kept if value >= 48 else dict(trial.costs)["p"] == 1.0
     study.report()
 

@@ -345,7 +345,9 @@ def test_how_to_go_on_is_said_without_the_password(tmp_path, postgres_url):
         "def rate(candidate, seed):\n", "def rate(candidate, seed):\n    os.kill(os.getpid(), 2)\n"
     )
     (tmp_path / "stopping.py").write_text(stopping)
-    ended = automl_command("search", tmp_path / "stopping.py", "--workers", 0, "--storage", postgres_url)
+    ended = automl_command(
+        "search", tmp_path / "stopping.py", "--workers", 0, "--objective", "score", "--storage", postgres_url
+    )
     assert ended.code == 130, ended.err
     assert "automl resume stopping-1 --storage postgresql+psycopg://automl:***@127.0.0.1" in ended.err
     assert "secret" not in ended.out + ended.err

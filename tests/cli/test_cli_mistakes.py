@@ -268,7 +268,7 @@ def test_a_changed_space_is_noticed(folder):
     assert automl_command("search", "pairs.py", "--workers", 0, "--objective", "score", "--study", "mine").code == 0
     (folder / "pairs.py").write_text(SPACE.replace("Integer(0, 9)", "Integer(0, 8)"))
     assert "has changed" in sentence("resume", "mine", "--workers", 0)
-    assert "space.source" in search("--study", "mine")
+    assert "space.code.x: 'Integer(high=9, log=False, low=0)', now 'Integer(high=8" in search("--study", "mine")
     (folder / "pairs.py").unlink()
     assert "pairs.py" in sentence("resume", "mine", "--workers", 0)
     assert automl_command("report", "mine").code == 0  # figures stand without the space

@@ -50,7 +50,6 @@ def test_metrics_become_plain_floats():
         (RAISES, "candidate", "ValueError: does not converge"),
         (NAN, "candidate", "metric 'v' is nan"),
         (INFINITE, "candidate", "metric 'v' is inf"),
-        (MISSING, "candidate", "the evaluator returned no metric 'v', only ['w']"),
         (LEAVES, "unclear", "SystemExit: 1"),
         (ENDS, "unclear", "the candidate ended its process by os._exit(3)"),
         (UNCLEAR, "unclear", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
@@ -62,6 +61,11 @@ def test_metrics_become_plain_floats():
 def test_each_failure_has_its_culprit(x, fault, error):
     done = outcome(x)
     assert (done.metrics, done.fault, done.error) == (None, fault, error)
+
+
+def test_metrics_without_the_objective_are_kept():
+    done = outcome(MISSING)
+    assert (done.metrics, done.fault, done.error) == ({"w": 1.0}, None, "")
 
 
 def test_what_the_machine_did_is_found_behind_other_exceptions():
