@@ -214,9 +214,7 @@ def test_killed_on_the_way_to_a_fitness_that_is_enough(recorded, tmp_path, monke
     assert forked(tmp_path, changed, kill_at, "after claims", "search", recorded) == -signal.SIGKILL
     with gone_on_with(tmp_path, **changed) as study:
         assert trials_of(study) == wanted
-    with pytest.raises(
-        InvalidInput, match=r"until=17.5 is easier to reach than the study's 20.0; a budget can only grow"
-    ):
+    with pytest.raises(InvalidInput, match=r"until=17.5 is easier to reach than the study's 20.0"):
         automl.resume(STUDY, storage=url_in(tmp_path), until=17.5)
     longer = automl.resume(STUDY, storage=url_in(tmp_path), workers=0, until=30.0)
     assert without_outcome(trials_of(longer)) == without_outcome(uninterrupted[""])
