@@ -50,3 +50,12 @@ def test_the_environment_may_name_the_cluster(address):
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ray_tells_of_no_dead_worker_on_standard_output(ray_session, capsys):
+    """Whoever imports ray first: ours is the JSON there, and completions tell of dead workers."""
+    from ray._private.worker import print_to_stdstream
+
+    for text in ("A worker died or was killed while executing a task by an unexpected system error.", "of the user"):
+        print_to_stdstream({"lines": [text], "pid": "raylet", "ip": "", "job": "", "is_err": False}, True)
+    assert capsys.readouterr().out.count("\n") == 1

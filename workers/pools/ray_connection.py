@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -35,10 +36,9 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
         WorkersUnavailable: nothing answers at `address`, or this process is connected to another Ray.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray tells of dead workers on standard output, amid our JSON; completions tell of them
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^A worker died or was killed")
     import ray
 
+    _no_obituaries_on_stdout()
     if ray.is_initialized():
         here = ray.get_runtime_context().gcs_address
         if address not in (None, "auto", here):
@@ -78,6 +78,17 @@ def dashboard_url() -> str | None:
 
     url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
     return f"http://{url}" if url else None
+
+
+def _no_obituaries_on_stdout() -> None:
+    """Keeps Ray from telling of dead workers on standard output, amid our JSON; completions tell of them.
+
+    Ray has no argument for it, and reads its environment variable while it is imported, which may long be over.
+    """
+    from ray._private.ray_logging import stdout_deduplicator
+
+    if not os.environ.get("RAY_DEDUP_LOGS_SKIP_REGEX"):
+        stdout_deduplicator.skip_re = re.compile("^A worker died or was killed")
 
 
 def _answers(address: str) -> None:
