@@ -101,7 +101,8 @@ class Keyer:
     def _read_back(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
         found = list(proposals)
-        with blaming(lambda: f"space {self._space.kind} cannot read what it proposes"):
+        seconds = self._jobs.seconds * max(1, len(found))
+        with blaming(lambda: f"space {self._space.kind} cannot read what it proposes", seconds):
             for place, proposal in enumerate(proposals):
                 given = proposal.candidate
                 if isinstance(given, Candidate) and given.json in self._hashed:

@@ -185,8 +185,10 @@ class Phases:
         confirmed = self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
-        chosen = ranking.finalists(self.parts.space, self.store, winners, sampled, config.sample, objectives)
-        chosen += ranking.members(self.parts.space, self.store, record.id, config.front, objectives)
+        seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
+        with blaming(f"space {self.parts.space.kind} fails on the candidates that are to be tested", seconds):
+            chosen = ranking.finalists(self.parts.space, self.store, winners, sampled, config.sample, objectives)
+            chosen += ranking.members(self.parts.space, self.store, record.id, config.front, objectives)
         if chosen:
             population = self.evaluator.test_is_population_mean
             seeds = 1 if population else config.test_seeds
@@ -205,7 +207,8 @@ class Phases:
         if self.config.confirm == 1 or self.evaluator.deterministic:
             return confirmed
         while contenders := contest.contenders(confirmed):
-            chosen += [(ranking.decoded(self.parts.space, trial), role) for trial, role in contenders]
+            with blaming(f"space {self.parts.space.kind} cannot read its leaders", self.jobs.seconds * len(contenders)):
+                chosen += [(ranking.decoded(self.parts.space, trial), role) for trial, role in contenders]
             study = studies.confirmation()
             if study.trials < len(chosen):
                 plans = FreshSeeds([max(self.config.confirm, self.config.policy.replicates)] * len(chosen))

@@ -9,6 +9,8 @@ wherever they are made.
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -160,7 +162,8 @@ class HashJobs:
             return False
         memory = memory_here() // 2 if self._memory is None else self._memory
         try:
-            packed = pack(functools.partial(_server, self._reference, self.hasher), self._reference.space)
+            torch = bool(self.hasher.probe.inputs) or "torch" in sys.modules
+            packed = pack(functools.partial(_server, self._reference, self.hasher, torch), self._reference.space)
         except InvalidInput as error:
             self._alone(f"it cannot be sent there ({error})")
             return False
@@ -255,9 +258,12 @@ def _said(answer: Any, seconds: float) -> str:
     return f"hashing took longer than {seconds:g} s (--hash-timeout)"
 
 
-def _server(reference: Reference, hasher: Hasher) -> Callable[[str], tuple[Hashed, Costs | None]]:
-    """Loads the space over there; returns what hashes one candidate by its JSON."""
+def _server(reference: Reference, hasher: Hasher, torch: bool) -> Callable[[str], tuple[Hashed, Costs | None]]:
+    """Loads the space over there, and torch where asked to; returns what hashes one candidate by its JSON."""
     space = reference.load()
+    if torch:  # seconds, which no candidate's limit pays
+        importlib.import_module("torch")
+        importlib.import_module("automl.hashing.modules")
     has_costs = _overrides(space, "costs")
 
     def run(text: str) -> tuple[Hashed, Costs | None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from automl.hashing.isolated import HashJobs
+from automl.isolation.limits import alarm
 from automl.jsontext import canonical
 from automl.spaces.fields import Choice, Field, Record, Repeat
 from automl.spaces.space import Space
@@ -28,20 +29,24 @@ def unseen_fields(space: Space, jobs: HashJobs, rng: np.random.Generator, sample
         jobs: find keys, with the evaluator's probe.
         rng: where the candidates and changes come from.
         samples: how many candidates; a field that matters rarely needs more.
+
+    Raises:
+        OutOfTime: the space took longer over one of them than a hash may.
     """
     if not space.record.fields:
         return []
     tried: dict[str, int] = {}
     seen: set[str] = set()
     for _ in range(samples):
-        base = space.sample(rng)
         changes = []
-        for name, field, value, put in _fields(space.record, space.to_fields(base), "", lambda new: new):
-            tried.setdefault(name, 0)
-            changed = _changed(field, value, rng)
-            if name in seen or canonical(changed) == canonical(value):
-                continue
-            changes.append((name, space.from_fields(put(changed))))
+        with alarm(jobs.seconds):
+            base = space.sample(rng)
+            for name, field, value, put in _fields(space.record, space.to_fields(base), "", lambda new: new):
+                tried.setdefault(name, 0)
+                changed = _changed(field, value, rng)
+                if name in seen or canonical(changed) == canonical(value):
+                    continue
+                changes.append((name, space.from_fields(put(changed))))
         keys = [item.key for item in jobs.hash([base, *(candidate for _, candidate in changes)])]
         for (name, _), key in zip(changes, keys[1:], strict=True):
             tried[name] += 1
