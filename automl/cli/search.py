@@ -20,7 +20,7 @@ from automl.engine.config import check_name
 from automl.engine.running import Stopped
 from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
 from automl.observers import Observer
-from automl.report.reading.failures import failures_of
+from automl.report.reading.failures import failed_trials
 from automl.settings import declared
 from automl.storage.urls import parse_url, shown
 from automl.study import Study
@@ -150,7 +150,7 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
             click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
         if saved:
             click.echo(f"Report: {legible(str(saved.resolve()))}")
-    failed = failures_of(study)
+    failed = failed_trials(study.store, [run.record_id for run in study.runs])
     study.close()
     if why and html:
         raise InvalidInput(f"{why}; the study is kept: automl report {study.name}")

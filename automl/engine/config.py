@@ -259,7 +259,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         check(self)
         seconds_of(self.timeout)
-        memory_of(self.memory_per_worker)
+        memory_of(self.memory_per_worker, "memory_per_worker")
 
     @property
     def timeout_seconds(self) -> float | None:

@@ -21,7 +21,9 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, study: str | None, number: int = signal.SIGINT) -> None:
-        super().__init__(study)
+        asked = f"{signal.Signals(number).name} asked the search to stop"
+        on = f"go on with study={study!r}" if study else "it had not begun, and nothing was lost"
+        super().__init__(f"{asked}: {on}")
         self.study = study
         self.signal = number
 

@@ -16,12 +16,13 @@ LEAST = 16 * 2**20
 """Bytes below which nothing can be evaluated at all: a number that small was meant in another unit."""
 
 
-def memory_of(given: int | str | None) -> int | None:
+def memory_of(given: int | str | None, name: str = "memory") -> int | None:
     """Returns an amount of memory in bytes.
 
     Args:
         given: bytes, or a number with a unit: KB, MB, GB, TB are powers of 1000; KiB, MiB, GiB, TiB (and K, M, G, T)
             powers of 1024.
+        name: of the setting, for messages.
 
     Raises:
         InvalidInput: it cannot be read, or is less than 16 MiB.
@@ -31,19 +32,19 @@ def memory_of(given: int | str | None) -> int | None:
         (4000000000, 536870912, None)
         >>> memory_of(4)
         Traceback (most recent call last):
-        automl.errors.InvalidInput: memory 4 is 4 bytes, too little to evaluate anything: give a unit, as in 4GB
+        automl.errors.InvalidInput: memory=4: it is 4 bytes, too little to evaluate anything: give a unit, as in 4GB
     """
     if given is None:
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(given))
     unit = found.group(2).upper() if found else ""
     if found is None or (unit and unit not in _UNITS):
-        raise InvalidInput(f"memory {given!r} cannot be read: give a number with a unit, as in 4GB or 512MiB")
+        raise InvalidInput(f"{name}={given}: give a number with a unit, as in 4GB or 512MiB")
     amount = int(float(found.group(1)) * _UNITS.get(unit, 1))
     if amount < LEAST:
         size = f"{amount:,} bytes" if not unit or amount < 1000 else f"{amount / 10**6:g} MB"
         advice = f"give a unit, as in {found.group(1)}GB" if not unit else f"give {LEAST // 2**20}MiB or more"
-        raise InvalidInput(f"memory {given} is {size}, too little to evaluate anything: {advice}")
+        raise InvalidInput(f"{name}={given}: it is {size}, too little to evaluate anything: {advice}")
     return amount
 
 

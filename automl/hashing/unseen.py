@@ -47,6 +47,8 @@ def unseen_fields(space: Space, jobs: HashJobs, rng: np.random.Generator, sample
                 if name in seen or canonical(changed) == canonical(value):
                     continue
                 changes.append((name, space.from_fields(put(changed))))
+        if not changes:
+            continue
         keys = [item.key for item in jobs.hash([base, *(candidate for _, candidate in changes)])]
         for (name, _), key in zip(changes, keys[1:], strict=True):
             tried[name] += 1

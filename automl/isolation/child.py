@@ -36,11 +36,61 @@ class TookTooLong(Exception):
     """The process was ended because it had not answered in time."""
 
 
+class _Process:
+    """One process beside this one, which loads what it is to serve as soon as it is made."""
+
+    def __init__(self, packed: bytes, memory: int | None) -> None:
+        here, there = Pipe()
+        code = "from automl.isolation.served import main; main()"
+        folders = [os.path.abspath(folder) for folder in sys.path]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(there.fileno()), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[there.fileno()],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            start_new_session=True,  # a Ctrl-C on the terminal is for us alone
+        )
+        there.close()
+        self.connection: Connection = here
+        self._is_ready = False
+        with contextlib.suppress(OSError):  # one that died at once: `ready` says how
+            here.send_bytes(pickle.dumps((folders, packed, memory)))
+
+    def ready(self) -> Connection:
+        """Returns the connection once the process has loaded what it serves."""
+        if not self._is_ready:
+            try:
+                if not self.connection.poll(START_SECONDS):
+                    self.end()
+                    raise ChildUnusable(f"the process beside this one was not ready within {START_SECONDS:g} s")
+                complaint = pickle.loads(self.connection.recv_bytes())  # noqa: S301 - our own child's bytes
+            except (EOFError, OSError):
+                raise ChildUnusable(f"the process beside this one {self.end()} before it was ready") from None
+            if complaint:
+                self.end()
+                raise ChildUnusable(complaint)
+            self._is_ready = True
+        return self.connection
+
+    def end(self) -> str:
+        """Ends the process with all that it started, and returns how it ended, as half a sentence."""
+        process = self.process
+        if process.returncode is None:
+            _wait_for_end(process.pid, 0.2)  # one that died by itself has a moment to say how
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
+        code = process.wait()
+        with contextlib.suppress(OSError):
+            self.connection.close()
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
 class Child:
     """One process beside this one, started at once and again after each death; it answers requests in order.
 
     It is started from the command line of this very Python, and so imports neither the caller's `__main__` nor
-    anything that was not asked for. It ends with the process that made it.
+    anything that was not asked for. It ends with the process that made it. Where one has died others will: from then
+    on the next one is loaded while one answers.
 
     Args:
         packed: pickled by `travel.pack`: a callable without arguments that returns the function which answers requests.
@@ -58,13 +108,16 @@ class Child:
     def __init__(self, packed: bytes, memory: int | None = None) -> None:
         self._packed = packed
         self._memory = memory
-        self._process: subprocess.Popen[bytes] | None = None
-        self._start()
+        self._current: _Process | None = self._made()
+        self._next: _Process | None = None
+
+    def _made(self) -> _Process:
+        return _Process(self._packed, self._memory)
 
     @property
     def pid(self) -> int | None:
         """The process's id, None while there is none."""
-        return None if self._process is None else self._process.pid
+        return None if self._current is None else self._current.process.pid
 
     def answers(self, requests: Sequence[Any], seconds: float | None) -> Iterator[Any]:
         """Yields the answer to each request, in order; in place of one there may be Raised, Died or TookTooLong.
@@ -104,56 +157,23 @@ class Child:
             return Died(self._end())
         return value if fine else Raised(value)
 
-    def _start(self) -> None:
-        here, there = Pipe()
-        code = "from automl.isolation.served import main; main()"
-        folders = [os.path.abspath(folder) for folder in sys.path]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, str(there.fileno()), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[there.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-            start_new_session=True,  # a Ctrl-C on the terminal is for us alone
-        )
-        there.close()
-        self._connection: Connection = here
-        self._connection.send_bytes(pickle.dumps((folders, self._packed, self._memory)))
-        self._is_ready = False
-
     def _ready(self) -> Connection:
-        """Returns the connection once the process has loaded what it serves."""
-        if self._process is None:
-            self._start()
-        if not self._is_ready:
-            try:
-                if not self._connection.poll(START_SECONDS):
-                    self._end()
-                    raise ChildUnusable(f"the process beside this one was not ready within {START_SECONDS:g} s")
-                complaint = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - our own child's bytes
-            except (EOFError, OSError):
-                raise ChildUnusable(f"the process beside this one {self._end()} before it was ready") from None
-            if complaint:
-                self._end()
-                raise ChildUnusable(complaint)
-            self._is_ready = True
-        return self._connection
+        """Returns the connection of a process that has loaded what it serves."""
+        if self._current is None:
+            self._current, self._next = self._next or self._made(), self._made()
+        return self._current.ready()
 
     def _end(self) -> str:
-        """Ends the process with all that it started, and returns how it ended, as half a sentence."""
-        process, self._process = self._process, None
-        if process is None:
-            return "has ended"
-        _wait_for_end(process.pid, 0.2)  # one that died by itself has a moment to say how
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
-        code = process.wait()
-        with contextlib.suppress(OSError):
-            self._connection.close()
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        """Ends the process that answers, and returns how it ended."""
+        current, self._current = self._current, None
+        return current.end() if current else "has ended"
 
     def close(self) -> None:
-        """Ends the process. May be called twice."""
+        """Ends the processes. May be called twice."""
         self._end()
+        if self._next is not None:
+            self._next.end()
+            self._next = None
 
     def __enter__(self) -> Child:
         return self

@@ -23,7 +23,7 @@ class OutOfTime(BaseException):
     """Code ran longer than allowed. Not an Exception, so that nobody's `except Exception` swallows it."""
 
 
-class Stopped(BaseException):
+class BrokenOff(BaseException):
     """Code was broken off because nobody wants its result any more. Not an Exception either."""
 
 

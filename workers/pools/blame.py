@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from automl.errors import CandidateFailure
-from automl.isolation.limits import OutOfTime, OwnExit, Stopped
+from automl.isolation.limits import BrokenOff, OutOfTime, OwnExit
 from automl.pool import Fault
 
 AT_ONCE = (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, AssertionError)
@@ -89,7 +89,7 @@ def blame(error: BaseException) -> Fault:
     "unclear" means that a second process has to fail in the same way before it is the candidate's.
     """
     chain = list(_chain(error))
-    if any(isinstance(item, Stopped) for item in chain):
+    if any(isinstance(item, BrokenOff) for item in chain):
         return "stopped"
     if any(isinstance(item, OutOfTime) for item in chain):
         return "timeout"
@@ -180,7 +180,7 @@ def _whole(error: BaseException) -> str:
 
 def one_line(error: BaseException) -> str:
     """Returns the exception's type and the first 500 characters of its message, on one line."""
-    if isinstance(error, OutOfTime | Stopped):
+    if isinstance(error, OutOfTime | BrokenOff):
         return str(error)
     if isinstance(error, OwnExit):
         return f"the candidate ended its process by os._exit({error.code})"

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from automl.isolation.limits import Stopped, alarm
+from automl.isolation.limits import BrokenOff, alarm
 from automl.pool import Completion, Job, Pool, WorkerSetup
 from workers.pools.perform import check_alarm, perform
 from workers.pools.second import SecondProcess
@@ -69,9 +69,9 @@ class InlinePool(Pool):
         jobs = [self._waiting.popleft() for _ in range(min(self._batch(), len(self._waiting)))]
         try:
             self._evaluating = True
-            with alarm(self._left(), _NOT_WANTED, Stopped), torch_threads(1):
+            with alarm(self._left(), _NOT_WANTED, BrokenOff), torch_threads(1):
                 done = self._run(jobs)
-        except Stopped:  # between two evaluations, or outside of any
+        except BrokenOff:  # between two evaluations, or outside of any
             done = [Completion(job.id, None, "stopped", _NOT_WANTED, 0.0, "inline") for job in jobs]
         finally:
             self._evaluating = False
@@ -90,7 +90,7 @@ class InlinePool(Pool):
     def stop_at(self, seconds: float | None) -> None:
         self._until = seconds
         if self._evaluating and seconds is not None and seconds <= self.now():  # we are in a signal handler
-            raise Stopped(_NOT_WANTED)
+            raise BrokenOff(_NOT_WANTED)
 
     def limit(self, seconds: float | None) -> None:
         check_alarm(seconds)

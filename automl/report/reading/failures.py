@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from automl.cache.store import EquivalenceCache
+from automl.errors import legible
 from automl.storage.studies import StudyStore
-
-if TYPE_CHECKING:
-    from automl.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +61,5 @@ def failed_trials(store: StudyStore, studies: Iterable[int]) -> FailedTrials:
     if first is None:
         return FailedTrials(trials, failed)
     [(error, times)] = errors.most_common(1)
-    traceback = EquivalenceCache(store.database).traceback(*first)
+    traceback = legible(EquivalenceCache(store.database).traceback(*first))
     return FailedTrials(trials, failed, error, times, traceback)
-
-
-def failures_of(study: Study) -> FailedTrials:
-    """Returns what failed in a search, in all its runs together."""
-    return failed_trials(study.store, [run.record_id for run in study.runs])
