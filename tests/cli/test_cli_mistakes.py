@@ -99,9 +99,11 @@ def test_a_space_that_fails_in_the_middle(folder):
     (folder / "late.py").write_text(
         SPACE.replace("    defaults", "    def training(self, c):\n        return {'a': 1 / (c.x - 5)}\n\n    defaults")
     )
-    found = search("--trials", 100, target="late.py", writes=["automl.db"])
-    assert "Pairs" in found
-    assert "ZeroDivisionError" in found
+    ended = automl_command("search", "late.py", "--objective", "score", "--workers", 0, "--trials", 100)
+    assert ended.code == 2
+    assert "Pairs" in ended.err
+    assert "ZeroDivisionError" in ended.err
+    assert "Traceback" not in ended.err
 
 
 # --- numbers and names ---------------------------------------------------------------------------------------------
