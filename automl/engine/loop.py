@@ -147,11 +147,10 @@ class Search:
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
+        costs = self._costs([trial.proposal.candidate for trial in ready])
         records = [
-            self._needs.checked(
-                trial.record(self.settings.study, objective, self._costs(trial.proposal.candidate), position, seconds)
-            )
-            for position, trial in enumerate(ready, self._order.done)
+            self._needs.checked(trial.record(self.settings.study, objective, cost, position, seconds))
+            for position, (trial, cost) in enumerate(zip(ready, costs, strict=True), self._order.done)
         ]
         self._outbox.record(records)
         self._order.recorded(
@@ -160,12 +159,13 @@ class Search:
         )
         self._objective.recorded(ready, records, self._order.done)
 
-    def _costs(self, candidate: Candidate) -> Mapping[str, float]:
+    def _costs(self, candidates: Sequence[Candidate]) -> list[Mapping[str, float]]:
         with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):
-            costs, complaint = self._jobs.costs(candidate)
-        if complaint:
-            self._notices.once("costs", f"{complaint}; such trials are recorded without it")
-        return costs
+            found = self._jobs.costs(candidates)
+        for _, complaint in found:
+            if complaint:
+                self._notices.once("costs", f"{complaint}; such trials are recorded without it")
+        return [costs for costs, _ in found]
 
     def _announce(self) -> None:
         """Tells the observers what has been committed: they may look it up.

@@ -129,15 +129,19 @@ class HashJobs:
                 self.by_json[one.fallback] += 1
         return keys
 
-    def costs(self, candidate: Candidate) -> Costs:
-        """Returns the costs of a candidate; those found with its key are not asked for again."""
+    def costs(self, candidates: Sequence[Candidate]) -> list[Costs]:
+        """Returns the costs of each candidate, in order; those found with its key are not asked for again.
+
+        Raises:
+            OutOfTime: the space did not come back; this process ran its code.
+        """
         if not self._has_costs:
-            return {}, ""
-        known = self._costs.pop(candidate.json, None)
-        if known is not None:
-            return known
-        with no_exit(), self._limited(1):
-            return costs_of(self.space, candidate)
+            return [({}, "")] * len(candidates)
+        with no_exit(), self._limited(len(candidates)):
+            return [
+                self._costs.pop(one.json) if one.json in self._costs else costs_of(self.space, one)
+                for one in candidates
+            ]
 
     # --- in this process ---------------------------------------------------------------------------------------------
 

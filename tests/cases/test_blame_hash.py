@@ -81,8 +81,8 @@ def test_costs_come_with_the_key(beside):
     [candidate] = candidates(Nets(), [4])
     beside.hash([candidate])
     assert beside._costs[candidate.json] == ({"parameters": 4.0}, "")
-    assert beside.costs(candidate) == ({"parameters": 4.0}, "")
-    assert beside.costs(candidate) == ({"parameters": 4.0}, "")  # asked for again, here
+    assert beside.costs([candidate]) == [({"parameters": 4.0}, "")]
+    assert beside.costs([candidate]) == [({"parameters": 4.0}, "")]  # asked for again, here
 
 
 def test_each_mischief_costs_one_candidate_its_functional_key(beside):
