@@ -266,7 +266,6 @@ def _server(reference: Reference, hasher: Hasher, torch: bool) -> Callable[[str]
     """Loads the space over there, and torch where asked to; returns what hashes one candidate by its JSON."""
     space = reference.load()
     if torch:  # seconds, which no candidate's limit pays
-        importlib.import_module("torch")
         importlib.import_module("automl.hashing.modules")
     has_costs = _overrides(space, "costs")
 
