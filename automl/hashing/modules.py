@@ -32,9 +32,10 @@ from automl.hashing.observed import Observed
 from automl.hashing.slots import Look, Slots, quiet_torch
 
 LEAVES = 24
-"""How many ways of telling twins apart are tried; beyond it the first of each tie is taken, as if all were alike."""
+"""How many members of a tie are tried; of a larger one the first is taken, as if all were alike."""
 
-_BUILD_SEED = 0
+DRAWS = 4
+"""Weights with which live slots are looked for, at most."""
 
 
 class ModuleHasher:
@@ -68,7 +69,7 @@ class ModuleHasher:
 
     def _searched(self, module: Module, probe: Probe) -> _Search | Unhashable:
         try:
-            with quiet_torch(_BUILD_SEED), warnings.catch_warnings():
+            with quiet_torch(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 search = _Search(Slots(module.reduced or module.build, probe, self._bits))
                 search.run()
@@ -100,7 +101,7 @@ class _Search:
 
     def run(self) -> None:
         """Finds the smallest digest."""
-        self._descend([mix("slot", repr(shape)) for shape in self._slots.shapes], LEAVES)
+        self._descend([mix("slot", repr(shape)) for shape in self._slots.shapes])
 
     def observed(self) -> Observed:
         """Returns the values behind the digest, and the live slots."""
@@ -114,79 +115,125 @@ class _Search:
         counted = ("number of live parameters that are not trained", np.array([float(len(untrained))]))
         return Observed([*look.values, counted], form)
 
-    def _descend(self, colours: list[bytes], leaves: int) -> None:
-        colours = self._refined(colours)
-        ties = self._ties(colours)
-        if not ties:
-            self._finish(colours)
-            return
-        tied = min(ties, key=lambda members: (len(members), colours[members[0]]))
-        tried = tied if len(tied) <= leaves else tied[:1]
-        for member in tried:
-            branch = list(colours)
-            branch[member] = mix(colours[member], "first")
-            self._descend(branch, leaves // len(tried))
+    def _descend(self, colours: list[bytes]) -> None:
+        """Tells ties apart one at a time, by the member whose choice gives the smallest colours.
 
-    def _refined(self, colours: list[bytes]) -> list[bytes]:
+        Members that give the same colours are images of one another under a symmetry, but for graphs that no network
+        has, so it does not matter which of them is taken.
+        """
+        colours, mute = self._refined(colours)
+        while ties := self._ties(colours, mute):
+            tied = min(ties, key=lambda members: (len(members), colours[members[0]]))
+            found = []
+            for member in tied if len(tied) <= LEAVES else tied[:1]:
+                branch = list(colours)
+                branch[member] = mix(colours[member], "first")
+                found.append(self._refined(branch))
+            colours, mute = min(found, key=lambda one: sorted(one[0][number] for number in self._live_slots()))
+        self._finish(colours)
+
+    def _refined(self, colours: list[bytes]) -> tuple[list[bytes], set[int]]:
         """Splits colours by gradients until none splits any more; slots without a gradient by their gradient in
-        evaluation.
+        evaluation, by that through what is detached, or by what comes out when they alone are changed.
 
         How often colours are mixed depends on live slots alone, so that dead ones leave no trace in any key.
+
+        Returns:
+            The colours, and the slots that nothing was seen of with these weights.
         """
         while True:
             self._slots.fill(colours)
-            seen = self._slots.look().slots
+            seen = self._seen_by_gradient()
             if None in seen:
-                seen = [one or other for one, other in zip(seen, self._slots.evaluation_slots(), strict=True)]
-            if None in seen:
-                seen = [one or self._by_change(number, colours) for number, one in enumerate(seen)]
+                plain = None
+                for number in [number for number, one in enumerate(seen) if one is None]:
+                    if number in self._live_slots():
+                        if plain is None:
+                            self._slots.fill(colours)
+                            plain = self._slots.answers()
+                        changed = list(colours)
+                        changed[number] = mix(colours[number], "changed")
+                        self._slots.fill(changed)
+                        answers = self._slots.answers()
+                        seen[number] = None if answers == plain else answers
             elif self._live is None:
                 self._live = set(range(len(colours)))
-            before = len({colours[number] for number in self._live_slots()})
+            live = self._live_slots()
+            before = len({colours[number] for number in live})
             colours = [mix(colour, one or b"") for colour, one in zip(colours, seen, strict=True)]
-            after = len({colours[number] for number in self._live_slots()})
-            if after == before or after == len(self._live_slots()):
-                return colours
+            after = len({colours[number] for number in live})
+            if after == before or after == len(live):
+                return colours, {number for number, one in enumerate(seen) if one is None}
 
-    def _by_change(self, number: int, colours: list[bytes]) -> bytes:
-        """Returns a colour for a live slot that nothing flows back to: what comes out when it alone is changed."""
-        if number not in self._live_slots():
-            return b""
-        changed = list(colours)
-        changed[number] = mix(colours[number], "changed")
-        self._slots.fill(changed)
-        return self._slots.look(gradients=False, evaluation=True).outputs
+    def _seen_by_gradient(self) -> list[bytes | None]:
+        slots = self._slots
+        seen = slots.gradients()
+        for settings in ({"training": False}, {"transparent": True}, {"training": False, "transparent": True}):
+            if None not in seen or (self._live is not None and not self._missing(seen)):
+                break
+            again = slots.gradients(**settings)
+            seen = [one or other for one, other in zip(seen, again, strict=True)]
+        return seen
+
+    def _missing(self, seen: Sequence[bytes | None]) -> bool:
+        return any(seen[number] is None for number in self._live_slots())
 
     def _live_slots(self) -> set[int]:
-        """Returns the slots that the outputs depend on, found with weights of no symmetry at all."""
+        """Returns the slots that the outputs depend on, found with weights of no symmetry at all.
+
+        Some parts are reached by few examples (experts), so more weights are drawn while they show more slots.
+        """
         if self._live is None:
-            seeds = [mix("generic", str(number)) for number in range(len(self._slots.shapes))]
-            self._slots.fill(seeds)
-            look = self._slots.look(evaluation=True)
-            live = {number for number, one in enumerate(look.slots) if one is not None}
-            silent = [number for number in range(len(seeds)) if number not in live]
-            if silent and self._changes(seeds, silent, look.outputs):
-                live |= {number for number in silent if self._changes(seeds, [number], look.outputs)}
+            everything = range(len(self._slots.shapes))
+            live: set[int] = set()
+            for draw in range(DRAWS):
+                before = len(live)
+                seeds = [mix("generic", str(number), str(draw)) for number in everything]
+                live |= self._reached(seeds, [number for number in everything if number not in live])
+                if len(live) == len(everything) or (draw and len(live) == before):
+                    break
             self._live = live
         return self._live
 
-    def _changes(self, seeds: Sequence[bytes], numbers: Sequence[int], outputs: bytes) -> bool:
+    def _reached(self, seeds: list[bytes], wanted: Sequence[int]) -> set[int]:
+        """Returns the slots among those `wanted` that show with these weights."""
+        slots = self._slots
+        slots.fill(seeds)
+        found: set[int] = set()
+        for many in (False, True):
+            for settings in ({}, {"training": False}, {"transparent": True}):
+                if left := [number for number in wanted if number not in found]:
+                    seen = slots.gradients(many=many, **settings)
+                    found |= {number for number in left if seen[number] is not None}
+                    if not settings and not many:
+                        slots.noisy |= {number for number, one in enumerate(seen) if one is None}
+        left = [number for number in wanted if number not in found]
+        plain = slots.answers() if left else b""
+        return found | self._changing(seeds, left, plain)
+
+    def _changing(self, seeds: list[bytes], numbers: Sequence[int], plain: bytes) -> set[int]:
+        """Returns the slots whose change is seen, looked for by halves."""
+        if not numbers:
+            return set()
         changed = [mix(seed, "changed") if number in numbers else seed for number, seed in enumerate(seeds)]
         self._slots.fill(changed)
-        return self._slots.look(gradients=False, evaluation=True).outputs != outputs
+        if self._slots.answers() == plain:
+            return set()
+        if len(numbers) == 1:
+            return set(numbers)
+        half = len(numbers) // 2
+        return self._changing(seeds, numbers[:half], plain) | self._changing(seeds, numbers[half:], plain)
 
-    def _ties(self, colours: Sequence[bytes]) -> list[list[int]]:
+    def _ties(self, colours: Sequence[bytes], mute: set[int]) -> list[list[int]]:
         groups: dict[bytes, list[int]] = defaultdict(list)
-        for number, colour in enumerate(colours):
-            groups[colour].append(number)
-        tied = [members for members in groups.values() if len(members) > 1]
-        return [kept for members in tied if len(kept := [one for one in members if one in self._live_slots()]) > 1]
+        for number in sorted(self._live_slots()):
+            groups[colours[number]].append(number)
+        return [members for members in groups.values() if len(members) > 1 and members[0] not in mute]
 
     def _finish(self, colours: Sequence[bytes]) -> None:
         self._slots.fill(colours)
-        look = self._slots.look(evaluation=True)
-        silent = [number for number, one in enumerate(look.slots) if one is None]
+        look = self._slots.look()
+        silent = [number for number, one in enumerate(look.slots) if one is None or not self._slots.trained[number]]
         untrained = [number for number in silent if number in self._live_slots()]
         digest = mix(look.outputs, look.gradients, mix_sorted(colours[number] for number in untrained))
-        if self._best is None or digest < self._best[0]:
-            self._best = (digest, look, untrained)
+        self._best = (digest, look, untrained)
