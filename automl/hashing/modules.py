@@ -19,20 +19,26 @@ Parameters are matched by shape, axes of size one left out.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, mix_sorted
 from automl.hashing.observed import Observed
-from automl.hashing.slots import Look, Slots, quiet_torch
+from automl.hashing.shared_generators import SharedGenerators
+from automl.hashing.slots import Look, Slots, UnsteadyError, quiet_torch
 
 LEAVES = 24
 """How many members of a tie are tried; of a larger one the first is taken, as if all were alike."""
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Warnings are silenced for the whole process, so two threads must not do it at once."""
 
 DRAWS = 4
 """Weights with which live slots are looked for, at most."""
@@ -69,11 +75,9 @@ class ModuleHasher:
 
     def _searched(self, module: Module, probe: Probe) -> _Search | Unhashable:
         try:
-            with quiet_torch(), warnings.catch_warnings():
+            with _ONE_AT_A_TIME, quiet_torch(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                search = _Search(Slots(module.reduced or module.build, probe, self._bits))
-                search.run()
-                return search
+                return self._steady(module, probe)
         except Unhashable as error:
             return error
         except Exception as error:
@@ -81,16 +85,52 @@ class ModuleHasher:
             message = text[0] if text else "no message"
             return Unhashable(f"the module cannot be run on the probe: {type(error).__name__}: {message}")
 
+    def _steady(self, module: Module, probe: Probe) -> _Search:
+        """Returns the finished search; raises Unhashable where two runs of the module never agree."""
+        build = module.reduced or module.build
+        shared = SharedGenerators()
+        try:
+            search = _Search(Slots(build, probe, self._bits))
+            search.run()
+            if not (shared.moved() and search.draws()):
+                return search
+        except UnsteadyError:  # it draws from a generator of Python's or numpy's, or it counts its runs
+            pass
+        shared.restore()
+        try:
+            return self._counted(build, probe)
+        finally:
+            shared.restore()
+
+    def _counted(self, build: Callable[[], torch.nn.Module], probe: Probe) -> _Search:
+        """Returns the search of a module that gives something else each time but the same from the start."""
+        found = []
+        for _ in range(2):
+            search = _Search(Slots(build, probe, self._bits, seeded=True), steady=False)
+            search.run()
+            found.append(search)
+        if found[0].digest != found[1].digest:
+            raise Unhashable(
+                "the module is random: it gives something else each time, and not by torch's, numpy's or Python's "
+                "shared generators; let it draw from one of those"
+            )
+        return found[0]
+
 
 class _Search:
     """The order of one module's slots.
+
+    Args:
+        slots: of the module.
+        steady: raise UnsteadyError where a second run gives something else.
 
     Attributes:
         digest: the smallest digest over the ways of telling twins apart, once `run` has found it.
     """
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: Slots, *, steady: bool = True) -> None:
         self._slots = slots
+        self._must_be_steady = steady
         self._live: set[int] | None = None
         self._best: tuple[bytes, Look, list[int]] | None = None
 
@@ -102,6 +142,15 @@ class _Search:
     def run(self) -> None:
         """Finds the smallest digest."""
         self._descend([mix("slot", repr(shape)) for shape in self._slots.shapes])
+
+    def draws(self) -> bool:
+        """Tells whether Python's or numpy's shared generators move in each of three runs: other threads draw, too."""
+        for _ in range(3):
+            shared = SharedGenerators()
+            self._slots.answers()
+            if not shared.moved():
+                return False
+        return True
 
     def observed(self) -> Observed:
         """Returns the values behind the digest, and the live slots."""
@@ -143,11 +192,12 @@ class _Search:
         """
         while True:
             self._slots.fill(colours)
-            seen = self._seen_by_gradient()
+            seen = self._seen_by_gradient(colours)
             if None in seen:
+                live = self._live_slots()
                 plain = None
                 for number in [number for number, one in enumerate(seen) if one is None]:
-                    if number in self._live_slots():
+                    if number in live:
                         if plain is None:
                             self._slots.fill(colours)
                             plain = self._slots.answers()
@@ -165,18 +215,16 @@ class _Search:
             if after == before or after == len(live):
                 return colours, {number for number, one in enumerate(seen) if one is None}
 
-    def _seen_by_gradient(self) -> list[bytes | None]:
+    def _seen_by_gradient(self, colours: Sequence[bytes]) -> list[bytes | None]:
         slots = self._slots
         seen = slots.gradients()
         for settings in ({"training": False}, {"transparent": True}, {"training": False, "transparent": True}):
-            if None not in seen or (self._live is not None and not self._missing(seen)):
+            if None not in seen or all(seen[number] is not None for number in self._live_slots()):
                 break
+            slots.fill(colours)  # looking for live slots gave them others
             again = slots.gradients(**settings)
             seen = [one or other for one, other in zip(seen, again, strict=True)]
         return seen
-
-    def _missing(self, seen: Sequence[bytes | None]) -> bool:
-        return any(seen[number] is None for number in self._live_slots())
 
     def _live_slots(self) -> set[int]:
         """Returns the slots that the outputs depend on, found with weights of no symmetry at all.
@@ -184,32 +232,37 @@ class _Search:
         Some parts are reached by few examples (experts), so more weights are drawn while they show more slots.
         """
         if self._live is None:
+            self._live = set()
             everything = range(len(self._slots.shapes))
-            live: set[int] = set()
             for draw in range(DRAWS):
-                before = len(live)
                 seeds = [mix("generic", str(number), str(draw)) for number in everything]
-                live |= self._reached(seeds, [number for number in everything if number not in live])
-                if len(live) == len(everything) or (draw and len(live) == before):
+                found, rare = self._reached(seeds, [number for number in everything if number not in self._live])
+                self._live |= found
+                if not rare or len(self._live) == len(everything):
                     break
-            self._live = live
         return self._live
 
-    def _reached(self, seeds: list[bytes], wanted: Sequence[int]) -> set[int]:
-        """Returns the slots among those `wanted` that show with these weights."""
+    def _reached(self, seeds: list[bytes], wanted: Sequence[int]) -> tuple[set[int], bool]:
+        """Returns the slots among those `wanted` that show with these weights, and whether some showed only on more
+        examples than the probe has.
+        """
         slots = self._slots
         slots.fill(seeds)
         found: set[int] = set()
-        for many in (False, True):
-            for settings in ({}, {"training": False}, {"transparent": True}):
-                if left := [number for number in wanted if number not in found]:
-                    seen = slots.gradients(many=many, **settings)
-                    found |= {number for number in left if seen[number] is not None}
-                    if not settings and not many:
-                        slots.noisy |= {number for number, one in enumerate(seen) if one is None}
+        rare = False
+        looks: tuple[dict[str, bool], ...] = ({}, {"training": False}, {"transparent": True}, {"many": True})
+        for settings in looks:
+            left = [number for number in wanted if number not in found]
+            if not left:
+                return found, rare
+            seen = slots.gradients(**settings)
+            new = {number for number in left if seen[number] is not None}
+            found |= new
+            rare = bool(new) and "many" in settings
+            if not settings:
+                slots.noisy |= {number for number, one in enumerate(seen) if one is None}
         left = [number for number in wanted if number not in found]
-        plain = slots.answers() if left else b""
-        return found | self._changing(seeds, left, plain)
+        return found | self._changing(seeds, left, slots.answers() if left else b""), rare
 
     def _changing(self, seeds: list[bytes], numbers: Sequence[int], plain: bytes) -> set[int]:
         """Returns the slots whose change is seen, looked for by halves."""
@@ -232,7 +285,7 @@ class _Search:
 
     def _finish(self, colours: Sequence[bytes]) -> None:
         self._slots.fill(colours)
-        look = self._slots.look()
+        look = self._slots.look(check=self._must_be_steady)
         silent = [number for number, one in enumerate(look.slots) if one is None or not self._slots.trained[number]]
         untrained = [number for number in silent if number in self._live_slots()]
         digest = mix(look.outputs, look.gradients, mix_sorted(colours[number] for number in untrained))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import Unhashable
+from automl.hashing.inputs import EXTRA
 from automl.hashing.mixing import mix, without_noise
 from automl.jsontext import canonical
 
@@ -148,12 +149,20 @@ class BatchNorm(Operation):
 
 
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
-    """Normalises each channel over batch and space; what is constant there becomes exact zero."""
+    """Normalises each channel over batch and space; what is constant there becomes exact zero.
+
+    The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
+    in evaluation, so that they stay far and near.
+    """
     axes = (1, *range(3, x.ndim))
-    share = 1.0 / (x.shape[1] * math.prod(x.shape[3:]))
-    centred = x - x.sum(axis=axes, keepdims=True) * share
-    centred = without_noise(centred, np.abs(x).max(axis=axes, keepdims=True))
-    variance = (centred * centred).sum(axis=axes, keepdims=True) * share
+    own = x[:, :-EXTRA]
+    share = 1.0 / (own.shape[1] * math.prod(x.shape[3:]))
+    mean = own.sum(axis=axes, keepdims=True) * share
+    largest = np.abs(own).max(axis=axes, keepdims=True)
+    centred = x - mean
+    centred[:, :-EXTRA] = without_noise(centred[:, :-EXTRA], largest)
+    centred[:, -EXTRA:] = without_noise(centred[:, -EXTRA:], np.maximum(np.abs(x[:, -EXTRA:]), np.abs(mean)))
+    variance = (centred[:, :-EXTRA] ** 2).sum(axis=axes, keepdims=True) * share
     return centred / np.sqrt(variance + epsilon)
 
 
@@ -296,11 +305,19 @@ class WithTail(Operation):
 
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
-    stack.
+    stack; the far and the near example each by itself.
     """
     stack = len(output)
-    scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
+    sizes = _sizes(output)
     for item in inputs:
-        scale = np.maximum(scale, np.abs(item.reshape(stack, -1)).max(axis=1, initial=0.0))
-    scale = np.where(np.isfinite(scale), scale, 0.0)
-    return without_noise(output, scale.reshape(stack, *(1,) * (output.ndim - 1)))
+        other = _sizes(item)
+        sizes = np.maximum(sizes, other if other.shape == sizes.shape else other.max(axis=1, keepdims=True))
+    sizes[:, :-EXTRA] = sizes[:, :-EXTRA].max(axis=1, keepdims=True, initial=0.0)
+    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
+    return without_noise(output, sizes.reshape(stack, -1, *(1,) * (output.ndim - 2)))
+
+
+def _sizes(item: np.ndarray) -> np.ndarray:
+    """Returns the largest size in each example, shape (stack, batch)."""
+    flat = item.reshape(*item.shape[:2], -1) if item.ndim > 1 else item.reshape(len(item), 1, 1)
+    return np.abs(flat).max(axis=2, initial=0.0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,10 @@ from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
 from automl.hashing.mixing import NOISE, mix, rounded
+from automl.hashing.one_thread import one_thread
 from automl.hashing.outputs import Seen
 from automl.hashing.scales import FAR, NEAR, UNIT, scaled, weights
+from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import BITS, SUMS, as_real, project
 from automl.hashing.torch_mode import WIDER, Deterministic
 
@@ -32,6 +34,10 @@ _MANY = 32
 
 _DAMPINGS = 128
 """How many weaker weights are tried where everything overflows, each by an eighth of an octave weaker."""
+
+
+class UnsteadyError(Exception):
+    """A module gave something else when it was run a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Slots:
         build: returns the module; called with all random numbers from a fixed seed.
         probe: inputs of the module.
         mantissa_bits: precision of rounded outputs.
+        seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
 
     Attributes:
         noisy: slots whose gradient in training is known to be mere noise, such as a bias before batch norm.
@@ -67,14 +74,19 @@ class Slots:
         Unhashable: the probe has no inputs.
     """
 
-    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int) -> None:
+    def __init__(
+        self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int, *, seeded: bool = False
+    ) -> None:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._bits = mantissa_bits
+        self._seeded = seeded
         self._generator = torch.Generator()
         self._inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
         self._probe = probe
         self._generator.manual_seed(_BUILD_SEED)
+        if seeded:
+            SharedGenerators.seed()
         with Deterministic(self._generator, stream=True):
             built = build()
         self.module = _wide(built)
@@ -90,6 +102,7 @@ class Slots:
         self.noisy: set[int] = set()
         self._seeds: Sequence[bytes] = ()
         self._filled = ("nothing", 0.0)
+        self._plain: dict[bool, bool] = {}
         self._modes: list[torch.nn.Module] | None = None
         self._buffers = [
             (owner, name, buffer)
@@ -218,10 +231,13 @@ class Slots:
                     found += outputs.shortened(outputs.seen(name, item), 1.0)
         return mix(outputs.digest(found, self._bits), *sorted(marks))
 
-    def look(self) -> Look:
+    def look(self, *, check: bool = True) -> Look:
         """Runs the module at every scale, in training and in evaluation, and looks at all that comes out.
 
         A step near zero follows a step at scale one before evaluation, so that running statistics are moved twice.
+
+        Args:
+            check: raise UnsteadyError where a second run gives something else.
         """
         seen, back, marks, table = self._all_runs(1.0)
         units = [1.0] * len(seen), [1.0] * len(back)
@@ -236,6 +252,8 @@ class Slots:
             [array for item, unit in zip(group, found, strict=True) for array in outputs.shortened(item, unit)]
             for group, found in zip((seen, back), units, strict=True)
         )
+        if check:
+            self._check_steady(next(item for item in seen if item.name.endswith("in training")))
         shapes = repr([(item.name, item.shape) for item in seen])
         return Look(
             [*arrays, *gradients],
@@ -243,6 +261,19 @@ class Slots:
             mix(repr([item.shape for item in back]), outputs.digest(gradients, self._bits)),
             slots,
         )
+
+    def _check_steady(self, before: Seen) -> None:
+        """Runs a step of training a second time; raises UnsteadyError where it gives something else."""
+        self._fill(UNIT, 1.0)
+        self._restore()
+        with torch.no_grad():
+            again = outputs.seen("", self._run(self._inputs[UNIT], training=True)[0][1])
+        same = again.shape == before.shape and (
+            torch.equal(again.values, before.values)
+            or torch.allclose(again.values, before.values, rtol=1e-5, atol=1e-7, equal_nan=True)
+        )
+        if not same:
+            raise UnsteadyError
 
     def _all_runs(self, factor: float) -> tuple[list[Seen], list[Seen], set[bytes], np.ndarray | None]:
         marks: set[bytes] = set()
@@ -279,15 +310,31 @@ class Slots:
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
+    def _mode(self, training: bool, transparent: bool = False) -> Deterministic | nullcontext[None]:
+        """Returns what calls are watched with: nothing, where a run before had nothing to change."""
+        if not transparent and self._plain.get(training):
+            return nullcontext()
+        return Deterministic(self._generator, transparent=transparent)
+
+    def _noted(self, mode: Deterministic | None, training: bool, marks: set[bytes] | None) -> None:
+        if mode is not None:
+            if marks is not None:
+                marks |= mode.numbers
+            if not mode.acted:
+                self._plain.setdefault(training, True)
+            else:
+                self._plain[training] = False
+
     def _run(
         self, inputs: Sequence[torch.Tensor], *, training: bool, marks: set[bytes] | None = None
     ) -> list[tuple[str, torch.Tensor]]:
         """Runs the module without gradients of its inputs."""
         self._train(training)
-        with Deterministic(self._generator) as mode:
+        if self._seeded:
+            SharedGenerators.seed()
+        with self._mode(training) as mode:
             returned = self.module(*(item.clone() for item in inputs))
-        if marks is not None:
-            marks |= mode.numbers
+        self._noted(mode, training, marks)
         return outputs.returned_tensors(returned)
 
     def _backward(
@@ -301,12 +348,13 @@ class Slots:
         the parameters and then the inputs; None where nothing flows back at all.
         """
         self._train(training)
+        if self._seeded:
+            SharedGenerators.seed()
         leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in inputs]
-        with Deterministic(self._generator, transparent=transparent) as mode:
+        with self._mode(training, transparent) as mode:
             # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
             returned = self.module(*(item.clone() for item in leaves))
-        if marks is not None:
-            marks |= mode.numbers
+        self._noted(mode, training, marks)
         found = outputs.returned_tensors(returned)
         total: Any = 0.0
         for place, (_, item) in enumerate(found):
@@ -317,7 +365,7 @@ class Slots:
         wanted = [item for item in every if item.requires_grad]
         if not isinstance(total, torch.Tensor) or not wanted:
             return found, None
-        with mode.backward():
+        with mode.backward() if mode is not None else nullcontext():
             given = _gradients(total, wanted)
         gradients = dict(zip(map(id, wanted), given, strict=True))
         return found, [gradients.get(id(item)) for item in every]
@@ -353,7 +401,15 @@ def _wide(module: torch.nn.Module) -> torch.nn.Module:
     every = [item for part in module.modules() for held in (part._parameters, part._buffers) for item in held.values()]
     if all(item is None or (item.dtype not in WIDER and item.device.type == "cpu") for item in every):
         return module
-    return module.to("cpu")._apply(lambda item: item.to(WIDER[item.dtype]) if item.dtype in WIDER else item)
+    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # a buffer that two modules share stays shared
+
+    def wide(item: torch.Tensor) -> torch.Tensor:
+        if item.dtype not in WIDER and item.device.type == "cpu":
+            return item
+        found = item.to("cpu", WIDER.get(item.dtype, item.dtype))
+        return made.setdefault(id(item), (item, found))[1]
+
+    return module._apply(wide)
 
 
 def _enlarged(probe: Probe) -> Probe:
@@ -362,6 +418,6 @@ def _enlarged(probe: Probe) -> Probe:
 
 @contextmanager
 def quiet_torch() -> Iterator[None]:
-    """Lets this thread compute gradients as usual, whatever surrounds the call; no other thread sees it."""
-    with torch.inference_mode(False), torch.enable_grad():
+    """Lets this thread compute alone, with gradients, whatever surrounds the call; no other thread sees it."""
+    with one_thread(), torch.inference_mode(False), torch.enable_grad():
         yield

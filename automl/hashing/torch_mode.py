@@ -83,6 +83,13 @@ _LIKE = {"rand_like": torch.rand, "randn_like": torch.randn}
 _INSIDE = frozenset(["multi_head_attention_forward", "gumbel_softmax", "grad", "backward"])
 """Functions written in Python whose own calls must be seen, those that a backward pass makes among them."""
 
+_PLAIN = frozenset(
+    ["dim", "size", "view", "reshape", "transpose", "permute", "flatten", "unflatten", "unsqueeze", "squeeze", "clone"]
+    + ["contiguous", "is_floating_point", "numel", "stride"]
+)
+"""Methods that neither draw, nor cast, nor mix tensors."""
+
+_NUMBERS = (bool, int, float)
 _LAID_OUT = frozenset(
     ["view", "reshape", "expand", "expand_as", "unsqueeze", "squeeze", "transpose", "permute", "repeat", "flatten"]
     + ["size", "dim", "__getitem__", "to", "type", "contiguous", "clone", "detach", "movedim", "swapaxes", "chunk"]
@@ -104,6 +111,9 @@ _REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
+_ACTING = _CASTS | _DROPS | _NOISE | _FLOATS | _INSIDE - {"grad"} | {"to", "type", "requires_grad_"}
+
+
 class Deterministic(TorchFunctionMode):
     """Makes random calls deterministic and floating point float64, for the calls of one thread.
 
@@ -114,11 +124,13 @@ class Deterministic(TorchFunctionMode):
 
     Attributes:
         numbers: the plain numbers that noise met, as digests; part of the module's key.
+        acted: whether any call was changed, so that this is needed at all.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
         self.numbers: set[bytes] = set()
+        self.acted = transparent or stream
         self._generator = generator
         self._stream = stream
         self._transparent = transparent
@@ -151,16 +163,23 @@ class Deterministic(TorchFunctionMode):
             known = id(args[0]) in self._noise or id(args[0]) in self._wide
             if not known or not isinstance(result, torch.Tensor):
                 return result
+        quiet = not self._noise and not self._wide
+        if quiet and name in _PLAIN and args and args[0].dtype not in WIDER:
+            return func(*args, **kwargs) if kwargs else func(*args)
         kwargs = dict(kwargs) if kwargs else {}
         if not args and "tensor" in kwargs:  # as torch.nn.init calls itself
             args = (kwargs.pop("tensor"),)
         narrow = noisy = has_tensor = False
         for item in (*args, *kwargs.values()) if kwargs else args:
+            if item is None or type(item) in _NUMBERS:
+                continue
             for one in item if type(item) in (tuple, list) else (item,):
                 if isinstance(one, torch.Tensor):
                     has_tensor = True
                     narrow = narrow or one.dtype in WIDER
-                    noisy = noisy or id(one) in self._noise
+                    noisy = noisy or (not quiet and id(one) in self._noise)
+        if narrow or noisy or name in _ACTING or "dtype" in kwargs:
+            self.acted = True
         if name in _CASTS:
             return self._widened(args[0]).double() if not name.startswith("c") else args[0].to(torch.complex128)
         if name in ("to", "type"):
@@ -171,6 +190,8 @@ class Deterministic(TorchFunctionMode):
             kwargs["dtype"] = torch.float64
         if narrow:
             args, kwargs = _mapped(args, self._widened), {key: self._widened(item) for key, item in kwargs.items()}
+        if name in ("requires_grad_", "__set__"):
+            self.acted = True
         if name in ("requires_grad_", "__set__") and (done := _set_requires_grad(args)) is not None:
             return done
         if self._transparent:
@@ -178,7 +199,7 @@ class Deterministic(TorchFunctionMode):
                 return None
             if name in ("detach", "detach_"):
                 return args[0].view_as(args[0])
-        if name in _INSIDE and isinstance(func, kinds.FunctionType):
+        if name in _INSIDE and isinstance(func, kinds.FunctionType) and not _dropless(name, args, kwargs):
             with self:
                 return _bare(func)(*args, **kwargs)
         if noisy:
@@ -193,6 +214,7 @@ class Deterministic(TorchFunctionMode):
             return self._random(func, name, args, kwargs)
         result = func(*args, **kwargs)
         if type(result) is torch.Tensor and result.dtype in WIDER:
+            self.acted = True
             return _again(func, result, args, kwargs, has_tensor)
         return result
 
@@ -237,6 +259,7 @@ class Deterministic(TorchFunctionMode):
     ) -> torch.Tensor:
         if not 0 <= p <= 1 or not (training and train) or p == 0 or not input.is_floating_point():
             return func(input, p, training and train)
+        self.acted = True
         if inplace or name == "dropout_":
             return input.copy_(self._dropped(input.clone(), p))
         return self._dropped(input, p)
@@ -415,6 +438,13 @@ def _set_requires_grad(args: tuple[Any, ...]) -> Any:
     """Returns what setting `requires_grad` gives for a tensor that is computed and wants its gradient anyway."""
     item, wanted = args[0], args[1] if len(args) > 1 else True
     return item if wanted and not item.is_leaf and item.requires_grad else None
+
+
+def _dropless(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tells whether attention drops nothing, so that there is nothing to see inside."""
+    if name != "multi_head_attention_forward":
+        return False
+    return not (args[10] if len(args) > 10 else kwargs["dropout_p"]) or not kwargs.get("training", True)
 
 
 @functools.cache
