@@ -37,9 +37,9 @@ _GENERIC = 2048
 _APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
 _COARSE = ((2.0**-20, 0.9 * 2.0**-22), (2.0**-4, 0.9 * 2.0**-27))
-"""Where an argument is smaller than the first number, values are rounded to multiples of the second: what is small there
-is mostly rounding noise of what was large before, and a guard gives large values. No result is exactly between two
-multiples of such a number.
+"""Where an argument is smaller than the first number, values are rounded to multiples of the second: what is small
+there is mostly rounding noise of what was large before, and a guard gives large values. No result is exactly between
+two multiples of such a number.
 """
 
 _FAR = 8.0

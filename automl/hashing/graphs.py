@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-
 from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins

@@ -93,8 +93,19 @@ class Fold(Operation):
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         result = inputs[0]
         for item in inputs[1:]:
-            result = self.function(result, item)
+            result = self.function(result, same_axes(item, result))
         return result
+
+
+def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Returns `item`; raises Unhashable where two values have other numbers of axes and examples would be taken for
+    channels.
+    """
+    if item.ndim != other.ndim:
+        raise Unhashable(
+            f"values of shape {other.shape[2:]} and {item.shape[2:]} cannot be combined; bring them to one shape"
+        )
+    return item
 
 
 @dataclass(frozen=True)

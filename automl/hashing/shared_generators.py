@@ -34,12 +34,12 @@ class SharedGenerators:
     def seed() -> None:
         """Sets all of them to one fixed state."""
         random.seed(0)
-        np.random.seed(0)  # noqa: NPY002 - the shared generator is what a module may draw from
+        np.random.seed(0)
         torch.default_generator.manual_seed(0)
 
 
 def _states() -> tuple[Any, Any, torch.Tensor]:
-    return random.getstate(), np.random.get_state(), torch.default_generator.get_state()  # noqa: NPY002
+    return random.getstate(), np.random.get_state(), torch.default_generator.get_state()
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -22,7 +22,8 @@ from automl.hashing.outputs import Seen
 from automl.hashing.scales import FAR, NEAR, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import BITS, SUMS, as_real, project
-from automl.hashing.torch_mode import WIDER, Deterministic
+from automl.hashing.torch_mode import Deterministic
+from automl.hashing.torch_names import WIDER
 
 _BUILD_SEED = 0
 _MOVE = 1.0 + 2.0**-44
@@ -31,9 +32,6 @@ _KNOWN = 2.0**-22
 
 _MANY = 32
 """Examples on which slots are looked for that hardly any example reaches, such as experts."""
-
-_DAMPINGS = 128
-"""How many weaker weights are tried where everything overflows, each by an eighth of an octave weaker."""
 
 
 class UnsteadyError(Exception):
@@ -127,7 +125,7 @@ class Slots:
         self._fill(UNIT, 1.0)
 
     def _fill(self, scale: str, factor: float) -> None:
-        if self._filled == (scale, factor):
+        if self._filled == (scale, factor) or not self.parameters:
             return
         self._filled = (scale, factor)
         values = [
@@ -166,12 +164,9 @@ class Slots:
             many: on more examples than the probe has, where the module takes them.
         """
         table = self._gradient_table(1.0, training, transparent, many)
-        found = self._signatures(table, lambda: self._gradient_table(_MOVE, training, transparent, many))
-        return found
+        return self._signatures(table, lambda: self._gradient_table(_MOVE, training, transparent, many))
 
-    def _signatures(
-        self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]
-    ) -> list[bytes | None]:
+    def _signatures(self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]) -> list[bytes | None]:
         """Returns the rounded sums of each slot; None where they are zero or noise, which a second look tells where
         they are tiny beside the others'.
         """

@@ -88,7 +88,7 @@ def _how(func: Any) -> Callable[..., Any] | None:
     return functools.partial(_other_overload, packet) if "generator" in packet.overloads() else None
 
 
-def _drawn_like(name: str, func: Any, generator: torch.Generator, args: Any, kwargs: dict[str, Any]) -> torch.Tensor:
+def _drawn_like(name: str, _: Any, generator: torch.Generator, args: Any, kwargs: dict[str, Any]) -> torch.Tensor:
     target = torch.empty_like(args[0], **{key: kwargs[key] for key in ("dtype", "device") if kwargs.get(key)})
     if name == "rand_like":
         return target.uniform_(generator=generator)
@@ -98,7 +98,7 @@ def _drawn_like(name: str, func: Any, generator: torch.Generator, args: Any, kwa
     return target.random_(low, high, generator=generator)
 
 
-def _native_dropout(func: Any, generator: torch.Generator, args: Any, kwargs: dict[str, Any]) -> Any:
+def _native_dropout(_: Any, generator: torch.Generator, args: Any, __: dict[str, Any]) -> Any:
     x, rate, training = args
     if training is False:
         return x.clone(), torch.ones_like(x, dtype=torch.bool)
@@ -106,7 +106,7 @@ def _native_dropout(func: Any, generator: torch.Generator, args: Any, kwargs: di
     return x * kept / max(1 - rate, 1e-300), kept.bool()
 
 
-def _other_overload(packet: Any, func: Any, generator: torch.Generator, args: Any, kwargs: dict[str, Any]) -> Any:
+def _other_overload(packet: Any, _: Any, generator: torch.Generator, args: Any, kwargs: dict[str, Any]) -> Any:
     return packet(*args, generator=generator, **kwargs)
 
 
@@ -130,7 +130,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
-    """Returns scaled dot product attention written out, its weights dropped by `drop`; arguments as torch names them."""
+    """Returns scaled dot product attention written out, its weights dropped by `drop`; arguments as torch has them."""
     if enable_gqa:
         repeats = query.shape[-3] // key.shape[-3]
         key, value = (item.repeat_interleave(repeats, -3) for item in (key, value))
@@ -139,8 +139,6 @@ def attention(
         ones = torch.ones(scores.shape[-2:], dtype=torch.bool)
         scores = scores.masked_fill(~ones.tril(), -torch.inf)
     if attn_mask is not None:
-        if attn_mask.dtype == torch.bool:
-            scores = scores.masked_fill(~attn_mask, -torch.inf)
-        else:
-            scores = scores + attn_mask
+        is_bool = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -torch.inf) if is_bool else scores + attn_mask
     return drop(scores.softmax(-1), dropout_p) @ value
