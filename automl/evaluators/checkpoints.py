@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,6 +132,40 @@ def _others(folder: Path) -> bool:
         if gone is False or (gone is None and age < _FOREIGN_SECONDS):
             return True
     return False
+
+
+def names_in(folder: str) -> dict[str, tuple[bytes, int]]:
+    """Returns the key and replicate of each checkpoint in a fidelity group's folder, by the name of its file."""
+    found = {}
+    for path in Path(folder).glob("*-*-*"):
+        key, _, rest = path.name.partition("-")
+        number, _, candidate = rest.rpartition("-")
+        if len(key) == 32 and len(candidate) == 16 and number.lstrip("-").isdecimal():
+            found[path.name] = bytes.fromhex(key), int(number)
+    return found
+
+
+def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
+    """Moves checkpoints to another fidelity group's folder, and returns how many; one that is there already stays.
+
+    Args:
+        old: folder; while somebody works with it, nothing is moved.
+        new: folder.
+        places: the new key and replicate of each, by the name of its file.
+    """
+    if _others(Path(old)):
+        return 0
+    moved = 0
+    for name, (key, replicate) in places.items():
+        target = Path(new) / f"{key.hex()}-{replicate}-{name.rpartition('-')[2]}"
+        with contextlib.suppress(OSError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                (Path(old) / name).replace(target)
+                moved += 1
+    with contextlib.suppress(OSError):
+        Path(old).rmdir()  # where it is empty
+    return moved
 
 
 def clear(folder: str) -> None:
