@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from automl.cache import keys
-from automl.cache.rekey import Keys
+from automl.cache.rekey import Found, Keys
 from automl.cache.rekeyed import Rekeyed, StudyDone
 from automl.cache.versions import Outdated, hasher_now, version_of
 from automl.errors import InvalidInput, StudyBusy
@@ -69,8 +69,7 @@ def rekey_studies(
             try:
                 store.coordinate(record.id, session.id)
                 try:
-                    for one in (*phases, record):  # the search last: it stands for all of them
-                        report.studies += _study(store, found, contexts, one, record)
+                    report.studies.append(_search(store, found, contexts, record, phases))
                 finally:
                     store.release(record.id, session.id)
             except StudyBusy as error:
@@ -79,15 +78,26 @@ def rekey_studies(
                 session.close()
 
 
-def _study(
-    store: StudyStore, found: Keys, contexts: Sequence[Outdated], one: StudyRecord, search: StudyRecord
-) -> list[StudyDone]:
-    """Changes the trials of one study, or of a phase of one, page by page, and last its settings."""
-    hasher = hasher_now(one.settings.get("hasher"))
+def _search(
+    store: StudyStore, found: Keys, contexts: Sequence[Outdated], search: StudyRecord, phases: Sequence[StudyRecord]
+) -> StudyDone:
+    """Changes a search and its phases; the search last, for it stands for all of them."""
     space = found.find(StoredSpace.of_study(search.settings))
     assert not isinstance(space, str)
+    trials = wrong = 0
+    for one in (*phases, search):
+        if why := _study(store, found, contexts, one, space):
+            return StudyDone(search.name, 0, why=why)
+        trials += one.trials
+        wrong += rekeying.served_another(store.database, one.id)
+    return StudyDone(search.name, trials, wrong)
+
+
+def _study(store: StudyStore, found: Keys, contexts: Sequence[Outdated], one: StudyRecord, space: Found) -> str:
+    """Changes the trials of one study page by page, and last its settings; returns why it cannot, or nothing."""
+    hasher = hasher_now(one.settings.get("hasher"))
     if hasher is None:
-        return [StudyDone(one.name, 0, why="the probe of its hasher is not known")]
+        return "the probe of its hasher is not known"
     by_id = {context.id: context for context in contexts}
     number = found.id_of(space)
     for page in rekeying.trials_under(store.database, one.id, list(by_id), _PAGE):
@@ -97,13 +107,13 @@ def _study(
             new = found.compute(context, space, sorted(texts), texts)
             refused = found.refused[context.mark, number]
             if why := next((refused[digest] for digest in texts if digest in refused), ""):
-                return [StudyDone(one.name, 0, why=f"its space refuses one of its candidates: {why}")]
+                return f"its space refuses one of its candidates: {why}"
             rows = [row for row in page if row.context == context.id]
             changed += [(row.position, context, new[digest(row.candidate)]) for row in rows]
         store.database.write(partial(_change, study=one.id, changed=changed))
     before = version_of(one.settings)
     store.change_hasher(one.id, hasher.description(), {"from": before, "to": HASHER_VERSION, "trials": one.trials})
-    return [StudyDone(one.name, one.trials, rekeying.served_another(store.database, one.id))]
+    return ""
 
 
 def _change(connection: Connection, *, study: int, changed: Sequence[tuple[int, Outdated, bytes]]) -> None:
