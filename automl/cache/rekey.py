@@ -209,6 +209,14 @@ def rekey_contexts(database: Database, found: Keys, contexts: Sequence[Outdated]
     return report
 
 
+def kept_blindly(database: Database, contexts: Sequence[int]) -> list[Kept]:
+    """Returns what is kept of contexts that do not say what they were probed on."""
+    return [
+        Kept(f"context {one.context}", "of whatever space", one.evaluations, one.seconds, "its probe is not known")
+        for one in rekeying.pending(database, contexts)
+    ]
+
+
 def _rekey(
     database: Database, found: Keys, context: Outdated, waiting: rekeying.Pending, space: Found, report: Rekeyed
 ) -> None:

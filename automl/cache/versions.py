@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,16 +96,24 @@ def refuse_newer(version: str) -> None:
 
 def outdated(database: Database) -> list[Outdated]:
     """Returns the contexts with keys of an older version whose probe is known, in the order in which they came."""
-    found = []
+    return [
+        Outdated(number, namespace, description, version, hasher)
+        for number, namespace, description, version in _older(database)
+        if (hasher := hasher_now(description["hasher"])) is not None
+    ]
+
+
+def without_probe(database: Database) -> list[int]:
+    """Returns the numbers of contexts with keys of an older version that do not say what they were probed on."""
+    return [number for number, _, description, _ in _older(database) if hasher_now(description["hasher"]) is None]
+
+
+def _older(database: Database) -> Iterator[tuple[int, str, dict[str, Any], str]]:
     for row in transfers.contexts(database):
         description = stored(row.description)
         version = version_of(description)
-        if version in (None, HASHER_VERSION) or is_newer(str(version)):
-            continue
-        hasher = hasher_now(description["hasher"])
-        if hasher is not None:
-            found.append(Outdated(row.id, row.namespace, description, str(version), hasher))
-    return found
+        if version not in (None, HASHER_VERSION) and not is_newer(version):
+            yield row.id, row.namespace, description, version
 
 
 def hasher_now(described: Any) -> Hasher | None:
@@ -120,11 +128,12 @@ def hasher_now(described: Any) -> Hasher | None:
 
 def waiting_sentence(database: Database) -> str:
     """Returns what a user should know of evaluations that are not served; empty where there are none."""
-    contexts = outdated(database)
-    if not contexts or not rekeying.any_pending(database, [one.id for one in contexts]):
+    versions = {number: version for number, _, _, version in _older(database)}
+    waiting = [number for number in versions if rekeying.any_pending(database, number)]
+    if not waiting:
         return ""
-    versions = " and ".join(sorted({one.version for one in contexts}))
+    of = " and ".join(sorted({versions[number] for number in waiting}))
     return (
-        f"evaluations in {database.url_shown} stand under keys of version {versions} of the functional hash and are "
+        f"evaluations in {database.url_shown} stand under keys of version {of} of the functional hash and are "
         f"not served; `{COMMAND} --storage {database.url_shown}` takes them over, and evaluates nothing"
     )

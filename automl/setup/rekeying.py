@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from automl import registry
-from automl.cache.rekey import FindSpace, Found, Keys, rekey_contexts
+from automl.cache.rekey import FindSpace, Found, Keys, kept_blindly, rekey_contexts
 from automl.cache.rekey_checkpoints import rekey_checkpoints
 from automl.cache.rekey_studies import rekey_studies
 from automl.cache.rekeyed import Rekeyed
-from automl.cache.versions import outdated
+from automl.cache.versions import outdated, without_probe
 from automl.errors import InvalidInput, one_line
 from automl.hashing import Hasher
 from automl.hashing.isolated import HASH_SECONDS, HashJobs
@@ -185,7 +185,8 @@ def _rekey(
     dry_run: bool,
 ) -> Rekeyed:
     every = outdated(database)
-    if unknown := set(contexts) - {one.id for one in every}:
+    blind = without_probe(database)
+    if unknown := set(contexts) - {one.id for one in every} - set(blind):
         raise InvalidInput(
             f"context {min(unknown)} has no keys of an older functional hash; `automl cache stats` lists all"
         )
@@ -193,6 +194,7 @@ def _rekey(
     with ExitStack() as stack:
         keys = Keys(database, find, stack)
         report = rekey_contexts(database, keys, chosen, dry_run=dry_run)
+        report.kept += kept_blindly(database, [one for one in blind if not contexts or one in contexts])
         if not contexts:
             rekey_studies(database, keys, every, studies, report)
     if not dry_run:

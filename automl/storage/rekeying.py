@@ -92,12 +92,10 @@ def pending(database: Database, contexts: Sequence[int]) -> list[Pending]:
     return found
 
 
-def any_pending(database: Database, contexts: Sequence[int]) -> bool:
-    """Tells whether a finished evaluation of one of these contexts stands under an old key alone."""
+def any_pending(database: Database, context_id: int) -> bool:
+    """Tells whether a finished evaluation of a context stands under an old key alone."""
     with database.read() as connection:
-        return any(
-            connection.execute(select(literal_column("1")).where(*_waits(one)).limit(1)).first() for one in contexts
-        )
+        return connection.execute(select(literal_column("1")).where(*_waits(context_id)).limit(1)).first() is not None
 
 
 def pending_candidates(database: Database, context_id: int, space: int) -> list[bytes]:

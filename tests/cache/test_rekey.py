@@ -329,6 +329,12 @@ def test_keys_of_a_newer_hash_and_keys_of_ones_own_are_left_alone(database: Data
     assert [row.moved for context in (newer, own) for row in rows(database, context)] == [None, None]
 
 
+def test_a_context_that_does_not_say_what_it_was_probed_on_is_kept_and_said(database: Database, target: str) -> None:
+    old = fill(database, stored(target), [(key_of(1), pair(1, 2), 0.5)], {"hasher": {"version": OLD}})
+    assert kept_of(database, contexts=[old]) == [(1, "its probe is not known")]
+    assert "not served" in waiting_sentence(database)
+
+
 def test_a_context_that_is_named_and_not_there_is_refused(database: Database, target: str) -> None:
     fill(database, stored(target), [(key_of(1), pair(1, 2), 0.5)])
     with pytest.raises(InvalidInput, match="context 99 has no keys of an older functional hash"):
