@@ -39,6 +39,13 @@ class RayPool(Pool):
     Raises:
         WorkersUnavailable: Ray cannot be reached, or has fewer resources than the workers need.
         InvalidInput: a number makes no sense, or the workers cannot load the plan.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers
+        >>> RayPool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=0)  # refused before Ray is asked
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: a search cannot have 0 workers; give at least 1
     """
 
     def __init__(
