@@ -183,7 +183,10 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:
-    """Returns the record of a study of kind search, or those of its runs; raises InvalidInput for its children.
+    """Returns the record of a search, or the records of its runs where it runs several times.
+
+    Raises:
+        InvalidInput: no such study, or one that belongs to a search (its random search, its tests).
 
     Example:
         >>> database = Database("sqlite:///cells.db")

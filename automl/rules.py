@@ -95,7 +95,7 @@ class LoopSettings:
         timeout_follows: each evaluation is allowed a multiple of the median.
         json_hint: what helps where candidates are keyed by their JSON.
         rungs: the cheaper fidelities that may be asked for, cheapest first.
-        contexts: number of the context of each rung, by its share.
+        contexts: number of the context of each rung, by its budget fraction.
         resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
         needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or

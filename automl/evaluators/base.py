@@ -93,11 +93,11 @@ class Fidelity:
     """How much of a full evaluation is done.
 
     Attributes:
-        share: its cost as a share of a full evaluation's, above 0; 1 for a full one.
+        share: budget fraction: its cost relative to a full evaluation's, above 0; 1 for a full one.
         settings: what stands in `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full one.
 
     Raises:
-        InvalidInput: the share is none.
+        InvalidInput: a budget fraction of 0 or less, or above 1.
 
     Example:
         >>> Fidelity(0.1, {"epochs": 3}).share
@@ -109,7 +109,7 @@ class Fidelity:
 
     def __post_init__(self) -> None:
         if not (0 < self.share <= 1 and math.isfinite(self.share)):
-            raise InvalidInput(f"a fidelity costs a share between 0 and 1 of a full evaluation, not {self.share}")
+            raise InvalidInput(f"the budget fraction of a fidelity must be above 0 and at most 1, not {self.share}")
 
 
 class Evaluator(ABC):

@@ -142,7 +142,7 @@ class StudyPart:
 
     Attributes:
         evaluations: paid for by this study.
-        drawn: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
+        counted: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
         fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
@@ -158,7 +158,7 @@ class StudyPart:
     created: float
     trials: int
     evaluations: int
-    drawn: float
+    counted: float
     fidelities: dict[str, int]
     classes: int
     seconds: float

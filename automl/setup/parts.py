@@ -390,7 +390,7 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
     if strategies.FULL in offered:
         raise InvalidInput(
             f"evaluator {parts.evaluator.name} offers an approximation that costs a full evaluation; "
-            "give each a share below 1"
+            "give each a budget fraction below 1"
         )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])
     return [offered[share] for share in sorted(wanted) if share != strategies.FULL]

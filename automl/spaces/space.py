@@ -254,7 +254,7 @@ class Space(metaclass=SpaceType):
         return Candidate(values)
 
     def size(self) -> int | None:
-        """Returns the number of candidates (spellings, not functions), or None where there is no end to them."""
+        """Returns the number of candidates (encodings, not functions), or None where there is no end to them."""
         return self._fields().size()
 
     def _fields(self) -> Record:
@@ -284,7 +284,7 @@ class Space(metaclass=SpaceType):
         return {}
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns what this spelling costs (parameters, FLOPs), per candidate; it is never shared by key."""
+        """Returns what this encoding costs (parameters, FLOPs), per candidate; it is never shared by key."""
         return {}
 
     def describe(self, candidate: Candidate) -> str:

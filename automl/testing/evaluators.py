@@ -75,7 +75,7 @@ class EvaluatorContract:
         evaluator.prepare()
         offered = evaluator.approximations()
         shares = [one.share for one in offered]
-        assert shares == sorted(set(shares)), "approximations must come cheapest first, each share once"
+        assert shares == sorted(set(shares)), "approximations must come cheapest first, each budget fraction once"
         work = self.works()[0]
         whole = evaluator.evaluate(work, Evaluation(seed=5))
         with tempfile.TemporaryDirectory() as folder:

@@ -223,7 +223,7 @@ class ProgramSpace(Space):
         return " | ".join(f"{name}: {'; '.join(lines) or 'nothing'}" for name, lines in functions.items())
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns the number of instructions that this spelling executes for a training example, dead ones included."""
+        """Returns the number of instructions that this encoding executes for a training example, dead ones included."""
         code = self.code(candidate)
         return _costs(code[1] + code[2])
 

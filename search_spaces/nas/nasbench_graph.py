@@ -61,7 +61,7 @@ _LAYERS = {name: _Layer(name) for name in OPERATIONS if name != "skip"}
 
 
 class NASBenchGraph(CellSpace):
-    """The benchmark's 59,049 spellings; it trained one of each isomorphism class, 26,206, and not four skips.
+    """The benchmark's 59,049 encodings; it trained one of each isomorphism class, 26,206, and not four skips.
 
     Args:
         proteins: only the kinds of layers that were trained on the data set proteins.

@@ -250,8 +250,8 @@ class _Collector:
             )
         if self.record.state != "finished":
             self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        effort = Effort(search.part.drawn, search.part.classes)
-        baseline = Effort(random.part.drawn, random.part.classes) if random else Effort(0, 0)
+        effort = Effort(search.part.counted, search.part.classes)
+        baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)

@@ -198,7 +198,7 @@ def _method(runs: list[ReportData]) -> Method:
     )
     # With one run left, the units above are its seeds, which are no runs.
     ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
-    equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
+    equal = all(data.random is not None and data.random.counted >= data.search.counted for data in both)
     verdict = judge_runs(gain, equal, dependence)
     return Method(
         name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random
