@@ -29,7 +29,7 @@ WINDOW_INLINE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
-    """All that can be said to `automl.search`; each setting is declared in the class that it belongs to.
+    """Every setting of `automl.search`. Each is declared in the class that it belongs to (`Budget`, `Policy`, …).
 
     Example:
         >>> settings = SearchSettings(space="nasbench201", trials=100)
@@ -132,7 +132,7 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
-    """All that can be said to `automl.resume`: a larger budget, and where and how it runs now.
+    """Every setting of `automl.resume`: the study, a larger budget, and where this run happens.
 
     Example:
         >>> ResumeSettings(study="cells", trials=2000).trials

@@ -143,7 +143,7 @@ class Module:
 
 
 class Language(Protocol):
-    """Runs programs of one language, many a call. Programs are whatever the language encodes them as.
+    """How programs of one language are run. The language decides how a program is encoded.
 
     Example:
         >>> import numpy as np
@@ -226,9 +226,9 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A point with no behaviour of its own: plain parameters for an evaluator that is a function of them.
+    """A candidate that cannot be run before its evaluation: plain values that the evaluator reads.
 
-    Nothing can be run before the evaluation itself, so two are equal when their JSON is equal.
+    Two configurations are equal when their JSON is equal.
 
     Example:
         >>> Configuration({"rate": 0.1}) == Configuration({"rate": 0.1})

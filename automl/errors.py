@@ -17,7 +17,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 
 
 def legible(text: str, most: int | None = None) -> str:
-    r"""Returns foreign text as it may be shown: control characters as their codes, the middle of a long one left out.
+    r"""Returns text from elsewhere as it may be shown: control characters as codes, the middle of a long one left out.
 
     A name, a candidate or an error message may come from anywhere. Shown as it is, it could move the cursor, hide what
     follows, or fill the screen.
@@ -40,7 +40,7 @@ def legible(text: str, most: int | None = None) -> str:
 
 
 def one_line(text: str, most: int = MOST) -> str:
-    r"""Returns foreign text as `legible` does, on one line.
+    r"""Returns text from elsewhere on one line, made legible as `legible` does.
 
     Example:
         >>> one_line("no such column:\n  x")
@@ -50,7 +50,7 @@ def one_line(text: str, most: int = MOST) -> str:
 
 
 def brief(value: Any, most: int = 200) -> str:
-    """Returns a value as a message may quote it: one line, not too long, whatever its `repr` does.
+    """Returns a value as an error message may quote it: on one line, not too long, even where its `repr` fails.
 
     Example:
         >>> brief({"lr": 0.1})
@@ -79,7 +79,7 @@ class AutoMLError(Exception):
 
 
 class InvalidInput(AutoMLError, ValueError):
-    """Something the user gave is wrong: a name, a value, a file, a combination of options. Nothing was written.
+    """The user gave something wrong: a name, a value, a file, a combination of options. Nothing was written.
 
     Example:
         >>> import automl
@@ -197,7 +197,7 @@ class StorageRefused(InvalidInput):
 
 
 class Unhashable(AutoMLError):
-    """A behaviour cannot be probed; its candidate is then keyed by its JSON, so that exact repeats are still found.
+    """A behaviour cannot be run on probe inputs. Its candidate is then keyed by its JSON: only exact repeats are found.
 
     Example:
         >>> import automl
@@ -217,7 +217,7 @@ class WorkersUnavailable(InvalidInput):
 
 
 class SearchFailed(AutoMLError):
-    """A search without one success: what went wrong is not the candidates'.
+    """No evaluation of a search succeeded, and what went wrong is probably not the candidates' fault.
 
     Attributes:
         study: its name.
@@ -234,7 +234,7 @@ class SearchFailed(AutoMLError):
 
 
 class WorkersLost(AutoMLError):
-    """All workers of a search are gone and none came back in time; what had finished is kept.
+    """All workers of a search are gone and none came back in time. What had finished is kept.
 
     Example:
         >>> issubclass(WorkersLost, InvalidInput)  # the machine's fault: the command exits with 1
@@ -243,7 +243,9 @@ class WorkersLost(AutoMLError):
 
 
 class CandidateFailure(AutoMLError):
-    """The candidate itself is at fault: it raised at full size, or a metric is not finite. A fact about its class.
+    """The candidate itself is at fault. The failure is stored for its class, and is not tried again.
+
+    Raise it from an evaluator for a candidate that cannot work, and never for what a machine may have caused.
 
     Example:
         >>> def accuracy(network):

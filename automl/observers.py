@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Base of all observers; each method may be left out.
+    """Base class of all observers, who are told what a search does. Override the methods that you want.
 
     Example:
         >>> import automl

@@ -18,7 +18,7 @@ from automl.setup.targets import SpaceReference
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What all jobs of a pool have in common; it travels to each worker once.
+    """What all jobs of a pool have in common. It is sent to each worker once.
 
     Attributes:
         space: where workers find the space.
@@ -43,7 +43,7 @@ class WorkerSetup:
 
 @dataclass(slots=True)  # not frozen: every evaluation makes one, and frozen ones take longer to make
 class Job:
-    """One claimed evaluation on its way to a worker; nobody changes it.
+    """One evaluation on its way to a worker. Nobody changes it once it is made.
 
     Attributes:
         id: chosen by the submitter, unique among the jobs in flight.
@@ -84,7 +84,7 @@ class Running:
 
 
 class Pool(ABC):
-    """Runs jobs. Not thread-safe: one coordinator calls it.
+    """Runs evaluations on workers. It is not thread-safe: one coordinator calls it.
 
     A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
     when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
@@ -197,7 +197,7 @@ def machine() -> str:
 
 
 def hardware(device: str) -> str:
-    """Returns the machine, with the names of the GPUs that torch sees here where the device is one.
+    """Returns a description of this machine, with the names of its GPUs where the device is one.
 
     Args:
         device: "cpu" or "cuda"; torch is imported for the latter only.

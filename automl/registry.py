@@ -63,7 +63,7 @@ def load(group: Group, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name stands for.
+    """The object that a name stands for, and where it was found.
 
     Attributes:
         thing: the object; the module itself where a file or module was named without an attribute.
@@ -145,7 +145,7 @@ def _load_file(path: Path, source: str) -> ModuleType:
 
 
 def holds(group: Group, found: type) -> bool:
-    """Tells whether a class is registered in a group, under whatever name.
+    """Tells whether a class is registered in a group, under any name.
 
     Example:
         >>> from automl.strategies.random import Random
@@ -158,7 +158,7 @@ def holds(group: Group, found: type) -> bool:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Returns the sentence for an unknown name, with the nearest known ones.
+    """Returns the sentence that refuses an unknown name and offers the nearest known ones.
 
     Example:
         >>> unknown("strategy", "evolutoin", ["evolution", "random"])

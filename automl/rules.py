@@ -76,7 +76,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How one study's loop runs.
+    """All settings of one study's loop.
 
     Attributes:
         study: its number in the database.

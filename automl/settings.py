@@ -50,7 +50,7 @@ def known(part: Callable[..., Any]) -> dict[str, Any]:
 
 
 def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
-    """Calls `part` with settings whose names and types have been checked against its own.
+    """Calls a class or function with settings, after checking their names and types.
 
     Raises:
         InvalidInput: an unknown setting, a missing one, or a value of another type than the default's.
@@ -114,7 +114,7 @@ NOTHING: Any = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Setting:
-    """What is declared of a setting beside its name, type and default.
+    """The meaning of a setting, its bounds, and how help and command line show it.
 
     Attributes:
         meaning: one or two sentences, for the command line, `help(automl.search)` and the docs alike.
@@ -183,7 +183,7 @@ def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **mor
 
 @dataclass(frozen=True)
 class Declared:
-    """One setting of a dataclass, read back from its declaration.
+    """One setting of a dataclass: its name, type and default, and what was declared of it.
 
     Attributes:
         name: of the field.
@@ -304,7 +304,7 @@ class Declared:
 
 
 def declared(part: type[Any]) -> Mapping[str, Declared]:
-    """Returns the settings that a dataclass declares, by name, in order; its bases' are among them.
+    """Returns the settings that a dataclass and its bases declare, by name and in order.
 
     Example:
         >>> from automl.rules import Budget
@@ -323,7 +323,7 @@ def declared(part: type[Any]) -> Mapping[str, Declared]:
 
 
 def check(part: Any) -> None:
-    """Checks the settings of a dataclass's instance, and writes each as its type wants it; for `__post_init__`.
+    """Checks the settings of a dataclass and converts each to its type. Call it in `__post_init__`.
 
     Raises:
         InvalidInput: a value of another type, or out of bounds.
@@ -346,7 +346,7 @@ def check(part: Any) -> None:
 
 
 def part_of(kind: type[T], whole: Any) -> T:
-    """Returns an instance of `kind` made of those settings of `whole` that `kind` declares.
+    """Returns an instance of `kind`, made of those settings of `whole` that `kind` declares.
 
     Example:
         >>> from automl.api import SearchSettings

@@ -87,7 +87,7 @@ class Report:
 
 
 class Study:
-    """One named search in a database. Its rows are read when asked for, in pages.
+    """One named search in a database: its trials, its best candidate, its report.
 
     Attributes:
         name: of the study.
@@ -239,7 +239,7 @@ class Study:
 
 
 class RepeatedStudy(Study):
-    """Several runs of one search, each with a seed and, as a rule, a cold cache of its own.
+    """Several runs of one search, each with a seed and (mostly) a cold cache of its own.
 
     What a study says of itself, this one says of all runs: `best` is the best of them by validation, `trials` are those
     of the first run, then of the second, and so on; `report()` pools them. `runs` are the studies behind it.
@@ -298,7 +298,10 @@ class RepeatedStudy(Study):
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:
-    """Returns a study by name; raises InvalidInput with the nearest names where there is none.
+    """Returns a study's record by name.
+
+    Raises:
+        InvalidInput: there is no such study; the nearest names are offered.
 
     Example:
         >>> studies = StudyStore(Database("sqlite:///cells.db"))

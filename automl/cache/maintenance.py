@@ -19,7 +19,7 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class ContextStats:
-    """What one context holds.
+    """The numbers of classes and evaluations that are stored in one context.
 
     Attributes:
         id, namespace, description: which it is.
@@ -69,7 +69,7 @@ class ContextStats:
 
 @dataclass(frozen=True, slots=True)
 class StudyStats:
-    """What one study's trials came to.
+    """The outcomes of one study's trials, and the seconds that they paid for and saved.
 
     Attributes:
         id, name, kind: which it is.
@@ -103,7 +103,12 @@ class StudyStats:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """The whole cache in figures.
+    """What is in a cache, and how large its database is.
+
+    Attributes:
+        contexts: one entry a context, those of one fidelity group together.
+        studies: one entry a study.
+        size_bytes: of the whole database.
 
     Example:
         >>> sorted(CacheStats(contexts=[], studies=[], size_bytes=4096).as_json())
@@ -123,7 +128,7 @@ class CacheStats:
 
 
 def stats(database: Database) -> CacheStats:
-    """Returns what is in the cache and what it has saved, by fidelity group; a running study is not held up.
+    """Returns what is in the cache and what it has saved. A running study need not wait for it.
 
     Example:
         >>> found = stats(Database("sqlite:///cache.db"))
@@ -178,7 +183,7 @@ def _name(part: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed, or would be.
+    """How much `prune` removed, or would remove.
 
     Attributes:
         evaluations: with their results.
@@ -216,7 +221,7 @@ def prune(
     lost: bool = False,
     dry_run: bool = False,
 ) -> Pruned:
-    """Removes the evaluations that all given conditions hold for; claims and the trials of studies always stay.
+    """Removes evaluations. Of several conditions all must hold. Claims, and the trials of studies, always stay.
 
     Args:
         database: to prune; running studies go on, and evaluate again what they miss.

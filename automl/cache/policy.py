@@ -24,7 +24,7 @@ AUDIT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What is done when a class is met again.
+    """Settings for classes that are met again: replicates, forgetting, audits, varied duplicates.
 
     Attributes:
         vary_at_most: how often a duplicate may be varied, before the stored fitness is served after all.
@@ -80,7 +80,7 @@ class Policy:
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class ReplicatePlan:
-    """What one trial wants of its class; nobody changes it.
+    """The replicates of its class that one trial wants. Nobody changes it once it is made.
 
     Attributes:
         first, replicates: it sees the replicates `first` … `replicates` - 1; `first` is above 0 where forgetting hides
@@ -101,7 +101,7 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """What a loop asks before each trial; asked again for the same trials in the same order, it answers the same.
+    """Decides how many replicates a trial wants. The same trials in the same order get the same answers.
 
     Example:
         >>> plans: Plans = FreshSeeds([3])
@@ -121,7 +121,7 @@ class Plans(Protocol):
 
 
 class FreshSeeds:
-    """The plans of a test study. Trial i gets `replicates[i]` replicates, numbered from 0.
+    """Gives trial i of a test study `replicates[i]` replicates, numbered from 0.
 
     Args:
         replicates: one number for each trial.
@@ -148,7 +148,9 @@ class FreshSeeds:
 
 
 class Occurrences:
-    """How often one study has met each class: what its plans follow from. Rebuilt by planning its trials again.
+    """Counts how often one study has met each class, and plans each trial from that count.
+
+    It is never stored: planning the same trials again rebuilds it.
 
     Args:
         policy: of the study.
@@ -194,7 +196,12 @@ class Occurrences:
 
 
 def draw(seed: int, trial: int, stream: int) -> float:
-    """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials.
+    """Returns a uniform number in [0, 1) that depends on the seed, the trial and the stream, and on nothing else.
+
+    Args:
+        seed: of the study.
+        trial: its number.
+        stream: FORGET or AUDIT; each has numbers of its own.
 
     Example:
         >>> draw(seed=0, trial=7, stream=FORGET) == draw(seed=0, trial=7, stream=FORGET)

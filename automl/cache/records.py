@@ -58,7 +58,7 @@ class Result:
 
 @dataclass(slots=True)
 class Claim:
-    """One evaluation that is ours to run.
+    """One evaluation that this process has reserved, and that nobody else will run.
 
     Attributes:
         number: the trial that asked for it.
@@ -81,7 +81,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How one evaluation ended. Exactly one of `metrics` and `fault` is given.
+    """How one evaluation ended: with metrics, or with a fault. Exactly one of the two is given.
 
     Attributes:
         job: number of the job that a pool ran; 0 outside of pools.
@@ -123,7 +123,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Resolution:
-    """How far one request is answered.
+    """The cache's answer to one trial: what is stored, what is now ours to evaluate, what others are evaluating.
 
     Attributes:
         number: the trial.

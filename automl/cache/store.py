@@ -36,7 +36,7 @@ _JUDGE_EVERY_SECONDS = 0.5
 
 
 class EquivalenceCache:
-    """Results of evaluations by (context, key, replicate), in a database that any number of processes may share.
+    """Stores results of evaluations by (context, key, replicate), in a database that any number of processes share.
 
     Pickles as its URL and namespace, and goes on working in a forked process, so it can be made once and used in
     workers.

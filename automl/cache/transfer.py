@@ -33,7 +33,11 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written to the file.
+    """How much an export wrote to its file.
+
+    Attributes:
+        contexts: number of them.
+        evaluations: number of them, in all contexts.
 
     Example:
         >>> Exported(contexts=2, evaluations=5044).sentence()
@@ -50,7 +54,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the rows of a file.
+    """How many rows of a file were new, known, or further replicates.
 
     Attributes:
         contexts: in the file.
@@ -82,7 +86,7 @@ def export_cache(
     groups: Sequence[int] = (),
     namespace: str | None = None,
 ) -> Exported:
-    """Writes the finished evaluations to `path`, replacing it only once the file is whole.
+    """Writes the finished evaluations to a file. An older file stays until the new one is whole.
 
     Args:
         database: to read; running studies are not held up.
@@ -157,7 +161,7 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
 def import_cache(
     database: Database, path: str | Path, *, max_bytes: int = MAX_BYTES, max_row: int = MAX_ROW
 ) -> Imported:
-    """Merges the evaluations of a file into the database: every replicate of either side is there afterwards.
+    """Adds the evaluations of a file to the database. Afterwards it holds every replicate of both.
 
     Every row is checked, and all are written in one transaction: a refusal leaves nothing behind.
 

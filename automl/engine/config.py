@@ -25,7 +25,7 @@ _ALL = ("search", "resume", "baseline")
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """What determines the trials of a study, beside its parts, its budget and what happens to equal candidates.
+    """The settings of a study that are neither its parts, nor its budget, nor the policy of the cache.
 
     Example:
         >>> StudySettings(seed=3, confirm=5).confirm
@@ -99,7 +99,7 @@ class StudySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig(StudySettings):
-    """What determines the trials of a study, beside its parts. All of it is stored, and compared on going on.
+    """All settings that are stored with a study, its parts aside. Resuming compares them.
 
     Attributes:
         window: as in `StudySettings`, decided.
@@ -156,7 +156,7 @@ UNKNOWN_BEFORE = {name: one.setting.before for name, one in STORED.items() if on
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where and how this run of a study happens; another run of it may differ in all of this.
+    """Settings of one run of a study: workers, limits, storage, callbacks. The next run may have others.
 
     Raises:
         InvalidInput: a value out of range.
@@ -293,7 +293,7 @@ class RunConfig:
 
 
 def environment() -> dict[str, str]:
-    """Returns the versions here and this machine for the record; they are never compared.
+    """Returns the versions of libraries and this machine. They are recorded with a study and never compared.
 
     Example:
         >>> {"python", "numpy", "torch", "coordinator"} <= set(environment())
@@ -314,7 +314,7 @@ MAX_NAME = 1000
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
+    """Returns a phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
 
     Example:
         >>> differences({"trials": 100, "seed": 0}, {"trials": 200, "seed": 0})
@@ -331,7 +331,7 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
 
 
 def check_name(name: str | None) -> None:
-    """Insists that a study's name is none of those that its own parts will have.
+    """Refuses a study's name that is empty, or could be the name of a study's run or phase.
 
     Raises:
         InvalidInput: it is empty, holds a slash, or is no text that can be stored and shown.

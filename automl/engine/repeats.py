@@ -14,7 +14,7 @@ from automl.settings import check, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """How often a whole search is run.
+    """Settings of a search that is run several times: how often, and with how many caches.
 
     Raises:
         InvalidInput: fewer than one run, or a shared cache for one.
@@ -60,7 +60,7 @@ class Runs:
 
 
 def common_config(runs: Sequence[Mapping[str, Any]]) -> tuple[StudyConfig, Runs]:
-    """Returns what the stored settings of several runs have in common, and how they differ.
+    """Returns the settings that several runs of one search share, and the settings that say how they differ.
 
     Example:
         >>> stored = [config.settings() for _, config in Runs(repeats=2).of(StudyConfig(seed=7), "cells")]

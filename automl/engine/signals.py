@@ -13,7 +13,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stopped(KeyboardInterrupt):
-    """The search was asked to stop; what had finished is recorded.
+    """A search was asked to stop (by Ctrl-C, say). Finished evaluations are recorded, and it can be resumed.
 
     Attributes:
         study: its name, for going on; None where the search had not begun.

@@ -29,7 +29,7 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an evaluator may base its result on.
+    """The candidate that an evaluator is to evaluate, as it receives it.
 
     Attributes:
         behaviour: how the candidate can be run.
@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How one evaluation is to be run.
+    """How an evaluator is to run one evaluation: seed, part of the data, fidelity, device.
 
     Attributes:
         seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
@@ -113,7 +113,7 @@ class Fidelity:
 
 
 class Evaluator(ABC):
-    """Base of all evaluators. Subclasses are frozen dataclasses.
+    """Base class of all evaluators: what turns a candidate into metrics. Subclasses are frozen dataclasses.
 
     Class attributes:
         name: as registered and as shown in tables.

@@ -33,7 +33,9 @@ EVERY_SECONDS = 30.0
 
 @dataclass
 class Checkpoint:
-    """One evaluation's file. Its content is the evaluator's own; read it with something that runs no code.
+    """The file in which one evaluation saves its state, to go on from there later.
+
+    What is in it the evaluator decides. Read it with something that runs no code.
 
     Attributes:
         path: of the file; it and its folder need not exist.
@@ -82,7 +84,7 @@ class Checkpoint:
 
 
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states.
+    """Returns the path of one evaluation's checkpoint. Each encoding of a class has its own: states are never shared.
 
     Example:
         >>> one, other = (file_of("states", bytes(16), 0, text) for text in ('{"x":1}', '{"x":2}'))
@@ -93,7 +95,7 @@ def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
 
 
 class Use:
-    """One loop that works with a fidelity group's folder, see `used`.
+    """One search that works with a folder of checkpoints: see `used`.
 
     Example:
         >>> with used("states") as use:
@@ -113,7 +115,7 @@ class Use:
 
 @contextlib.contextmanager
 def used(folder: str | None) -> Iterator[Use]:
-    """Marks a fidelity group's folder as used by this process; the last that uses it removes the checkpoints.
+    """Marks a folder of checkpoints as used by this process. The last process that uses it removes the checkpoints.
 
     Where the body raises they stay: whoever goes on with the study finds them.
 
@@ -163,7 +165,7 @@ def _others(folder: Path) -> bool:
 
 
 def clear(folder: str) -> None:
-    """Removes a fidelity group's checkpoints; who still needed one starts that evaluation from its beginning.
+    """Removes a folder of checkpoints. An evaluation that still needed one starts from its beginning.
 
     Example:
         >>> Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
-    """Returns "parameters" and "macs" of one example's forward pass, ready for `Space.costs`.
+    """Returns the number of parameters of a module, and of multiply-accumulates ("macs") in one example's forward pass.
 
     Counted are the multiply-accumulates of convolutions, matrix products and attention, as torch's own flop counter
     sees them (it counts each as two operations); sums, activations and normalisations are free, as papers have it.

@@ -25,7 +25,7 @@ Point = tuple[float, Mapping[str, float]]
 
 @dataclass(slots=True)
 class LearningCurve:
-    """The metrics of one evaluation as it went on.
+    """The metrics that one evaluation reported after each epoch.
 
     Attributes:
         points: (epoch, metrics) in ascending order of epochs. What an epoch is, the evaluator says: passes over the
@@ -127,7 +127,7 @@ class LearningCurve:
 
 
 def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, float]:
-    """Returns the mean of a metric over curves by epoch, of the epochs that all of them report.
+    """Returns a metric's mean over several curves, for each epoch that all of them report.
 
     Example:
         >>> one = LearningCurve([(1, {"accuracy": 0.6}), (2, {"accuracy": 0.8})])

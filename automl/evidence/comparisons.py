@@ -23,7 +23,7 @@ LUCK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the figures support.
+    """Whether a search is shown to beat random search, and why.
 
     Attributes:
         text: "beats random search", "does not", or "not supported: " and why.
@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What one study spent and found on validation, for the comparison with its random search.
+    """How many evaluations one study counted, and how many classes it found: what comparisons must be equal in.
 
     Attributes:
         evaluations: distinct replicates of classes, run or found in the cache, in units of one full evaluation.
@@ -82,7 +82,7 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
-    """Returns the difference between both winners' fresh-seed test values, in the metric's unit; larger is better.
+    """Returns by how much the search's winner beats random search's on fresh seeds, in the metric's unit.
 
     Args:
         winner: test values of the search's best by validation, nested as runs ⊃ seeds.
@@ -118,7 +118,7 @@ def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
 
 
 def needed_above(search: Effort, random: Effort) -> int:
-    """Returns how many classes above random search's best rule out luck (five, for equal numbers).
+    """Returns how many classes must lie above random search's best to rule out luck (five, for equal numbers).
 
     Example:
         >>> needed_above(Effort(300, 240), Effort(300, 240))
@@ -140,7 +140,7 @@ def judge_run(
     deterministic: bool = False,
     held_out: bool = True,
 ) -> Verdict:
-    """Judges one run: the test figures must differ beyond seed noise *and* luck of the draw must be ruled out.
+    """Judges one run. Its test figures must differ by more than the noise of seeds, *and* luck must be ruled out.
 
     Seeds alone cannot carry a verdict: two random searches end with different architectures, and fresh seeds only show
     more clearly which of the two had the luck.
@@ -229,7 +229,7 @@ def _refused(
 
 
 def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") -> Verdict:
-    """Judges several independent runs: here the interval covers the luck of whole searches.
+    """Judges several independent runs by the interval of their mean gain, which covers luck as well.
 
     An interval without width comes from runs that agree to the last digit. It says nothing about how far other runs
     would lie apart, so such runs are judged by their number: each would come out on one side with a chance of a half.
@@ -286,7 +286,7 @@ def _signed(value: float | None) -> str:
 
 
 def is_deterministic(values: list[list[float]]) -> bool:
-    """Tells whether at least one architecture has two values and all values of each architecture are equal.
+    """Tells whether repeated values of each architecture are equal, and at least one architecture has two.
 
     Example:
         >>> is_deterministic([[0.9, 0.9], [0.8, 0.8]]), is_deterministic([[0.9, 0.91]])

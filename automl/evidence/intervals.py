@@ -32,7 +32,7 @@ Nested: TypeAlias = "float | Sequence[Nested]"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its interval; `low` and `high` are None where the data give none.
+    """A figure with its 95 % interval. `low` and `high` are None where the data give none.
 
     Attributes:
         value: the point estimate; None where there is no data, or the ratio's denominator is 0.
@@ -182,7 +182,7 @@ def _ratio(a: np.ndarray, b: np.ndarray, level: float) -> Estimate:
 
 
 def representable(estimate: Estimate, scaled: Callable[[float], float]) -> Estimate:
-    """Returns an estimate on another scale; a figure or an end that is larger than numbers can be is left out.
+    """Returns an estimate on another scale. A figure or an end that overflows there is left out.
 
     Args:
         estimate: with `value`, `low` and `high` on one scale.

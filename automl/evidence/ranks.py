@@ -56,7 +56,7 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
 
 
 def agreement_between(one: Mapping[Key, float], other: Mapping[Key, float]) -> Agreement:
-    """Compares what two seeds, fidelities or contexts say of the same architectures; those in one only are left out.
+    """Compares what two seeds, fidelities or contexts say of the same architectures, leaving out what only one has.
 
     Raises:
         InvalidInput: a value is not finite.

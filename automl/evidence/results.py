@@ -29,7 +29,7 @@ _SHARED = frozenset({"", "random"})
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """RI of one method on one data set.
+    """The relative improvement (RI) of one method on one data set.
 
     Attributes:
         ri: in percent, with its interval.
@@ -52,7 +52,12 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultsTable:
-    """RI per method and data set, in the order of the file; `notes` say what looks wrong in it.
+    """The relative improvement of each method on each data set, in the order of a results file.
+
+    Attributes:
+        source: name of the file.
+        rows: one for each method and data set.
+        notes: sentences on what looks wrong in the file.
 
     Example:
         >>> table = ResultsTable("results.csv", (ResultRow("cifar10", "ours", Estimate(4.2), 5, 20, 0),))

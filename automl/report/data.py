@@ -270,7 +270,7 @@ class Check:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that one study's report says.
+    """All figures of one study's report, as `collect` read them.
 
     Attributes:
         settings: of the study, as stored.

@@ -47,7 +47,12 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A bound on a metric or a cost; the bound itself is allowed.
+    """A bound on a metric or a cost. A value equal to the bound keeps it.
+
+    Attributes:
+        metric: what is bounded.
+        most: True for an upper bound, False for a lower one.
+        bound: the number.
 
     Example:
         >>> small = Constraint("parameters", most=True, bound=1e6)
@@ -70,7 +75,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """What a study optimizes.
+    """The objectives and constraints of one study.
 
     Attributes:
         fitness: the study's own objective.
@@ -119,7 +124,7 @@ class Objectives:
 
 
 def objectives_of(settings: Mapping[str, Any]) -> Objectives:
-    """Reads what a stored study optimizes: its objective, and its strategy's `objectives` and `constraints`.
+    """Returns the objectives and constraints of a stored study, read from its settings.
 
     Example:
         >>> strategy = {"name": "random", "settings": {}}
@@ -136,7 +141,7 @@ def objectives_of(settings: Mapping[str, Any]) -> Objectives:
 
 
 def read_objectives(text: str) -> list[Objective]:
-    """Reads `accuracy:maximize,parameters:minimize`.
+    """Reads objectives from text such as `accuracy:maximize,parameters:minimize`.
 
     Raises:
         InvalidInput: a part is not like that.
@@ -158,7 +163,7 @@ def read_objectives(text: str) -> list[Objective]:
 
 
 def read_constraints(text: str) -> list[Constraint]:
-    """Reads `parameters<1e6,latency<=20`; `<` and `<=` are the same.
+    """Reads constraints from text such as `parameters<1e6,latency<=20`; `<` and `<=` mean the same.
 
     Raises:
         InvalidInput: a part is not like that.

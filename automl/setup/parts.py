@@ -27,7 +27,7 @@ from automl.strategies import Strategy
 
 @dataclass(frozen=True)
 class Parts:
-    """What a search consists of.
+    """The space, evaluator, strategy and objective of one search, found and checked.
 
     Attributes:
         space, reference: the space, and how workers find it.
@@ -72,7 +72,7 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartSettings:
-    """Which parts a search takes, as a user names them.
+    """The parts of a search as a user names them: evaluator, task, strategy, their settings, the objective.
 
     Raises:
         InvalidInput: a value of another type.
@@ -265,7 +265,7 @@ def _find_strategy(given: str | Strategy | None, stored: str | None, default: st
 def split_settings(
     given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Sorts `--set` settings to the part that knows them: space, evaluator, strategy.
+    """Sorts the settings of `--set` by the part that knows them: space, evaluator, strategy.
 
     A name may say its part (`strategy.population`); a bare name must be known to exactly one.
 
@@ -341,7 +341,7 @@ def objective_of(
     stored: Mapping[str, Any] | None = None,
     default: str | None = None,
 ) -> tuple[str, str, str]:
-    """Returns the objective and its direction, checked against what the evaluator measures, and what is to be said.
+    """Returns a search's objective, its direction, and a sentence where the direction was read off the name.
 
     A function's metrics have no direction but what their names say (`val_loss`), which is said.
 

@@ -24,7 +24,7 @@ _MADE = frozenset({"_abc_impl", "_declared", "_record"})
 
 @dataclass(frozen=True)
 class SpaceCode:
-    r"""A space as it was at one moment.
+    r"""What a space consists of: a text or a digest for each field, method and attribute.
 
     Attributes:
         parts: what stands for each of its fields, methods and attributes: fields in words, the rest as digests.

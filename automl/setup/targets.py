@@ -23,7 +23,7 @@ from automl.spaces.space import Space
 
 @dataclass(frozen=True)
 class SpaceReference:
-    """What travels to a worker instead of a space: enough to load it there once.
+    """How a worker finds a space: its target and settings, or the object itself.
 
     Attributes:
         target: as on the command line; None for a space that only exists as an object in the caller's program.
@@ -101,7 +101,7 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
 
 
 def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReference]:
-    """Makes the space that a target was found to name; pools of this process then load it without finding it again.
+    """Makes the space that a target was found to name. Pools of this process then load that very space.
 
     Raises:
         InvalidInput: settings that the space does not know.
@@ -126,7 +126,7 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
 
 
 def find(target: str) -> Named:
-    r"""Returns what `target` names, before it is made with settings: a class, a function or an instance.
+    r"""Returns the class, function or instance that a target names; it is not called yet.
 
     Raises:
         InvalidInput: no such name, file, module or attribute.

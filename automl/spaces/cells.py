@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 class CellSpace(Space):
-    """Base of spaces whose candidates are graphs. A subclass says how to read a candidate (`graph`) and how to vary
-    one.
+    """Base class of spaces whose candidates are graphs.
+
+    A subclass says how to read a candidate (`graph`) and how to vary one.
 
     Example:
         >>> import automl

@@ -15,7 +15,7 @@ from automl.spaces.space import Candidate, Space
 
 
 def checked(space: Space, value: Any) -> Candidate:
-    """Decodes JSON data, or takes a candidate, and insists that encoding and decoding it gives the same again.
+    """Decodes JSON data, or takes a candidate, and checks that encoding and decoding gives the same again.
 
     Raises:
         InvalidCandidate: it does not; the place where they differ is named.
@@ -31,7 +31,7 @@ def checked(space: Space, value: Any) -> Candidate:
 
 
 def read_back(space: Space, candidate: Candidate) -> Candidate:
-    """Insists that a candidate is what its space reads from the candidate's JSON data, and returns it.
+    """Checks that a space reads a candidate's JSON data as that very candidate, and returns it.
 
     Raises:
         InvalidCandidate: reading gives another one (the place where they differ is named), `decode` refuses it, or it
@@ -57,7 +57,7 @@ def read_back(space: Space, candidate: Candidate) -> Candidate:
 
 
 def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], str]:
-    """Returns what a candidate costs by its space, without what is no number; and what is wrong, or an empty text.
+    """Returns a candidate's costs, without those that are no finite numbers, and a sentence where something is wrong.
 
     Costs belong to one candidate and come beside an evaluation that is paid for, so they never make it fail.
 

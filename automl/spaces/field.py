@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Field(ABC):
-    """One choice. Subclass it to add a kind of field; every method takes and returns JSON data.
+    """Base class of fields. Subclass it to add a kind; every method takes and returns JSON data.
 
     Example:
         >>> class Even(Field):
@@ -62,7 +62,7 @@ class Field(ABC):
 
 
 def is_whole(value: Any) -> bool:
-    """Returns True for a whole number of Python's; True and False are none.
+    """Tells whether a value is an `int` of Python's; True and False are none.
 
     Example:
         >>> is_whole(3), is_whole(True), is_whole(3.0)
@@ -82,7 +82,7 @@ def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
 
 
 def finite(value: Any) -> float | None:
-    """Returns a number as a float, or None for whatever is no finite number: texts and booleans are none.
+    """Returns a number as a float, and None for anything that is no finite number (texts and booleans, too).
 
     Example:
         >>> finite(3), finite(float("inf")), finite("3")

@@ -265,7 +265,10 @@ class Record(Field):
 
 
 def as_field(item: Any, where: str) -> Field:
-    """Returns `item` if it is a field, or the record of a space's fields; raises InvalidSpace otherwise.
+    """Returns a field as it is, and a space as the record of its fields.
+
+    Raises:
+        InvalidSpace: it is neither; the message says where it stands.
 
     Example:
         >>> import automl

@@ -85,7 +85,7 @@ def _view(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What `automl search SPACE` uses where the user names nothing else.
+    """What a search of a space uses where the user names nothing else: evaluator, strategy, budget.
 
     Attributes:
         evaluator: a registered name.
@@ -118,7 +118,7 @@ class Defaults:
 
 
 class Space(metaclass=SpaceType):
-    """What can be proposed. A subclass's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
+    """Base class of search spaces. Its fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
 
     A field may have any name but `kind`, `value` and `json`; where it is that of a method (`costs`, `size`), the method
     stays what it is, and `c.costs` of a candidate is the field.

@@ -35,7 +35,7 @@ _WRITER_SECONDS = 30 * 86400.0
 
 
 class Database:
-    """A database of ours, opened; a new one is created and brought to the current schema without asking.
+    """An open database of results and studies. A new one is created with the current schema.
 
     Usable from several threads; writing transactions follow one another. After a fork the child opens its own
     connections. Pickles as its URL.

@@ -50,7 +50,7 @@ class SessionRecord:
 
 
 class Session:
-    """One coordinator at work. Close it, or use it in `with`; when its process dies, its claims become free anyway.
+    """One process at work on a database. Close it, or use it in `with`; when its process dies, its claims become free.
 
     Args:
         database: where it is at work.

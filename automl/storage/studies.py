@@ -106,7 +106,7 @@ class TrialRecord:
 
 
 class Standing(NamedTuple):
-    """What ranking needs of one trial, see `TrialRecord`.
+    """The position, key, outcome and fitness of one trial: what ranking needs, and quick to read.
 
     Example:
         >>> Standing(position=0, key=bytes(16), outcome="miss", fitness=0.93).fitness
@@ -120,7 +120,7 @@ class Standing(NamedTuple):
 
 
 class StudyStore:
-    """Creates, finds, claims and continues studies.
+    """Creates, finds, reads and continues the studies of one database.
 
     Example:
         >>> studies = StudyStore(Database("sqlite:///cells.db"))

@@ -16,7 +16,7 @@ __all__ = ["FULL", "Proposal", "Strategy", "Told", "create", "made"]
 
 
 def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:
-    """Returns a strategy by registered name, or from a user's `file.py:Name` or `module:Name`, with its settings.
+    """Returns a strategy by its registered name, or from `file.py:Name` or `module:Name`, made with settings.
 
     Raises:
         InvalidInput: unknown name, unknown setting (the known ones are offered), or a value out of range.
@@ -34,7 +34,12 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
 
 
 def made(found: Any, name: str, settings: Mapping[str, Any]) -> Strategy:
-    """Returns a strategy of the class that a name was found to stand for.
+    """Makes a strategy of a class that was already found.
+
+    Args:
+        found: the class.
+        name: under which it was found, for error messages.
+        settings: by name.
 
     Raises:
         InvalidInput: it is no class of strategies, an unknown setting, or a value out of range.

@@ -23,7 +23,7 @@ FULL = 1.0
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Proposal:
-    """One candidate and where it comes from; nobody changes it.
+    """A candidate that a strategy proposes, and where it comes from. Nobody changes it once it is made.
 
     Attributes:
         candidate: the proposed point of the space.
@@ -44,7 +44,7 @@ class Proposal:
 
 @dataclass(slots=True)  # not frozen, as above
 class Told:
-    """One finished trial, as a strategy sees it; nobody changes it.
+    """One finished trial, as strategies are told of it. Nobody changes it once it is made.
 
     Attributes:
         number: of the trial.
@@ -70,7 +70,9 @@ class Told:
 
 
 class Strategy(ABC):
-    """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space.
+    """Base class of all strategies. Subclasses are dataclasses whose fields are settings.
+
+    `bind` gives a strategy its space; then it is asked for proposals and told how they did.
 
     Attributes:
         space: what proposals are points of.

@@ -103,7 +103,7 @@ class RegularizedEvolution(_Evolution):
 
 @dataclass
 class ElitistEvolution(_Evolution):
-    """The same with elitism: the fittest survive for ever.
+    """Evolution with elitism: the fittest members survive for ever; else as `RegularizedEvolution`.
 
     Example:
         >>> import automl

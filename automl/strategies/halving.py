@@ -24,7 +24,9 @@ PROMOTED = "promote"
 
 @dataclass
 class SuccessiveHalving(Strategy):
-    """ASHA: promotes candidates among the best 1/reduction of their rung; where there are none, begins a new one.
+    """ASHA (Li et al. 2020, arXiv 1810.05934): the best 1/reduction of each rung go on to the next, dearer fidelity.
+
+    Where none is to be promoted, a new candidate begins at the lowest rung.
 
     Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. An
     in-flight promotion counts as made, so no candidate is promoted twice.

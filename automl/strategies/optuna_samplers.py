@@ -36,7 +36,7 @@ _NUMBERING = frozenset({"cmaes", "qmc"})
 
 @dataclass
 class OptunaSampler(Strategy):
-    """One of Optuna's samplers, asked and told through a study in memory that is rebuilt from history.
+    """One of Optuna's samplers as a strategy. Its study in memory is rebuilt from history.
 
     Duplicates are told with the fitness that the cache gave them, failures as failed trials. "cmaes" and "qmc" see a
     `Choice` as whole numbers in the order of its options.

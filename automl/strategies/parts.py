@@ -13,7 +13,7 @@ from automl.strategies.base import Proposal, Told
 
 
 def fitness_of(trial: Told) -> float:
-    """Returns a trial's fitness; one that failed loses against every other.
+    """Returns a trial's fitness, and minus infinity for one that failed.
 
     Example:
         >>> from automl.spaces.space import Candidate
@@ -41,7 +41,7 @@ def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Ge
 def vary(
     space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
 ) -> list[Proposal]:
-    """Makes `n` children: mutants of tournament winners, a fraction `crossover` of them after crossing two winners.
+    """Makes `n` children of tournament winners: mutants, a fraction `crossover` of them after crossing two winners.
 
     Example:
         >>> import automl
@@ -60,7 +60,7 @@ def vary(
 
 
 def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.random.Generator) -> list[Proposal]:
-    """Makes one child a couple: a mutant of the first parent, or of both crossed where there is a second.
+    """Makes one child for each couple: a mutant of the first parent, or of both crossed where there is a second.
 
     Example:
         >>> import automl

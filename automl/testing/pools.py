@@ -18,7 +18,7 @@ from automl.spaces.space import Space
 
 
 class Numbers(Space):
-    """What a candidate does is decided by its number; those from 1000 on misbehave.
+    """A space of numbers from 0 to 1,099. From 1,000 on, `Numbered` misbehaves in ways that pools must handle.
 
     Example:
         >>> Numbers().decode({"x": 7}).x
@@ -49,7 +49,7 @@ FAILURES: Mapping[int, tuple[Fault, Callable[[], Any]]] = {
 
 @dataclass(frozen=True)
 class Numbered(Evaluator):
-    """Returns the number, the seed and the replicate; numbers in `FAILURES` fail as listed there.
+    """Evaluates a number: returns it with seed and replicate, or fails as `FAILURES` lists.
 
     Example:
         >>> Numbered().evaluate(Work(Configuration({"x": 7}), {}, '{"x":7}'), Evaluation(seed=11))["v"]

@@ -21,7 +21,7 @@ NAMED = {
 
 @dataclass(eq=False)
 class Activation(ExpressionSpace):
-    """Activation functions f(x), by the accuracy of small networks trained with them.
+    """Activation functions f(x), rated by the accuracy of small networks trained with them.
 
     The key covers value and derivative, since training uses both. After Ramachandran et al. 2017 (arXiv 1710.05941).
 

@@ -21,7 +21,7 @@ BLOCKS = ("identity", "conv3x3", "conv5x5", "depthwise3x3", "residual3x3")
 
 
 class MacroNet(Space):
-    """Stages of up to `blocks` blocks; between stages the size halves and the width doubles.
+    """Networks of stages of up to `blocks` blocks. Between stages the size halves and the width doubles.
 
     Args:
         channels: of the input images.

@@ -101,7 +101,9 @@ class _OnOneTask(_FunctionEvaluator):
 
 @dataclass(frozen=True)
 class ActivationTraining(_OnOneTask):
-    """Trains perceptrons whose hidden units are the candidate, x → (value, derivative); cross-entropy, Adam.
+    """Trains perceptrons whose hidden units are the candidate, and measures their accuracy.
+
+    The candidate maps x to (value, derivative). Training minimises cross-entropy with Adam.
 
     So that no function is judged by its scale, initial weights keep the second moment of signals, as He et al. 2015
     derive for ReLU: gain² = 1 / E[f(z)²] for standard normal z, kept between 1/10 and 10.
@@ -129,7 +131,7 @@ def _normal_points() -> np.ndarray:
 
 
 def gain_of(activation: Activation) -> float:
-    """Returns the gain that keeps the second moment of signals behind an activation.
+    """Returns the factor for initial weights that keeps signals of one size behind an activation.
 
     Raises:
         CandidateFailure: the function is not finite at usual values.
@@ -149,7 +151,7 @@ def gain_of(activation: Activation) -> float:
 
 @dataclass(frozen=True)
 class LossTraining(_OnOneTask):
-    """Trains perceptrons (ReLU, Adam) to lower the candidate and measures their accuracy, never the candidate itself.
+    """Trains perceptrons (ReLU, Adam) to lower the candidate, and measures their accuracy.
 
     The candidate gives the derivative of f(prediction, target) with respect to the prediction, the probability of one
     class; the target is 1 for the right class and 0 for the others. The loss is the sum over classes.
@@ -195,7 +197,7 @@ def _noisy(targets: np.ndarray, share: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class OptimizerTraining(_FunctionEvaluator):
-    """Trains perceptrons (ReLU, cross-entropy) with the candidate as update rule, on each task; fitness is the mean.
+    """Trains perceptrons with the candidate as update rule, on each of several tasks; fitness is the mean accuracy.
 
     The candidate gives what is subtracted from each weight, from eight arguments: the gradient g; the momentum buffer
     b ← 0.9 b + g; the averages m of g and v of g² with decays 0.9 and 0.999, bias corrected; the weight w; the step t,

@@ -125,7 +125,7 @@ def from_task(task: Task) -> ProgramTask:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a generator is asked for.
+    """How many problems a generator is to make, and how large they are.
 
     Attributes:
         features: F.
@@ -148,7 +148,7 @@ class Wanted:
 
 
 def linear_regression(wanted: Wanted) -> Problems:
-    """Targets are a linear function of normal features, its weights normal too (Real et al. 2020, section 4.1).
+    """Returns problems whose target is a random linear function of normal features (Real et al. 2020, section 4.1).
 
     Example:
         >>> problems = linear_regression(Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=False))
@@ -164,7 +164,7 @@ def linear_regression(wanted: Wanted) -> Problems:
 
 
 def two_layer_regression(wanted: Wanted) -> Problems:
-    """Targets are a network of one hidden layer (F units, ReLU) of normal features, with normal weights.
+    """Returns problems whose target is a random network of one hidden layer (F units, ReLU) of normal features.
 
     Example:
         >>> two_layer_regression(Wanted(features=4, problems=2, train=100, held=50, seed=0, unseen=False)).train.shape
@@ -194,7 +194,7 @@ SEARCH_PAIRS = 36
 
 
 def digit_pairs(wanted: Wanted) -> Problems:
-    """Tell two digits apart (scikit-learn's, 8 x 8), from `features` random projections of the pixels.
+    """Returns problems of telling two digits apart (scikit-learn's, 8 x 8) from random projections of the pixels.
 
     Example:
         >>> problems = digit_pairs(Wanted(features=16, problems=2, train=50, held=20, seed=0, unseen=False))
@@ -205,7 +205,7 @@ def digit_pairs(wanted: Wanted) -> Problems:
 
 
 def fashion_pairs(wanted: Wanted) -> Problems:
-    """Tell two kinds of clothes apart (Fashion-MNIST, 28 x 28), from `features` random projections of the pixels.
+    """Returns problems of telling two kinds of clothes apart (Fashion-MNIST, 28 x 28) from random projections.
 
     Example:
         >>> wanted = Wanted(features=16, problems=1, train=10, held=10, seed=0, unseen=False)

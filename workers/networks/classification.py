@@ -29,7 +29,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Classification(Evaluator):
-    """Trains the behaviour's torch module on a task's training part and measures it on a held-out part.
+    """Trains a candidate's torch module on a task, and measures its accuracy on a held-out part.
 
     Metrics: "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
     dropout come from the evaluation's seed: on the CPU, equal seeds give bit-for-bit equal metrics on equally many

@@ -17,7 +17,7 @@ _NOT_WANTED = "the search's time was over"
 
 
 class InlinePool(Pool):
-    """Runs each evaluation inside `completed`, in the calling thread; a failure that is not clear once more elsewhere.
+    """Runs evaluations in this process, one after another. An unclear failure is tried again in another process.
 
     Args:
         plan: what all jobs have in common.

@@ -20,7 +20,9 @@ COST = "cost_seconds"
 
 
 class SimulatedPool(Pool):
-    """Advances its own clock by each evaluation's "cost_seconds" (its real seconds where an evaluator names no cost).
+    """Runs evaluations in this process on a simulated clock, which each advances by its "cost_seconds".
+
+    An evaluation that names no cost advances it by its real seconds.
 
     Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout an
     evaluation whose cost exceeds it ends, at that time, as timed out.

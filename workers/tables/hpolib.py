@@ -22,7 +22,7 @@ DATASETS = ("protein_structure", "slice_localization")
 
 @dataclass(frozen=True)
 class HPOLibTable(Evaluator):
-    """Regression networks of two hidden layers, all settings of nine parameters trained (Klein and Hutter 2019, FCNet).
+    """Looks up regression networks, trained with all settings of nine hyperparameters (Klein and Hutter 2019, FCNet).
 
     Metrics: "loss", the validation mean squared error after 100 epochs, and "cost_seconds" of that training. Four seeds
     exist: replicate r is the r-th, counted round. The table has no test figures; for the test part it gives the mean

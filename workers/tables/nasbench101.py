@@ -32,7 +32,9 @@ Runs = list[tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class NASBench101Table(Evaluator):
-    """Looks cells up in `nasbench_only108.tfrecord` or `nasbench_full.tfrecord`, read without TensorFlow.
+    """Looks up the accuracy of cells in NAS-Bench-101's own files, which are read without TensorFlow.
+
+    They are `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
 
     Metrics: "accuracy" on CIFAR-10 in percent, "cost_seconds" of the training. Replicate r is the r-th run, counted
     round; the test figure is the mean over all runs. A cell is found under any numbering of its vertices, with or
@@ -152,7 +154,7 @@ def _last(metrics: bytes) -> tuple[float, float, float]:
 
 
 def module_hash(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bytes:
-    """Returns what the benchmark files a cell under: 16 bytes that no renumbering of its vertices changes.
+    """Returns the 16 bytes under which the benchmark stores a cell; no renumbering of its vertices changes them.
 
     Vertices off every path from input to output are left out. Each starts with the MD5 of (edges out, edges in, label)
     and takes up its neighbours' on both sides, as often as there are vertices (Ying et al. 2019, appendix).

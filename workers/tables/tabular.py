@@ -25,7 +25,7 @@ _PREFIX = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
 
 @dataclass(frozen=True)
 class NASBench201Table(Evaluator):
-    """NAS-Bench-201's 15,625 cells with their published accuracies (Dong and Yang, ICLR 2020; NATS-Bench, TPAMI 2021).
+    """Looks up the published accuracies of NAS-Bench-201's 15,625 cells (Dong and Yang 2020; NATS-Bench, TPAMI 2021).
 
     Metrics: "accuracy" in percent, "cost_seconds" of the training. Validation figures of 200 epochs exist for two or
     three seeds: replicate r is the r-th of them, counted round. Test figures are the mean over all seeds that were

@@ -24,7 +24,7 @@ NOT_READ = Fingerprint("")
 
 @dataclass(frozen=True)
 class Description:
-    """An evaluator as it was at one moment.
+    """What stands for an evaluator in a context: its name, version and settings, and the digest of its code.
 
     Attributes:
         stands: what stands for it in a context and in a study, as JSON data.
@@ -44,7 +44,7 @@ class Description:
 
 
 def description(evaluator: Evaluator) -> Description:
-    """Looks at an evaluator as it is now.
+    """Returns what identifies an evaluator now: name, version, settings, and its code where no version is named.
 
     A version that the user named answers for the code. Without one the source does, with all that it captured. What an
     instance holds counts in either case.
@@ -77,7 +77,7 @@ def description(evaluator: Evaluator) -> Description:
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns what stands for an evaluator in a context: see `description`.
+    """Returns the JSON data that stands for an evaluator in a context, see `description`.
 
     Example:
         >>> from automl.testing.pools import Numbered

@@ -16,7 +16,7 @@ class Token(Protocol):
 
 
 class NoContent(Exception):
-    """Something captured cannot be told apart by its content.
+    """An evaluator uses something that has no content to compare, such as an open file.
 
     Attributes:
         what: it is, such as "an open file".

@@ -28,7 +28,7 @@ from automl.evaluators.fingerprints.written import File, file_of, mixed
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What some code depends on.
+    """A digest of some code and of everything that it uses, with the names of what was read for it.
 
     Attributes:
         digest: 32 hexadecimal digits.

@@ -92,7 +92,15 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A report over several studies.
+    """All figures of a report over several studies.
+
+    Attributes:
+        studies: the report of each.
+        methods: studies that are runs of one method are pooled.
+        checklist: best practices, kept or not.
+        notes: what the reader should know of gaps.
+        study: name of the study whose runs these are, where they are.
+        facts: what it takes to reproduce them.
 
     Example:
         >>> import automl

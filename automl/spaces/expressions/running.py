@@ -15,7 +15,7 @@ from automl.spaces.expressions.tree import Call, Constant, Tree, Variable
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One distinct subtree.
+    """One operation of a compiled expression: a variable, a constant, or a call.
 
     Attributes:
         tree: the subtree.
@@ -39,7 +39,9 @@ class Step:
 
 
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
-    """Returns the distinct subtrees, arguments first, the whole tree last; what has no variable becomes a constant.
+    """Returns the operations of a tree in the order in which they run; equal subtrees become one step.
+
+    A subtree without variables becomes a constant. The last step is the whole tree.
 
     Example:
         >>> from automl.spaces.expressions.operators import BUILT_IN
@@ -82,7 +84,7 @@ def _is_constant(step: Step) -> bool:
 
 
 class Compiled:
-    """An expression ready to be called on arrays.
+    """An expression that can be called on arrays, with its derivative where one is needed.
 
     Args:
         tree: the expression.
@@ -162,7 +164,7 @@ class Compiled:
 
 
 def without_derivative(name: str) -> str:
-    """Returns the sentence for an operator that lacks a derivative where one is needed.
+    """Returns the sentence that refuses an operator whose derivative is needed and missing.
 
     Example:
         >>> print(without_derivative("heaviside"))

@@ -31,7 +31,7 @@ LARGEST = 1e30
 
 
 def finite(x: Any) -> Any:
-    """Maps infinities, and what comes near them, to ±LARGEST, and NaN to -LARGEST: only finite numbers are in range.
+    """Clips numbers to ±LARGEST, and maps NaN to -LARGEST, so that only finite numbers are compared.
 
     Example:
         >>> finite(np.array([1.0, np.inf, -np.inf]))
@@ -42,7 +42,7 @@ def finite(x: Any) -> Any:
 
 @dataclass(eq=False)
 class ExpressionSpace(Space):
-    """Functions of named variables, as trees of operators; a candidate is the text of one, such as "x * sigmoid(x)".
+    """Base class of spaces of formulas. A candidate is the text of one, such as "x * sigmoid(x)".
 
     A subclass sets the class attributes.
 

@@ -53,7 +53,7 @@ Path = tuple[int, ...]
 
 
 def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Yields every place of a tree with the tree that stands there, the root first.
+    """Yields the path and the subtree of every place in a tree, the root first.
 
     Example:
         >>> tree = Call("add", (Variable("x"), Constant(1.0)))
@@ -97,7 +97,7 @@ def variables(tree: Tree) -> set[str]:
 
 
 def replaced(tree: Tree, path: Path, other: Tree) -> Tree:
-    """Returns `tree` with `other` at `path`.
+    """Returns a copy of a tree with another tree at one place.
 
     Example:
         >>> replaced(Call("tanh", (Variable("x"),)), (0,), Constant(2.0))

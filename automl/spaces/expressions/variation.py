@@ -17,7 +17,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Grammar:
-    """What trees may consist of.
+    """The operators, variables, constants and sizes that trees may have.
 
     Attributes:
         operators: allowed ones.

@@ -20,7 +20,7 @@ _RECORD = struct.Struct("<6B2x2d")
 
 
 class Instruction(NamedTuple):
-    """One instruction; what its operation does not use is 0.
+    """One instruction of a program. What its operation does not use is 0.
 
     Attributes:
         operation: number in the language.
@@ -48,7 +48,7 @@ Functions = tuple[tuple[Instruction, ...], tuple[Instruction, ...], tuple[Instru
 
 
 def encode_record(instruction: Instruction) -> bytes:
-    """Returns the `RECORD` bytes of an instruction.
+    """Returns one instruction as bytes, always equally many.
 
     Example:
         >>> record = encode_record(Instruction(operation=1, out=1, first=2, second=3))
@@ -59,7 +59,7 @@ def encode_record(instruction: Instruction) -> bytes:
 
 
 def decode_record(record: bytes) -> Instruction:
-    """Returns the instruction that `RECORD` bytes stand for.
+    """Returns the instruction that some bytes stand for, the reverse of `encode_record`.
 
     Example:
         >>> decode_record(encode_record(Instruction(operation=56, out=2, x=0.5))).x
@@ -69,7 +69,7 @@ def decode_record(record: bytes) -> Instruction:
 
 
 def header(lengths: Sequence[int]) -> bytes:
-    """Returns what stands before the records of a program whose setup, predict and learn have these lengths.
+    """Returns the first bytes of a program: the lengths of setup, predict and learn, padded.
 
     Example:
         >>> list(header([1, 2, 0]))[:3]
@@ -79,7 +79,7 @@ def header(lengths: Sequence[int]) -> bytes:
 
 
 def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
-    """Returns the code of a program: setup, predict, learn.
+    """Returns a program's three functions (setup, predict, learn) as bytes.
 
     Example:
         >>> code = encode([(Instruction(56, out=2, x=0.5),), (), ()])
@@ -91,7 +91,7 @@ def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
 
 
 def decode(code: bytes) -> Functions:
-    """Returns setup, predict and learn of a program.
+    """Returns the instructions of a program's three functions: setup, predict, learn.
 
     Example:
         >>> add = Instruction(operation=1, out=1, first=2, second=3)
@@ -104,7 +104,7 @@ def decode(code: bytes) -> Functions:
 
 
 def join(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lays programs one behind the other for compiled code.
+    """Joins programs into one array, as the compiled interpreter reads them.
 
     Returns:
         the bytes as uint8, the same as float64, and int64 offsets of length programs + 1.

@@ -28,7 +28,7 @@ _TYPES = {"": 0, "s": 1, "v": 2, "m": 3}
 
 @dataclass(frozen=True)
 class ProgramLanguage:
-    """Typed memory and what can be done in it; runs programs of its own (`automl.behaviour.Language`).
+    """A typed memory and the operations on it; it runs programs of its own (`automl.behaviour.Language`).
 
     Attributes:
         features: length F of vectors; matrices are F x F.

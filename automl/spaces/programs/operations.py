@@ -72,7 +72,7 @@ class Operation:
 def own_operation(
     name: str, output: str, inputs: tuple[str, ...], function: Callable[..., None], meaning: str = ""
 ) -> Operation:
-    """Returns an operation of a user's own, written `output = name(input, ...)` in programs.
+    """Returns an operation that a user defines; programs write it as `output = name(input, ...)`.
 
     Args:
         name: letters, digits and underscores.
