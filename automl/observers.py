@@ -30,25 +30,25 @@ class Observer:
     """
 
     def note(self, text: str) -> None:
-        """Something that the user should know, in a sentence; empty where there is nothing."""
+        """Is told a sentence that the user should read; an empty one says nothing."""
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
-        """A study starts or resumes with so many trials recorded and evaluations counted."""
+        """Is told that a study starts or resumes, with the trials recorded and the evaluations counted so far."""
 
     def went_on(self, settings: LoopSettings, best: float | None) -> None:
-        """The trials that were recorded before have this best fitness; None where there is none."""
+        """Is told the best fitness of the trials recorded before; None where there is none."""
 
     def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
-        """So many candidates were hashed in this run, so many of them by their JSON and not by their function."""
+        """Is told how many candidates this run has hashed, and how many of them by their JSON."""
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
-        """One turn of the loop ended: these trials were recorded, so many evaluations are with workers."""
+        """Is told the trials that one turn of the loop recorded, and how many evaluations are with workers."""
 
     def end(self, settings: LoopSettings) -> None:
-        """The study's loop ended."""
+        """Is told that the study's loop has ended."""
 
     def close(self) -> None:
-        """Nothing more will be told."""
+        """Is told that nothing more will come."""
 
 
 class Callbacks(Observer):

@@ -116,7 +116,10 @@ class Pool(ABC):
 
     @property
     def hardware(self) -> Sequence[str]:
-        """Returns what the workers compute on, in words, each kind once; this process's own unless overridden."""
+        """Returns descriptions of what the workers compute on, each kind once.
+
+        This process's own, unless overridden.
+        """
         return [hardware(self.device)]
 
     @abstractmethod
@@ -158,7 +161,7 @@ class Pool(ABC):
         """Replaces the plan's time limit for evaluations that begin from now on."""
 
     def running(self) -> list[Running]:
-        """Returns the evaluations under way, for sentences about those that take long; empty where nobody knows."""
+        """Returns the evaluations under way, or nothing where the pool does not know them."""
         return []
 
     def news(self) -> list[str]:
@@ -171,7 +174,7 @@ class Pool(ABC):
         return ""
 
     def observer(self) -> Observer | None:
-        """Returns who exports the search's metrics where this pool has such a thing (Ray has)."""
+        """Returns an observer that exports the search's metrics, or None."""
         return None
 
     def __enter__(self) -> Pool:

@@ -134,7 +134,7 @@ class LoopSettings:
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
-        """All that may be asked for, cheapest first; the last is the full one."""
+        """All fidelities that may be asked for, cheapest first; the last is the full one."""
         return (*self.rungs, Fidelity(FULL))
 
     def context_of(self, share: float) -> int:
@@ -147,5 +147,5 @@ class LoopSettings:
 
     @property
     def block(self) -> int:
-        """Trials that are proposed together."""
+        """Number of trials that are proposed together."""
         return 1 if self.asynchronous else max(1, self.window // 4)

@@ -121,7 +121,7 @@ class Study:
 
     @classmethod
     def open(cls, name: str, storage: str = "sqlite:///automl.db") -> Study:
-        """Opens a stored study for reading, one of several runs too.
+        """Opens a stored study for reading. Where it has several runs, all of them are opened together.
 
         Raises:
             InvalidInput: no study of this name (the nearest are offered).
@@ -156,7 +156,7 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The best class by validation, of those that keep the constraints; confirmed where the search is over.
+        """The best class by validation, of those that keep the constraints. It is confirmed once the search is over.
 
         Raises:
             InvalidInput: no such trial has succeeded yet.
@@ -205,7 +205,7 @@ class Study:
         return pandas.DataFrame(rows)
 
     def learning_curves(self, number: int) -> list[LearningCurve]:
-        """Returns what the evaluations behind a trial reported on their way, those served from the cache too.
+        """Returns the learning curves of the evaluations behind a trial, cached ones too.
 
         Args:
             number: of the trial, such as `study.best.trial`.

@@ -60,7 +60,7 @@ class ContextStats:
 
     @property
     def fidelity(self) -> str:
-        """What of the evaluator is approximated, such as "epochs=3"; empty for the full evaluation."""
+        """The settings of a cheaper evaluation, such as "epochs=3"; empty for full ones."""
         found = self.description.get("fidelity")
         if not isinstance(found, dict):
             return ""

@@ -113,7 +113,7 @@ class Completion:
 
     @property
     def lost(self) -> bool:
-        """True where it failed and the candidate is not to blame: anybody may try again."""
+        """True where the evaluation failed and its candidate is not to blame, so that anybody may try again."""
         return self.metrics is None and self.fault != "candidate"
 
     def result(self, claim: Claim, study: int | None) -> Result:

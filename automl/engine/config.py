@@ -136,7 +136,7 @@ class StudyConfig(StudySettings):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
-        """Reads a study's settings again; what a study of an older version did not know is as it was then."""
+        """Reads stored settings. One that is missing has the value that versions without it used."""
         known = {**UNKNOWN_BEFORE, **stored}
         budget, policy, own = (
             {name: known[name] for name in declared(kind) if name in known} for kind in (Budget, Policy, StudySettings)
@@ -278,7 +278,7 @@ class RunConfig:
 
     @property
     def timeout_seconds(self) -> float | None:
-        """The time limit that is known when the search begins."""
+        """Seconds allowed for one evaluation, where they are known before the search begins."""
         return seconds_of(self.timeout)
 
     @property

@@ -207,7 +207,7 @@ class Evaluator(ABC):
         return described
 
     def looked_at(self) -> Fingerprint | None:
-        """Returns what the user's code behind this evaluator depends on, for readers; None where there is none."""
+        """Returns which files and libraries the user's code behind this evaluator uses; None where there is none."""
         return None
 
     def probe(self) -> Probe:
@@ -222,7 +222,7 @@ class Evaluator(ABC):
         return ()
 
     def check(self, work: Work) -> None:
-        """Refuses, before a search begins, what it would refuse of every candidate alike (an unknown setting).
+        """Refuses, before a search begins, a setting that would make every evaluation fail.
 
         Raises:
             InvalidInput: `work` is a sample of a space that this evaluator cannot serve.

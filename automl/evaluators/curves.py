@@ -44,8 +44,9 @@ class LearningCurve:
     points: list[Point] = field(default_factory=list)
 
     def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point, or further metrics to the last one. What stands there of later epochs is forgotten: a training
-        that had to begin anew reports them again.
+        """Adds a point, or further metrics to the last point. Points of later epochs are removed.
+
+        A training that had to begin anew reports those again.
 
         Args:
             epoch: how far the evaluation is.
@@ -87,7 +88,7 @@ class LearningCurve:
 
     @property
     def epochs(self) -> list[float]:
-        """The epochs that something was reported of."""
+        """The epochs that have a point."""
         return [epoch for epoch, _ in self.points]
 
     @property
@@ -105,12 +106,12 @@ class LearningCurve:
 
     @classmethod
     def from_json(cls, text: str) -> LearningCurve:
-        """Reads what `json` wrote and a database kept."""
+        """Reads a curve that `json` wrote."""
         return cls([(epoch, metrics) for epoch, metrics in stored(text)] if text else [])
 
     @classmethod
     def checked(cls, text: str) -> LearningCurve:
-        """Reads what somebody says that `json` wrote.
+        """Reads a curve from elsewhere, and refuses what `json` cannot have written.
 
         Raises:
             InvalidInput: it is no such text.

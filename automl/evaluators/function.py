@@ -97,7 +97,7 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
-        """True for a function that is given no seed: it is taken at its word."""
+        """True for a function that takes no seed."""
         return not self._takes_seed
 
     @property

@@ -387,7 +387,7 @@ class ReportData:
 
     @property
     def seeds(self) -> int:
-        """Fresh seeds that the verdict rests on: of both winners, the one with fewer."""
+        """Number of fresh seeds that the verdict rests on: the smaller number of both winners."""
         counts = [len(group[0].test_values) for group in (self.winners, self.random_winners) if group]
         return min(counts, default=0)
 

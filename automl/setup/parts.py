@@ -56,7 +56,7 @@ class Parts:
 
     @cached_property
     def described(self) -> Description:
-        """The evaluator as it was when the search was set up: what it writes to while it runs changes no context."""
+        """The evaluator's description from before the search. What it writes to while it runs changes no context."""
         return description(self.evaluator)
 
     def identity(self) -> dict[str, Any]:

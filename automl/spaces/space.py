@@ -284,7 +284,7 @@ class Space(metaclass=SpaceType):
         return {}
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns what this encoding costs (parameters, FLOPs), per candidate; it is never shared by key."""
+        """Returns what this encoding costs (parameters, FLOPs). Costs are never shared by key."""
         return {}
 
     def describe(self, candidate: Candidate) -> str:

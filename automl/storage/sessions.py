@@ -110,7 +110,7 @@ class Session:
         return True
 
     def close(self) -> None:
-        """Says good-bye: what this session had claimed may be taken over at once. Twice does no harm."""
+        """Ends the session. What it had claimed may be taken over at once. Calling it twice does no harm."""
         if self._stop.is_set():
             return
         self._stop.set()

@@ -238,7 +238,7 @@ class StudyStore:
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
     def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
-        """Returns the trials that were told as these numbers, in the order asked for.
+        """Returns the trials at these positions of the completion order, in the order asked for.
 
         Args:
             study_id: their study.
@@ -307,7 +307,7 @@ class StudyStore:
         return tuple(item.name for item in studies if item.id in payers)
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
-        """Returns what the evaluator was told of fidelity in each context that the study's trials can stand in."""
+        """Returns the fidelity settings of each context that the study's trials can stand in."""
         with self.database.read() as connection:
             one = connection.execute(select(trial.c.context).where(trial.c.study == study_id).limit(1)).scalar()
             return {} if one is None else fidelities_of(connection, one)

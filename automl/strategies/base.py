@@ -124,7 +124,7 @@ class Strategy(ABC):
         return (FULL,)
 
     def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        """Forgets everything told; proposes from `space`, and asks for `fidelities`, from now on."""
+        """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten."""
         self.space = space
         self.fidelities = tuple(fidelities)
         self.pending = ()
@@ -139,7 +139,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
-        """Learns from finished trials, given in the order in which they count."""
+        """Learns from finished trials, given in the order of the study."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that determine the proposals."""

@@ -33,7 +33,7 @@ class NoContent(Exception):
         self.path = path
 
     def within(self, step: str) -> NoContent:
-        """Returns the same, reached through one more step."""
+        """Returns the same error with one more step in front of its path."""
         return NoContent(self.what, step + self.path)
 
     def __str__(self) -> str:
