@@ -53,7 +53,7 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
     )
     study: str | None = setting(
         None,
-        "Name of the study. A study of this name is gone on with: what is left out is as it is stored, a larger budget "
+        "Name of the study. A study of this name is continued. What is left out is as it is stored, a larger budget "
         "is written to it, any other difference is refused.",
         group="Search",
         otherwise="a free name",
@@ -69,7 +69,7 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
 def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     """Searches a space, compares the result with random search, and returns the study.
 
-    A study of the same name is gone on with; finished evaluations are never repeated. Settings that are left out are
+    A study of the same name is continued; finished evaluations are never repeated. Settings that are left out are
     then as they are stored. A larger budget is written to the study. Any other difference is refused.
 
     Args:

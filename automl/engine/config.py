@@ -260,7 +260,7 @@ class RunConfig:
     )
     checkpoints: str | None = setting(
         None,
-        "Folder for the states that long evaluations leave, to be gone on with; all workers must reach it.",
+        "Folder for the states that long evaluations leave, to continue from; all workers must reach it.",
         group="Storage",
         otherwise="beside an SQLite database, nowhere with PostgreSQL",
         unit="DIR",

@@ -157,7 +157,7 @@ def assemble(
     Args:
         target: the space.
         chosen: the other parts.
-        stored: settings of a stored study that is gone on with.
+        stored: settings of a stored study that is continued.
         fallback: the evaluator where nobody names one.
 
     Raises:
@@ -348,7 +348,7 @@ def objective_of(
     Args:
         evaluator: measures it.
         objective, direction: as the user gave them.
-        stored: settings of a study that is gone on with.
+        stored: settings of a study that is continued.
         default: the objective of a search where the user gave none.
 
     Raises:
