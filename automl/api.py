@@ -29,7 +29,16 @@ WINDOW_INLINE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
-    """All that can be said to `automl.search`; each setting is declared in the class that it belongs to."""
+    """All that can be said to `automl.search`; each setting is declared in the class that it belongs to.
+
+    Example:
+        >>> settings = SearchSettings(space="nasbench201", trials=100)
+        >>> settings.trials, settings.seed, settings.storage
+        (100, 0, 'sqlite:///automl.db')
+        >>> SearchSettings(space="nasbench201", trials=0)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=0: it must be ...
+    """
 
     space: str | Space = field(
         kw_only=False,
@@ -73,12 +82,11 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name goes on.
 
     Example:
-        >>> import automl, tempfile
+        >>> import automl
         >>> class Line(automl.Space):
         ...     x = automl.Integer(0, 20)
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> study = automl.search(Line(), evaluator=height, trials=200, storage=f"sqlite:///{folder.name}/a.db")
+        >>> study = automl.search(Line(), evaluator=height, trials=200, workers=0, storage="sqlite:///line.db")
         >>> study.name, study.best.fitness
         ('Line-1', 20.0)
         >>> study.close()
@@ -124,7 +132,12 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
-    """All that can be said to `automl.resume`: a larger budget, and where and how it runs now."""
+    """All that can be said to `automl.resume`: a larger budget, and where and how it runs now.
+
+    Example:
+        >>> ResumeSettings(study="cells", trials=2000).trials
+        2000
+    """
 
     study: str = field(
         kw_only=False, metadata={"setting": Setting("Name of the stored study.", group="Search", flags=None)}
@@ -145,9 +158,8 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         StudyBusy: another living process coordinates it.
 
     Example:
-        >>> import automl, tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> automl.resume("mine", storage=f"sqlite:///{folder.name}/none.db", trials=200)  # doctest: +ELLIPSIS
+        >>> import automl
+        >>> automl.resume("mine", storage="sqlite:///none.db", trials=200)
         Traceback (most recent call last):
         automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
     """
@@ -171,7 +183,14 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:
-    """Returns the record of a study of kind search, or those of its runs; raises InvalidInput for its children."""
+    """Returns the record of a study of kind search, or those of its runs; raises InvalidInput for its children.
+
+    Example:
+        >>> database = Database("sqlite:///cells.db")
+        >>> record = StudyStore(database).create("cells", "search", {})
+        >>> [found.name for found in find_searches(database, "cells")]
+        ['cells']
+    """
     store = StudyStore(database)
     record = store.find(name)
     if record is None:

@@ -11,7 +11,23 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Base of all observers; each method may be left out."""
+    """Base of all observers; each method may be left out.
+
+    Example:
+        >>> import automl
+        >>> class Counter(Observer):
+        ...     trials = 0
+        ...     def turn(self, settings, trials, in_flight, evaluations):
+        ...         self.trials += len(trials)
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> counter = Counter()
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///counted.db")
+        >>> automl.search(Line(), observers=[counter], **given).close()
+        >>> counter.trials >= 5  # those of the confirmation are told too
+        True
+    """
 
     def note(self, text: str) -> None:
         """Something that the user should know, in a sentence; empty where there is nothing."""
@@ -36,7 +52,20 @@ class Observer:
 
 
 class Callbacks(Observer):
-    """Calls a user's functions after each trial, with the study and the trial's record."""
+    """Calls a user's functions after each trial, with the study and the trial's record.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> seen = []
+        >>> see = lambda study, trial: seen.append(trial.number)
+        >>> given = dict(evaluator=height, trials=3, baseline=False, workers=0, storage="sqlite:///seen.db")
+        >>> automl.search(Line(), callbacks=[see], **given).close()
+        >>> seen
+        [0, 1, 2]
+    """
 
     def __init__(self, study: Any, functions: Sequence[Callable[[Any, TrialRecord], None]]) -> None:
         self._study = study

@@ -25,6 +25,14 @@ class WorkerSetup:
         evaluator: runs the evaluations.
         objective: the metric that must be finite where it is present.
         timeout: seconds allowed for one evaluation, or None.
+
+    Example:
+        >>> import automl
+        >>> from automl.setup.targets import resolve
+        >>> count = automl.FunctionEvaluator(lambda candidate: len(candidate.json), code_version="1")
+        >>> setup = WorkerSetup(resolve("nasbench201")[1], count, objective="fitness", timeout=60)
+        >>> type(setup.space.load()).__name__
+        'NASBench201'
     """
 
     space: SpaceReference
@@ -41,6 +49,10 @@ class Job:
         id: chosen by the submitter, unique among the jobs in flight.
         candidate: canonical JSON.
         evaluation: how it is to be run. The worker fills in its own device.
+
+    Example:
+        >>> Job(0, '{"x": 3}', Evaluation(seed=11)).evaluation.seed
+        11
     """
 
     id: int
@@ -60,6 +72,10 @@ class Running:
         job: the job's id.
         worker: a name of the worker.
         seconds: for how long, on the pool's clock.
+
+    Example:
+        >>> Running(job=7, worker="ray-3", seconds=41.5)
+        Running(job=7, worker='ray-3', seconds=41.5)
     """
 
     job: int
@@ -73,6 +89,19 @@ class Pool(ABC):
     A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
     when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
     completes it.
+
+    Example:
+        >>> import automl
+        >>> from automl.setup.targets import reference_to
+        >>> from workers.pools.inline import InlinePool
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> with InlinePool(WorkerSetup(reference_to(Line()), height, "fitness")) as pool:
+        ...     pool.submit([Job(0, '{"x":3}', Evaluation(seed=11))])
+        ...     [done] = pool.completed()
+        >>> dict(done.metrics)
+        {'fitness': 3.0}
     """
 
     @property
@@ -153,7 +182,12 @@ class Pool(ABC):
 
 
 def machine() -> str:
-    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor"."""
+    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor".
+
+    Example:
+        >>> machine()
+        '... x ...'
+    """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -167,6 +201,10 @@ def hardware(device: str) -> str:
 
     Args:
         device: "cpu" or "cuda"; torch is imported for the latter only.
+
+    Example:
+        >>> hardware("cpu") == machine()
+        True
     """
     if device != "cuda":
         return machine()

@@ -25,6 +25,13 @@ class Budget:
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> Budget(trials=1000, hours=0.5).seconds
+        1800.0
+        >>> Budget(trials=-1)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=-1: it must be ...
     """
 
     trials: int | None = setting(
@@ -93,6 +100,15 @@ class LoopSettings:
         checkpoints: folder for the states that evaluations leave, or None.
         needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
             constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth.
+
+    Example:
+        >>> from automl.cache.policy import Occurrences, Policy
+        >>> settings = LoopSettings(
+        ...     study=1, name="cells", context=1, objective=Objective("accuracy"), seed=0, window=64,
+        ...     budget=Budget(trials=1000), plans=Occurrences(Policy(), seed=0),
+        ... )
+        >>> settings.block, settings.fidelities  # a quarter of the window is proposed together
+        (16, (Fidelity(share=1.0, settings={}),))
     """
 
     study: int

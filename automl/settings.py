@@ -25,7 +25,13 @@ T = TypeVar("T")
 
 
 def known(part: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the settings of a part (a dataclass or any callable) with their default values."""
+    """Returns the settings of a part (a dataclass or any callable) with their default values.
+
+    Example:
+        >>> from automl.strategies.evolution import RegularizedEvolution
+        >>> known(RegularizedEvolution)["population"]
+        100
+    """
     if dataclasses.is_dataclass(part):
         return {
             item.name: item.default
@@ -48,6 +54,14 @@ def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
 
     Raises:
         InvalidInput: an unknown setting, a missing one, or a value of another type than the default's.
+
+    Example:
+        >>> from automl.strategies.evolution import RegularizedEvolution
+        >>> make(RegularizedEvolution, {"population": 20}, "strategy evolution").population
+        20
+        >>> make(RegularizedEvolution, {"popluation": 20}, "strategy evolution")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown setting of strategy evolution 'popluation'; did you mean population?
     """
     allowed = known(part)
     fitted = {}
@@ -114,6 +128,10 @@ class Setting:
         commands: of the command line that offer it.
         variable: environment variable that the command line reads, too.
         on_command_line: the default there, where that differs.
+
+    Example:
+        >>> Setting("How many workers there are.", group="Workers", lowest=0, highest=64).bounds
+        'between 0 and 64'
     """
 
     meaning: str
@@ -172,6 +190,15 @@ class Declared:
         hint: its type.
         default: of the field; NOTHING where it must be given.
         setting: what else was declared.
+
+    Example:
+        >>> from automl.rules import Budget
+        >>> trials = declared(Budget)["trials"]
+        >>> trials.setting.group, trials.default, trials.fit(100)
+        ('Budget', None, 100)
+        >>> trials.fit(2.5)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=2.5: it must be a whole number
     """
 
     name: str
@@ -277,7 +304,13 @@ class Declared:
 
 
 def declared(part: type[Any]) -> Mapping[str, Declared]:
-    """Returns the settings that a dataclass declares, by name, in order; its bases' are among them."""
+    """Returns the settings that a dataclass declares, by name, in order; its bases' are among them.
+
+    Example:
+        >>> from automl.rules import Budget
+        >>> list(declared(Budget))
+        ['trials', 'evaluations', 'hours', 'until']
+    """
     hints = get_type_hints(part)
     found = {}
     for item in dataclasses.fields(part):
@@ -294,6 +327,16 @@ def check(part: Any) -> None:
 
     Raises:
         InvalidInput: a value of another type, or out of bounds.
+
+    Example:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Oven:
+        ...     degrees: int = setting(180, "How hot it gets.", group="Workers", lowest=30)
+        ...     def __post_init__(self):
+        ...         check(self)
+        >>> Oven(degrees=10)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: degrees=10: it must be 30 or more
     """
     for name, one in declared(part.__class__).items():
         value = getattr(part, name)
@@ -303,6 +346,13 @@ def check(part: Any) -> None:
 
 
 def part_of(kind: type[T], whole: Any) -> T:
-    """Returns an instance of `kind` made of those settings of `whole` that `kind` declares."""
+    """Returns an instance of `kind` made of those settings of `whole` that `kind` declares.
+
+    Example:
+        >>> from automl.api import SearchSettings
+        >>> from automl.rules import Budget
+        >>> part_of(Budget, SearchSettings(space="nasbench201", trials=100))
+        Budget(trials=100, evaluations=None, hours=None, until=None)
+    """
     fields: type[Any] = kind
     return kind(**{name: getattr(whole, name) for name in declared(fields)})

@@ -36,6 +36,11 @@ class Best:
         metrics: all metrics, means too.
         trial: its number.
         replicates: how many evaluations that is the mean of; those that confirmed it are among them.
+
+    Example:
+        >>> best = Best(Candidate({"x": 20}), fitness=20.0, metrics={"value": 20.0}, trial=41, replicates=1)
+        >>> best.candidate.value, best.fitness
+        ({'x': 20}, 20.0)
     """
 
     candidate: Candidate
@@ -46,7 +51,19 @@ class Best:
 
 
 class Report:
-    """The evidence of a study: as text, as one self-contained HTML file, as JSON data."""
+    """The evidence of a study: as text, as one self-contained HTML file, as JSON data.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), **given)
+        >>> found = study.report()
+        >>> found.save("report.html").exists(), found.json()["study"]
+        (True, 'Line-1')
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -76,6 +93,17 @@ class Study:
         name: of the study.
         settings: as stored: parts, seeds, budgets, versions.
         record_id: its number in the database.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> automl.search(Line(), study="line", **given).close()
+        >>> study = Study.open("line", "sqlite:///line.db")  # later, or from another process
+        >>> study.finished, study.best.fitness, len(list(study.trials()))
+        (True, 20.0, 20)
     """
 
     def __init__(self, database: Database, record: StudyRecord, space: Space | None = None) -> None:
@@ -215,6 +243,16 @@ class RepeatedStudy(Study):
 
     What a study says of itself, this one says of all runs: `best` is the best of them by validation, `trials` are those
     of the first run, then of the second, and so on; `report()` pools them. `runs` are the studies behind it.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), study="line", repeats=2, **given)
+        >>> [run.name for run in study.runs]
+        ['line/1', 'line/2']
     """
 
     def __init__(self, name: str, runs: Sequence[Study]) -> None:
@@ -260,7 +298,14 @@ class RepeatedStudy(Study):
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:
-    """Returns a study by name; raises InvalidInput with the nearest names where there is none."""
+    """Returns a study by name; raises InvalidInput with the nearest names where there is none.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> find(studies, "cells")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown study 'cells'; known: none
+    """
     record = store.find(name)
     if record is None:
         raise InvalidInput(unknown("study", name, [item.name for item in store.all() if item.kind == "search"]))

@@ -31,6 +31,13 @@ class Policy:
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> Policy(replicates=4, audit_probability=0.05).on_duplicate
+        'serve'
+        >>> Policy(forget_probability=2)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: forget_probability=2: it must be between 0 and 1
     """
 
     vary_at_most: ClassVar[int] = 10
@@ -80,6 +87,11 @@ class ReplicatePlan:
             the earlier ones.
         adds: how many of them no earlier trial of the study has asked for.
         audit: its own encoding is evaluated too, to measure false merges; that result is never served.
+
+    Example:
+        >>> plans = Occurrences(Policy(replicates=2), seed=0)
+        >>> plans.plan(bytes(16), trial=0), plans.plan(bytes(16), trial=1).adds
+        (ReplicatePlan(first=0, replicates=1, adds=1, audit=False), 1)
     """
 
     first: int = 0
@@ -89,7 +101,13 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """What a loop asks before each trial; asked again for the same trials in the same order, it answers the same."""
+    """What a loop asks before each trial; asked again for the same trials in the same order, it answers the same.
+
+    Example:
+        >>> plans: Plans = FreshSeeds([3])
+        >>> bytes(16) in plans
+        False
+    """
 
     policy: Policy
 
@@ -107,6 +125,11 @@ class FreshSeeds:
 
     Args:
         replicates: one number for each trial.
+
+    Example:
+        >>> plans = FreshSeeds([3, 5])
+        >>> plans.plan(b"a" * 16, trial=0).replicates, plans.plan(b"b" * 16, trial=1).replicates
+        (3, 5)
     """
 
     def __init__(self, replicates: Sequence[int]):
@@ -130,6 +153,11 @@ class Occurrences:
     Args:
         policy: of the study.
         seed: of the study.
+
+    Example:
+        >>> plans = Occurrences(Policy(replicates=2), seed=0)
+        >>> [plans.plan(bytes(16), trial).replicates for trial in range(4)]  # one more each time, two at most
+        [1, 2, 2, 2]
     """
 
     def __init__(self, policy: Policy, seed: int):
@@ -166,6 +194,13 @@ class Occurrences:
 
 
 def draw(seed: int, trial: int, stream: int) -> float:
-    """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials."""
+    """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials.
+
+    Example:
+        >>> draw(seed=0, trial=7, stream=FORGET) == draw(seed=0, trial=7, stream=FORGET)
+        True
+        >>> 0 <= draw(seed=0, trial=7, stream=AUDIT) < 1
+        True
+    """
     numbers = b"".join(value.to_bytes(16, "little", signed=True) for value in (seed, trial, stream))
     return (xxhash.xxh3_64_intdigest(numbers) >> 11) * 2.0**-53

@@ -48,6 +48,19 @@ class EquivalenceCache:
 
     Raises:
         StorageRefused: the database cannot be used.
+
+    Example:
+        >>> cache = EquivalenceCache("sqlite:///cache.db")
+        >>> def train():
+        ...     print("training")
+        ...     return 0.93
+        >>> key = bytes(16)  # of what is trained, such as `automl.functional_hash(network)`
+        >>> cache.get_or_evaluate(key, train, context={"epochs": 3})
+        training
+        0.93
+        >>> cache.get_or_evaluate(key, train, context={"epochs": 3})  # a second process would be served, too
+        0.93
+        >>> cache.close()
     """
 
     def __init__(self, database_or_url: Database | str, namespace: str = "default", session: Session | None = None):

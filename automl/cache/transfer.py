@@ -33,7 +33,12 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written to the file."""
+    """What was written to the file.
+
+    Example:
+        >>> Exported(contexts=2, evaluations=5044).sentence()
+        'exported 5,044 evaluations of 2 contexts'
+    """
 
     contexts: int
     evaluations: int
@@ -52,6 +57,10 @@ class Imported:
         added: evaluations that were not here.
         known: evaluations that were here already, with the same result.
         extra: those of `added` whose replicate was here with another result; they became further replicates.
+
+    Example:
+        >>> Imported(contexts=1, added=100, known=20, extra=3).sentence()
+        'imported 100 evaluations, 3 of them as further replicates; 20 were here already'
     """
 
     contexts: int
@@ -84,6 +93,17 @@ def export_cache(
 
     Raises:
         InvalidInput: a context does not exist, or the file cannot be written.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> ours = EquivalenceCache("sqlite:///ours.db")
+        >>> ours.get_or_evaluate(b"k" * 16, lambda: 0.93)
+        0.93
+        >>> export_cache(ours.database, "cache.jsonl.gz")
+        Exported(contexts=1, evaluations=1)
+        >>> theirs = Database("sqlite:///theirs.db")
+        >>> import_cache(theirs, "cache.jsonl.gz")
+        Imported(contexts=1, added=1, known=0, extra=0)
     """
     named = chosen(database, contexts, groups)
     rows = [
@@ -150,6 +170,15 @@ def import_cache(
     Raises:
         InvalidInput: the file is not such a file, is damaged or too large, a row is not valid (its line is named), or
             its keys come from another version of the hasher. Nothing was written.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> ours = EquivalenceCache("sqlite:///ours.db")
+        >>> ours.get_or_evaluate(b"k" * 16, lambda: 0.93)
+        0.93
+        >>> written = export_cache(ours.database, "cache.jsonl.gz")
+        >>> import_cache(ours.database, "cache.jsonl.gz")  # whoever has them already gets nothing twice
+        Imported(contexts=1, added=0, known=1, extra=0)
     """
     path = Path(path)
 

@@ -25,7 +25,12 @@ _ALL = ("search", "resume", "baseline")
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """What determines the trials of a study, beside its parts, its budget and what happens to equal candidates."""
+    """What determines the trials of a study, beside its parts, its budget and what happens to equal candidates.
+
+    Example:
+        >>> StudySettings(seed=3, confirm=5).confirm
+        5
+    """
 
     seed: int = setting(0, "What everything random follows from.", group="Search", lowest=0, unit="K")
     window: int | None = setting(
@@ -105,6 +110,11 @@ class StudyConfig(StudySettings):
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> config = StudyConfig(seed=3, window=64, budget=Budget(trials=1000))
+        >>> StudyConfig.read(config.settings()) == config  # what is stored says all of it
+        True
     """
 
     window: int = 1
@@ -150,6 +160,11 @@ class RunConfig:
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> run = RunConfig(workers=4, memory_per_worker="2 GB", timeout=600)
+        >>> run.memory_bytes, run.timeout_seconds
+        (2000000000, 600.0)
     """
 
     workers: int | None = setting(
@@ -278,7 +293,12 @@ class RunConfig:
 
 
 def environment() -> dict[str, str]:
-    """Returns the versions here and this machine for the record; they are never compared."""
+    """Returns the versions here and this machine for the record; they are never compared.
+
+    Example:
+        >>> {"python", "numpy", "torch", "coordinator"} <= set(environment())
+        True
+    """
     packages = ("automl-functional-hashing", "torch", "ray", "numpy", "optuna", "sqlalchemy")
     found = {"python": platform.python_version(), "platform": platform.platform(), "coordinator": machine()}
     for package in packages:
@@ -294,7 +314,12 @@ MAX_NAME = 1000
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200"."""
+    """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
+
+    Example:
+        >>> differences({"trials": 100, "seed": 0}, {"trials": 200, "seed": 0})
+        ['trials: 100, now 200']
+    """
     found: list[str] = []
     for name in sorted({*stored, *given}):
         old, new = stored.get(name), given.get(name)
@@ -310,6 +335,12 @@ def check_name(name: str | None) -> None:
 
     Raises:
         InvalidInput: it is empty, holds a slash, or is no text that can be stored and shown.
+
+    Example:
+        >>> check_name("cells")
+        >>> check_name("cells/1")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: study 'cells/1': give a name without a slash (NAME/random, NAME/test and ...
     """
     if name is not None and ("\0" in name or any("\ud800" <= one <= "\udfff" for one in name)):
         raise InvalidInput(f"study {brief(name)}: the name is not UTF-8 text, or holds a NUL; take another name")

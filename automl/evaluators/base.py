@@ -35,6 +35,12 @@ class Work:
         behaviour: how the candidate can be run.
         training: what changes training and not the function (learning rate, initialisation, augmentation).
         candidate: the candidate's canonical JSON, for names and table look-ups; never a source of settings.
+
+    Example:
+        >>> from automl.behaviour import Configuration
+        >>> work = Work(Configuration({"x": 3}), training={}, candidate='{"x":3}')
+        >>> work.behaviour.value["x"], work.candidate
+        (3, '{"x":3}')
     """
 
     behaviour: Behaviour
@@ -56,6 +62,12 @@ class Evaluation:
         checkpoint: where a `resumable` evaluator leaves its state and finds what a cheaper or a broken-off evaluation
             of this very candidate, replicate and seed left; None where nothing is kept.
         curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
+
+    Example:
+        >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
+        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.part, how.fidelity["epochs"], how.curve.points
+        ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
 
     seed: int
@@ -117,6 +129,25 @@ class Evaluator(ABC):
             of no test.
         resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
             would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
+
+    Example:
+        >>> import numpy as np
+        >>> @dataclass(frozen=True)
+        ... class Noisy(Evaluator):
+        ...     name = "noisy"
+        ...     metrics = {"height": "maximize"}
+        ...     spread: float = 0.1
+        ...
+        ...     def evaluate(self, work, how):
+        ...         noise = np.random.default_rng(how.seed).normal(0, self.spread)
+        ...         return {"height": work.behaviour.value["x"] + noise}
+        >>> from automl.behaviour import Configuration
+        >>> work = Work(Configuration({"x": 3}), {}, '{"x":3}')
+        >>> one, same = (Noisy().evaluate(work, Evaluation(seed=5)) for _ in range(2))
+        >>> one == same  # all that is random comes from the seed
+        True
+        >>> Noisy(spread=0.2).settings()
+        {'spread': 0.2}
     """
 
     name: ClassVar[str]

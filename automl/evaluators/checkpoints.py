@@ -37,6 +37,14 @@ class Checkpoint:
 
     Attributes:
         path: of the file; it and its folder need not exist.
+
+    Example:
+        >>> checkpoint = Checkpoint(Path("states") / "one")
+        >>> checkpoint.read() is None  # nothing was left there
+        True
+        >>> checkpoint.write(b"epoch 3")
+        >>> checkpoint.read()
+        b'epoch 3'
     """
 
     path: Path
@@ -74,12 +82,26 @@ class Checkpoint:
 
 
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states."""
+    """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states.
+
+    Example:
+        >>> one, other = (file_of("states", bytes(16), 0, text) for text in ('{"x":1}', '{"x":2}'))
+        >>> one != other
+        True
+    """
     return str(Path(folder) / f"{key.hex()}-{replicate}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
 
 
 class Use:
-    """One loop that works with a fidelity group's folder, see `used`."""
+    """One loop that works with a fidelity group's folder, see `used`.
+
+    Example:
+        >>> with used("states") as use:
+        ...     Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")
+        ...     use.keep()
+        >>> Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).read()
+        b'epoch 3'
+    """
 
     def __init__(self) -> None:
         self.kept = False
@@ -97,6 +119,12 @@ def used(folder: str | None) -> Iterator[Use]:
 
     Args:
         folder: of the group; None where nothing is kept.
+
+    Example:
+        >>> with used("states"):
+        ...     Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")
+        >>> Path(file_of("states", bytes(16), 0, "{}")).exists()  # the loop is over, and nobody else uses them
+        False
     """
     use = Use()
     if folder is None:
@@ -135,7 +163,14 @@ def _others(folder: Path) -> bool:
 
 
 def clear(folder: str) -> None:
-    """Removes a fidelity group's checkpoints; who still needed one starts that evaluation from its beginning."""
+    """Removes a fidelity group's checkpoints; who still needed one starts that evaluation from its beginning.
+
+    Example:
+        >>> Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")
+        >>> clear("states")
+        >>> Path("states").exists()
+        False
+    """
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         Path(folder).parent.rmdir()  # the last one takes the folder of all groups with it

@@ -19,6 +19,12 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
     Args:
         module: is run once, in evaluation mode, on zeros.
         inputs: the shape of each of its inputs, without the batch.
+
+    Example:
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+        >>> module_costs(network, Array((1, 8, 8)))
+        {'parameters': 2610.0, 'macs': 4864.0}
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode

@@ -30,6 +30,15 @@ class LearningCurve:
     Attributes:
         points: (epoch, metrics) in ascending order of epochs. What an epoch is, the evaluator says: passes over the
             data, steps, trees; it need not be whole.
+
+    Example:
+        >>> curve = LearningCurve()
+        >>> curve.report(1, {"accuracy": 0.6})
+        >>> curve.report(2, {"accuracy": 0.7, "loss": 0.9})
+        >>> curve.epochs, curve.values("accuracy")
+        ([1.0, 2.0], {1.0: 0.6, 2.0: 0.7})
+        >>> LearningCurve.from_json(curve.json()) == curve
+        True
     """
 
     points: list[Point] = field(default_factory=list)
@@ -118,7 +127,14 @@ class LearningCurve:
 
 
 def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, float]:
-    """Returns the mean of a metric over curves by epoch, of the epochs that all of them report."""
+    """Returns the mean of a metric over curves by epoch, of the epochs that all of them report.
+
+    Example:
+        >>> one = LearningCurve([(1, {"accuracy": 0.6}), (2, {"accuracy": 0.8})])
+        >>> other = LearningCurve([(1, {"accuracy": 0.5})])
+        >>> mean_values([one, other], "accuracy")
+        {1: 0.55}
+    """
     every = [values for values in (curve.values(metric) for curve in curves) if values]
     shared = [epoch for epoch in every[0] if all(epoch in values for values in every)] if every else []
     return {epoch: mean(values[epoch] for values in every) for epoch in shared}

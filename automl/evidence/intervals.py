@@ -39,6 +39,10 @@ class Estimate:
         low, high: ends of the interval at the 95 % level.
         method: how the interval was made, in words for readers.
         units: numbers of independent units on both sides.
+
+    Example:
+        >>> Estimate(1.5, 0.5, 2.5, "Welch", (3, 3)).to_json()
+        {'value': 1.5, 'low': 0.5, 'high': 2.5, 'method': 'Welch', 'units': [3, 3]}
     """
 
     value: float | None
@@ -66,6 +70,10 @@ def units(sample: Nested) -> np.ndarray:
 
     Raises:
         InvalidInput: a value is not finite.
+
+    Example:
+        >>> units([[[0.9, 0.92], [0.8]]])  # one run of two architectures: the architectures are the units
+        array([0.91, 0.8 ])
     """
     if isinstance(sample, Sequence | np.ndarray):
         members = [item for item in sample if not (isinstance(item, Sequence | np.ndarray) and len(item) == 0)]
@@ -179,6 +187,12 @@ def representable(estimate: Estimate, scaled: Callable[[float], float]) -> Estim
     Args:
         estimate: with `value`, `low` and `high` on one scale.
         scaled: takes each to the other; it may return an infinity.
+
+    Example:
+        >>> import math
+        >>> found = representable(Estimate(-2.0, -3.0, 2000.0), lambda bits: 2.0**bits if bits < 1024 else math.inf)
+        >>> found.value, found.high
+        (0.25, None)
     """
     if estimate.value is None:
         return estimate

@@ -291,6 +291,16 @@ class ReportData:
         drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
         traceback: of the first failure that has one; empty where none was kept.
         keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> data = automl.search(Line(), **given).report().data
+        >>> data.search.trials, data.best.fitness, data.verdict.beats
+        (20, 20.0, False)
     """
 
     name: str

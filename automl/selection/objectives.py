@@ -47,7 +47,13 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A bound on a metric or a cost; the bound itself is allowed."""
+    """A bound on a metric or a cost; the bound itself is allowed.
+
+    Example:
+        >>> small = Constraint("parameters", most=True, bound=1e6)
+        >>> small.excess(500_000), small.excess(1_500_000)
+        (0.0, 0.5)
+    """
 
     metric: str
     most: bool
@@ -70,6 +76,12 @@ class Objectives:
         fitness: the study's own objective.
         all: what candidates are compared in; the study's own objective alone where no other was asked for.
         constraints: what a candidate must keep to be a winner, of the search or of random search.
+
+    Example:
+        >>> accuracy, size = read_objectives("accuracy:maximize,parameters:minimize")
+        >>> both = Objectives(accuracy, (accuracy, size), tuple(read_constraints("latency<20")))
+        >>> sorted(both.needs)
+        ['accuracy', 'latency', 'parameters']
     """
 
     fitness: Objective
@@ -107,7 +119,14 @@ class Objectives:
 
 
 def objectives_of(settings: Mapping[str, Any]) -> Objectives:
-    """Reads what a stored study optimizes: its objective, and its strategy's `objectives` and `constraints`."""
+    """Reads what a stored study optimizes: its objective, and its strategy's `objectives` and `constraints`.
+
+    Example:
+        >>> strategy = {"name": "random", "settings": {}}
+        >>> settings = {"objective": "accuracy", "direction": "maximize", "strategy": strategy}
+        >>> objectives_of(settings).fitness
+        Objective(metric='accuracy', minimize=False)
+    """
     own = Objective(str(settings.get("objective", FITNESS)), settings.get("direction") == "minimize")
     opposite = Objective(own.metric, not own.minimize)
     given = (settings.get("strategy") or {}).get("settings") or {}
@@ -121,6 +140,13 @@ def read_objectives(text: str) -> list[Objective]:
 
     Raises:
         InvalidInput: a part is not like that.
+
+    Example:
+        >>> read_objectives("accuracy:maximize,parameters:minimize")
+        [Objective(metric='accuracy', minimize=False), Objective(metric='parameters', minimize=True)]
+        >>> read_objectives("accuracy")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: objectives: 'accuracy' is no objective; write it like accuracy:maximize
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -136,6 +162,12 @@ def read_constraints(text: str) -> list[Constraint]:
 
     Raises:
         InvalidInput: a part is not like that.
+
+    Example:
+        >>> for one in read_constraints("parameters<1e6,accuracy>=0.9"):
+        ...     print(one)
+        parameters ≤ 1,000,000
+        accuracy ≥ 0.9
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):

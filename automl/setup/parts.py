@@ -38,6 +38,11 @@ class Parts:
         objective: the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
+
+    Example:
+        >>> parts = assemble("nasbench201")
+        >>> parts.evaluator.name, parts.strategy.name, parts.objective, parts.direction
+        ('nasbench201', 'regularized_evolution', 'accuracy', 'maximize')
     """
 
     space: Space
@@ -71,6 +76,11 @@ class PartSettings:
 
     Raises:
         InvalidInput: a value of another type.
+
+    Example:
+        >>> chosen = PartSettings(strategy="regularized_evolution", settings={"population": 50})
+        >>> assemble("nasbench201", chosen).strategy.population
+        50
     """
 
     evaluator: str | Evaluator | Callable[..., Any] | None = setting(
@@ -152,6 +162,13 @@ def assemble(
 
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
+
+    Example:
+        >>> assemble("nasbench201", PartSettings(strategy="random")).strategy
+        Random()
+        >>> assemble("nasbench201", PartSettings(objective="acuracy"))
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown objective of evaluator nasbench201 'acuracy'; did you mean accuracy?
     """
     chosen = chosen or PartSettings()
     place = _find_space(target)
@@ -254,6 +271,11 @@ def split_settings(
 
     Raises:
         InvalidInput: no part knows the name, or more than one does.
+
+    Example:
+        >>> menus = {"space": {"vertices": 7}, "evaluator": {"epochs": 108}, "strategy": {"population": 100}}
+        >>> split_settings({"population": 50, "evaluator.epochs": 12}, menus)
+        ({}, {'epochs': 12}, {'population': 50})
     """
     sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
     for name, value in given.items():
@@ -331,6 +353,11 @@ def objective_of(
 
     Raises:
         InvalidInput: a metric that the evaluator does not have, or a name that says no direction and would have to.
+
+    Example:
+        >>> import automl
+        >>> objective_of(automl.FunctionEvaluator(len, objective_name="loss"), None, None)
+        ('loss', 'minimize', "objective 'loss' is minimized, as its name says; give a direction where that is wrong")
     """
     metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
     if objective is None and stored and (free or stored["objective"] in metrics):
@@ -352,6 +379,12 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
 
     Raises:
         InvalidInput: the strategy needs some, and the evaluator has none; or one of them costs a full evaluation.
+
+    Example:
+        >>> rungs_of(assemble("nasbench201"))  # evolution asks for full evaluations only
+        []
+        >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
+        [Fidelity(share=0.06, settings={'epochs': 12})]
     """
     offered = {one.share: one for one in parts.evaluator.approximations()}
     if strategies.FULL in offered:

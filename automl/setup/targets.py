@@ -31,6 +31,11 @@ class SpaceReference:
         source: 32 hexadecimal digits of the file's content, for targets that are files; workers load this very content.
         space: the object itself where there is no target.
         code: what the space consists of.
+
+    Example:
+        >>> space, reference = resolve("nasbench201")
+        >>> reference.target, type(reference.load()).__name__
+        ('nasbench201', 'NASBench201')
     """
 
     target: str | None
@@ -83,6 +88,14 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
     Raises:
         InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
         InvalidSpace: the thing found is no space.
+
+    Example:
+        >>> space, reference = resolve("nasbench101", {"vertices": 5})
+        >>> space.vertices, dict(reference.settings)
+        (5, {'vertices': 5})
+        >>> resolve("nasbench101", {"vertex": 5})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown setting of space nasbench101 'vertex'; did you mean vertices?
     """
     return made(find(target), settings or {})
 
@@ -93,6 +106,11 @@ def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReferen
     Raises:
         InvalidInput: settings that the space does not know.
         InvalidSpace: the thing found is no space.
+
+    Example:
+        >>> space, reference = made(find("nasbench101"), {"vertices": 5})
+        >>> space.vertices
+        5
     """
     space, reference = _made(named, settings)
     return space, replace(reference, code=space_code(space))
@@ -108,11 +126,18 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
 
 
 def find(target: str) -> Named:
-    """Returns what `target` names, before it is made with settings: a class, a function or an instance.
+    r"""Returns what `target` names, before it is made with settings: a class, a function or an instance.
 
     Raises:
         InvalidInput: no such name, file, module or attribute.
         InvalidSpace: a file or module that offers no space, or several.
+
+    Example:
+        >>> from pathlib import Path
+        >>> text = "import automl\nclass Line(automl.Space):\n    x = automl.Integer(0, 20)\n"
+        >>> written = Path("line.py").write_text(text)
+        >>> find("line.py").thing.__name__  # its only space
+        'Line'
     """
     named = registry.find("spaces", target)
     if isinstance(named.thing, ModuleType):
@@ -121,7 +146,16 @@ def find(target: str) -> Named:
 
 
 def reference_to(space: Space) -> SpaceReference:
-    """Returns a reference to a space made in the caller's program; it travels as the object itself."""
+    """Returns a reference to a space made in the caller's program; it travels as the object itself.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> line = Line()
+        >>> reference_to(line).load() is line
+        True
+    """
     try:
         file = inspect.getsourcefile(type(space))
     except (TypeError, OSError):  # a class of a notebook, of `python -i`, of a text

@@ -19,6 +19,13 @@ def checked(space: Space, value: Any) -> Candidate:
 
     Raises:
         InvalidCandidate: it does not; the place where they differ is named.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> checked(Line(), {"x": 3}).x
+        3
     """
     return read_back(space, value if isinstance(value, Candidate) else space.decode(value))
 
@@ -29,6 +36,16 @@ def read_back(space: Space, candidate: Candidate) -> Candidate:
     Raises:
         InvalidCandidate: reading gives another one (the place where they differ is named), `decode` refuses it, or it
             is no candidate at all.
+
+    Example:
+        >>> import automl
+        >>> class Even(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        ...     def sample(self, rng):
+        ...         return automl.Candidate({"x": 21})  # what `decode` never gives
+        >>> read_back(Even(), Even().sample(None))
+        Traceback (most recent call last):
+        automl.errors.InvalidCandidate: Even refuses its own candidate {'x': 21}: candidate.x: 21 is not a ...
     """
     read = space.checked(candidate)
     if read != candidate:
@@ -43,6 +60,15 @@ def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], s
     """Returns what a candidate costs by its space, without what is no number; and what is wrong, or an empty text.
 
     Costs belong to one candidate and come beside an evaluation that is paid for, so they never make it fail.
+
+    Example:
+        >>> import automl
+        >>> class Net(automl.Space):
+        ...     width = automl.Integer(1, 64)
+        ...     def costs(self, candidate):
+        ...         return {"parameters": 10 * candidate.width, "latency": float("nan")}
+        >>> costs_of(Net(), Net().decode({"width": 3}))
+        ({'parameters': 30}, "costs() of Net gives latency=nan, which is no finite number (candidate {'width': 3})")
     """
     try:
         found: Any = space.costs(candidate)

@@ -27,6 +27,15 @@ class Candidate:
     Attributes:
         value: the candidate as JSON data; never change it.
         json: the same as canonical text.
+
+    Example:
+        >>> import automl
+        >>> class Net(automl.Space):
+        ...     depth = automl.Integer(1, 8)
+        ...     units = automl.Repeat(automl.Choice(16, 32), 1, 3)
+        >>> net = Net().decode({"units": [16, 32], "depth": 2})
+        >>> net.depth, net.units[1], net.json
+        (2, 32, '{"depth":2,"units":[16,32]}')
     """
 
     __slots__ = ("_json", "value")
@@ -88,6 +97,14 @@ class Defaults:
         until: fitness that is enough, or None.
         window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
             fiftieth of the budget up to 64.
+
+    Example:
+        >>> import automl
+        >>> class Digits(automl.Space):
+        ...     defaults = Defaults(evaluator="classification", evaluator_settings={"epochs": 8}, trials=100)
+        ...     width = automl.Choice(16, 32, 64)
+        >>> Digits().defaults.trials
+        100
     """
 
     evaluator: str | None = None
@@ -112,6 +129,29 @@ class Space(metaclass=SpaceType):
 
     Class attributes:
         defaults: what a search of this space uses where the user names nothing else.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> class Net(Space):
+        ...     width = automl.Choice(16, 32, 64)
+        ...     depth = automl.Integer(1, 4)
+        ...     rate = automl.Real(1e-4, 1e-1, log=True)
+        ...
+        ...     def build(self, c):
+        ...         from torch import nn
+        ...         hidden = [layer for _ in range(c.depth) for layer in (nn.LazyLinear(c.width), nn.ReLU())]
+        ...         return nn.Sequential(nn.Flatten(), *hidden, nn.LazyLinear(10))
+        ...
+        ...     def training(self, c):
+        ...         return {"learning_rate": c.rate}
+        >>> space, rng = Net(), np.random.default_rng(0)
+        >>> parent = space.sample(rng)
+        >>> child = space.mutate(parent, rng)
+        >>> sum(parent.value[name] != child.value[name] for name in parent.value)
+        1
+        >>> space.behaviour(child).kind
+        'module'
     """
 
     defaults: Defaults = Defaults()

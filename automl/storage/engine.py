@@ -47,6 +47,12 @@ class Database:
 
     Raises:
         StorageRefused: it cannot be used; the message says why, without passwords; nothing was written.
+
+    Example:
+        >>> database = Database("sqlite:///cells.db")
+        >>> database.sqlite, Database.exists("sqlite:///cells.db"), Database.exists("sqlite:///other.db")
+        (True, True, False)
+        >>> database.close()
     """
 
     def __init__(self, url: str, *, create: bool = True, patience: float = 600.0):

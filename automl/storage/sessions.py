@@ -55,6 +55,11 @@ class Session:
     Args:
         database: where it is at work.
         heartbeat: seconds between two signs of life.
+
+    Example:
+        >>> with Session(Database("sqlite:///cells.db")) as session:
+        ...     session.process.pid > 0
+        True
     """
 
     def __init__(self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS):

@@ -38,6 +38,12 @@ class StudyRecord:
         state: "open" or "finished".
         created: seconds since 1970, by the database's clock.
         trials: number of trials told.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> record = studies.create("cells", "search", {"seed": 0})
+        >>> record.state, record.trials, record.settings
+        ('open', 0, {'seed': 0})
     """
 
     id: int
@@ -73,6 +79,11 @@ class TrialRecord:
         costs: figures of this encoding (parameters, FLOPs), never served by key.
         told_at: completion time: seconds since the study began, on the coordinator's running clock.
         position: completion order, from 0: the order in which trials were told to the strategy.
+
+    Example:
+        >>> served = TrialRecord(7, '{"x":3}', bytes(16), context=1, outcome="hit", fitness=0.93, saved_seconds=41.0)
+        >>> served.outcome, served.paid_seconds
+        ('hit', 0.0)
     """
 
     number: int
@@ -95,7 +106,12 @@ class TrialRecord:
 
 
 class Standing(NamedTuple):
-    """What ranking needs of one trial, see `TrialRecord`."""
+    """What ranking needs of one trial, see `TrialRecord`.
+
+    Example:
+        >>> Standing(position=0, key=bytes(16), outcome="miss", fitness=0.93).fitness
+        0.93
+    """
 
     position: int
     key: bytes
@@ -104,7 +120,14 @@ class Standing(NamedTuple):
 
 
 class StudyStore:
-    """Creates, finds, claims and continues studies."""
+    """Creates, finds, claims and continues studies.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> record = studies.create("cells", "search", {})
+        >>> studies.find("cells") == record, studies.find("other") is None, list(studies.trials(record.id))
+        (True, True, [])
+    """
 
     def __init__(self, database: Database):
         self.database = database

@@ -20,6 +20,13 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
 
     Raises:
         InvalidInput: unknown name, unknown setting (the known ones are offered), or a value out of range.
+
+    Example:
+        >>> create("regularized_evolution", {"population": 20}).population
+        20
+        >>> create("regularised_evolution")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown strategy 'regularised_evolution'; did you mean ...
     """
     if isinstance(name, Strategy):
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
@@ -31,6 +38,11 @@ def made(found: Any, name: str, settings: Mapping[str, Any]) -> Strategy:
 
     Raises:
         InvalidInput: it is no class of strategies, an unknown setting, or a value out of range.
+
+    Example:
+        >>> from automl.strategies.random import Random
+        >>> made(Random, "random", {})
+        Random()
     """
     if not (inspect.isclass(found) and issubclass(found, Strategy)):
         raise InvalidInput(f"strategy {name!r} is {found!r}; it must be a subclass of automl.strategies.Strategy")

@@ -30,6 +30,10 @@ class Proposal:
         origin: how it was made: "sample", "mutate", "crossover", "enqueued".
         parents: numbers of the trials it was made from.
         fidelity: the budget fraction of its evaluation, one of those that `bind` was given.
+
+    Example:
+        >>> Proposal(Candidate({"x": 3}), origin="mutate", parents=(4,)).fidelity
+        1.0
     """
 
     candidate: Candidate
@@ -50,6 +54,10 @@ class Told:
         duplicate: True where the fitness came from the cache and no evaluation was run.
         fidelity: as it was proposed; fitness is compared only among trials of one fidelity.
         parents: as it was proposed: numbers of the trials it was made from.
+
+    Example:
+        >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
+        {}
     """
 
     number: int
@@ -69,6 +77,32 @@ class Strategy(ABC):
         fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
         pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import automl
+        >>> @dataclass
+        ... class Climb(Strategy):
+        ...     name = "climb"
+        ...     best = None
+        ...
+        ...     def ask(self, n, rng):
+        ...         if self.best is None:
+        ...             return [Proposal(self.space.sample(rng)) for _ in range(n)]
+        ...         mutants = (self.space.mutate(self.best.candidate, rng) for _ in range(n))
+        ...         return [Proposal(one, "mutate", (self.best.number,)) for one in mutants]
+        ...
+        ...     def tell(self, trials):
+        ...         met = [one for one in (self.best, *trials) if one is not None and one.fitness is not None]
+        ...         self.best = max(met, key=lambda one: one.fitness, default=None)
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> climb, rng = Climb(), np.random.default_rng(0)
+        >>> climb.bind(Line())
+        >>> [one] = climb.ask(1, rng)
+        >>> climb.tell([Told(0, one.candidate, fitness=1.0)])
+        >>> climb.ask(1, rng)[0].parents
+        (0,)
     """
 
     name: ClassVar[str]

@@ -38,6 +38,11 @@ class SuccessiveHalving(Strategy):
 
     Raises:
         InvalidInput: a setting out of range, or an unknown proposer.
+
+    Example:
+        >>> strategy = SuccessiveHalving(reduction=3, levels=3)
+        >>> strategy.rungs([0.02, 0.1, 0.3, 0.5])  # of an evaluator that can train for these parts of its epochs
+        [0.1, 0.3, 0.5]
     """
 
     name: ClassVar[str] = "successive_halving"

@@ -30,6 +30,14 @@ class NSGA2(Strategy):
 
     Raises:
         InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+
+    Example:
+        >>> strategy = NSGA2(objectives="accuracy:maximize,parameters:minimize", constraints="parameters<1e6")
+        >>> strategy.settings()["objectives"]
+        'accuracy:maximize,parameters:minimize'
+        >>> NSGA2(objectives="accuracy")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: objectives: 'accuracy' is no objective; write it like accuracy:maximize
     """
 
     name: ClassVar[str] = "nsga2"
@@ -103,7 +111,12 @@ class NSGA2(Strategy):
 
 
 def fronts(values: np.ndarray) -> np.ndarray:
-    """Returns each row's front, 0 the best, of `values` [rows, objectives], larger being better."""
+    """Returns each row's front, 0 the best, of `values` [rows, objectives], larger being better.
+
+    Example:
+        >>> fronts(np.array([[1.0, 4.0], [3.0, 3.0], [4.0, 1.0], [2.0, 2.0]]))  # the second beats the last in both
+        array([0, 0, 0, 1])
+    """
     one, other = values[:, None], values[None]
     better = np.all(one >= other, axis=2) & np.any(one > other, axis=2)
     number = np.full(len(values), -1)
@@ -116,7 +129,12 @@ def fronts(values: np.ndarray) -> np.ndarray:
 
 
 def crowding(values: np.ndarray) -> np.ndarray:
-    """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
+    """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far.
+
+    Example:
+        >>> crowding(np.array([[0.0, 4.0], [1.0, 3.0], [4.0, 0.0]]))
+        array([inf,  2., inf])
+    """
     distance = np.zeros(len(values))
     for column in values.T:
         column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none

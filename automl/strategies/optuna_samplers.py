@@ -46,6 +46,17 @@ class OptunaSampler(Strategy):
 
     Raises:
         InvalidInput: an unknown sampler, one whose package is missing, or a space that declares no fields.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 1000)
+        >>> strategy = OptunaSampler(sampler="tpe")
+        >>> strategy.bind(Line())
+        >>> [proposal] = strategy.ask(1, np.random.default_rng(0))
+        >>> 0 <= proposal.candidate.x <= 1000
+        True
     """
 
     name: ClassVar[str] = "optuna"

@@ -24,6 +24,13 @@ class Activation(ExpressionSpace):
     """Activation functions f(x), by the accuracy of small networks trained with them.
 
     The key covers value and derivative, since training uses both. After Ramachandran et al. 2017 (arXiv 1710.05941).
+
+    Example:
+        >>> space = Activation()
+        >>> space.decode("x*sigmoid( x )").value
+        'x * sigmoid(x)'
+        >>> sorted(space.references())[:3]
+        ['gelu', 'leaky relu', 'relu']
     """
 
     defaults = Defaults(

@@ -42,6 +42,11 @@ class Loss(ExpressionSpace):
     The loss of an example is the sum over classes. Training uses the derivative with respect to p only, so that is what
     the key covers: losses that differ by a function of the target are one. After Gonzalez and Miikkulainen 2020 (arXiv
     1905.11528).
+
+    Example:
+        >>> space = Loss()
+        >>> space.describe(space.decode("(p - t) * (p - t)"))
+        'f(p, t) = (p − t) · (p − t)'
     """
 
     defaults = Defaults(

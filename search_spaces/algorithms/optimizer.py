@@ -86,6 +86,11 @@ class Optimizer(ExpressionSpace):
     decays 0.9 and 0.999, bias corrected; the weight w; the step t, from 1; the decays `linear` and `cosine`, from 1
     towards 0. The key covers the values in these ranges, so that |v| and v are one. After Bello et al. 2017
     (arXiv 1709.07417).
+
+    Example:
+        >>> space = Optimizer()
+        >>> space.describe(space.decode("0.01 * g"))
+        'Δw = 0.01 · g'
     """
 
     defaults = Defaults(

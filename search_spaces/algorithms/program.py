@@ -52,6 +52,9 @@ class ProgramSpace(Space):
 
     Raises:
         InvalidInput: a size, a name or a share that cannot be.
+
+    Example:
+        >>> space = ProgramSpace(features=2)
     """
 
     own_operations: ClassVar[tuple[Operation, ...]] = ()

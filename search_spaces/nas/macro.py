@@ -32,6 +32,12 @@ class MacroNet(Space):
 
     Raises:
         InvalidSpace: a number below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> space = MacroNet()
+        >>> space.sample(np.random.default_rng(0)).value
+        {'stage0': ['depthwise3x3', 'conv5x5', 'conv3x3', 'conv3x3'], 'stage1': [], 'stage2': []}
     """
 
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, stages: int = 3, blocks: int = 4) -> None:

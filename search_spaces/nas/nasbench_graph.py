@@ -65,6 +65,12 @@ class NASBenchGraph(CellSpace):
 
     Args:
         proteins: only the kinds of layers that were trained on the data set proteins.
+
+    Example:
+        >>> import numpy as np
+        >>> space = NASBenchGraph()
+        >>> space.size(), space.sample(np.random.default_rng(0)).value
+        (59049, {'link': [0, 1, 2, 2], 'ops': ['arma', 'sage', 'gin', 'gin']})
     """
 
     defaults = Defaults(evaluator="nasbench-graph")

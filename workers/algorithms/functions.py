@@ -105,6 +105,10 @@ class ActivationTraining(_OnOneTask):
 
     So that no function is judged by its scale, initial weights keep the second moment of signals, as He et al. 2015
     derive for ReLU: gain² = 1 / E[f(z)²] for standard normal z, kept between 1/10 and 10.
+
+    Example:
+        >>> ActivationTraining(epochs=1, networks=2).settings()["hidden"]
+        [24, 24, 24, 24, 24]
     """
 
     name: ClassVar[str] = "activation"
@@ -129,6 +133,12 @@ def gain_of(activation: Activation) -> float:
 
     Raises:
         CandidateFailure: the function is not finite at usual values.
+
+    Example:
+        >>> import numpy as np
+        >>> gain = gain_of(lambda z: (np.maximum(z, 0), (z > 0).astype(z.dtype)))
+        >>> round(float(gain) ** 2, 1)  # He et al. 2015: 2 for ReLU
+        2.0
     """
     value, _ = activation(_normal_points())
     moment = float(np.mean(np.square(value, dtype=np.float64)))
@@ -147,6 +157,10 @@ class LossTraining(_OnOneTask):
     Attributes:
         label_noise: share of training examples whose class is drawn anew, the same ones for all candidates; held-out
             parts stay as they are.
+
+    Example:
+        >>> LossTraining(label_noise=0.2).settings()["label_noise"]
+        0.2
     """
 
     name: ClassVar[str] = "loss"
@@ -191,6 +205,11 @@ class OptimizerTraining(_FunctionEvaluator):
     Attributes:
         tasks: names or Tasks; the default is digits and Fashion-MNIST (5,000 images), or even and odd digits instead
             where the data folder does not hold it. The choice is part of the context of every result.
+
+    Example:
+        >>> evaluator = OptimizerTraining(tasks=("digits", "digits-parity"))
+        >>> evaluator.metrics
+        {'accuracy': 'maximize', 'worst': 'maximize'}
     """
 
     name: ClassVar[str] = "optimizer"

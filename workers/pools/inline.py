@@ -25,6 +25,14 @@ class InlinePool(Pool):
 
     Raises:
         InvalidInput: the plan has a timeout and this is not the main thread.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with InlinePool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=4) as pool:
+        ...     done = run(pool, [5, 3, 1001])
+        >>> [completion.fault for completion in done]  # 1001 gives NaN
+        [None, None, 'candidate']
     """
 
     def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:

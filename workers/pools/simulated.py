@@ -31,6 +31,14 @@ class SimulatedPool(Pool):
 
     Raises:
         InvalidInput: fewer than one worker.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with SimulatedPool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=100) as pool:
+        ...     done = run(pool, [5, 3])
+        >>> [completion.metrics["v"] for completion in done]
+        [5.0, 3.0]
     """
 
     def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:

@@ -32,6 +32,13 @@ class HPOLibTable(Evaluator):
         dataset: "protein_structure" or "slice_localization".
         randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
         path: of the folder with the files; None looks in $AUTOML_DATA/hpolib.
+
+    Example:
+        >>> HPOLibTable(dataset="protein_structure").has_test_part
+        False
+        >>> HPOLibTable(dataset="proteins")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: hpolib has no data set 'proteins'; it has protein_structure, slice_localization
     """
 
     name: ClassVar[str] = "hpolib"

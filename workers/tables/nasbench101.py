@@ -43,6 +43,13 @@ class NASBench101Table(Evaluator):
         path: of the file, from https://github.com/google-research/nasbench; None looks for
             $AUTOML_DATA/nasbench101/nasbench_only108.tfrecord. Reading it takes about a minute, and several for the
             full one.
+
+    Example:
+        >>> NASBench101Table(epochs=108).metrics
+        {'accuracy': 'maximize', 'cost_seconds': 'minimize'}
+        >>> NASBench101Table(epochs=100)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: nasbench101 has no figures for 100 epochs; it has 4, 12, 36 and 108
     """
 
     name: ClassVar[str] = "nasbench101"
@@ -152,6 +159,12 @@ def module_hash(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bytes:
 
     Raises:
         ValueError: an operation that the benchmark does not have, or no path from input to output.
+
+    Example:
+        >>> ops = ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]
+        >>> edges = [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]]  # two branches
+        >>> module_hash(edges, ops) == module_hash(edges, [ops[0], ops[2], ops[1], ops[3]])
+        True
     """
     edges = np.asarray(matrix, dtype=bool)
     reach = np.eye(len(ops), dtype=bool)

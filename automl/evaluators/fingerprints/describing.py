@@ -30,6 +30,12 @@ class Description:
         stands: what stands for it in a context and in a study, as JSON data.
         source: fingerprint of its code; empty where its version answers for it.
         read: what its code depends on, and which files and libraries that is.
+
+    Example:
+        >>> from automl.evaluators.function import FunctionEvaluator
+        >>> named = description(FunctionEvaluator(lambda candidate: candidate.x, code_version="3"))
+        >>> dict(named.stands)
+        {'name': 'function', 'version': '1', 'settings': {'function': '<lambda>', 'code': '3'}}
     """
 
     stands: Mapping[str, Any]
@@ -45,6 +51,13 @@ def description(evaluator: Evaluator) -> Description:
 
     Raises:
         InvalidInput: it depends on something that has no content, and names no version.
+
+    Example:
+        >>> import automl
+        >>> def score(candidate):
+        ...     return candidate.x
+        >>> description(automl.FunctionEvaluator(score, code_version="1")).stands["settings"]
+        {'function': 'score', 'code': '1'}
     """
     kind = type(evaluator)
     stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
@@ -64,7 +77,13 @@ def description(evaluator: Evaluator) -> Description:
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns what stands for an evaluator in a context: see `description`."""
+    """Returns what stands for an evaluator in a context: see `description`.
+
+    Example:
+        >>> from automl.testing.pools import Numbered
+        >>> dict(describe(Numbered()))["name"]
+        'numbered'
+    """
     return description(evaluator).stands
 
 

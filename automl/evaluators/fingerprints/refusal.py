@@ -21,6 +21,10 @@ class NoContent(Exception):
     Attributes:
         what: it is, such as "an open file".
         path: names through which it was reached, the outermost first.
+
+    Example:
+        >>> str(NoContent("an open file").within("log").within("trainer."))
+        'trainer.log, an open file,'
     """
 
     def __init__(self, what: str, path: str = "") -> None:

@@ -48,6 +48,16 @@ def collect(database: Database, study_name: str, space: Space | None = None) -> 
 
     Raises:
         InvalidInput: no study of this name; the nearest are offered.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), study="line", **given)
+        >>> collect(study.database, "line", Line()).best.description
+        'x=20'
     """
     store = StudyStore(database)
     record = store.find(study_name)

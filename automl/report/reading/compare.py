@@ -92,7 +92,18 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A report over several studies."""
+    """A report over several studies.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> found = automl.search(Line(), study="line", repeats=2, **given).report().data
+        >>> found.name, [method.runs for method in found.methods]
+        ('line', [2])
+    """
 
     studies: list[ReportData]
     methods: list[Method]
@@ -115,6 +126,16 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
 
     Raises:
         InvalidInput: no study was given, or one was given twice.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> one, other = (automl.search(Line(), strategy=name, **given) for name in ("random", "regularized_evolution"))
+        >>> [method.strategy for method in compare([one.report().data, other.report().data]).methods]
+        ['random', 'regularized_evolution']
     """
     if not studies:
         raise InvalidInput("there is nothing to compare: name at least one study")

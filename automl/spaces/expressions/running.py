@@ -22,6 +22,14 @@ class Step:
         operator: of a call; None for variables and constants.
         arguments: numbers of the steps that the operator takes; for a variable, the number of the function's argument.
         value: of a constant.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> x = Variable("x")
+        >>> first, last = steps_of(Call("tanh", (x,)), BUILT_IN, ["x"])
+        >>> last.arguments  # it takes the value of step 0
+        (0,)
     """
 
     tree: Tree
@@ -31,7 +39,15 @@ class Step:
 
 
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
-    """Returns the distinct subtrees, arguments first, the whole tree last; what has no variable becomes a constant."""
+    """Returns the distinct subtrees, arguments first, the whole tree last; what has no variable becomes a constant.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> once = Call("tanh", (Variable("x"),))
+        >>> len(steps_of(Call("add", (once, once)), BUILT_IN, ["x"]))  # x, tanh(x) and the sum: equal subtrees run once
+        3
+    """
     steps: list[Step] = []
     # leaves stand for themselves, calls as operator and steps: hashing whole trees would take as deep a stack
     known: dict[Variable | Constant | tuple[str, tuple[int, ...]], int] = {}
@@ -76,6 +92,15 @@ class Compiled:
 
     Raises:
         InvalidSpace: an operator between the result and `towards` has no derivative.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> x = Variable("x")
+        >>> square = Compiled(Call("mul", (x, x)), BUILT_IN, ["x"], towards="x")
+        >>> value, derivative = square.value_and_derivative(np.array([1.0, 3.0]))
+        >>> value.tolist(), derivative.tolist()
+        ([1.0, 9.0], [2.0, 6.0])
     """
 
     def __init__(
@@ -137,7 +162,12 @@ class Compiled:
 
 
 def without_derivative(name: str) -> str:
-    """Returns the sentence for an operator that lacks a derivative where one is needed."""
+    """Returns the sentence for an operator that lacks a derivative where one is needed.
+
+    Example:
+        >>> print(without_derivative("heaviside"))
+        operator 'heaviside' has no derivative, and these functions are trained through; ...
+    """
     return (
         f"operator {name!r} has no derivative, and these functions are trained through; "
         f"give Operator({name!r}, …, derivative=…), or leave the operator out"

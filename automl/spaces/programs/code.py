@@ -27,6 +27,10 @@ class Instruction(NamedTuple):
         out, first, second: addresses within their types.
         i, j: indices of the element written.
         x, y: constants.
+
+    Example:
+        >>> Instruction(operation=1, out=1, first=2, second=3)
+        Instruction(operation=1, out=1, first=2, second=3, i=0, j=0, x=0.0, y=0.0)
     """
 
     operation: int
@@ -44,28 +48,56 @@ Functions = tuple[tuple[Instruction, ...], tuple[Instruction, ...], tuple[Instru
 
 
 def encode_record(instruction: Instruction) -> bytes:
-    """Returns the `RECORD` bytes of an instruction."""
+    """Returns the `RECORD` bytes of an instruction.
+
+    Example:
+        >>> record = encode_record(Instruction(operation=1, out=1, first=2, second=3))
+        >>> len(record), decode_record(record).second
+        (24, 3)
+    """
     return _RECORD.pack(*instruction[:6], *instruction[6:])
 
 
 def decode_record(record: bytes) -> Instruction:
-    """Returns the instruction that `RECORD` bytes stand for."""
+    """Returns the instruction that `RECORD` bytes stand for.
+
+    Example:
+        >>> decode_record(encode_record(Instruction(operation=56, out=2, x=0.5))).x
+        0.5
+    """
     return Instruction(*_RECORD.unpack(record))
 
 
 def header(lengths: Sequence[int]) -> bytes:
-    """Returns what stands before the records of a program whose setup, predict and learn have these lengths."""
+    """Returns what stands before the records of a program whose setup, predict and learn have these lengths.
+
+    Example:
+        >>> list(header([1, 2, 0]))[:3]
+        [1, 2, 0]
+    """
     return bytes(lengths) + bytes(HEADER - len(lengths))
 
 
 def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
-    """Returns the code of a program: setup, predict, learn."""
+    """Returns the code of a program: setup, predict, learn.
+
+    Example:
+        >>> code = encode([(Instruction(56, out=2, x=0.5),), (), ()])
+        >>> [len(function) for function in decode(code)]
+        [1, 0, 0]
+    """
     records = [encode_record(instruction) for function in functions for instruction in function]
     return header([len(function) for function in functions]) + b"".join(records)
 
 
 def decode(code: bytes) -> Functions:
-    """Returns setup, predict and learn of a program."""
+    """Returns setup, predict and learn of a program.
+
+    Example:
+        >>> add = Instruction(operation=1, out=1, first=2, second=3)
+        >>> decode(encode([(), (add,), ()]))[1] == (add,)
+        True
+    """
     every = [Instruction(*fields) for fields in _RECORD.iter_unpack(code[HEADER:])]
     first, second = code[0], code[0] + code[1]
     return tuple(every[:first]), tuple(every[first:second]), tuple(every[second:])
@@ -76,6 +108,12 @@ def join(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Returns:
         the bytes as uint8, the same as float64, and int64 offsets of length programs + 1.
+
+    Example:
+        >>> one, two = encode([(), (), ()]), encode([(Instruction(0),), (), ()])
+        >>> every, floats, offsets = join([one, two])
+        >>> offsets.tolist() == [0, len(one), len(one) + len(two)]
+        True
     """
     every = np.frombuffer(b"".join(codes), np.uint8)
     offsets = np.zeros(len(codes) + 1, np.int64)

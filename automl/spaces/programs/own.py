@@ -19,6 +19,10 @@ def compile_own(operations: Sequence[Operation], features: int) -> Any:
 
     Raises:
         InvalidInput: numba cannot compile one of the functions; the message names it.
+
+    Example:
+        >>> compile_own([], features=4) is not None  # without operations of one's own it does nothing
+        True
     """
     if not operations:
         return no_own
