@@ -7,7 +7,7 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.cache.records import Completion as Completion
 from automl.cache.records import Fault as Fault
@@ -59,12 +59,14 @@ class Running:
     Attributes:
         job: the job's id.
         worker: a name of the worker.
-        seconds: for how long, on the pool's clock.
+        seconds: for how long, in real time.
+        others: evaluations of its batch; any of them may be the one that takes so long.
     """
 
     job: int
     worker: str
     seconds: float
+    others: int = 0
 
 
 class Pool(ABC):
@@ -73,7 +75,13 @@ class Pool(ABC):
     A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
     when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
     completes it.
+
+    Attributes:
+        evaluates_here: True where evaluations run in the calling thread, inside `submit` or `completed`. Then `running`
+            is asked by another thread, for this one is busy.
     """
+
+    evaluates_here: ClassVar[bool] = False
 
     @property
     @abstractmethod
