@@ -7,7 +7,7 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.cache.records import Completion as Completion
 from automl.cache.records import Fault as Fault
@@ -71,16 +71,18 @@ class Running:
     Attributes:
         job: the job's id.
         worker: a name of the worker.
-        seconds: for how long, on the pool's clock.
+        seconds: for how long, in real time.
+        others: evaluations of its batch; any of them may be the one that takes so long.
 
     Example:
         >>> Running(job=7, worker="ray-3", seconds=41.5)
-        Running(job=7, worker='ray-3', seconds=41.5)
+        Running(job=7, worker='ray-3', seconds=41.5, others=0)
     """
 
     job: int
     worker: str
     seconds: float
+    others: int = 0
 
 
 class Pool(ABC):
@@ -89,6 +91,10 @@ class Pool(ABC):
     A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
     when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
     completes it.
+
+    Attributes:
+        evaluates_here: True where evaluations run in the calling thread, inside `submit` or `completed`. Then `running`
+            is asked by another thread, for this one is busy.
 
     Example:
         >>> import automl
@@ -103,6 +109,8 @@ class Pool(ABC):
         >>> dict(done.metrics)
         {'fitness': 3.0}
     """
+
+    evaluates_here: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -196,7 +196,7 @@ class RunConfig:
     )
     timeout: str | int | float | None = setting(
         None,
-        "Seconds allowed for one evaluation; auto: ten times the median of the search, and a minute at least.",
+        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least.",
         group="Workers",
         unit="SECONDS",
         commands=_ALL,
@@ -206,7 +206,7 @@ class RunConfig:
         "Seconds allowed for what the space does for one candidate: propose it, read it, build and hash it.",
         group="Workers",
         above=0,
-        otherwise="as --timeout, and 300 without one",
+        otherwise="as --timeout, 30 where that is auto, and 300 without one",
         unit="SECONDS",
         commands=_ALL,
     )
@@ -284,7 +284,8 @@ class RunConfig:
     @property
     def hash_seconds(self) -> float:
         """Seconds that the space is allowed for one candidate."""
-        return self.hash_timeout or self.timeout_seconds or HASH_SECONDS
+        usual = HASH_SECONDS / 10 if self.timeout == "auto" else HASH_SECONDS
+        return self.hash_timeout or self.timeout_seconds or usual
 
     @property
     def memory_bytes(self) -> int | None:

@@ -101,7 +101,7 @@ class Search:
         left = self.meter.seconds_left()
         if left is not None:
             self._pool.stop_at(self._pool.now() + left)
-        with seldom_collected():
+        with seldom_collected(), self._slow.watched(self._in_flight.name, self._say):
             try:
                 while self._turn():
                     pass
@@ -141,8 +141,7 @@ class Search:
 
     def _say(self, sentences: Sequence[str]) -> None:
         for sentence in sentences:
-            for observer in self.observers:
-                observer.note(f"Warning: {sentence}")
+            self._notices.say(sentence)
 
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""

@@ -287,7 +287,8 @@ class Phases:
         )
         self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
         self.current.interrupted = self._interrupted
-        with checkpoints.used(kept) as use:
+        owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
+        with checkpoints.used(kept, owner) as use:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.keyer import Keyer
@@ -18,6 +20,9 @@ LOOK_SECONDS = 1.0
 SLOW_TIMES = 10.0
 SLOW_SECONDS = 60.0
 """An evaluation is named when it has taken so many times the median, and so many seconds."""
+
+FIRST_SECONDS = 300.0
+"""It is named after so many seconds where none has ended yet."""
 
 HOLDER_SECONDS = 60.0
 """Another process is named when this search has waited for so long for what it has claimed."""
@@ -45,7 +50,7 @@ class SlowEvaluations:
     def __init__(self, pool: Pool, limited: bool) -> None:
         self._pool = pool
         self._limited = limited
-        self._recent: deque[float] = deque(maxlen=255)
+        self._recent: deque[float] = deque(maxlen=255)  # another thread may read it: by list() at one go
         self._limit: float | None = None
         self._said: set[int] = set()
         self._looked = 0.0
@@ -53,11 +58,43 @@ class SlowEvaluations:
     @property
     def median(self) -> float | None:
         """Seconds of one evaluation; None before five have ended."""
-        return statistics.median(self._recent) if len(self._recent) >= 5 else None
+        recent = list(self._recent)
+        return statistics.median(recent) if len(recent) >= 5 else None
+
+    def _usual(self) -> float | None:
+        """Returns the median, or the longest of fewer than five; None before one has ended."""
+        median = self.median
+        return max(list(self._recent), default=None) if median is None else median
 
     def ended(self, seconds: float) -> None:
-        """Takes the seconds of an evaluation that gave metrics."""
+        """Takes the seconds of an evaluation that gave metrics, at full fidelity."""
         self._recent.append(seconds)
+
+    @contextmanager
+    def watched(self, name: Callable[[int], str], say: Callable[[Sequence[str]], None]) -> Iterator[None]:
+        """Lets another thread look while the body evaluates in this one, where the pool does so.
+
+        Args:
+            name: names the trial of a job.
+            say: tells the user; called in that thread.
+        """
+        if not self._pool.evaluates_here:
+            yield
+            return
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_SECONDS):
+                if late := self._late(name):
+                    say(late)
+
+        thread = threading.Thread(target=watch, name="slow evaluations", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def look(self, name: Callable[[int], str]) -> list[str]:
         """Returns a sentence for each evaluation that has become slow.
@@ -69,20 +106,28 @@ class SlowEvaluations:
         if now - self._looked < LOOK_SECONDS:
             return []
         self._looked = now
-        median = self.median
-        if median is None:
-            bound, than = 10 * SLOW_SECONDS, "and none has ended yet" if not self._recent else "and few have ended"
-        else:
-            bound, than = max(SLOW_SECONDS, SLOW_TIMES * median), f"where the median is {median:.3g} s"
-        if self._limited and median is not None:
-            self._adapt(bound)
+        # Of several at one time the quickest ends first, so a few say little; here one follows the other.
+        usual = self._usual() if self._pool.evaluates_here else self.median
+        if self._limited and usual is not None:
+            self._adapt(max(SLOW_SECONDS, SLOW_TIMES * usual))
             return []
+        return [] if self._pool.evaluates_here else self._late(name)
+
+    def _late(self, name: Callable[[int], str]) -> list[str]:
+        """Returns a sentence for each evaluation that takes long and was not named before."""
+        usual = self._usual()
+        if usual is None:
+            bound, than = FIRST_SECONDS, "and none has ended yet"
+        else:
+            than = f"where {'the longest so far' if self.median is None else 'the median'} is {usual:.3g} s"
+            bound = max(SLOW_SECONDS, SLOW_TIMES * usual)
         found = []
         for one in self._pool.running():
             if one.seconds >= bound and one.job not in self._said:
                 self._said.add(one.job)
+                which = f"{name(one.job)}, or one of {one.others} in its batch," if one.others else name(one.job)
                 found.append(
-                    f"{name(one.job)} has been evaluated by {one.worker} for {one.seconds:.0f} s, {than}; "
+                    f"{which} has been evaluated by {one.worker} for {one.seconds:.0f} s, {than}; "
                     "`--timeout SECONDS`, or `--timeout auto`, ends such evaluations"
                 )
         return found

@@ -125,9 +125,9 @@ class RayPool(Pool):
     def running(self) -> list[Running]:
         now = time.monotonic()
         return [
-            Running(slot.calls[0].jobs[0].id, slot.name, now - slot.since)
+            Running(slot.calls[0].jobs[0].id, slot.name, now - slot.since, len(slot.calls[0].jobs) - 1)
             for slot in self._workers.slots
-            if slot.calls and len(slot.calls[0].jobs) == 1
+            if slot.calls
         ]
 
     def news(self) -> list[str]:
