@@ -264,7 +264,7 @@ class _Collector:
         return self.store.served_by(self.record.id)
 
     def _keyed_by_json(self) -> dict[str, Any]:
-        """Returns how many candidates were keyed by their JSON in the latest run, and why; empty where none was."""
+        """Returns how many candidates were keyed by their JSON, and why; empty where none was."""
         found: dict[str, Any] = self.record.settings.get("environment", {}).get("keyed_by_json", {})
         if found:
             self.notes.append(
