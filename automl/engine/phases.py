@@ -268,7 +268,7 @@ class Phases:
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
     ) -> float:
-        """Runs one loop to its end and returns how many evaluations it counted, in full ones."""
+        """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
@@ -295,7 +295,8 @@ class Phases:
         )
         self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
         self.current.interrupted = self._interrupted
-        with checkpoints.used(kept) as use:
+        owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
+        with checkpoints.used(kept, owner) as use:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
