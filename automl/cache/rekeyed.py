@@ -20,6 +20,11 @@ class ContextDone:
         classes, classes_now: classes of these evaluations before and now.
         merged: classes into which several have fallen together.
         split: old classes whose evaluations went to several.
+
+    Example:
+        >>> one = ContextDone("context 1", "nasbench201", 100, 250.0, classes=90, classes_now=80, merged=10)
+        >>> Rekeyed(contexts=[one]).sentences()
+        ['100 evaluations, 250.0 s of work, have new keys (classes fell together into 10)']
     """
 
     context: str
@@ -41,6 +46,10 @@ class Kept:
         context, space: how sentences name them.
         evaluations, seconds: how many, and what they took.
         why: a sentence.
+
+    Example:
+        >>> Kept("context 1", "of own.py:Tower", 3, 40.0, "it cannot be loaded (no file 'own.py')").evaluations
+        3
     """
 
     context: str
@@ -59,6 +68,10 @@ class StudyDone:
         trials: that got new keys, those of its phases included.
         served_another: those among them that were served what another function had reached.
         why: a sentence, where it could not be done; else empty.
+
+    Example:
+        >>> Rekeyed(studies=[StudyDone("digits-cells-1", 20)]).sentences()
+        ['study digits-cells-1 has new keys for 20 trials and can be gone on with']
     """
 
     name: str
@@ -75,6 +88,13 @@ class Rekeyed:
         dry_run: True where nothing was written.
         contexts, kept, studies: what became of evaluations and of studies that are not finished.
         checkpoints: files that were moved.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> EquivalenceCache("sqlite:///cache.db").close()
+        >>> import automl
+        >>> automl.rekey("sqlite:///cache.db").sentences()  # doctest: +ELLIPSIS
+        ['everything stands under keys of version ..., the version of this automl']
     """
 
     dry_run: bool = False
