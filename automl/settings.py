@@ -108,6 +108,9 @@ Group = Literal["Budget", "Search", "Cache", "Evidence", "Workers", "Storage", "
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The headings under which help and docs show the settings, in that order."""
 
+MOST = 1_000_000
+"""The highest count of what a search makes room for, or evaluates, all at once."""
+
 NOTHING: Any = inspect.Parameter.empty
 """Stands where a declaration says nothing; None may be a value."""
 
@@ -150,7 +153,7 @@ class Setting:
     @property
     def bounds(self) -> str:
         """The values allowed, in words; empty where all are."""
-        if self.lowest is not None and self.highest is not None:
+        if self.lowest is not None and self.highest not in (None, MOST):
             return f"between {self.lowest:g} and {self.highest:g}"
         if self.lowest is not None:
             return f"{self.lowest:g} or more"
@@ -266,6 +269,8 @@ class Declared:
         given = self.setting
         if not math.isfinite(number):
             self._refuse(number, "a finite number")
+        if given.highest == MOST and number > MOST:
+            self._refuse(number, f"{MOST:,} at most")
         if (
             (given.lowest is not None and number < given.lowest)
             or (given.highest is not None and number > given.highest)

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, Protocol
 
 import xxhash
 
-from automl.settings import check, setting
+from automl.settings import MOST, check, setting
 
 FORGET = 1
 AUDIT = 2
@@ -48,6 +48,7 @@ class Policy:
         "counts.",
         group="Cache",
         lowest=1,
+        highest=MOST,
         unit="K",
     )
     forget_probability: float = setting(

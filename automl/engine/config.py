@@ -18,7 +18,7 @@ from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
-from automl.settings import NOTHING, Declared, check, declared, setting
+from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 
 _ALL = ("search", "resume", "baseline")
 
@@ -38,6 +38,7 @@ class StudySettings:
         "How many trials may be under way; a strategy is told a trial this much later.",
         group="Search",
         lowest=1,
+        highest=MOST,
         otherwise="four a worker, up to 64 where an evaluation costs next to nothing; of a stored study, its own",
         unit="W",
     )
@@ -66,6 +67,7 @@ class StudySettings:
         "How many of the best classes, of the search and of random search, are evaluated on the test part.",
         group="Evidence",
         lowest=1,
+        highest=MOST,
         unit="N",
     )
     front: int = setting(
@@ -74,6 +76,7 @@ class StudySettings:
         "those that lie farthest apart.",
         group="Evidence",
         lowest=0,
+        highest=MOST,
         before=0,
         unit="N",
     )
@@ -83,15 +86,17 @@ class StudySettings:
         "over them are the finalists. 1: the figures that the searches had decide.",
         group="Evidence",
         lowest=1,
+        highest=MOST,
         before=1,
         unit="N",
     )
-    test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, unit="N")
+    test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, highest=MOST, unit="N")
     sample: int = setting(
         24,
         "How many uniformly sampled candidates stand for the average random architecture.",
         group="Evidence",
         lowest=2,
+        highest=MOST,
         unit="N",
         commands=("search",),
     )

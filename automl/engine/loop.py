@@ -75,7 +75,11 @@ class Search:
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(
-            self._keyer, lambda found: store.note(settings.study, "keyed_by_json", found), settings.json_hint
+            self._keyer,
+            lambda found: store.note(settings.study, "keyed_by_json", found),
+            self._notices,
+            settings.json_hint,
+            store.by_id(settings.study).settings.get("environment", {}).get("keyed_by_json"),
         )
         self._first = FirstFailures(settings.name, settings.equal_failures)
 
@@ -108,7 +112,7 @@ class Search:
             finally:
                 self._in_flight.abandon()
                 self._announce()
-                self._say(self._json.look(last=True))
+                self._json.look(last=True)
         if left is not None:
             self._pool.stop_at(None)
         for observer in self.observers:
@@ -133,7 +137,7 @@ class Search:
 
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
-        self._say(self._json.look())
+        self._json.look()
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:

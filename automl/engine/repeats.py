@@ -9,7 +9,7 @@ from typing import Any
 from automl.engine.config import StudyConfig
 from automl.errors import InvalidInput
 from automl.selection.ranking import derived_seed
-from automl.settings import check, setting
+from automl.settings import MOST, check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Runs:
         "a cold part of the cache; one report is on all runs together.",
         group="Search",
         lowest=1,
+        highest=MOST,
         unit="R",
         commands=("search",),
     )

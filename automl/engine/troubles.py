@@ -5,12 +5,14 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.keyer import Keyer
+from automl.engine.notices import Notices
 from automl.engine.trial import Slot
 from automl.pool import Pool
 
@@ -171,31 +173,55 @@ class KeyedByJson:
     Args:
         keyer: counts them.
         note: keeps the count with the study.
+        notices: says it, once in all loops that it serves.
+        hint: what helps.
+        before: what earlier runs of the study have kept.
     """
 
-    def __init__(self, keyer: Keyer, note: Callable[[dict[str, object]], None], hint: str = "") -> None:
+    def __init__(
+        self,
+        keyer: Keyer,
+        note: Callable[[dict[str, object]], None],
+        notices: Notices,
+        hint: str = "",
+        before: Mapping[str, Any] | None = None,
+    ) -> None:
         self._keyer = keyer
         self._note = note
+        self._notices = notices
         self._hint = hint
+        self._before = before or {"candidates": 0, "by_json": 0, "why": []}
         self._said = 0
 
-    def look(self, last: bool = False) -> list[str]:
-        """Returns what is to be said now.
+    def look(self, last: bool = False) -> None:
+        """Says what is to be said now.
 
         Args:
             last: True at the end of the loop, when the count is stored once more.
         """
         count, of = self._keyer.by_json, self._keyer.hashed
         if not count:
-            return []
+            return
         due = self._said == 0 or (self._said == 1 and of >= 20 and count > JSON_SHARE * of)
         if due or last:
-            self._note({"candidates": of, "by_json": count, "why": self._keyer.why_json()})
+            self._note(self._in_all(count, of))
         if not due:
-            return []
+            return
         self._said += 1
         why = self._keyer.why_json()[0]["why"]
         which = "a candidate is keyed by its" if count == 1 else f"{count} of {of} candidates are keyed by their"
-        return [
+        self._notices.once(
+            f"keyed by JSON, {self._said}",
             f"{which} JSON and not by the function, so only exact repeats are recognised: {why}{self._hint}",
-        ]
+        )
+
+    def _in_all(self, count: int, of: int) -> dict[str, object]:
+        """Returns the counts of this run and of those before."""
+        before, why = self._before, Counter[str]()
+        for one in (*before["why"], *self._keyer.why_json()):
+            why[one["why"]] += one["candidates"]
+        return {
+            "candidates": before["candidates"] + of,
+            "by_json": before["by_json"] + count,
+            "why": [{"why": text, "candidates": number} for text, number in why.most_common(5)],
+        }
