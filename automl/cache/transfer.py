@@ -118,8 +118,8 @@ def export_cache(
         >>> export_cache(ours.database, "cache.jsonl.gz")
         Exported(contexts=1, evaluations=1)
         >>> theirs = Database("sqlite:///theirs.db")
-        >>> import_cache(theirs, "cache.jsonl.gz")
-        Imported(contexts=1, added=1, known=0, extra=0)
+        >>> import_cache(theirs, "cache.jsonl.gz").sentence()
+        'imported 1 evaluations; 0 were here already'
     """
     named = chosen(database, contexts, groups)
     rows = [
@@ -209,8 +209,8 @@ def import_cache(
         >>> ours.get_or_evaluate(b"k" * 16, lambda: 0.93)
         0.93
         >>> written = export_cache(ours.database, "cache.jsonl.gz")
-        >>> import_cache(ours.database, "cache.jsonl.gz")  # whoever has them already gets nothing twice
-        Imported(contexts=1, added=0, known=1, extra=0)
+        >>> import_cache(ours.database, "cache.jsonl.gz").sentence()  # whoever has them already gets nothing twice
+        'imported 0 evaluations; 1 were here already'
     """
     path = Path(path)
 
