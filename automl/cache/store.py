@@ -36,7 +36,7 @@ _JUDGE_EVERY_SECONDS = 0.5
 
 
 class EquivalenceCache:
-    """Results of evaluations by (context, key, replicate), in a database that any number of processes may share.
+    """Stores results of evaluations by (context, key, replicate), in a database that any number of processes share.
 
     Pickles as its URL and namespace, and goes on working in a forked process, so it can be made once and used in
     workers.
@@ -48,6 +48,19 @@ class EquivalenceCache:
 
     Raises:
         StorageRefused: the database cannot be used.
+
+    Example:
+        >>> cache = EquivalenceCache("sqlite:///cache.db")
+        >>> def train():
+        ...     print("training")
+        ...     return 0.93
+        >>> key = bytes(16)  # of what is trained, such as `automl.functional_hash(network)`
+        >>> cache.get_or_evaluate(key, train, context={"epochs": 3})
+        training
+        0.93
+        >>> cache.get_or_evaluate(key, train, context={"epochs": 3})  # a second process would be served, too
+        0.93
+        >>> cache.close()
     """
 
     def __init__(self, database_or_url: Database | str, namespace: str = "default", session: Session | None = None):

@@ -52,7 +52,7 @@ def search(target: str, **options: Any) -> None:
 
     TARGET is a registered space, file.py, file.py:attribute or module:attribute.
 
-    A study of the same name (--study) is gone on with: what is left out is as it is stored, a larger budget is written
+    A study of the same name (--study) is continued. What is left out is as it is stored, a larger budget is written
     to it, any other difference is refused.
     """
     path = options.pop("enqueue")

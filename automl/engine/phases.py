@@ -260,7 +260,7 @@ class Phases:
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
     ) -> float:
-        """Runs one loop to its end and returns how many evaluations it counted, in full ones."""
+        """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(

@@ -33,10 +33,20 @@ EVERY_SECONDS = 30.0
 
 @dataclass
 class Checkpoint:
-    """One evaluation's file. Its content is the evaluator's own; read it with something that runs no code.
+    """The file in which one evaluation saves its state, to go on from there later.
+
+    What is in it the evaluator decides. Read it with something that runs no code.
 
     Attributes:
         path: of the file; it and its folder need not exist.
+
+    Example:
+        >>> checkpoint = Checkpoint(Path("states") / "one")
+        >>> checkpoint.read() is None  # nothing was left there
+        True
+        >>> checkpoint.write(b"epoch 3")
+        >>> checkpoint.read()
+        b'epoch 3'
     """
 
     path: Path
@@ -78,17 +88,30 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Encodings of one class share results and never states."""
+    """Returns the path of one evaluation's checkpoint. Each encoding of a class has its own: states are never shared.
+
+    Example:
+        >>> one, other = (file_of("states", bytes(16), 0, text) for text in ('{"x":1}', '{"x":2}'))
+        >>> one != other
+        True
+    """
     return str(Path(folder) / f"{key.hex()}-{replicate}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
 
 
 @dataclass
 class Use:
-    """One study at work in a fidelity group's folder, see `used`.
+    """One study that works with a folder of checkpoints: see `used`.
 
     Attributes:
         owner: names the study, among all studies of all databases.
         kept: True where the study has states here that it may want again.
+
+    Example:
+        >>> with used("states", "mine") as use:
+        ...     Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")
+        ...     use.keep()
+        >>> Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).read()
+        b'epoch 3'
     """
 
     owner: str
@@ -101,7 +124,7 @@ class Use:
 
 @contextlib.contextmanager
 def used(folder: str | None, owner: str) -> Iterator[Use]:
-    """Marks a fidelity group's folder as used by a study; the last study that uses it removes the checkpoints.
+    """Marks a folder of checkpoints as used by a study. The last study that uses it removes the checkpoints.
 
     A study uses the folder from the beginning of its loop to its end. Where the body raises, where the process is
     killed and where the use is kept, the study is not at its end: the mark stays, and nobody removes the states before
@@ -152,7 +175,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _wanted(mark: Path) -> bool:
-    """Tells whether the study of a mark still uses the folder: its process lives, or it may be gone on with."""
+    """Tells whether the study of a mark still uses the folder: its process lives, or it may be continued."""
     try:
         if time.time() - mark.stat().st_mtime < UNFINISHED_SECONDS:
             return True

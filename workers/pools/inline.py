@@ -18,7 +18,7 @@ _NOT_WANTED = "the search's time was over"
 
 
 class InlinePool(Pool):
-    """Runs each evaluation inside `completed`, in the calling thread; a failure that is not clear once more elsewhere.
+    """Runs evaluations in this process, one after another. An unclear failure is tried again in another process.
 
     Args:
         plan: what all jobs have in common.
@@ -26,6 +26,14 @@ class InlinePool(Pool):
 
     Raises:
         InvalidInput: the plan has a timeout and this is not the main thread.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with InlinePool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=4) as pool:
+        ...     done = run(pool, [5, 3, 1001])
+        >>> [completion.fault for completion in done]  # 1001 gives NaN
+        [None, None, 'candidate']
     """
 
     evaluates_here = True

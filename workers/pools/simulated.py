@@ -24,7 +24,9 @@ LEAST_SECONDS = 60.0
 
 
 class SimulatedPool(Pool):
-    """Advances its own clock by each evaluation's "cost_seconds" (its real seconds where an evaluator names no cost).
+    """Runs evaluations in this process on a simulated clock, which each advances by its "cost_seconds".
+
+    An evaluation that names no cost advances it by its real seconds.
 
     Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout an
     evaluation whose cost exceeds it ends, at that time, as timed out; so does one that takes a minute of real time, or
@@ -36,6 +38,14 @@ class SimulatedPool(Pool):
 
     Raises:
         InvalidInput: fewer than one worker.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with SimulatedPool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=100) as pool:
+        ...     done = run(pool, [5, 3])
+        >>> [completion.metrics["v"] for completion in done]
+        [5.0, 3.0]
     """
 
     evaluates_here = True

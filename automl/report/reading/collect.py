@@ -48,6 +48,16 @@ def collect(database: Database, study_name: str, space: Space | None = None) -> 
 
     Raises:
         InvalidInput: no study of this name; the nearest are offered.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), study="line", **given)
+        >>> collect(study.database, "line", Line()).best.description
+        'x=20'
     """
     store = StudyStore(database)
     record = store.find(study_name)
@@ -240,8 +250,8 @@ class _Collector:
             )
         if self.record.state != "finished":
             self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        effort = Effort(search.part.drawn, search.part.classes)
-        baseline = Effort(random.part.drawn, random.part.classes) if random else Effort(0, 0)
+        effort = Effort(search.part.counted, search.part.classes)
+        baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)

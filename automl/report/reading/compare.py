@@ -92,7 +92,26 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A report over several studies."""
+    """All figures of a report over several studies.
+
+    Attributes:
+        studies: the report of each.
+        methods: studies that are runs of one method are pooled.
+        checklist: best practices, kept or not.
+        notes: what the reader should know of gaps.
+        study: name of the study whose runs these are, where they are.
+        facts: what it takes to reproduce them.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> found = automl.search(Line(), study="line", repeats=2, **given).report().data
+        >>> found.name, [method.runs for method in found.methods]
+        ('line', [2])
+    """
 
     studies: list[ReportData]
     methods: list[Method]
@@ -115,6 +134,16 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
 
     Raises:
         InvalidInput: no study was given, or one was given twice.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> one, other = (automl.search(Line(), strategy=name, **given) for name in ("random", "regularized_evolution"))
+        >>> [method.strategy for method in compare([one.report().data, other.report().data]).methods]
+        ['random', 'regularized_evolution']
     """
     if not studies:
         raise InvalidInput("there is nothing to compare: name at least one study")
@@ -177,7 +206,7 @@ def _method(runs: list[ReportData]) -> Method:
     )
     # With one run left, the units above are its seeds, which are no runs.
     ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
-    equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
+    equal = all(data.random is not None and data.random.counted >= data.search.counted for data in both)
     verdict = judge_runs(gain, equal, dependence)
     return Method(
         name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random
