@@ -71,7 +71,7 @@ class StudyDone:
 
     Example:
         >>> Rekeyed(studies=[StudyDone("digits-cells-1", 20)]).sentences()
-        ['study digits-cells-1 has new keys for 20 trials and can be gone on with']
+        ['study digits-cells-1 has new keys for 20 trials and can be continued']
     """
 
     name: str
