@@ -28,7 +28,6 @@ PAGES = [
     *(TOP / "automl" / "report" / "templates").iterdir(),
 ]
 CODE = [path for package in ("automl", "search_spaces", "workers") for path in (TOP / package).rglob("*.py")]
-CODE = [path for path in CODE if path.parent.name != "hashing"]  # follows with its next version
 WORDS = re.compile("|".join(rf"\b(?:{word})\b" for word in OLD), re.IGNORECASE)
 
 
