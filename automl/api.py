@@ -16,9 +16,8 @@ from automl.errors import InvalidInput
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
-from automl.setup.assembly import assemble
 from automl.setup.enqueued import enqueued_values
-from automl.setup.parts import Parts, PartSettings
+from automl.setup.parts import Parts, PartSettings, assemble
 from automl.setup.signature import takes
 from automl.setup.stored import check_unchanged, stored_target
 from automl.spaces.space import Space

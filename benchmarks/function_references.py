@@ -27,8 +27,7 @@ from automl.cli.common import read_settings
 from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Evaluator, Part, Work
 from automl.evidence import difference, rank_agreement
-from automl.setup.assembly import assemble
-from automl.setup.parts import PartSettings
+from automl.setup.parts import PartSettings, assemble
 from automl.spaces.space import Candidate, Space
 
 _RATE = re.compile(r" [\d.]+$")

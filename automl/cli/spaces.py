@@ -28,10 +28,9 @@ from automl.jsontext import decoded
 from automl.report import write_html
 from automl.report.explain import explain as explain_candidates
 from automl.settings import known
-from automl.setup.assembly import assemble
 from automl.setup.check import Findings, check_space
 from automl.setup.enqueued import read_candidate
-from automl.setup.parts import Parts, PartSettings
+from automl.setup.parts import Parts, PartSettings, assemble
 from automl.spaces.space import Candidate
 
 BATCH = 512

@@ -1,18 +1,25 @@
-"""What a search consists of: its parts, and the settings by which a user names them."""
+"""From what a user wrote to the parts of a search: space, evaluator, strategy, objective. Nothing is written here."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from automl import strategies
-from automl.errors import InvalidInput
+from automl import registry, strategies
+from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluator, Fidelity
+from automl.evaluators.directions import direction_of
 from automl.evaluators.fingerprints.describing import Description, description
+from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.task import Task
-from automl.settings import check, setting
+from automl.jsontext import canonical
+from automl.registry import Named
+from automl.settings import check, known, make, setting
+from automl.setup import targets
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
 from automl.strategies import Strategy
@@ -33,7 +40,6 @@ class Parts:
         notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
 
     Example:
-        >>> from automl.setup.assembly import assemble
         >>> parts = assemble("nasbench201")
         >>> parts.evaluator.name, parts.strategy.name, parts.objective, parts.direction
         ('nasbench201', 'regularized_evolution', 'accuracy', 'maximize')
@@ -72,7 +78,6 @@ class PartSettings:
         InvalidInput: a value of another type.
 
     Example:
-        >>> from automl.setup.assembly import assemble
         >>> chosen = PartSettings(strategy="regularized_evolution", settings={"population": 50})
         >>> assemble("nasbench201", chosen).strategy.population
         50
@@ -119,6 +124,256 @@ class PartSettings:
         check(self)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A part of a search, its name resolved.
+
+    Attributes:
+        given: the name or the object.
+        thing: what the name stands for (a class, a function, an object), or the object itself.
+    """
+
+    given: Any
+    thing: Any
+
+    @property
+    def menu(self) -> dict[str, Any]:
+        """The settings that it takes, with their defaults."""
+        if inspect.isclass(self.thing) or dataclasses.is_dataclass(self.thing):
+            return known(self.thing if inspect.isclass(self.thing) else type(self.thing))
+        return {}
+
+
+def assemble(
+    target: str | Space,
+    chosen: PartSettings | None = None,
+    stored: Mapping[str, Any] | None = None,
+    fallback: Callable[..., Any] | None = None,
+) -> Parts:
+    """Finds and checks all parts. Each name is resolved once.
+
+    What is left out is taken from the stored study, where there is one, and else from the space's defaults.
+
+    Args:
+        target: the space.
+        chosen: the other parts.
+        stored: settings of a stored study that is continued.
+        fallback: the evaluator where nobody names one.
+
+    Raises:
+        InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
+
+    Example:
+        >>> assemble("nasbench201", PartSettings(strategy="random")).strategy
+        Random()
+        >>> assemble("nasbench201", PartSettings(objective="acuracy"))
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown objective of evaluator nasbench201 'acuracy'; did you mean accuracy?
+    """
+    chosen = chosen or PartSettings()
+    place = _find_space(target)
+    defaults = getattr(place.thing, "defaults", Space.defaults)
+    remembered = stored["evaluator_given"] if stored else None
+    evaluator = _find_evaluator(
+        _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
+    )
+    strategy = _find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    menus = {"space": _menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
+    for_space, for_evaluator, for_strategy = split_settings(chosen.settings or {}, menus)
+
+    own_evaluator = evaluator.given == defaults.evaluator
+    if chosen.task is not None:
+        _check_takes_task(evaluator)
+        for_evaluator["task"] = chosen.task
+    if remembered and evaluator.given == remembered["name"]:
+        for_evaluator = {**remembered["settings"], **for_evaluator}
+    if own_evaluator:
+        for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
+    if (
+        stored
+        and inspect.isclass(strategy.thing)
+        and getattr(strategy.thing, "name", None) == stored["strategy"]["name"]
+    ):
+        for_strategy = {**stored["strategy"]["settings"], **for_strategy}
+    if strategy.given == defaults.strategy:
+        for_strategy = {**defaults.strategy_settings, **for_strategy}
+
+    if isinstance(place, Named):
+        if stored and stored["space"]["target"] == place.target:
+            for_space = {**stored["space"]["settings"], **for_space}
+        space, reference = targets.made(place, for_space)
+    else:
+        space, reference = place.thing, targets.reference_to(place.thing)
+    runner, given = _make_evaluator(evaluator, for_evaluator)
+    goal, way, notice = objective_of(
+        runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
+    )
+    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way, notice)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _find_space(target: str | Space) -> Named | _Found:
+    if isinstance(target, Space):
+        return _Found(target, target)
+    if not isinstance(target, str):
+        raise InvalidSpace(f"{target!r} is no space; give an instance (as in MySpace()), or a target")
+    found = targets.find(target)
+    if not isinstance(found.thing, Space) and not callable(found.thing):
+        raise InvalidSpace(
+            f"{target} is {found.thing!r}, which is no space; name a subclass or an instance of automl.Space"
+        )
+    return found
+
+
+def _menu_of(space: Any) -> dict[str, Any]:
+    return {} if isinstance(space, Space) else known(space)
+
+
+def _find_evaluator(given: Any) -> _Found:
+    if given is None:
+        raise InvalidInput(
+            "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
+        )
+    if isinstance(given, str):
+        found = registry.find("evaluators", given).thing
+        usable = (
+            issubclass(found, Evaluator) if inspect.isclass(found) else isinstance(found, Evaluator) or callable(found)
+        )
+        if not usable:
+            raise InvalidInput(f"evaluator {given!r} is {found!r}; it must be an automl.Evaluator or a function")
+        return _Found(given, found)
+    if inspect.isclass(given):
+        raise InvalidInput(f"evaluator {given.__name__} is a class; give an object of it, as in {given.__name__}()")
+    if not isinstance(given, Evaluator) and not callable(given):
+        raise InvalidInput(f"evaluator {given!r} is neither a name, nor an automl.Evaluator, nor a function")
+    return _Found(given, given)
+
+
+def _find_strategy(given: str | Strategy | None, stored: str | None, default: str) -> _Found:
+    """Resolves the strategy; a stored study knows its class's name only, which need not be registered."""
+    if given is None:
+        found = _Found(default, registry.find("strategies", default).thing)
+        if stored is None or getattr(found.thing, "name", None) == stored:
+            return found
+        given = stored
+    return _Found(given, given if isinstance(given, Strategy) else registry.find("strategies", given).thing)
+
+
+def split_settings(
+    given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Sorts the settings of `--set` by the part that knows them: space, evaluator, strategy.
+
+    A name may say its part (`strategy.population`); a bare name must be known to exactly one.
+
+    Raises:
+        InvalidInput: no part knows the name, or more than one does.
+
+    Example:
+        >>> menus = {"space": {"vertices": 7}, "evaluator": {"epochs": 108}, "strategy": {"population": 100}}
+        >>> split_settings({"population": 50, "evaluator.epochs": 12}, menus)
+        ({}, {'epochs': 12}, {'population': 50})
+    """
+    sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
+    for name, value in given.items():
+        part, dot, bare = name.partition(".")
+        if dot and part in menus:
+            owners = [part] if bare in menus[part] else []
+        else:
+            bare = name
+            owners = [part for part, menu in menus.items() if name in menu]
+        if not owners:
+            menu = [f"{part}.{item}" for part, items in menus.items() for item in items]
+            raise InvalidInput(
+                registry.unknown("setting", name, menu if dot else [item.partition(".")[2] for item in menu])
+            )
+        if len(owners) > 1:
+            raise InvalidInput(f"setting {name!r} is known to {' and '.join(owners)}; write {owners[0]}.{name}")
+        sorted_[owners[0]][bare] = value
+    return sorted_["space"], sorted_["evaluator"], sorted_["strategy"]
+
+
+def _check_takes_task(evaluator: _Found) -> None:
+    found = evaluator.thing if inspect.isclass(evaluator.thing) else type(evaluator.thing)
+    if not issubclass(found, Evaluator) or "task" in (menu := known(found)):
+        return  # a function is refused where it is made into an evaluator
+    data = next((name for name in ("tasks", "dataset", "data") if name in menu), None)
+    what = f"set {data} instead (it is {canonical(menu[data])} unless set)" if data else "it has its data itself"
+    raise InvalidInput(f"evaluator {found.name} takes no task; {what}")
+
+
+def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluator, Mapping[str, Any] | None]:
+    """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
+    thing, named = found.thing, isinstance(found.given, str)
+    made: Any
+    if inspect.isclass(thing):
+        made = make(thing, settings, f"evaluator {found.given}")
+    elif isinstance(thing, Evaluator):
+        made = dataclasses.replace(thing, **settings) if settings else thing  # type: ignore[type-var]
+    elif "task" in settings:
+        raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
+    else:
+        made = FunctionEvaluator(thing)
+    return made, _as_json({"name": found.given, "settings": dict(settings)}) if named else None
+
+
+def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:
+    if isinstance(found.thing, Strategy):
+        return strategies.create(found.thing, settings)
+    return strategies.made(found.thing, found.given, settings)
+
+
+def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    try:
+        canonical(given)
+    except InvalidInput:
+        return None
+    return given
+
+
+def objective_of(
+    evaluator: Evaluator,
+    objective: str | None,
+    direction: str | None,
+    stored: Mapping[str, Any] | None = None,
+    default: str | None = None,
+) -> tuple[str, str, str]:
+    """Returns a search's objective, its direction, and a sentence where the direction was read off the name.
+
+    A function's metrics have no direction but what their names say (`val_loss`), which is said.
+
+    Args:
+        evaluator: measures it.
+        objective, direction: as the user gave them.
+        stored: settings of a study that is continued.
+        default: the objective of a search where the user gave none.
+
+    Raises:
+        InvalidInput: a metric that the evaluator does not have, or a name that says no direction and would have to.
+
+    Example:
+        >>> import automl
+        >>> objective_of(automl.FunctionEvaluator(len, objective_name="loss"), None, None)
+        ('loss', 'minimize', "objective 'loss' is minimized, as its name says; give a direction where that is wrong")
+    """
+    metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
+    if objective is None and stored and (free or stored["objective"] in metrics):
+        objective = stored["objective"]
+    objective = objective or default or next(iter(metrics))
+    if objective not in metrics and not free:
+        raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
+    if direction is None and stored and objective == stored["objective"]:
+        direction = stored["direction"]
+    if direction is not None or not free:
+        return objective, direction or metrics[objective], ""
+    direction = direction_of(objective) or "maximize"
+    said = f"objective {objective!r} is minimized, as its name says; give a direction where that is wrong"
+    return objective, direction, said if direction == "minimize" else ""
+
+
 def rungs_of(parts: Parts) -> list[Fidelity]:
     """Returns the cheaper fidelities that the strategy will ask the evaluator for, cheapest first.
 
@@ -126,7 +381,6 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
         InvalidInput: the strategy needs some, and the evaluator has none; or one of them costs a full evaluation.
 
     Example:
-        >>> from automl.setup.assembly import assemble
         >>> rungs_of(assemble("nasbench201"))  # evolution asks for full evaluations only
         []
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))

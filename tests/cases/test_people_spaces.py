@@ -15,10 +15,9 @@ import automl
 from automl import Candidate, Choice, Graph, Integer, Node, Real, Repeat, Space, registry
 from automl.errors import AutoMLError, InvalidCandidate, InvalidInput, InvalidSpace
 from automl.evaluators.function import FunctionEvaluator
-from automl.setup.assembly import assemble
 from automl.setup.check import check_space
 from automl.setup.first import first_work, further_faults
-from automl.setup.parts import PartSettings
+from automl.setup.parts import PartSettings, assemble
 from automl.spaces.cells import CellSpace
 from automl.spaces.contract import checked
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import automl
-from automl.setup.assembly import assemble
 from automl.setup.check import check_space
+from automl.setup.parts import assemble
 
 _QUICK = {
     "activation": {"epochs": 2, "networks": 1, "population": 8},
