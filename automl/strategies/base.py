@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -61,6 +61,20 @@ class Told:
     parents: tuple[int, ...] = ()
 
 
+class Hashes(Protocol):
+    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing."""
+
+    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the key of each candidate's function, in order: equal keys, equal results."""
+        ...
+
+    def features(self, candidates: Sequence[Candidate]) -> Sequence[Mapping[str, np.ndarray]]:
+        """Returns numbers that say what each candidate's function is like, by group of features; empty where it has
+        none. Equal functions have equal ones.
+        """
+        ...
+
+
 class Strategy(ABC):
     """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space.
 
@@ -69,12 +83,16 @@ class Strategy(ABC):
         fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
         pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
+        wants: what `bind` must give beside the space: "hashes", or nothing.
+        hashes: keys and features of candidates, for strategies that want them; None where nothing is hashed.
     """
 
     name: ClassVar[str]
     space: Space
     fidelities: Sequence[float] = (FULL,)
     pending: Sequence[Proposal] = ()
+    wants: Collection[str] = ()
+    hashes: Hashes | None = None
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
@@ -87,9 +105,16 @@ class Strategy(ABC):
         """
         return (FULL,)
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        """Forgets everything told; proposes from `space`, and asks for `fidelities`, from now on."""
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+        """Forgets everything told; proposes from `space`, and asks for `fidelities`, from now on.
+
+        Args:
+            space: what proposals are points of.
+            fidelities: budget fractions, rising; 1 is the last.
+            hashes: of the search, given to strategies that want them.
+        """
         self.space = space
+        self.hashes = hashes
         self.fidelities = tuple(fidelities)
         self.pending = ()
         self.reset()
