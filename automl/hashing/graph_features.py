@@ -25,11 +25,14 @@ LONGEST = 5
 PLACES = 256
 """Places into which the sequences of operations are hashed."""
 
-SHAPE = ("depth", "shortest", "width", "operations", "weighted", "paths", "parameters", "macs")
+SHAPE = ("depth", "shortest", "width", "operations", "weighted", "path_count", "parameters", "macs")
 """Names of the features of a form as a whole: longest and shortest path in operations, the most operations at one
 depth, live operations, those among them with weights, the logarithms (plus one) of the number of paths from inputs to
 outputs and of weights and multiply-accumulates at the size of the probe."""
 
+
+NAMES = {"shape": SHAPE, "paths": tuple(f"place {place}" for place in range(PLACES))}
+"""Names of the features by group."""
 
 Term = tuple[int, ...]
 """One part of a form: a value of the table, or, where a linear operation reads a sum, that operation and its terms."""

@@ -74,7 +74,7 @@ def test_the_shape_is_that_of_what_is_left_after_pruning():
             "width": 1,
             "operations": 2,
             "weighted": 2,
-            "paths": np.log1p(2),
+            "path_count": np.log1p(2),
             "parameters": np.log1p(162),
             "macs": np.log1p(162 * 16),
         }

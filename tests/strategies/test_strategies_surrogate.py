@@ -380,3 +380,20 @@ def test_fields_are_as_far_apart_as_they_differ():
     apart = ((rows[1:] - rows[0]) ** 2).sum(axis=1)
     np.testing.assert_allclose(apart, [0.25, 1.0, 0.25, 1.0, 1.0, 1.25, 0.75])
     assert len(encoder.components) == rows.shape[1]
+
+
+def test_what_it_expects_is_nearer_to_the_truth_than_what_was_measured():
+    noise = np.random.default_rng(0)
+    truth, measured = [], []
+
+    def worth(c):
+        truth.append(-((c.x - 0.3) ** 2) - 0.3 * (c.kind2 == "flat"))
+        measured.append(truth[-1] + 0.15 * noise.normal())
+        return measured[-1]
+
+    strategy = Surrogate()
+    driven(strategy, worth, 60, space=Bowl())
+    numbers = [number for number, _ in strategy.expected()]
+    assert sorted(numbers) == list(range(60))
+    by_value = np.argsort(measured)[::-1]
+    assert np.mean([truth[one] for one in numbers[:5]]) > np.mean([truth[one] for one in by_value[:5]])

@@ -208,6 +208,21 @@ class Model:
         self._active = kept
         self._process.restart(rows)
 
+    def expected(self) -> list[tuple[int, float]]:
+        """Returns number and expected value, on the scale of the process, of each trial that it observes and that keeps
+        the constraints; the best first.
+        """
+        if not self._active:
+            return []
+        _, observed = self._process.means(self._targets(self._worth())[0])
+        allowed = self._allowed()
+        found = [
+            (self._numbers[place], float(value))
+            for place, value in zip(self._active, observed[:, 0], strict=True)
+            if allowed[place]
+        ]
+        return sorted(found, key=lambda one: (-round(one[1], DIGITS), one[0]))
+
     # --- choosing ----------------------------------------------------------------------------------------------------
 
     def choose(

@@ -88,6 +88,15 @@ class Surrogate(Strategy):
             proposals += self._random(n - len(proposals), taken, rng)
         return proposals
 
+    def expected(self) -> list[tuple[int, float]]:
+        """Returns the numbers of the trials that were told, those first of which the model expects most, with what it
+        expects: their value without the luck of their one evaluation, on the model's own scale.
+
+        Trials that failed or break a constraint are not among them, nor what was told so long ago that the model has
+        left it out.
+        """
+        return self._model.expected()
+
     def _random(self, n: int, taken: set[bytes], rng: np.random.Generator) -> list[Proposal]:
         """Returns samples whose functions are new; known ones where no others are found, for a hit costs nothing."""
         found: list[Proposal] = []
