@@ -37,6 +37,11 @@ def digits() -> Task:
     """Returns scikit-learn's digits: 1,797 images of shape (1, 8, 8) in [0, 1]; half train, a quarter each held out.
 
     Source: UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), CC BY 4.0.
+
+    Example:
+        >>> task = digits()
+        >>> task.train[0].shape, task.test[0].shape, task.classes
+        ((898, 1, 8, 8), (450, 1, 8, 8), 10)
     """
     from sklearn.datasets import load_digits
 
@@ -60,6 +65,13 @@ def fashion_mnist_6k() -> Task:
 
     Raises:
         InvalidInput: the file is not there.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict("os.environ", AUTOML_DATA="nowhere"):
+        ...     fashion_mnist_6k.__wrapped__()
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
     with np.load(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"), allow_pickle=False) as data:
         images, labels = _images(data["x_train"]), data["y_train"].astype(np.int64)

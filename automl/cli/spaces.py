@@ -76,7 +76,7 @@ def _verdict(found: Findings, *, probed: bool) -> str:
         return "not sound"
     advice = "" if probed else "; name the evaluator whose data shape the probe: --evaluator NAME"
     return (
-        f"not sound: {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other spellings of "
+        f"not sound: {found.by_json} of {found.samples} candidates are keyed by their JSON, so that other encodings of "
         f"their functions are evaluated again{advice}"
     )
 

@@ -50,11 +50,16 @@ class SessionRecord:
 
 
 class Session:
-    """One coordinator at work. Close it, or use it in `with`; when its process dies, its claims become free anyway.
+    """One process at work on a database. Close it, or use it in `with`; when its process dies, its claims become free.
 
     Args:
         database: where it is at work.
         heartbeat: seconds between two signs of life.
+
+    Example:
+        >>> with Session(Database("sqlite:///cells.db")) as session:
+        ...     session.process.pid > 0
+        True
     """
 
     def __init__(self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS):
@@ -105,7 +110,7 @@ class Session:
         return True
 
     def close(self) -> None:
-        """Says good-bye: what this session had claimed may be taken over at once. Twice does no harm."""
+        """Ends the session. What it had claimed may be taken over at once. Calling it twice does no harm."""
         if self._stop.is_set():
             return
         self._stop.set()

@@ -24,7 +24,9 @@ PROMOTED = "promote"
 
 @dataclass
 class SuccessiveHalving(Strategy):
-    """ASHA: promotes candidates among the best 1/reduction of their rung; where there are none, begins a new one.
+    """ASHA (Li et al. 2020, arXiv 1810.05934): the best 1/reduction of each rung go on to the next, dearer fidelity.
+
+    Where none is to be promoted, a new candidate begins at the lowest rung.
 
     Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. An
     in-flight promotion counts as made, so no candidate is promoted twice.
@@ -38,6 +40,11 @@ class SuccessiveHalving(Strategy):
 
     Raises:
         InvalidInput: a setting out of range, or an unknown proposer.
+
+    Example:
+        >>> strategy = SuccessiveHalving(reduction=3, levels=3)
+        >>> strategy.rungs([0.02, 0.1, 0.3, 0.5])  # of an evaluator that can train for these parts of its epochs
+        [0.1, 0.3, 0.5]
     """
 
     name: ClassVar[str] = "successive_halving"

@@ -302,6 +302,7 @@ def test_help_has_an_example_for_every_command():
         "cache audit",
         "cache export",
         "cache import",
+        "cache rekey",
         "cache prune",
         "db upgrade",
         "db current",

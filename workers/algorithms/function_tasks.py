@@ -99,7 +99,13 @@ def _pixels(inputs: np.ndarray) -> np.ndarray:
 
 
 def digits_parity() -> Task:
-    """Returns scikit-learn's digits with two classes, even and odd; parts as in `workers.tasks.digits`."""
+    """Returns scikit-learn's digits with two classes, even and odd; parts as in `workers.tasks.digits`.
+
+    Example:
+        >>> task = digits_parity()
+        >>> task.train[0].shape, sorted(set(task.train[1].tolist()))
+        ((898, 1, 8, 8), [0, 1])
+    """
     return _parity()
 
 

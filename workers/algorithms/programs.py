@@ -42,6 +42,14 @@ class ProgramTasks(Evaluator):
 
     Raises:
         InvalidInput: a setting out of range.
+
+    Example:
+        >>> evaluator = ProgramTasks(task="linear-regression", problems=3, train_examples=20, held_examples=10)
+        >>> evaluator.problem_set(4, "validation").train.shape  # problems, examples, features
+        (3, 20, 4)
+        >>> ProgramTasks(combine="mode")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: combine='mode': it is 'mean' or 'median'
     """
 
     name: ClassVar[str] = "programs"

@@ -29,7 +29,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Classification(Evaluator):
-    """Trains the behaviour's torch module on a task's training part and measures it on a held-out part.
+    """Trains a candidate's torch module on a task, and measures its accuracy on a held-out part.
 
     Metrics: "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
     dropout come from the evaluation's seed: on the CPU, equal seeds give bit-for-bit equal metrics on equally many
@@ -60,6 +60,16 @@ class Classification(Evaluator):
         gradient_clip: largest norm of all gradients together, or None.
         precision: "float32"; "float16" or "bfloat16" for automatic mixed precision; "auto" takes float16 with loss
             scaling on CUDA and float32 on the CPU.
+
+    Example:
+        >>> evaluator = Classification(task="digits", epochs=3)
+        >>> evaluator.metrics, evaluator.resumable
+        ({'accuracy': 'maximize', 'loss': 'minimize'}, True)
+        >>> evaluator.adjusted({"lr": 0.05}).learning_rate  # what a space's `training` gives for one candidate
+        0.05
+        >>> evaluator.adjusted({"larning_rate": 0.05})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown training setting 'larning_rate'; did you mean learning_rate?
     """
 
     name: ClassVar[str] = "classification"

@@ -31,7 +31,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
     settings = data.settings
     study = [("name", data.name), ("began", _date(data.search.created)), ("total cost", _cost(data))]
     if data.search.fidelities:
-        study.append(("evaluations", f"worth {in_full(data.search.drawn, data.search.fidelities)}"))
+        study.append(("evaluations", f"worth {in_full(data.search.counted, data.search.fidelities)}"))
     if store is not None:
         study.append(("tried here", _tried(data, store)))
     run = [("objective", f"{data.objective} ({settings.get('direction', 'maximize')})")]
