@@ -70,7 +70,19 @@ class Told:
 
 
 class Hashes(Protocol):
-    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing."""
+    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing.
+
+    Example:
+        >>> class Exact:
+        ...     def keys(self, candidates):
+        ...         return [one.json.encode() for one in candidates]
+        ...
+        ...     def features(self, candidates):
+        ...         return [{} for _ in candidates]
+        >>> hashes: Hashes = Exact()
+        >>> hashes.keys([Candidate({"x": 1})])
+        [b'{"x":1}']
+    """
 
     def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
         """Returns the key of each candidate's function, in order: equal keys, equal results."""
@@ -165,6 +177,10 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
         """Learns from finished trials, given in the order of the study."""
+
+    def account(self) -> dict[str, Any]:
+        """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that determine the proposals."""

@@ -9,7 +9,7 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xxhash
@@ -85,6 +85,10 @@ class SuccessiveHalving(Strategy):
             self._proposer.bind(space, hashes=hashes)
         else:
             self._proposer.bind(space)
+
+    def account(self) -> dict[str, Any]:
+        """Returns what the proposer learned, of the lowest rung."""
+        return self._proposer.account()
 
     def reset(self) -> None:
         # per rung: (-fitness, trial), rising, failures last; and of these what may still go on

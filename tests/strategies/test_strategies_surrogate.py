@@ -238,6 +238,8 @@ def rows(study):
 
 
 def test_a_search_gives_it_keys_and_features_and_an_interruption_changes_nothing(tmp_path):
+    told = []
+
     def search(name, callbacks=()):
         study = automl.search(
             NASBench201(),
@@ -255,6 +257,7 @@ def test_a_search_gives_it_keys_and_features_and_an_interruption_changes_nothing
             callbacks=callbacks,
         )
         found = rows(study)
+        told.append(dict(dict(study.report().data.facts)["Model"]))
         study.close()
         return found
 
@@ -266,6 +269,9 @@ def test_a_search_gives_it_keys_and_features_and_an_interruption_changes_nothing
     with pytest.raises(KeyboardInterrupt):
         search("cut", [stop])
     assert search("cut") == whole
+    assert told[0] == told[1]
+    assert told[0]["foretold"] == "21 trials, each from all others"  # the last three are in the window
+    assert "paths" in told[0]["carried by"]
     assert [outcome for _, _, outcome, _, _ in whole] == ["miss"] * 24
     assert {origin for _, _, _, origin, _ in whole} == {"sample", "mutate"}
 
@@ -397,3 +403,24 @@ def test_what_it_expects_is_nearer_to_the_truth_than_what_was_measured():
     assert sorted(numbers) == list(range(60))
     by_value = np.argsort(measured)[::-1]
     assert np.mean([truth[one] for one in numbers[:5]]) > np.mean([truth[one] for one in by_value[:5]])
+    account = strategy.account()
+    assert account["trials"] == 60
+    assert account["noise"] > 0.02
+    assert 0.3 < account["within_half"] < 0.7
+    assert account["within_95"] > 0.85
+    assert account["noise"] + account["shares"]["fields"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_each_point_left_out_is_foretold_as_without_it():
+    rng = np.random.default_rng(3)
+    rows, targets = rng.normal(size=(12, 5)), rng.normal(size=12)
+    kernel = Kernel.prior(groups())
+    process, others = Process(kernel, 5, 20, 1), Process(kernel, 5, 20, 1)
+    for row in rows:
+        process.observe(row)
+    expected, deviation = process.left_out(targets)
+    others.put(np.array([0]), rows[4:5])
+    for row in np.delete(rows, 4, axis=0):
+        others.observe(row)
+    assert expected[4] == pytest.approx(others.means(np.delete(targets, 4)[:, None])[0][0, 0])
+    assert deviation[4] ** 2 == pytest.approx(others.believing([]).deviations()[0] ** 2 + kernel.noise, abs=1e-5)

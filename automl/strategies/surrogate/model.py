@@ -7,9 +7,11 @@ before them seeds, so that a strategy rebuilt from its history has the same pool
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xxhash
+from scipy.stats import rankdata
 
 from automl.spaces.space import Candidate, Space
 from automl.strategies.base import Hashes, Told
@@ -36,6 +38,12 @@ BELIEVED = 128
 
 FITTED = 150
 """Points from which the weights are fitted, at most."""
+
+LEAST = 10
+"""Trials from which the model gives an account of itself."""
+
+HALF, NINETY_FIVE = 0.6745, 1.96
+"""Standard deviations within which one half, and 95 %, of measurements are expected."""
 
 DIGITS = 9
 """To which candidates are compared, so that the last bits of another machine's arithmetic decide nothing."""
@@ -222,6 +230,28 @@ class Model:
             if allowed[place]
         ]
         return sorted(found, key=lambda one: (-round(one[1], DIGITS), one[0]))
+
+    def account(self) -> dict[str, Any]:
+        """Returns how well each measurement is foretold by the others, and which groups of columns carry the model."""
+        worth = self._worth()[self._active]
+        finite = np.isfinite(worth)
+        if finite.sum() < LEAST or np.unique(worth[finite]).size < 2:
+            return {}
+        measured = warped(worth, self._length)
+        expected, deviation = self._process.left_out(measured)
+        off = np.abs(measured - expected)[finite] / deviation[finite]
+        order = [rankdata(values[finite]) for values in (expected, worth)]
+        kernel = self._process.kernel
+        total = kernel.variance + kernel.noise
+        groups = zip(kernel.groups, kernel.variances, strict=True)
+        return {
+            "trials": int(finite.sum()),
+            "rank_correlation": round(float(np.corrcoef(*order)[0, 1]), 3),
+            "within_half": round(float(np.mean(off <= HALF)), 3),
+            "within_95": round(float(np.mean(off <= NINETY_FIVE)), 3),
+            "shares": {group.name: round(variance / total, 3) for group, variance in groups},
+            "noise": round(kernel.noise / total, 3),
+        }
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 

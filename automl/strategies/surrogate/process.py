@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from automl.strategies.surrogate.kernels import JITTER, Kernel
 
@@ -90,6 +90,18 @@ class Process:
     def believing(self, rows: Sequence[np.ndarray]) -> Believing:
         """Returns what is known of the pool if these points were observed too, and gave what is expected of them."""
         return Believing(self, rows)
+
+    def left_out(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what the other observed points make of each one's measurement: expected value and standard deviation,
+        noise included (Rasmussen and Williams 2006, equations 5.12).
+
+        Args:
+            targets: [points].
+        """
+        n = self.observed
+        inverse = cho_solve((self._factor[:n, :n], True), np.eye(n), check_finite=False)
+        precision = np.diag(inverse)
+        return targets - (inverse @ targets) / precision, np.sqrt(1.0 / precision)
 
     def _extend(self, n: int, row: np.ndarray) -> np.ndarray:
         """Writes point number `n` and returns its row of the products with the pool."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,18 @@ class Surrogate(Strategy):
 
     Raises:
         InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+
+    Example:
+        >>> import automl
+        >>> class Bowl(automl.Space):
+        ...     x = automl.Real(-1.0, 1.0)
+        >>> strategy, rng = Surrogate(), np.random.default_rng(0)
+        >>> strategy.bind(Bowl())
+        >>> for number in range(15):
+        ...     [one] = strategy.ask(1, rng)
+        ...     strategy.tell([Told(number, one.candidate, fitness=-((one.candidate.x - 0.3) ** 2))])
+        >>> abs(one.candidate.x - 0.3) < 0.05
+        True
     """
 
     name: ClassVar[str] = "surrogate"
@@ -96,6 +108,15 @@ class Surrogate(Strategy):
         left it out.
         """
         return self._model.expected()
+
+    def account(self) -> dict[str, Any]:
+        """Returns how well the model foretells each trial from the others, and which groups of numbers carry it.
+
+        Its entries: `trials`, `rank_correlation` (Spearman's, of expected with measured values), `within_half` and
+        `within_95` (shares of measurements inside the intervals that should hold one half and 95 % of them), `shares`
+        of the variance by group, and `noise`, the share of one evaluation's luck. Empty with fewer than ten trials.
+        """
+        return self._model.account()
 
     def _random(self, n: int, taken: set[bytes], rng: np.random.Generator) -> list[Proposal]:
         """Returns samples whose functions are new; known ones where no others are found, for a hit costs nothing."""
