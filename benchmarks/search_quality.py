@@ -1,8 +1,8 @@
 """Search quality: how good the winner is after so many evaluations, for our strategies and for those of the literature.
 
-One trial in flight. The fitness of a class is one random validation seed of the encoding that was evaluated (one for
-the whole search), and whoever meets the class again gets it for nothing. "exact": two candidates are one class only
-where their encodings are equal. Three protocols that look alike:
+One trial in flight, where the name says nothing else. The fitness of a class is one random validation seed of the
+encoding that was evaluated (one for the whole search), and whoever meets the class again gets it for nothing. "exact":
+two candidates are one class only where their encodings are equal. Three protocols that look alike:
 
 - value: the winner is the best by its one validation value, as in every search of ours; its test figure counts.
 - posterior: the best by what the surrogate expects; other searchers have none.
@@ -30,7 +30,7 @@ import numpy as np
 from quality_benches import BENCHES, LOOKED_AT, Bench
 from quality_rivals import Ranked, ensemble, linear, single, weak
 
-from automl.strategies.base import Strategy, Told
+from automl.strategies.base import Proposal, Strategy, Told
 from automl.strategies.evolution import RegularizedEvolution
 from automl.strategies.local_search import LocalSearch
 from automl.strategies.optuna_samplers import OptunaSampler
@@ -62,10 +62,16 @@ RIVALS: dict[str, tuple[Callable[[], Strategy], int, bool]] = {
     "bananas-like": (lambda: Ranked(ensemble, "paths", first=20, batch=10), 150, True),
     "optuna tpe": (OptunaSampler, 150, True),
     "optuna gp": (lambda: OptunaSampler("gp"), 100, True),
+    "surrogate, window 4": (Surrogate, 150, True),
+    "surrogate, window 16": (Surrogate, 150, True),
+    "surrogate, window 32": (Surrogate, 150, True),
 }
 """How each is made, how many evaluations it runs for, and whether equal functions are one class."""
 
-SLOW = ("optuna gp", "optuna tpe", "bananas-like", "npenas-like", "weaknas-like")
+WINDOWS = {name: int(name.rpartition("window ")[2]) for name in RIVALS if "window" in name}
+"""Trials under way at once, where it is not one."""
+
+SLOW = (*WINDOWS, "optuna gp", "optuna tpe", "bananas-like", "npenas-like", "weaknas-like")
 """Only where `--only` names them."""
 
 
@@ -83,7 +89,9 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
     evaluation_of: dict[int, int] = {}
     found: dict[str, list[float]] = {protocol: [] for protocol in PROTOCOLS}
     number = last = 0
+    under_way: list[tuple[int, Proposal, float | None, bool]] = []
     while len(known) < evaluations and number - last < PATIENCE:
+        strategy.pending = [proposal for _, proposal, _, _ in under_way]
         asked = strategy.ask(1, rng)
         if not asked:
             break
@@ -96,11 +104,13 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
             if len(seeds):
                 evaluation_of[number] = len(rows)
                 rows.append((known[key], float(np.mean(seeds)), test))
-        value = known[key]
-        metrics = {} if value is None else {"accuracy": value}
-        strategy.tell([Told(number, asked[0].candidate, value, metrics, met, 1.0, asked[0].parents)])
+        under_way.append((number, asked[0], known[key], met))
         number += 1
-        if not met and len(known) in CHECKPOINTS:
+        if len(under_way) == WINDOWS.get(name, 1):
+            of, proposal, value, duplicate = under_way.pop(0)
+            metrics = {} if value is None else {"accuracy": value}
+            strategy.tell([Told(of, proposal.candidate, value, metrics, duplicate, 1.0, proposal.parents)])
+        if not met and len(known) in CHECKPOINTS and rows:
             picked(found, rows, strategy, evaluation_of)
     wanted = sum(one <= evaluations for one in CHECKPOINTS)
     for values in found.values():
@@ -128,8 +138,9 @@ def picked(
     found["mean"].append(tests[means.argmax()])
     found["test"].append(tests.max())
     if isinstance(strategy, Surrogate):
-        leader = next(number for number, _ in strategy.expected() if number in evaluation_of)
-        found["posterior"].append(tests[evaluation_of[leader]])
+        # with a window, what was told so far; before anything was, the value has to do
+        leaders = [evaluation_of[number] for number, _ in strategy.expected() if number in evaluation_of]
+        found["posterior"].append(tests[leaders[0] if leaders else values.argmax()])
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
