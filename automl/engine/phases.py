@@ -170,6 +170,8 @@ class Phases:
             enqueued,
             rungs=rungs_of(self.parts),
         )
+        if learned := self.parts.strategy.account():
+            self.store.note(record.id, "model", learned)
         studies = PhaseStudies(self.store, record)
         random: StudyRecord | None = None
         if config.baseline:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.inputs import probe_description
@@ -38,8 +40,16 @@ class Hashed:
     fallback: str = ""
 
 
+Features = Mapping[str, np.ndarray]
+"""Numbers that say what a function is like, by group; never part of a key."""
+
+
 class KindHasher(Protocol):
-    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake."""
+    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake.
+
+    One that can say more of a function has a method `features(behaviours, probe)` too, which returns `Features` for
+    each: equal ones for equal functions, empty where they cannot be had.
+    """
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
         """Returns the digest of each function, or why it cannot be had."""
@@ -109,6 +119,24 @@ class Hasher:
                     raise digest
                 keys[number] = self.by_json(kind, candidates[number], settings, str(digest))
         return keys
+
+    def features(self, behaviours: Sequence[Behaviour]) -> list[Features]:
+        """Returns the features of each behaviour's function, in order; empty where there are none or it cannot be run.
+
+        A group with a number that is not finite is left out.
+        """
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        for number, behaviour in enumerate(behaviours):
+            by_kind[behaviour.kind].append(number)
+        found: list[Features] = [{}] * len(behaviours)
+        for kind, numbers in by_kind.items():
+            read = None if kind == Configuration.kind else getattr(self._kind(kind), "features", None)
+            if read is None:
+                continue
+            several = read([behaviours[number] for number in numbers], self.probe)
+            for number, groups in zip(numbers, several, strict=True):
+                found[number] = {name: values for name, values in groups.items() if np.isfinite(values).all()}
+        return found
 
     def by_json(self, kind: str, candidate: str, training: Mapping[str, Any], why: str) -> Hashed:
         """Returns the key of a candidate whose behaviour could not be probed.

@@ -32,9 +32,11 @@ class Operation:
 
     Class attributes:
         commutative: True where the order of the inputs does not matter.
+        linear: True where it gives the sum of what it gives for the terms of a sum, and has one input and no weights.
     """
 
     commutative: bool = False
+    linear: bool = False
 
     def identity(self, settings: Settings) -> Settings:
         """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal
@@ -138,6 +140,8 @@ class Concat(Operation):
 
 class GlobalAverage(Operation):
     """The mean over all axes behind the channels."""
+
+    linear = True
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return inputs[0].mean(axis=tuple(range(3, inputs[0].ndim)))
@@ -289,6 +293,8 @@ class FactorizedReduce(Operation):
 
 class AveragePool(Operation):
     """Average pooling that does not count its padding; settings kernel, stride, padding."""
+
+    linear = True
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         window = _window(settings)
