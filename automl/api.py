@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,7 @@ from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput
+from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
@@ -29,7 +32,16 @@ WINDOW_INLINE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
-    """All that can be said to `automl.search`; each setting is declared in the class that it belongs to."""
+    """Every setting of `automl.search`. Each is declared in the class that it belongs to (`Budget`, `Policy`, …).
+
+    Example:
+        >>> settings = SearchSettings(space="nasbench201", trials=100)
+        >>> settings.trials, settings.seed, settings.storage
+        (100, 0, 'sqlite:///automl.db')
+        >>> SearchSettings(space="nasbench201", trials=0)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=0: it must be ...
+    """
 
     space: str | Space = field(
         kw_only=False,
@@ -44,7 +56,7 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
     )
     study: str | None = setting(
         None,
-        "Name of the study. A study of this name is gone on with: what is left out is as it is stored, a larger budget "
+        "Name of the study. A study of this name is continued. What is left out is as it is stored, a larger budget "
         "is written to it, any other difference is refused.",
         group="Search",
         otherwise="a free name",
@@ -60,7 +72,7 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
 def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     """Searches a space, compares the result with random search, and returns the study.
 
-    A study of the same name is gone on with; finished evaluations are never repeated. Settings that are left out are
+    A study of the same name is continued; finished evaluations are never repeated. Settings that are left out are
     then as they are stored. A larger budget is written to the study. Any other difference is refused.
 
     Args:
@@ -73,12 +85,11 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name goes on.
 
     Example:
-        >>> import automl, tempfile
+        >>> import automl
         >>> class Line(automl.Space):
         ...     x = automl.Integer(0, 20)
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> study = automl.search(Line(), evaluator=height, trials=200, storage=f"sqlite:///{folder.name}/a.db")
+        >>> study = automl.search(Line(), evaluator=height, trials=200, workers=0, storage="sqlite:///line.db")
         >>> study.name, study.best.fitness
         ('Line-1', 20.0)
         >>> study.close()
@@ -95,7 +106,18 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
     runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
-    return execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider)
+    return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+
+
+def _said(study: Study) -> Study:
+    """Warns where not one trial has succeeded: whoever goes on without looking should not take that for a result."""
+    with contextlib.suppress(InvalidInput):
+        _ = study.best
+        return study
+    failed = failed_trials(study.store, [run.record_id for run in study.runs])
+    if failed.hopeless:
+        warnings.warn(f"study {study.name}: {failed.sentence()}", stacklevel=4)
+    return study
 
 
 def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConfig:
@@ -124,7 +146,12 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
-    """All that can be said to `automl.resume`: a larger budget, and where and how it runs now."""
+    """Every setting of `automl.resume`: the study, a larger budget, and where this run happens.
+
+    Example:
+        >>> ResumeSettings(study="cells", trials=2000).trials
+        2000
+    """
 
     study: str = field(
         kw_only=False, metadata={"setting": Setting("Name of the stored study.", group="Search", flags=None)}
@@ -145,9 +172,8 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         StudyBusy: another living process coordinates it.
 
     Example:
-        >>> import automl, tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> automl.resume("mine", storage=f"sqlite:///{folder.name}/none.db", trials=200)  # doctest: +ELLIPSIS
+        >>> import automl
+        >>> automl.resume("mine", storage="sqlite:///none.db", trials=200)
         Traceback (most recent call last):
         automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
     """
@@ -167,11 +193,21 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     check_unchanged(stored.settings, parts.reference)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
-    return execute(parts, config, run, asked.study, stored.runs, wider)
+    return _said(execute(parts, config, run, asked.study, stored.runs, wider))
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:
-    """Returns the record of a study of kind search, or those of its runs; raises InvalidInput for its children."""
+    """Returns the record of a search, or the records of its runs where it runs several times.
+
+    Raises:
+        InvalidInput: no such study, or one that belongs to a search (its random search, its tests).
+
+    Example:
+        >>> database = Database("sqlite:///cells.db")
+        >>> record = StudyStore(database).create("cells", "search", {})
+        >>> [found.name for found in find_searches(database, "cells")]
+        ['cells']
+    """
     store = StudyStore(database)
     record = store.find(name)
     if record is None:

@@ -23,6 +23,12 @@ class Array:
         shape: sizes of the axes after the batch axis, such as (1, 8, 8) for an 8x8 grey image.
         low: for integer inputs (token indices) the smallest value; None for real inputs.
         high: for integer inputs the largest value, included; None for real inputs.
+
+    Example:
+        >>> Array((1, 8, 8))  # a grey image of 8 x 8 pixels, real values
+        Array(shape=(1, 8, 8), low=None, high=None)
+        >>> Array((16,), low=0, high=99)  # sixteen indices of tokens, one hundred of which there are
+        Array(shape=(16,), low=0, high=99)
     """
 
     shape: tuple[int, ...]
@@ -38,6 +44,11 @@ class Probe:
         inputs: one entry per input of the behaviour.
         batch: number of examples in each input; at least 2, so that batch statistics exist.
         seed: of the generator that draws the probe values.
+
+    Example:
+        >>> images = Probe((Array((3, 32, 32)),), batch=4)
+        >>> [(images.batch, *entry.shape) for entry in images.inputs]  # shapes that a behaviour is run on
+        [(4, 3, 32, 32)]
     """
 
     inputs: tuple[Array, ...] = ()
@@ -53,6 +64,10 @@ class Node:
         operation: a name in the graph's operations (see `automl.hashing.builtin` for the built-in ones).
         inputs: indices of the nodes whose values it takes, in the order that the operation expects.
         settings: what else determines it (stride, groups, width), as sorted (name, JSON scalar) pairs.
+
+    Example:
+        >>> Node("conv", inputs=(0,), settings=(("kernel", 3), ("stride", 2)))
+        Node(operation='conv', inputs=(0,), settings=(('kernel', 3), ('stride', 2)))
     """
 
     operation: str
@@ -74,6 +89,15 @@ class Graph:
         unordered_outputs: True where whoever consumes concatenated channels does not see their order.
         probe: inputs to hash it on; None takes the evaluator's own (a cell is better given small ones: what reaches it
             in the network has another shape than the evaluator's data).
+
+    Example:
+        >>> import automl
+        >>> start = Node("input")
+        >>> once = Graph((start, Node("relu", (0,))), outputs=(1,))
+        >>> twice = Graph((start, Node("relu", (0,)), Node("relu", (1,))), outputs=(2,))
+        >>> probe = Probe((Array((4, 8, 8)),))
+        >>> automl.functional_hash(once, probe=probe) == automl.functional_hash(twice, probe=probe)
+        True
     """
 
     kind: ClassVar[str] = "graph"
@@ -102,6 +126,14 @@ class Module:
             those.
         reduced: builds a smaller module for hashing, equal for equal candidates and different for different ones; None
             hashes what `build` returns.
+
+    Example:
+        >>> def build():
+        ...     import torch
+        ...     return torch.nn.Linear(8, 2)
+        >>> behaviour = Module(build, probe=Probe((Array((8,)),)))
+        >>> behaviour.kind  # nothing was built yet
+        'module'
     """
 
     kind: ClassVar[str] = "module"
@@ -111,7 +143,19 @@ class Module:
 
 
 class Language(Protocol):
-    """Runs programs of one language, many a call. Programs are whatever the language encodes them as."""
+    """How programs of one language are run. The language decides how a program is encoded.
+
+    Example:
+        >>> import numpy as np
+        >>> class Polynomials:
+        ...     settings = {}
+        ...     def outputs(self, programs, probe):  # a program is its coefficients; three outputs each
+        ...         points = np.linspace(-1, 1, 3)
+        ...         return np.stack([np.polyval(program, points) for program in programs])
+        >>> Polynomials().outputs([[1, 0], [1, 0, 0]], Probe())
+        array([[-1.,  0.,  1.],
+               [ 1.,  0.,  1.]])
+    """
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -134,6 +178,16 @@ class Program:
     Attributes:
         code: the program as its language encodes it.
         language: runs such programs.
+
+    Example:
+        >>> class Constants:
+        ...     settings = {}
+        ...     def outputs(self, programs, probe):  # a program of this language is the number that it predicts
+        ...         import numpy as np
+        ...         return np.array(programs, float)[:, None]
+        >>> import automl
+        >>> automl.functional_hash(Program(3, Constants())) == automl.functional_hash(Program(3.0, Constants()))
+        True
     """
 
     kind: ClassVar[str] = "program"
@@ -152,6 +206,14 @@ class Function:
         derivative: True where the evaluator also uses the derivatives with respect to each argument.
         torch: True where `call` takes and returns torch tensors.
         pointwise: True where each output element depends on the input elements at the same place only.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> one = Function(lambda x: np.tanh(x))
+        >>> other = Function(lambda x: 1 - 2 / (np.exp(2 * x) + 1))  # another way to write it
+        >>> automl.functional_hash(one) == automl.functional_hash(other)
+        True
     """
 
     kind: ClassVar[str] = "function"
@@ -164,9 +226,13 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A point with no behaviour of its own: plain parameters for an evaluator that is a function of them.
+    """A candidate that cannot be run before its evaluation: plain values that the evaluator reads.
 
-    Nothing can be run before the evaluation itself, so two are equal when their JSON is equal.
+    Two configurations are equal when their JSON is equal.
+
+    Example:
+        >>> Configuration({"rate": 0.1}) == Configuration({"rate": 0.1})
+        True
     """
 
     kind: ClassVar[str] = "configuration"

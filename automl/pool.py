@@ -7,7 +7,7 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from automl.cache.records import Completion as Completion
 from automl.cache.records import Fault as Fault
@@ -18,13 +18,21 @@ from automl.setup.targets import SpaceReference
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What all jobs of a pool have in common; it travels to each worker once.
+    """What all jobs of a pool have in common. It is sent to each worker once.
 
     Attributes:
         space: where workers find the space.
         evaluator: runs the evaluations.
         objective: the metric that must be finite where it is present.
         timeout: seconds allowed for one evaluation, or None.
+
+    Example:
+        >>> import automl
+        >>> from automl.setup.targets import resolve
+        >>> count = automl.FunctionEvaluator(lambda candidate: len(candidate.json), code_version="1")
+        >>> setup = WorkerSetup(resolve("nasbench201")[1], count, objective="fitness", timeout=60)
+        >>> type(setup.space.load()).__name__
+        'NASBench201'
     """
 
     space: SpaceReference
@@ -35,12 +43,16 @@ class WorkerSetup:
 
 @dataclass(slots=True)  # not frozen: every evaluation makes one, and frozen ones take longer to make
 class Job:
-    """One claimed evaluation on its way to a worker; nobody changes it.
+    """One evaluation on its way to a worker. Nobody changes it once it is made.
 
     Attributes:
         id: chosen by the submitter, unique among the jobs in flight.
         candidate: canonical JSON.
         evaluation: how it is to be run. The worker fills in its own device.
+
+    Example:
+        >>> Job(0, '{"x": 3}', Evaluation(seed=11)).evaluation.seed
+        11
     """
 
     id: int
@@ -59,21 +71,46 @@ class Running:
     Attributes:
         job: the job's id.
         worker: a name of the worker.
-        seconds: for how long, on the pool's clock.
+        seconds: for how long, in real time.
+        others: evaluations of its batch; any of them may be the one that takes so long.
+
+    Example:
+        >>> Running(job=7, worker="ray-3", seconds=41.5)
+        Running(job=7, worker='ray-3', seconds=41.5, others=0)
     """
 
     job: int
     worker: str
     seconds: float
+    others: int = 0
 
 
 class Pool(ABC):
-    """Runs jobs. Not thread-safe: one coordinator calls it.
+    """Runs evaluations on workers. It is not thread-safe: one coordinator calls it.
 
     A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
     when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
     completes it.
+
+    Attributes:
+        evaluates_here: True where evaluations run in the calling thread, inside `submit` or `completed`. Then `running`
+            is asked by another thread, for this one is busy.
+
+    Example:
+        >>> import automl
+        >>> from automl.setup.targets import reference_to
+        >>> from workers.pools.inline import InlinePool
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> with InlinePool(WorkerSetup(reference_to(Line()), height, "fitness")) as pool:
+        ...     pool.submit([Job(0, '{"x":3}', Evaluation(seed=11))])
+        ...     [done] = pool.completed()
+        >>> dict(done.metrics)
+        {'fitness': 3.0}
     """
+
+    evaluates_here: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -87,7 +124,10 @@ class Pool(ABC):
 
     @property
     def hardware(self) -> Sequence[str]:
-        """Returns what the workers compute on, in words, each kind once; this process's own unless overridden."""
+        """Returns descriptions of what the workers compute on, each kind once.
+
+        This process's own, unless overridden.
+        """
         return [hardware(self.device)]
 
     @abstractmethod
@@ -129,7 +169,7 @@ class Pool(ABC):
         """Replaces the plan's time limit for evaluations that begin from now on."""
 
     def running(self) -> list[Running]:
-        """Returns the evaluations under way, for sentences about those that take long; empty where nobody knows."""
+        """Returns the evaluations under way, or nothing where the pool does not know them."""
         return []
 
     def news(self) -> list[str]:
@@ -142,7 +182,7 @@ class Pool(ABC):
         return ""
 
     def observer(self) -> Observer | None:
-        """Returns who exports the search's metrics where this pool has such a thing (Ray has)."""
+        """Returns an observer that exports the search's metrics, or None."""
         return None
 
     def __enter__(self) -> Pool:
@@ -153,7 +193,12 @@ class Pool(ABC):
 
 
 def machine() -> str:
-    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor"."""
+    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor".
+
+    Example:
+        >>> machine()
+        '... x ...'
+    """
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -163,10 +208,14 @@ def machine() -> str:
 
 
 def hardware(device: str) -> str:
-    """Returns the machine, with the names of the GPUs that torch sees here where the device is one.
+    """Returns a description of this machine, with the names of its GPUs where the device is one.
 
     Args:
         device: "cpu" or "cuda"; torch is imported for the latter only.
+
+    Example:
+        >>> hardware("cpu") == machine()
+        True
     """
     if device != "cuda":
         return machine()

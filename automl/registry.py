@@ -30,7 +30,12 @@ _SINGULAR = {"spaces": "space", "strategies": "strategy", "evaluators": "evaluat
 
 
 def names(group: Group) -> list[str]:
-    """Returns the registered names of a group, sorted."""
+    """Returns the registered names of a group, sorted.
+
+    Example:
+        >>> "nasbench201" in names("spaces")
+        True
+    """
     return sorted({entry.name for entry in metadata.entry_points(group=f"automl.{group}")})
 
 
@@ -39,6 +44,13 @@ def load(group: Group, name: str) -> Any:
 
     Raises:
         InvalidInput: no such name (the nearest ones are offered), or importing it failed.
+
+    Example:
+        >>> load("strategies", "random")
+        <class 'automl.strategies.random.Random'>
+        >>> load("strategies", "randon")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown strategy 'randon'; did you mean random?
     """
     found = [entry for entry in metadata.entry_points(group=f"automl.{group}") if entry.name == name]
     if not found:
@@ -51,12 +63,16 @@ def load(group: Group, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name stands for.
+    """The object that a name stands for, and where it was found.
 
     Attributes:
         thing: the object; the module itself where a file or module was named without an attribute.
         target: the name, with the path of a file made absolute.
         source: 32 hexadecimal digits of the file's content, for files.
+
+    Example:
+        >>> Named(thing=len, target="builtins:len")
+        Named(thing=<built-in function len>, target='builtins:len', source=None)
     """
 
     thing: Any
@@ -69,6 +85,12 @@ def find(group: Group, target: str) -> Named:
 
     Raises:
         InvalidInput: no such name, file, module or attribute.
+
+    Example:
+        >>> find("strategies", "automl.strategies.random:Random").thing.__name__
+        'Random'
+        >>> Path("mine.py").write_text("class Greedy: pass") and find("strategies", "mine.py:Greedy").thing.__name__
+        'Greedy'
     """
     drive = 2 if _DRIVE.match(target) else 0
     place, colon, name = target[drive:].partition(":")
@@ -123,14 +145,25 @@ def _load_file(path: Path, source: str) -> ModuleType:
 
 
 def holds(group: Group, found: type) -> bool:
-    """Tells whether a class is registered in a group, under whatever name."""
+    """Tells whether a class is registered in a group, under any name.
+
+    Example:
+        >>> from automl.strategies.random import Random
+        >>> holds("strategies", Random)
+        True
+    """
     return f"{found.__module__}:{found.__qualname__}" in {
         entry.value for entry in metadata.entry_points(group=f"automl.{group}")
     }
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Returns the sentence for an unknown name, with the nearest known ones."""
+    """Returns the sentence that refuses an unknown name and offers the nearest known ones.
+
+    Example:
+        >>> unknown("strategy", "evolutoin", ["evolution", "random"])
+        "unknown strategy 'evolutoin'; did you mean evolution?"
+    """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"

@@ -25,6 +25,13 @@ class Budget:
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> Budget(trials=1000, hours=0.5).seconds
+        1800.0
+        >>> Budget(trials=-1)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=-1: it must be ...
     """
 
     trials: int | None = setting(
@@ -69,7 +76,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How one study's loop runs.
+    """All settings of one study's loop.
 
     Attributes:
         study: its number in the database.
@@ -88,11 +95,20 @@ class LoopSettings:
         timeout_follows: each evaluation is allowed a multiple of the median.
         json_hint: what helps where candidates are keyed by their JSON.
         rungs: the cheaper fidelities that may be asked for, cheapest first.
-        contexts: number of the context of each rung, by its share.
+        contexts: number of the context of each rung, by its budget fraction.
         resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
         checkpoints: folder for the states that evaluations leave, or None.
         needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
             constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth.
+
+    Example:
+        >>> from automl.cache.policy import Occurrences, Policy
+        >>> settings = LoopSettings(
+        ...     study=1, name="cells", context=1, objective=Objective("accuracy"), seed=0, window=64,
+        ...     budget=Budget(trials=1000), plans=Occurrences(Policy(), seed=0),
+        ... )
+        >>> settings.block, settings.fidelities  # a quarter of the window is proposed together
+        (16, (Fidelity(share=1.0, settings={}),))
     """
 
     study: int
@@ -118,7 +134,7 @@ class LoopSettings:
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
-        """All that may be asked for, cheapest first; the last is the full one."""
+        """All fidelities that may be asked for, cheapest first; the last is the full one."""
         return (*self.rungs, Fidelity(FULL))
 
     def context_of(self, share: float) -> int:
@@ -131,5 +147,5 @@ class LoopSettings:
 
     @property
     def block(self) -> int:
-        """Trials that are proposed together."""
+        """Number of trials that are proposed together."""
         return 1 if self.asynchronous else max(1, self.window // 4)

@@ -18,14 +18,20 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from automl import registry
-from automl.errors import InvalidInput, brief
+from automl.errors import AutoMLError, InvalidInput, brief
 from automl.jsontext import canonical
 
 T = TypeVar("T")
 
 
 def known(part: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the settings of a part (a dataclass or any callable) with their default values."""
+    """Returns the settings of a part (a dataclass or any callable) with their default values.
+
+    Example:
+        >>> from automl.strategies.evolution import RegularizedEvolution
+        >>> known(RegularizedEvolution)["population"]
+        100
+    """
     if dataclasses.is_dataclass(part):
         return {
             item.name: item.default
@@ -44,10 +50,18 @@ def known(part: Callable[..., Any]) -> dict[str, Any]:
 
 
 def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
-    """Calls `part` with settings whose names and types have been checked against its own.
+    """Calls a class or function with settings, after checking their names and types.
 
     Raises:
         InvalidInput: an unknown setting, a missing one, or a value of another type than the default's.
+
+    Example:
+        >>> from automl.strategies.evolution import RegularizedEvolution
+        >>> make(RegularizedEvolution, {"population": 20}, "strategy evolution").population
+        20
+        >>> make(RegularizedEvolution, {"popluation": 20}, "strategy evolution")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown setting of strategy evolution 'popluation'; did you mean population?
     """
     allowed = known(part)
     fitted = {}
@@ -60,10 +74,11 @@ def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
         raise InvalidInput(f"{what} needs {missing[0]!r}; give --set {missing[0]}=VALUE")
     try:
         return part(**fitted)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{what} refuses {dict(settings)}: {error}") from error
+    except AutoMLError:
+        raise
+    except Exception as error:  # a part may trip over a value of another kind in any way
+        why = f"{error}" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"{what} refuses {dict(settings)}: {why}") from error
 
 
 def _fit(value: Any, default: Any, what: str) -> Any:
@@ -94,13 +109,16 @@ Group = Literal["Budget", "Search", "Cache", "Evidence", "Workers", "Storage", "
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The headings under which help and docs show the settings, in that order."""
 
+MOST = 1_000_000
+"""The highest count of what a search makes room for, or evaluates, all at once."""
+
 NOTHING: Any = inspect.Parameter.empty
 """Stands where a declaration says nothing; None may be a value."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is declared of a setting beside its name, type and default.
+    """The meaning of a setting, its bounds, and how help and command line show it.
 
     Attributes:
         meaning: one or two sentences, for the command line, `help(automl.search)` and the docs alike.
@@ -114,6 +132,10 @@ class Setting:
         commands: of the command line that offer it.
         variable: environment variable that the command line reads, too.
         on_command_line: the default there, where that differs.
+
+    Example:
+        >>> Setting("How many workers there are.", group="Workers", lowest=0, highest=64).bounds
+        'between 0 and 64'
     """
 
     meaning: str
@@ -132,7 +154,7 @@ class Setting:
     @property
     def bounds(self) -> str:
         """The values allowed, in words; empty where all are."""
-        if self.lowest is not None and self.highest is not None:
+        if self.lowest is not None and self.highest not in (None, MOST):
             return f"between {self.lowest:g} and {self.highest:g}"
         if self.lowest is not None:
             return f"{self.lowest:g} or more"
@@ -165,13 +187,22 @@ def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **mor
 
 @dataclass(frozen=True)
 class Declared:
-    """One setting of a dataclass, read back from its declaration.
+    """One setting of a dataclass: its name, type and default, and what was declared of it.
 
     Attributes:
         name: of the field.
         hint: its type.
         default: of the field; NOTHING where it must be given.
         setting: what else was declared.
+
+    Example:
+        >>> from automl.rules import Budget
+        >>> trials = declared(Budget)["trials"]
+        >>> trials.setting.group, trials.default, trials.fit(100)
+        ('Budget', None, 100)
+        >>> trials.fit(2.5)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=2.5: it must be a whole number
     """
 
     name: str
@@ -239,6 +270,8 @@ class Declared:
         given = self.setting
         if not math.isfinite(number):
             self._refuse(number, "a finite number")
+        if given.highest == MOST and number > MOST:
+            self._refuse(number, f"{MOST:,} at most")
         if (
             (given.lowest is not None and number < given.lowest)
             or (given.highest is not None and number > given.highest)
@@ -277,7 +310,13 @@ class Declared:
 
 
 def declared(part: type[Any]) -> Mapping[str, Declared]:
-    """Returns the settings that a dataclass declares, by name, in order; its bases' are among them."""
+    """Returns the settings that a dataclass and its bases declare, by name and in order.
+
+    Example:
+        >>> from automl.rules import Budget
+        >>> list(declared(Budget))
+        ['trials', 'evaluations', 'hours', 'until']
+    """
     hints = get_type_hints(part)
     found = {}
     for item in dataclasses.fields(part):
@@ -290,10 +329,20 @@ def declared(part: type[Any]) -> Mapping[str, Declared]:
 
 
 def check(part: Any) -> None:
-    """Checks the settings of a dataclass's instance, and writes each as its type wants it; for `__post_init__`.
+    """Checks the settings of a dataclass and converts each to its type. Call it in `__post_init__`.
 
     Raises:
         InvalidInput: a value of another type, or out of bounds.
+
+    Example:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Oven:
+        ...     degrees: int = setting(180, "How hot it gets.", group="Workers", lowest=30)
+        ...     def __post_init__(self):
+        ...         check(self)
+        >>> Oven(degrees=10)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: degrees=10: it must be 30 or more
     """
     for name, one in declared(part.__class__).items():
         value = getattr(part, name)
@@ -303,6 +352,13 @@ def check(part: Any) -> None:
 
 
 def part_of(kind: type[T], whole: Any) -> T:
-    """Returns an instance of `kind` made of those settings of `whole` that `kind` declares."""
+    """Returns an instance of `kind`, made of those settings of `whole` that `kind` declares.
+
+    Example:
+        >>> from automl.api import SearchSettings
+        >>> from automl.rules import Budget
+        >>> part_of(Budget, SearchSettings(space="nasbench201", trials=100))
+        Budget(trials=100, evaluations=None, hours=None, until=None)
+    """
     fields: type[Any] = kind
     return kind(**{name: getattr(whole, name) for name in declared(fields)})

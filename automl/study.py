@@ -36,6 +36,11 @@ class Best:
         metrics: all metrics, means too.
         trial: its number.
         replicates: how many evaluations that is the mean of; those that confirmed it are among them.
+
+    Example:
+        >>> best = Best(Candidate({"x": 20}), fitness=20.0, metrics={"value": 20.0}, trial=41, replicates=1)
+        >>> best.candidate.value, best.fitness
+        ({'x': 20}, 20.0)
     """
 
     candidate: Candidate
@@ -46,7 +51,19 @@ class Best:
 
 
 class Report:
-    """The evidence of a study: as text, as one self-contained HTML file, as JSON data."""
+    """The evidence of a study: as text, as one self-contained HTML file, as JSON data.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), **given)
+        >>> found = study.report()
+        >>> found.save("report.html").exists(), found.json()["study"]
+        (True, 'Line-1')
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -70,12 +87,23 @@ class Report:
 
 
 class Study:
-    """One named search in a database. Its rows are read when asked for, in pages.
+    """One named search in a database: its trials, its best candidate, its report.
 
     Attributes:
         name: of the study.
         settings: as stored: parts, seeds, budgets, versions.
         record_id: its number in the database.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> automl.search(Line(), study="line", **given).close()
+        >>> study = Study.open("line", "sqlite:///line.db")  # later, or from another process
+        >>> study.finished, study.best.fitness, len(list(study.trials()))
+        (True, 20.0, 20)
     """
 
     def __init__(self, database: Database, record: StudyRecord, space: Space | None = None) -> None:
@@ -93,7 +121,7 @@ class Study:
 
     @classmethod
     def open(cls, name: str, storage: str = "sqlite:///automl.db") -> Study:
-        """Opens a stored study for reading, one of several runs too.
+        """Opens a stored study for reading. Where it has several runs, all of them are opened together.
 
         Raises:
             InvalidInput: no study of this name (the nearest are offered).
@@ -128,7 +156,7 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The best class by validation, of those that keep the constraints; confirmed where the search is over.
+        """The best class by validation, of those that keep the constraints. It is confirmed once the search is over.
 
         Raises:
             InvalidInput: no such trial has succeeded yet.
@@ -177,7 +205,7 @@ class Study:
         return pandas.DataFrame(rows)
 
     def learning_curves(self, number: int) -> list[LearningCurve]:
-        """Returns what the evaluations behind a trial reported on their way, those served from the cache too.
+        """Returns the learning curves of the evaluations behind a trial, cached ones too.
 
         Args:
             number: of the trial, such as `study.best.trial`.
@@ -211,10 +239,20 @@ class Study:
 
 
 class RepeatedStudy(Study):
-    """Several runs of one search, each with a seed and, as a rule, a cold cache of its own.
+    """Several runs of one search, each with a seed and (mostly) a cold cache of its own.
 
     What a study says of itself, this one says of all runs: `best` is the best of them by validation, `trials` are those
     of the first run, then of the second, and so on; `report()` pools them. `runs` are the studies behind it.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), study="line", repeats=2, **given)
+        >>> [run.name for run in study.runs]
+        ['line/1', 'line/2']
     """
 
     def __init__(self, name: str, runs: Sequence[Study]) -> None:
@@ -260,7 +298,17 @@ class RepeatedStudy(Study):
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:
-    """Returns a study by name; raises InvalidInput with the nearest names where there is none."""
+    """Returns a study's record by name.
+
+    Raises:
+        InvalidInput: there is no such study; the nearest names are offered.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> find(studies, "cells")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown study 'cells'; known: none
+    """
     record = store.find(name)
     if record is None:
         raise InvalidInput(unknown("study", name, [item.name for item in store.all() if item.kind == "search"]))

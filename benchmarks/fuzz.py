@@ -36,6 +36,8 @@ from typing import Any
 CORPUS = Path(__file__).with_name("fuzz_corpus")
 LIMIT_SECONDS = 60
 LONGEST_REFUSAL = 1000
+FOUND_LATER = ("there is no metric", "no trial so far returned the metric")
+"""Refusals that need evaluations to be seen: what was evaluated stays."""
 
 TASK = """
 from automl import Choice, Integer, Real, Space
@@ -123,7 +125,7 @@ def _run(case: Case, folder: Path) -> str:
     if code == 2 and "check" not in case.arguments[:1]:
         if not last or len(last) > LONGEST_REFUSAL:
             return f"refuses with {len(last)} characters: {last[:300]}"
-        if _content(folder) != kept and "there is no metric" not in last:
+        if _content(folder) != kept and not any(words in last for words in FOUND_LATER):
             return f"writes after a refusal: {last[:300]}"
     if code == 1 and not last:
         return "fails without a word"

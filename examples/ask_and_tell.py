@@ -14,7 +14,7 @@ from automl.strategies import Told, create
 
 
 class Polynomial(Space):
-    """A power, a sign and two switches: many spellings of few functions."""
+    """A power, a sign and two switches: many encodings of few functions."""
 
     power = Integer(1, 3)
     negate = Choice(True, False)

@@ -34,7 +34,7 @@ class Cell(nn.Module):
 
 
 class ThreeNodeCells(CellSpace):
-    """64 spellings: one operation on each of three edges."""
+    """64 encodings: one operation on each of three edges."""
 
     a, b, c = (Choice(*OPERATIONS) for _ in EDGES)
 

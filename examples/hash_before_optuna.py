@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 
 def network(trial: optuna.Trial) -> nn.Module:
-    """A network with many spellings: identities, doubled activations, dropout of rate zero."""
+    """A network with many encodings: identities, doubled activations, dropout of rate zero."""
     layers: list[nn.Module] = []
     width = 64
     for place in range(2):

@@ -11,7 +11,12 @@ _UNITS = (16, 32, 64, 128, 256, 512)
 
 
 class HPOLib(Space):
-    """The nine parameters of the grid. They have no behaviour of their own: only equal candidates are equal."""
+    """The nine hyperparameters of HPOLib's tables. They have no behaviour, so only equal candidates share a key.
+
+    Example:
+        >>> HPOLib().size()
+        62208
+    """
 
     defaults = Defaults(evaluator="hpolib", objective="loss", trials=500)
 

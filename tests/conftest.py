@@ -9,6 +9,16 @@ from pathlib import Path
 import pytest
 from postgres import *  # noqa: F403 - fixtures
 
+_LONG = ("examples", "crash", "workers", "engine", "cli")
+"""Folders whose files take longest; where two processes share the tests, they must not be left for the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first, in an order that every process finds alike."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: (item.path not in slow, item.path.parent.name not in _LONG))
+
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:

@@ -37,6 +37,11 @@ def digits() -> Task:
     """Returns scikit-learn's digits: 1,797 images of shape (1, 8, 8) in [0, 1]; half train, a quarter each held out.
 
     Source: UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), CC BY 4.0.
+
+    Example:
+        >>> task = digits()
+        >>> task.train[0].shape, task.test[0].shape, task.classes
+        ((898, 1, 8, 8), (450, 1, 8, 8), 10)
     """
     from sklearn.datasets import load_digits
 
@@ -52,7 +57,6 @@ def digits() -> Task:
     )
 
 
-@functools.lru_cache(maxsize=1)
 def fashion_mnist_6k() -> Task:
     """Returns 8,000 images of Fashion-MNIST, shape (1, 28, 28) in [0, 1]: 5,000 train, 1,000 validation, 2,000 test.
 
@@ -60,8 +64,20 @@ def fashion_mnist_6k() -> Task:
 
     Raises:
         InvalidInput: the file is not there.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict("os.environ", AUTOML_DATA="nowhere"):
+        ...     fashion_mnist_6k()
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    with np.load(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"), allow_pickle=False) as data:
+    return _fashion_mnist(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"))
+
+
+@functools.lru_cache(maxsize=1)
+def _fashion_mnist(path: Path) -> Task:
+    with np.load(path, allow_pickle=False) as data:
         images, labels = _images(data["x_train"]), data["y_train"].astype(np.int64)
         test = _images(data["x_test"]), data["y_test"].astype(np.int64)
     train, validation = stratified(labels, (5 / 6, 1 / 6))

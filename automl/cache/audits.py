@@ -2,7 +2,7 @@
 
 An audit evaluates the very encoding of a hit and compares its result with what the cache served. Both are noisy, so the
 difference is judged against the noise between replicates of one class: by Student's t with the pooled standard
-deviation. Spellings equal to the one that the class was first evaluated with say nothing about merging; they are
+deviation. An encoding equal to the one that the class was first evaluated with says nothing about merging; it is
 left out of the rate.
 """
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automl.cache.fidelity_groups import chosen, fidelity_groups
+from automl.cache.versions import version_of
 from automl.errors import InvalidInput
 from automl.jsontext import stored
 from automl.storage import keeping
@@ -19,7 +20,7 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class ContextStats:
-    """What one context holds.
+    """The numbers of classes and evaluations that are stored in one context.
 
     Attributes:
         id, namespace, description: which it is.
@@ -30,6 +31,16 @@ class ContextStats:
         claimed, lost: evaluations under way, and such that anybody may claim again.
         audits: evaluations of a hit's own encoding.
         seconds: what all of them took.
+        moved: evaluations that stand under a newer key now, and are counted there alone.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> cache = EquivalenceCache("sqlite:///cache.db")
+        >>> cache.get_or_evaluate(bytes(16), lambda: 0.93, context={"epochs": 3})
+        0.93
+        >>> [context] = stats(cache.database).contexts
+        >>> context.classes, context.replicates, context.description
+        (1, 1, {'epochs': 3})
     """
 
     id: int
@@ -43,6 +54,12 @@ class ContextStats:
     lost: int
     audits: int
     seconds: float
+    moved: int = 0
+
+    @property
+    def hasher(self) -> str:
+        """The version of the functional hash that made its keys; empty where they are somebody's own."""
+        return version_of(self.description) or ""
 
     @property
     def evaluator(self) -> str:
@@ -51,7 +68,7 @@ class ContextStats:
 
     @property
     def fidelity(self) -> str:
-        """What of the evaluator is approximated, such as "epochs=3"; empty for the full evaluation."""
+        """The settings of a cheaper evaluation, such as "epochs=3"; empty for full ones."""
         found = self.description.get("fidelity")
         if not isinstance(found, dict):
             return ""
@@ -60,7 +77,7 @@ class ContextStats:
 
 @dataclass(frozen=True, slots=True)
 class StudyStats:
-    """What one study's trials came to.
+    """The outcomes of one study's trials, and the seconds that they paid for and saved.
 
     Attributes:
         id, name, kind: which it is.
@@ -69,6 +86,11 @@ class StudyStats:
         paid_seconds: evaluation seconds that its trials caused.
         saved_seconds: what the results served from the cache would have cost.
         hash_seconds: what finding the keys took.
+
+    Example:
+        >>> outcomes = {"miss": 60, "hit": 35, "joined": 5}
+        >>> StudyStats(1, "cells", "search", "nasbench201", "table", outcomes, 600.0, 400.0, 0.2).hits
+        40
     """
 
     id: int
@@ -89,7 +111,17 @@ class StudyStats:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """The whole cache in figures."""
+    """What is in a cache, and how large its database is.
+
+    Attributes:
+        contexts: one entry a context, those of one fidelity group together.
+        studies: one entry a study.
+        size_bytes: of the whole database.
+
+    Example:
+        >>> sorted(CacheStats(contexts=[], studies=[], size_bytes=4096).as_json())
+        ['contexts', 'size_bytes', 'studies']
+    """
 
     contexts: list[ContextStats]
     studies: list[StudyStats]
@@ -104,7 +136,13 @@ class CacheStats:
 
 
 def stats(database: Database) -> CacheStats:
-    """Returns what is in the cache and what it has saved, by fidelity group; a running study is not held up."""
+    """Returns what is in the cache and what it has saved. A running study need not wait for it.
+
+    Example:
+        >>> found = stats(Database("sqlite:///cache.db"))
+        >>> found.contexts, found.studies
+        ([], [])
+    """
     groups = fidelity_groups(database)
     contexts = [
         ContextStats(
@@ -119,6 +157,7 @@ def stats(database: Database) -> CacheStats:
             row.lost,
             row.audits,
             row.seconds,
+            row.moved,
         )
         for row in keeping.context_rows(database)
     ]
@@ -153,13 +192,17 @@ def _name(part: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed, or would be.
+    """How much `prune` removed, or would remove.
 
     Attributes:
         evaluations: with their results.
         classes: that had no other evaluation and no trial.
         candidates: whose JSON nothing refers to any more.
         dry_run: True where nothing was removed; classes and candidates are then not counted.
+
+    Example:
+        >>> Pruned(evaluations=120, classes=100, candidates=90, dry_run=False).sentence()
+        'removed 120 evaluations, 100 classes and 90 candidates; the trials of all studies stand'
     """
 
     evaluations: int
@@ -187,7 +230,7 @@ def prune(
     lost: bool = False,
     dry_run: bool = False,
 ) -> Pruned:
-    """Removes the evaluations that all given conditions hold for; claims and the trials of studies always stay.
+    """Removes evaluations. Of several conditions all must hold. Claims, and the trials of studies, always stay.
 
     Args:
         database: to prune; running studies go on, and evaluate again what they miss.
@@ -200,6 +243,14 @@ def prune(
 
     Raises:
         InvalidInput: no condition was given, or a context does not exist.
+
+    Example:
+        >>> database = Database("sqlite:///cache.db")
+        >>> prune(database, older_than_days=90, dry_run=True).sentence()
+        '0 evaluations would be removed; nothing was'
+        >>> prune(database)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: prune needs to know what: give an age, a context, failed or lost
     """
     if older_than_days is None and not contexts and not groups and not failed and not lost:
         raise InvalidInput("prune needs to know what: give an age, a context, failed or lost")

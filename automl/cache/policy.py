@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, Protocol
 
 import xxhash
 
-from automl.settings import check, setting
+from automl.settings import MOST, check, setting
 
 FORGET = 1
 AUDIT = 2
@@ -24,13 +24,20 @@ AUDIT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What is done when a class is met again.
+    """Settings for classes that are met again: replicates, forgetting, audits, varied duplicates.
 
     Attributes:
         vary_at_most: how often a duplicate may be varied, before the stored fitness is served after all.
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> Policy(replicates=4, audit_probability=0.05).on_duplicate
+        'serve'
+        >>> Policy(forget_probability=2)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: forget_probability=2: it must be between 0 and 1
     """
 
     vary_at_most: ClassVar[int] = 10
@@ -41,6 +48,7 @@ class Policy:
         "counts.",
         group="Cache",
         lowest=1,
+        highest=MOST,
         unit="K",
     )
     forget_probability: float = setting(
@@ -73,13 +81,18 @@ class Policy:
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class ReplicatePlan:
-    """What one trial wants of its class; nobody changes it.
+    """The replicates of its class that one trial wants. Nobody changes it once it is made.
 
     Attributes:
         first, replicates: it sees the replicates `first` … `replicates` - 1; `first` is above 0 where forgetting hides
             the earlier ones.
         adds: how many of them no earlier trial of the study has asked for.
         audit: its own encoding is evaluated too, to measure false merges; that result is never served.
+
+    Example:
+        >>> plans = Occurrences(Policy(replicates=2), seed=0)
+        >>> plans.plan(bytes(16), trial=0), plans.plan(bytes(16), trial=1).adds
+        (ReplicatePlan(first=0, replicates=1, adds=1, audit=False), 1)
     """
 
     first: int = 0
@@ -89,7 +102,13 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """What a loop asks before each trial; asked again for the same trials in the same order, it answers the same."""
+    """Decides how many replicates a trial wants. The same trials in the same order get the same answers.
+
+    Example:
+        >>> plans: Plans = FreshSeeds([3])
+        >>> bytes(16) in plans
+        False
+    """
 
     policy: Policy
 
@@ -103,10 +122,15 @@ class Plans(Protocol):
 
 
 class FreshSeeds:
-    """The plans of a test study. Trial i gets `replicates[i]` replicates, numbered from 0.
+    """Gives trial i of a test study `replicates[i]` replicates, numbered from 0.
 
     Args:
         replicates: one number for each trial.
+
+    Example:
+        >>> plans = FreshSeeds([3, 5])
+        >>> plans.plan(b"a" * 16, trial=0).replicates, plans.plan(b"b" * 16, trial=1).replicates
+        (3, 5)
     """
 
     def __init__(self, replicates: Sequence[int]):
@@ -125,11 +149,18 @@ class FreshSeeds:
 
 
 class Occurrences:
-    """How often one study has met each class: what its plans follow from. Rebuilt by planning its trials again.
+    """Counts how often one study has met each class, and plans each trial from that count.
+
+    It is never stored: planning the same trials again rebuilds it.
 
     Args:
         policy: of the study.
         seed: of the study.
+
+    Example:
+        >>> plans = Occurrences(Policy(replicates=2), seed=0)
+        >>> [plans.plan(bytes(16), trial).replicates for trial in range(4)]  # one more each time, two at most
+        [1, 2, 2, 2]
     """
 
     def __init__(self, policy: Policy, seed: int):
@@ -166,6 +197,18 @@ class Occurrences:
 
 
 def draw(seed: int, trial: int, stream: int) -> float:
-    """Returns a number in [0, 1) that follows from the study's seed and the trial alone, uniform over trials."""
+    """Returns a uniform number in [0, 1) that depends on the seed, the trial and the stream, and on nothing else.
+
+    Args:
+        seed: of the study.
+        trial: its number.
+        stream: FORGET or AUDIT; each has numbers of its own.
+
+    Example:
+        >>> draw(seed=0, trial=7, stream=FORGET) == draw(seed=0, trial=7, stream=FORGET)
+        True
+        >>> 0 <= draw(seed=0, trial=7, stream=AUDIT) < 1
+        True
+    """
     numbers = b"".join(value.to_bytes(16, "little", signed=True) for value in (seed, trial, stream))
     return (xxhash.xxh3_64_intdigest(numbers) >> 11) * 2.0**-53

@@ -41,6 +41,11 @@ class Result:
         error: how it failed, else empty.
         seconds: what it took.
         study, trial: who paid for it, None outside of studies.
+
+    Example:
+        >>> claim = Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=1)
+        >>> Completion(metrics={"accuracy": 0.93}, seconds=41.0).result(claim, study=1)
+        Result(replicate=0, metrics={'accuracy': 0.93}, error='', seconds=41.0, study=1, trial=7)
     """
 
     replicate: int
@@ -53,7 +58,7 @@ class Result:
 
 @dataclass(slots=True)
 class Claim:
-    """One evaluation that is ours to run.
+    """One evaluation that this process has reserved, and that nobody else will run.
 
     Attributes:
         number: the trial that asked for it.
@@ -61,6 +66,10 @@ class Claim:
         replicate: which of its class; negative for an audit.
         seed: 63-bit; every random draw of the evaluation comes from it.
         attempt: 1, or more when others have lost it.
+
+    Example:
+        >>> Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=2).attempt > 1  # somebody has lost it before
+        True
     """
 
     number: int
@@ -72,7 +81,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How one evaluation ended. Exactly one of `metrics` and `fault` is given.
+    """How one evaluation ended: with metrics, or with a fault. Exactly one of the two is given.
 
     Attributes:
         job: number of the job that a pool ran; 0 outside of pools.
@@ -85,6 +94,10 @@ class Completion:
         place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
         traceback: of a failure, the whole traceback, capped.
         left_out: names under which the evaluator returned no number; these things are not kept.
+
+    Example:
+        >>> Completion(fault="timeout", error="took longer than 60 s").lost, Completion(fault="candidate").lost
+        (True, False)
     """
 
     job: int = 0
@@ -100,7 +113,7 @@ class Completion:
 
     @property
     def lost(self) -> bool:
-        """True where it failed and the candidate is not to blame: anybody may try again."""
+        """True where the evaluation failed and its candidate is not to blame, so that anybody may try again."""
         return self.metrics is None and self.fault != "candidate"
 
     def result(self, claim: Claim, study: int | None) -> Result:
@@ -110,7 +123,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Resolution:
-    """How far one request is answered.
+    """The cache's answer to one trial: what is stored, what is now ours to evaluate, what others are evaluating.
 
     Attributes:
         number: the trial.
@@ -119,6 +132,13 @@ class Resolution:
         waiting: replicates that somebody is evaluating, perhaps we ourselves for another trial.
         queued: something missing was not claimed because the limit was reached.
         audit: the finished audit of this encoding, if one was asked for.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> cache = EquivalenceCache("sqlite:///cache.db")
+        >>> [answer] = cache.resolve_many(cache.context({}), None, [(0, bytes(16), "{}", ReplicatePlan())])
+        >>> answer.results, len(answer.claims)  # nobody has evaluated it, so it is ours to do
+        ((), 1)
     """
 
     number: int

@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 Every setting of `automl.search(…)` and of `automl search`. This page is made from the declarations in the code: after
 a change there, run `python -m automl.cli.reference > docs/settings.md`.
 
-*Kept*: whether the setting is stored with the study. When a study of that name is gone on with, what is stored is used
+*Kept*: whether the setting is stored with the study. When a study of that name is continued, what is stored is used
 for every setting that is left out, and a difference is refused; of the budget, a larger one is written. All other
 settings are of one run only.
 """

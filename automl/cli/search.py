@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import click
 from rich.console import Console
 
 from automl import api
-from automl.cli.common import check_writable, json_option, print_json, read_candidates, read_settings
+from automl.cli.common import check_writable, json_option, print_json, read_candidates, read_settings, why_not_writable
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
 from automl.cli.progress import progress
 from automl.cli.winners import explained, mark, own_file, write_source
@@ -51,7 +52,7 @@ def search(target: str, **options: Any) -> None:
 
     TARGET is a registered space, file.py, file.py:attribute or module:attribute.
 
-    A study of the same name (--study) is gone on with: what is left out is as it is stored, a larger budget is written
+    A study of the same name (--study) is continued. What is left out is as it is stored, a larger budget is written
     to it, any other difference is refused.
     """
     path = options.pop("enqueue")
@@ -98,20 +99,32 @@ def resume(study: str, **options: Any) -> None:
 
     A limit of the budget that is given must be larger than the stored one (--until: a better fitness).
     """
-    check_writable(options["html"])
+    _check_place(options["html"])
     given = with_defaults(said(options, _RESUMING), _RESUMING)
     given["observers"] = _observers(options["as_json"])
     _finish(_stoppable(lambda: api.resume(study, **given), given), options["html"], options["as_json"])
 
 
 def _run(target: str, options: dict[str, Any], fixed: dict[str, Any]) -> None:
-    check_writable(options["html"])
+    _check_place(options["html"])
     given = {**with_defaults(said(options, _SETTINGS), _SETTINGS), **fixed}
     check_name(given.get("study"))
     if "settings" in given:
         given["settings"] = read_settings(given["settings"])
     given["observers"] = _observers(options["as_json"])
     _finish(_stoppable(lambda: api.search(target, **given), given), options["html"], options["as_json"])
+
+
+def _check_place(html: Path | None) -> None:
+    """Looks before the search where its files would go.
+
+    Raises:
+        InvalidInput: a file that was asked for cannot be written. Where none was, that is said.
+    """
+    check_writable(html)
+    if html is None and (why := why_not_writable(Path(f".automl-{secrets.token_hex(8)}"))):
+        said = f"no files can be written to this folder ({why}), so the evidence will only be printed"
+        click.echo(f"automl: {said}; name a place with --html FILE", err=True)
 
 
 def _observers(as_json: bool) -> list[Observer]:

@@ -18,14 +18,19 @@ from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
-from automl.settings import NOTHING, Declared, check, declared, setting
+from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 
 _ALL = ("search", "resume", "baseline")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """What determines the trials of a study, beside its parts, its budget and what happens to equal candidates."""
+    """The settings of a study that are neither its parts, nor its budget, nor the policy of the cache.
+
+    Example:
+        >>> StudySettings(seed=3, confirm=5).confirm
+        5
+    """
 
     seed: int = setting(0, "What everything random follows from.", group="Search", lowest=0, unit="K")
     window: int | None = setting(
@@ -33,6 +38,7 @@ class StudySettings:
         "How many trials may be under way; a strategy is told a trial this much later.",
         group="Search",
         lowest=1,
+        highest=MOST,
         otherwise="four a worker, up to 64 where an evaluation costs next to nothing; of a stored study, its own",
         unit="W",
     )
@@ -61,6 +67,7 @@ class StudySettings:
         "How many of the best classes, of the search and of random search, are evaluated on the test part.",
         group="Evidence",
         lowest=1,
+        highest=MOST,
         unit="N",
     )
     front: int = setting(
@@ -69,6 +76,7 @@ class StudySettings:
         "those that lie farthest apart.",
         group="Evidence",
         lowest=0,
+        highest=MOST,
         before=0,
         unit="N",
     )
@@ -78,15 +86,17 @@ class StudySettings:
         "over them are the finalists. 1: the figures that the searches had decide.",
         group="Evidence",
         lowest=1,
+        highest=MOST,
         before=1,
         unit="N",
     )
-    test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, unit="N")
+    test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, highest=MOST, unit="N")
     sample: int = setting(
         24,
         "How many uniformly sampled candidates stand for the average random architecture.",
         group="Evidence",
         lowest=2,
+        highest=MOST,
         unit="N",
         commands=("search",),
     )
@@ -94,7 +104,7 @@ class StudySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig(StudySettings):
-    """What determines the trials of a study, beside its parts. All of it is stored, and compared on going on.
+    """All settings that are stored with a study, its parts aside. Resuming compares them.
 
     Attributes:
         window: as in `StudySettings`, decided.
@@ -105,6 +115,11 @@ class StudyConfig(StudySettings):
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> config = StudyConfig(seed=3, window=64, budget=Budget(trials=1000))
+        >>> StudyConfig.read(config.settings()) == config  # what is stored says all of it
+        True
     """
 
     window: int = 1
@@ -126,7 +141,7 @@ class StudyConfig(StudySettings):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
-        """Reads a study's settings again; what a study of an older version did not know is as it was then."""
+        """Reads stored settings. One that is missing has the value that versions without it used."""
         known = {**UNKNOWN_BEFORE, **stored}
         budget, policy, own = (
             {name: known[name] for name in declared(kind) if name in known} for kind in (Budget, Policy, StudySettings)
@@ -146,10 +161,15 @@ UNKNOWN_BEFORE = {name: one.setting.before for name, one in STORED.items() if on
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where and how this run of a study happens; another run of it may differ in all of this.
+    """Settings of one run of a study: workers, limits, storage, callbacks. The next run may have others.
 
     Raises:
         InvalidInput: a value out of range.
+
+    Example:
+        >>> run = RunConfig(workers=4, memory_per_worker="2 GB", timeout=600)
+        >>> run.memory_bytes, run.timeout_seconds
+        (2000000000, 600.0)
     """
 
     workers: int | None = setting(
@@ -181,7 +201,7 @@ class RunConfig:
     )
     timeout: str | int | float | None = setting(
         None,
-        "Seconds allowed for one evaluation; auto: ten times the median of the search, and a minute at least.",
+        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least.",
         group="Workers",
         unit="SECONDS",
         commands=_ALL,
@@ -191,7 +211,7 @@ class RunConfig:
         "Seconds allowed for what the space does for one candidate: propose it, read it, build and hash it.",
         group="Workers",
         above=0,
-        otherwise="as --timeout, and 300 without one",
+        otherwise="as --timeout, 30 where that is auto, and 300 without one",
         unit="SECONDS",
         commands=_ALL,
     )
@@ -245,7 +265,7 @@ class RunConfig:
     )
     checkpoints: str | None = setting(
         None,
-        "Folder for the states that long evaluations leave, to be gone on with; all workers must reach it.",
+        "Folder for the states that long evaluations leave, to continue from; all workers must reach it.",
         group="Storage",
         otherwise="beside an SQLite database, nowhere with PostgreSQL",
         unit="DIR",
@@ -263,13 +283,14 @@ class RunConfig:
 
     @property
     def timeout_seconds(self) -> float | None:
-        """The time limit that is known when the search begins."""
+        """Seconds allowed for one evaluation, where they are known before the search begins."""
         return seconds_of(self.timeout)
 
     @property
     def hash_seconds(self) -> float:
         """Seconds that the space is allowed for one candidate."""
-        return self.hash_timeout or self.timeout_seconds or HASH_SECONDS
+        usual = HASH_SECONDS / 10 if self.timeout == "auto" else HASH_SECONDS
+        return self.hash_timeout or self.timeout_seconds or usual
 
     @property
     def memory_bytes(self) -> int | None:
@@ -278,7 +299,12 @@ class RunConfig:
 
 
 def environment() -> dict[str, str]:
-    """Returns the versions here and this machine for the record; they are never compared."""
+    """Returns the versions of libraries and this machine. They are recorded with a study and never compared.
+
+    Example:
+        >>> {"python", "numpy", "torch", "coordinator"} <= set(environment())
+        True
+    """
     packages = ("automl-functional-hashing", "torch", "ray", "numpy", "optuna", "sqlalchemy")
     found = {"python": platform.python_version(), "platform": platform.platform(), "coordinator": machine()}
     for package in packages:
@@ -294,7 +320,12 @@ MAX_NAME = 1000
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200"."""
+    """Returns a phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
+
+    Example:
+        >>> differences({"trials": 100, "seed": 0}, {"trials": 200, "seed": 0})
+        ['trials: 100, now 200']
+    """
     found: list[str] = []
     for name in sorted({*stored, *given}):
         old, new = stored.get(name), given.get(name)
@@ -306,10 +337,16 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
 
 
 def check_name(name: str | None) -> None:
-    """Insists that a study's name is none of those that its own parts will have.
+    """Refuses a study's name that is empty, or could be the name of a study's run or phase.
 
     Raises:
         InvalidInput: it is empty, holds a slash, or is no text that can be stored and shown.
+
+    Example:
+        >>> check_name("cells")
+        >>> check_name("cells/1")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: study 'cells/1': give a name without a slash (NAME/random, NAME/test and ...
     """
     if name is not None and ("\0" in name or any("\ud800" <= one <= "\udfff" for one in name)):
         raise InvalidInput(f"study {brief(name)}: the name is not UTF-8 text, or holds a NUL; take another name")

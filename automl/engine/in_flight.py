@@ -17,6 +17,7 @@ from automl.evaluators.base import Evaluation
 from automl.evaluators.checkpoints import Checkpoint, file_of
 from automl.pool import Job, Pool
 from automl.rules import LoopSettings
+from automl.strategies.base import FULL
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -39,7 +40,7 @@ class InFlight:
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
-        ended: called with the seconds of each evaluation that gave metrics.
+        ended: called with the seconds of each evaluation that gave metrics, or those of a full one that it stands for.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class InFlight:
         self._lost: set[int] = set()  # trials whose evaluation was lost: they go first, and pay as they would have
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._polled = 0.0
+        self._shares = {number: share for share, number in settings.contexts.items()}  # of a full evaluation
         self.broken_off = 0
         self.ended: Callable[[float], None] = lambda _: None
 
@@ -236,7 +238,7 @@ class InFlight:
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
         if completion.metrics is not None:
-            self.ended(completion.seconds)
+            self.ended(completion.seconds / self._shares.get(context, FULL))
         elif completion.fault == "stopped":
             self.broken_off += 1
             self._again(slot)

@@ -75,7 +75,11 @@ class Search:
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(
-            self._keyer, lambda found: store.note(settings.study, "keyed_by_json", found), settings.json_hint
+            self._keyer,
+            lambda found: store.note(settings.study, "keyed_by_json", found),
+            self._notices,
+            settings.json_hint,
+            store.by_id(settings.study).settings.get("environment", {}).get("keyed_by_json"),
         )
         self._first = FirstFailures(settings.name, settings.equal_failures)
 
@@ -93,7 +97,7 @@ class Search:
             WorkersLost: all workers are gone.
             StorageError: the database failed; what was committed stands.
         """
-        self.strategy.bind(self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities])
+        self._bind()
         self._proposer.unmet = self._replay.run(self._order, self.meter, self._proposer.tell)
         for observer in self.observers:
             observer.begin(self.settings, phase, self._order.done, self.meter.evaluations)
@@ -101,18 +105,25 @@ class Search:
         left = self.meter.seconds_left()
         if left is not None:
             self._pool.stop_at(self._pool.now() + left)
-        with seldom_collected():
+        with seldom_collected(), self._slow.watched(self._in_flight.name, self._say):
             try:
                 while self._turn():
                     pass
             finally:
                 self._in_flight.abandon()
                 self._announce()
-                self._say(self._json.look(last=True))
+                self._json.look(last=True)
         if left is not None:
             self._pool.stop_at(None)
         for observer in self.observers:
             observer.end(self.settings)
+
+    def _bind(self) -> None:
+        space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
+        if "hashes" in self.strategy.wants:
+            self.strategy.bind(space, shares, self._keyer.look())
+        else:
+            self.strategy.bind(space, shares)
 
     def _turn(self) -> bool:
         """Leads all trials one step on; returns False when the study has ended."""
@@ -133,7 +144,7 @@ class Search:
 
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
-        self._say(self._json.look())
+        self._json.look()
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:
@@ -141,8 +152,7 @@ class Search:
 
     def _say(self, sentences: Sequence[str]) -> None:
         for sentence in sentences:
-            for observer in self.observers:
-                observer.note(f"Warning: {sentence}")
+            self._notices.say(sentence)
 
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""

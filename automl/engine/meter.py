@@ -20,7 +20,7 @@ class Meter:
 
     Attributes:
         evaluations: counted so far, whether paid for or found in the cache. In units of one full evaluation: a cheaper
-            one counts by its share.
+            one counts by its budget fraction.
         exhausted: True where the strategy has nothing more to propose, or no new function was found for a long time.
         reached: True once the strategy was told of a fitness that is enough.
         seconds_before: that earlier runs of the study took.
@@ -50,7 +50,7 @@ class Meter:
             number: of the trial.
             asked: number of trials proposed before.
             candidate: canonical JSON.
-            share: of the trial's fidelity.
+            share: budget fraction of the trial.
         """
         plan = self._settings.plans.plan(self._settings.counted_key(key, share), number)
         if plan.adds:

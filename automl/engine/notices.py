@@ -12,6 +12,9 @@ class Notices:
     Args:
         say: tells the user; a warning where it is left out.
 
+    Attributes:
+        say: the same, for what is said each time.
+
     Example:
         >>> notices = Notices(print)
         >>> for number in (1, 2):
@@ -20,11 +23,11 @@ class Notices:
     """
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
-        self._say = say or (lambda text: warnings.warn(text, stacklevel=4))
+        self.say = say or (lambda text: warnings.warn(text, stacklevel=4))
         self._said: set[str] = set()
 
     def once(self, kind: str, text: str) -> None:
         """Says a text, unless one of this kind was said before."""
         if kind not in self._said:
             self._said.add(kind)
-            self._say(text)
+            self.say(text)

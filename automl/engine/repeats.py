@@ -9,15 +9,19 @@ from typing import Any
 from automl.engine.config import StudyConfig
 from automl.errors import InvalidInput
 from automl.selection.ranking import derived_seed
-from automl.settings import check, setting
+from automl.settings import MOST, check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """How often a whole search is run.
+    """Settings of a search that is run several times: how often, and with how many caches.
 
     Raises:
         InvalidInput: fewer than one run, or a shared cache for one.
+
+    Example:
+        >>> [name for name, config in Runs(repeats=3).of(StudyConfig(), "cells")]
+        ['cells/1', 'cells/2', 'cells/3']
     """
 
     repeats: int = setting(
@@ -26,6 +30,7 @@ class Runs:
         "a cold part of the cache; one report is on all runs together.",
         group="Search",
         lowest=1,
+        highest=MOST,
         unit="R",
         commands=("search",),
     )
@@ -56,7 +61,14 @@ class Runs:
 
 
 def common_config(runs: Sequence[Mapping[str, Any]]) -> tuple[StudyConfig, Runs]:
-    """Returns what the stored settings of several runs have in common, and how they differ."""
+    """Returns the settings that several runs of one search share, and the settings that say how they differ.
+
+    Example:
+        >>> stored = [config.settings() for _, config in Runs(repeats=2).of(StudyConfig(seed=7), "cells")]
+        >>> config, runs = common_config(stored)
+        >>> config.seed, runs.repeats
+        (7, 2)
+    """
     first = StudyConfig.read(runs[0])
     assert first.repeat is not None
     whole = replace(first, seed=first.repeat["seed"], namespace=first.repeat["namespace"], repeat=None)

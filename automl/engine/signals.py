@@ -13,11 +13,18 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stopped(KeyboardInterrupt):
-    """The search was asked to stop; what had finished is recorded.
+    """A search was asked to stop (by Ctrl-C, say). Finished evaluations are recorded, and it can be resumed.
 
     Attributes:
         study: its name, for going on; None where the search had not begun.
         signal: number of the signal that asked; the command's exit code is 128 more.
+
+    Example:
+        >>> stopped = Stopped("cells", signal.SIGTERM)
+        >>> stopped.study, 128 + stopped.signal  # the command's exit code
+        ('cells', 143)
+        >>> isinstance(stopped, KeyboardInterrupt)
+        True
     """
 
     def __init__(self, study: str | None, number: int = signal.SIGINT) -> None:

@@ -53,7 +53,7 @@ class Trial:
         plan: which replicates of its class it sees, and whether its own encoding is evaluated too (an audit).
         hash_seconds: what finding the key took.
         told_before: number of trials that the strategy had been told when this one was proposed.
-        cost: evaluations that it adds to the study, in full ones.
+        cost: evaluations that it adds to the study, in units of one full evaluation.
         results: the replicates that have a result; an audit stands under a negative number.
         waited: True where another process evaluated something for it.
         state: where it stands.
@@ -147,7 +147,7 @@ def told_of(record: TrialRecord, candidate: Candidate, share: float, objective: 
     Args:
         record: of the trial.
         candidate: of the trial.
-        share: of its fidelity.
+        share: its budget fraction.
         objective: turns the metric into a fitness of which more is better.
     """
     value = record.metrics.get(objective.metric)

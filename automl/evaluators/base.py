@@ -29,12 +29,18 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an evaluator may base its result on.
+    """The candidate that an evaluator is to evaluate, as it receives it.
 
     Attributes:
         behaviour: how the candidate can be run.
         training: what changes training and not the function (learning rate, initialisation, augmentation).
         candidate: the candidate's canonical JSON, for names and table look-ups; never a source of settings.
+
+    Example:
+        >>> from automl.behaviour import Configuration
+        >>> work = Work(Configuration({"x": 3}), training={}, candidate='{"x":3}')
+        >>> work.behaviour.value["x"], work.candidate
+        (3, '{"x":3}')
     """
 
     behaviour: Behaviour
@@ -44,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How one evaluation is to be run.
+    """How an evaluator is to run one evaluation: seed, part of the data, fidelity, device.
 
     Attributes:
         seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
@@ -56,6 +62,12 @@ class Evaluation:
         checkpoint: where a `resumable` evaluator leaves its state and finds what a cheaper or a broken-off evaluation
             of this very candidate, replicate and seed left; None where nothing is kept.
         curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
+
+    Example:
+        >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
+        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.part, how.fidelity["epochs"], how.curve.points
+        ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
 
     seed: int
@@ -81,11 +93,11 @@ class Fidelity:
     """How much of a full evaluation is done.
 
     Attributes:
-        share: its cost as a share of a full evaluation's, above 0; 1 for a full one.
+        share: budget fraction: its cost relative to a full evaluation's, above 0; 1 for a full one.
         settings: what stands in `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full one.
 
     Raises:
-        InvalidInput: the share is none.
+        InvalidInput: a budget fraction of 0 or less, or above 1.
 
     Example:
         >>> Fidelity(0.1, {"epochs": 3}).share
@@ -97,11 +109,11 @@ class Fidelity:
 
     def __post_init__(self) -> None:
         if not (0 < self.share <= 1 and math.isfinite(self.share)):
-            raise InvalidInput(f"a fidelity costs a share between 0 and 1 of a full evaluation, not {self.share}")
+            raise InvalidInput(f"the budget fraction of a fidelity must be above 0 and at most 1, not {self.share}")
 
 
 class Evaluator(ABC):
-    """Base of all evaluators. Subclasses are frozen dataclasses.
+    """Base class of all evaluators: what turns a candidate into metrics. Subclasses are frozen dataclasses.
 
     Class attributes:
         name: as registered and as shown in tables.
@@ -117,6 +129,25 @@ class Evaluator(ABC):
             of no test.
         resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
             would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
+
+    Example:
+        >>> import numpy as np
+        >>> @dataclass(frozen=True)
+        ... class Noisy(Evaluator):
+        ...     name = "noisy"
+        ...     metrics = {"height": "maximize"}
+        ...     spread: float = 0.1
+        ...
+        ...     def evaluate(self, work, how):
+        ...         noise = np.random.default_rng(how.seed).normal(0, self.spread)
+        ...         return {"height": work.behaviour.value["x"] + noise}
+        >>> from automl.behaviour import Configuration
+        >>> work = Work(Configuration({"x": 3}), {}, '{"x":3}')
+        >>> one, same = (Noisy().evaluate(work, Evaluation(seed=5)) for _ in range(2))
+        >>> one == same  # all that is random comes from the seed
+        True
+        >>> Noisy(spread=0.2).settings()
+        {'spread': 0.2}
     """
 
     name: ClassVar[str]
@@ -176,7 +207,7 @@ class Evaluator(ABC):
         return described
 
     def looked_at(self) -> Fingerprint | None:
-        """Returns what the user's code behind this evaluator depends on, for readers; None where there is none."""
+        """Returns which files and libraries the user's code behind this evaluator uses; None where there is none."""
         return None
 
     def probe(self) -> Probe:
@@ -191,7 +222,7 @@ class Evaluator(ABC):
         return ()
 
     def check(self, work: Work) -> None:
-        """Refuses, before a search begins, what it would refuse of every candidate alike (an unknown setting).
+        """Refuses, before a search begins, a setting that would make every evaluation fail.
 
         Raises:
             InvalidInput: `work` is a sample of a space that this evaluator cannot serve.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
-    """Returns "parameters" and "macs" of one example's forward pass, ready for `Space.costs`.
+    """Returns the number of parameters of a module, and of multiply-accumulates ("macs") in one example's forward pass.
 
     Counted are the multiply-accumulates of convolutions, matrix products and attention, as torch's own flop counter
     sees them (it counts each as two operations); sums, activations and normalisations are free, as papers have it.
@@ -19,6 +19,12 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
     Args:
         module: is run once, in evaluation mode, on zeros.
         inputs: the shape of each of its inputs, without the batch.
+
+    Example:
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+        >>> module_costs(network, Array((1, 8, 8)))
+        {'parameters': 2610.0, 'macs': 4864.0}
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode

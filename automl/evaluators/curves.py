@@ -25,18 +25,28 @@ Point = tuple[float, Mapping[str, float]]
 
 @dataclass(slots=True)
 class LearningCurve:
-    """The metrics of one evaluation as it went on.
+    """The metrics that one evaluation reported after each epoch.
 
     Attributes:
         points: (epoch, metrics) in ascending order of epochs. What an epoch is, the evaluator says: passes over the
             data, steps, trees; it need not be whole.
+
+    Example:
+        >>> curve = LearningCurve()
+        >>> curve.report(1, {"accuracy": 0.6})
+        >>> curve.report(2, {"accuracy": 0.7, "loss": 0.9})
+        >>> curve.epochs, curve.values("accuracy")
+        ([1.0, 2.0], {1.0: 0.6, 2.0: 0.7})
+        >>> LearningCurve.from_json(curve.json()) == curve
+        True
     """
 
     points: list[Point] = field(default_factory=list)
 
     def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point, or further metrics to the last one. What stands there of later epochs is forgotten: a training
-        that had to begin anew reports them again.
+        """Adds a point, or further metrics to the last point. Points of later epochs are removed.
+
+        A training that had to begin anew reports those again.
 
         Args:
             epoch: how far the evaluation is.
@@ -78,7 +88,7 @@ class LearningCurve:
 
     @property
     def epochs(self) -> list[float]:
-        """The epochs that something was reported of."""
+        """The epochs that have a point."""
         return [epoch for epoch, _ in self.points]
 
     @property
@@ -96,12 +106,12 @@ class LearningCurve:
 
     @classmethod
     def from_json(cls, text: str) -> LearningCurve:
-        """Reads what `json` wrote and a database kept."""
+        """Reads a curve that `json` wrote."""
         return cls([(epoch, metrics) for epoch, metrics in stored(text)] if text else [])
 
     @classmethod
     def checked(cls, text: str) -> LearningCurve:
-        """Reads what somebody says that `json` wrote.
+        """Reads a curve from elsewhere, and refuses what `json` cannot have written.
 
         Raises:
             InvalidInput: it is no such text.
@@ -118,7 +128,14 @@ class LearningCurve:
 
 
 def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, float]:
-    """Returns the mean of a metric over curves by epoch, of the epochs that all of them report."""
+    """Returns a metric's mean over several curves, for each epoch that all of them report.
+
+    Example:
+        >>> one = LearningCurve([(1, {"accuracy": 0.6}), (2, {"accuracy": 0.8})])
+        >>> other = LearningCurve([(1, {"accuracy": 0.5})])
+        >>> mean_values([one, other], "accuracy")
+        {1: 0.55}
+    """
     every = [values for values in (curve.values(metric) for curve in curves) if values]
     shared = [epoch for epoch in every[0] if all(epoch in values for values in every)] if every else []
     return {epoch: mean(values[epoch] for values in every) for epoch in shared}

@@ -58,6 +58,19 @@ class FunctionEvaluator(Evaluator):
 
     Raises:
         InvalidInput: the function takes neither one nor two arguments beside those, or Python cannot say what it takes.
+
+    Example:
+        >>> import automl
+        >>> def score(candidate, seed):
+        ...     return {"accuracy": candidate.x / 20, "loss": 1 - candidate.x / 20}
+        >>> evaluator = FunctionEvaluator(score, code_version="1")
+        >>> evaluator.deterministic  # it asks for a seed
+        False
+        >>> FunctionEvaluator(lambda candidate: candidate.x).deterministic
+        True
+        >>> FunctionEvaluator(lambda: 1)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: evaluator <lambda> must take (candidate) or (candidate, seed), and then ...
     """
 
     name: ClassVar[str] = "function"
@@ -84,7 +97,7 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
-        """True for a function that is given no seed: it is taken at its word."""
+        """True for a function that takes no seed."""
         return not self._takes_seed
 
     @property

@@ -23,11 +23,15 @@ LUCK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the figures support.
+    """Whether a search is shown to beat random search, and why.
 
     Attributes:
         text: "beats random search", "does not", or "not supported: " and why.
         reason: one or two sentences for readers: what it rests on.
+
+    Example:
+        >>> Verdict(BEATS, "Its winner is better beyond seed noise and luck of the draw.").beats
+        True
     """
 
     text: str
@@ -40,11 +44,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What one study spent and found on validation, for the comparison with its random search.
+    """How many evaluations one study counted, and how many classes it found: what comparisons must be equal in.
 
     Attributes:
         evaluations: distinct replicates of classes, run or found in the cache, in units of one full evaluation.
         classes: distinct classes with a fitness.
+
+    Example:
+        >>> Effort(evaluations=300.0, classes=240)
+        Effort(evaluations=300.0, classes=240)
     """
 
     evaluations: float
@@ -61,6 +69,11 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
     Returns:
         The estimate with Fieller's interval (a bootstrap from ten runs on).
+
+    Example:
+        >>> found = relative_improvement([[0.94], [0.95], [0.94]], [[0.90], [0.91], [0.89], [0.90]])
+        >>> round(found.value, 2), round(found.low, 2), round(found.high, 2)
+        (4.81, 3.28, 6.38)
     """
     # A negative mean (a log likelihood) must not turn the sign.
     negative = len(found := units(random)) > 0 and mean(found) < 0.0
@@ -69,12 +82,18 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
-    """Returns the difference between both winners' fresh-seed test values, in the metric's unit; larger is better.
+    """Returns by how much the search's winner beats random search's on fresh seeds, in the metric's unit.
 
     Args:
         winner: test values of the search's best by validation, nested as runs ⊃ seeds.
         random_winner: the same for random search with equal evaluations.
         minimize: True for metrics such as losses.
+
+    Example:
+        >>> one_run, its_random_search = [[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]]  # three seeds each
+        >>> gain = gain_over_random_search(one_run, its_random_search)
+        >>> round(gain.value, 4), gain.low > 0
+        (0.0107, True)
     """
     return difference(random_winner, winner) if minimize else difference(winner, random_winner)
 
@@ -85,6 +104,11 @@ def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
     If both had drawn at random, every order of the pooled classes by validation fitness would be equally likely. That
     the best `exceeding` of them all belong to the first has then the probability below: 1/2^n for equal numbers. It
     needs no assumption about the fitness, its noise or its ties, and is exact for a single run.
+
+    Example:
+        >>> equal = Effort(300, 240)
+        >>> round(chance_of_luck(5, equal, equal), 3)  # five classes above random search's best
+        0.031
     """
     pooled = search.classes + random.classes
     chance = 1.0
@@ -94,7 +118,12 @@ def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
 
 
 def needed_above(search: Effort, random: Effort) -> int:
-    """Returns how many classes above random search's best rule out luck (five, for equal numbers)."""
+    """Returns how many classes must lie above random search's best to rule out luck (five, for equal numbers).
+
+    Example:
+        >>> needed_above(Effort(300, 240), Effort(300, 240))
+        5
+    """
     count = 0
     while count < search.classes and chance_of_luck(count, search, random) > LUCK:
         count += 1
@@ -111,7 +140,7 @@ def judge_run(
     deterministic: bool = False,
     held_out: bool = True,
 ) -> Verdict:
-    """Judges one run: the test figures must differ beyond seed noise *and* luck of the draw must be ruled out.
+    """Judges one run. Its test figures must differ by more than the noise of seeds, *and* luck must be ruled out.
 
     Seeds alone cannot carry a verdict: two random searches end with different architectures, and fresh seeds only show
     more clearly which of the two had the luck.
@@ -124,6 +153,14 @@ def judge_run(
         seeds: fresh-seed test values of each winner, the smaller number.
         deterministic: True where equal figures for all seeds are a property of the evaluator, not a coincidence.
         held_out: True where the figures are those of a test part that no search reads.
+
+    Example:
+        >>> gain = gain_over_random_search([[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]])
+        >>> spent = Effort(300, 240)
+        >>> judge_run(gain, spent, spent, exceeding=12, seeds=3).text
+        'beats random search'
+        >>> judge_run(gain, spent, spent, exceeding=2, seeds=3).text
+        'not supported: luck of the draw is not ruled out'
     """
     refused = _refused(gain, search, random, seeds, deterministic, held_out)
     if refused is not None:
@@ -192,7 +229,7 @@ def _refused(
 
 
 def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") -> Verdict:
-    """Judges several independent runs: here the interval covers the luck of whole searches.
+    """Judges several independent runs by the interval of their mean gain, which covers luck as well.
 
     An interval without width comes from runs that agree to the last digit. It says nothing about how far other runs
     would lie apart, so such runs are judged by their number: each would come out on one side with a chance of a half.
@@ -202,6 +239,12 @@ def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") ->
         equal_evaluations: True where every run's random search had at least as many evaluations as the search.
         dependence: a sentence that says why the runs are not independent; empty where they are. Then nothing is
             claimed, for a copy of a run is no second one.
+
+    Example:
+        >>> winners, of_random = [[0.94], [0.95], [0.94], [0.95]], [[0.91], [0.92], [0.92], [0.91]]  # four runs each
+        >>> gain = gain_over_random_search(winners, of_random)
+        >>> judge_runs(gain, equal_evaluations=True).text
+        'beats random search'
     """
     if dependence:
         return Verdict(f"{NOT_SUPPORTED}: the runs are not independent", dependence)
@@ -243,7 +286,12 @@ def _signed(value: float | None) -> str:
 
 
 def is_deterministic(values: list[list[float]]) -> bool:
-    """Tells whether at least one architecture has two values and all values of each architecture are equal."""
+    """Tells whether repeated values of each architecture are equal, and at least one architecture has two.
+
+    Example:
+        >>> is_deterministic([[0.9, 0.9], [0.8, 0.8]]), is_deterministic([[0.9, 0.91]])
+        (True, False)
+    """
     several = [one for one in values if len(one) > 1]
     return bool(several) and all(
         max(one) - min(one) <= 1e-12 * max(1e-300, max(map(math.fabs, one))) for one in several

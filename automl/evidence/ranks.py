@@ -21,6 +21,10 @@ class Agreement:
         tau: Kendall's tau-b, ties allowed; None where a series is constant or has fewer than two values.
         rho: Spearman's rank correlation; None likewise.
         pairs: architectures with both values.
+
+    Example:
+        >>> rank_agreement([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
+        Agreement(tau=1.0, rho=1.0, pairs=3)
     """
 
     tau: float | None
@@ -33,6 +37,11 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
 
     Raises:
         InvalidInput: the lengths differ, or a value is not finite.
+
+    Example:
+        >>> found = rank_agreement([0.91, 0.93, 0.92, 0.94], [0.81, 0.85, 0.86, 0.88])  # after 12 epochs, and after 200
+        >>> round(found.tau, 2), round(found.rho, 2)
+        (0.67, 0.8)
     """
     a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
@@ -47,10 +56,14 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
 
 
 def agreement_between(one: Mapping[Key, float], other: Mapping[Key, float]) -> Agreement:
-    """Compares what two seeds, fidelities or contexts say of the same architectures; those in one only are left out.
+    """Compares what two seeds, fidelities or contexts say of the same architectures, leaving out what only one has.
 
     Raises:
         InvalidInput: a value is not finite.
+
+    Example:
+        >>> agreement_between({"a": 0.91, "b": 0.93, "c": 0.92}, {"a": 0.81, "b": 0.85}).pairs
+        2
     """
     both = [key for key in one if key in other]
     return rank_agreement([one[key] for key in both], [other[key] for key in both])

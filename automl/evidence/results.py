@@ -29,13 +29,17 @@ _SHARED = frozenset({"", "random"})
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """RI of one method on one data set.
+    """The relative improvement (RI) of one method on one data set.
 
     Attributes:
         ri: in percent, with its interval.
         runs: of the method that counted.
         random: random values that counted.
         left_out: blank values among the method's and its random rows.
+
+    Example:
+        >>> ResultRow("cifar10", "ours", Estimate(4.2, 3.1, 5.3), runs=5, random=20, left_out=0).ri.value
+        4.2
     """
 
     dataset: str
@@ -48,7 +52,18 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultsTable:
-    """RI per method and data set, in the order of the file; `notes` say what looks wrong in it."""
+    """The relative improvement of each method on each data set, in the order of a results file.
+
+    Attributes:
+        source: name of the file.
+        rows: one for each method and data set.
+        notes: sentences on what looks wrong in the file.
+
+    Example:
+        >>> table = ResultsTable("results.csv", (ResultRow("cifar10", "ours", Estimate(4.2), 5, 20, 0),))
+        >>> table.to_json()["relative_improvement"][0]["ri"]
+        4.2
+    """
 
     source: str
     rows: tuple[ResultRow, ...]
@@ -94,11 +109,18 @@ class _Group:
 
 
 def results_table(path: str | Path) -> ResultsTable:
-    """Reads a results file and returns the relative improvement of every method on every data set.
+    r"""Reads a results file and returns the relative improvement of every method on every data set.
 
     Raises:
         InvalidInput: no such file, a column is missing, a row is malformed (its line is named), or a method has no
             random rows (it is named).
+
+    Example:
+        >>> rows = "digits,ours,method,1,0.97", "digits,,random,1,0.94", "digits,,random,2,0.93"
+        >>> written = Path("results.csv").write_text("\n".join(["dataset,method,kind,run,acc", *rows]))
+        >>> [row] = results_table("results.csv").rows
+        >>> row.method, round(row.ri.value, 2)
+        ('ours', 3.74)
     """
     groups = _read(Path(path))
     rows = []

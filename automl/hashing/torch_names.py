@@ -73,50 +73,12 @@ INSIDE = frozenset(["multi_head_attention_forward", "gumbel_softmax", "grad", "b
 """Functions written in Python whose own calls must be seen, those that a backward pass makes among them."""
 
 PLAIN = frozenset(
-    [
-        "dim",
-        "size",
-        "view",
-        "reshape",
-        "transpose",
-        "permute",
-        "flatten",
-        "unflatten",
-        "unsqueeze",
-        "squeeze",
-        "clone",
-        "contiguous",
-        "is_floating_point",
-        "numel",
-        "stride",
-    ]
-)
+    ["dim", "size", "view", "reshape", "transpose", "permute", "flatten", "unflatten", "unsqueeze", "squeeze"]
+) | frozenset(["clone", "contiguous", "is_floating_point", "numel", "stride"])
 """Methods that neither draw, nor cast, nor mix tensors."""
 
-LAID_OUT = frozenset(
-    [
-        "view",
-        "reshape",
-        "expand",
-        "expand_as",
-        "unsqueeze",
-        "squeeze",
-        "transpose",
-        "permute",
-        "repeat",
-        "flatten",
-        "size",
-        "dim",
-        "__getitem__",
-        "to",
-        "type",
-        "contiguous",
-        "clone",
-        "detach",
-        "movedim",
-        "swapaxes",
-        "chunk",
-    ]
+LAID_OUT = PLAIN | frozenset(
+    ["expand", "expand_as", "repeat", "__getitem__", "to", "type", "detach", "movedim", "swapaxes", "chunk"]
 )
 """Functions whose numbers say how values lie, not what they are."""
 

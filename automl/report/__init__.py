@@ -25,14 +25,32 @@ Reportable: TypeAlias = ReportData | Comparison | ResultsTable
 
 
 def to_json(data: Reportable) -> dict[str, Any]:
-    """Returns a report as JSON data."""
+    """Returns a report as JSON data.
+
+    Example:
+        >>> from automl.evidence import Estimate, ResultRow
+        >>> table = ResultsTable("results.csv", (ResultRow("digits", "ours", Estimate(4.2), 5, 20, 0),))
+        >>> to_json(table)["relative_improvement"][0]["method"]
+        'ours'
+    """
     if isinstance(data, ResultsTable):
         return data.to_json()
     return comparison_json(data) if isinstance(data, Comparison) else study_json(data)
 
 
 def render_terminal(data: Reportable, console: Console) -> None:
-    """Prints a report, about one screen of it."""
+    """Prints a report, about one screen of it.
+
+    Example:
+        >>> from rich.console import Console
+        >>> from automl.evidence import Estimate, ResultRow
+        >>> table = ResultsTable("results.csv", (ResultRow("digits", "ours", Estimate(4.2, 3.1, 5.3), 5, 20, 0),))
+        >>> console = Console(width=100, no_color=True)
+        >>> with console.capture() as shown:
+        ...     render_terminal(table, console)
+        >>> "ours" in shown.get()
+        True
+    """
     render(data, console)
 
 
@@ -41,6 +59,13 @@ def write_html(data: Reportable | Explanation, path: str | Path) -> None:
 
     Raises:
         InvalidInput: the file cannot be written.
+
+    Example:
+        >>> from automl.evidence import Estimate, ResultRow
+        >>> table = ResultsTable("results.csv", (ResultRow("digits", "ours", Estimate(4.2, 3.1, 5.3), 5, 20, 0),))
+        >>> write_html(table, "results.html")
+        >>> Path("results.html").read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
     """
     from automl.report.html import write  # matplotlib takes a second to load
 

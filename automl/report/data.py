@@ -142,7 +142,7 @@ class StudyPart:
 
     Attributes:
         evaluations: paid for by this study.
-        drawn: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
+        counted: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
         fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
         classes: distinct classes with a fitness.
         seconds: from the study's begin to its last trial, on the coordinator's clock.
@@ -158,7 +158,7 @@ class StudyPart:
     created: float
     trials: int
     evaluations: int
-    drawn: float
+    counted: float
     fidelities: dict[str, int]
     classes: int
     seconds: float
@@ -270,7 +270,7 @@ class Check:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything that one study's report says.
+    """All figures of one study's report, as `collect` read them.
 
     Attributes:
         settings: of the study, as stored.
@@ -291,6 +291,16 @@ class ReportData:
         drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
         traceback: of the first failure that has one; empty where none was kept.
         keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> data = automl.search(Line(), **given).report().data
+        >>> data.search.trials, data.best.fitness, data.verdict.beats
+        (20, 20.0, False)
     """
 
     name: str
@@ -377,7 +387,7 @@ class ReportData:
 
     @property
     def seeds(self) -> int:
-        """Fresh seeds that the verdict rests on: of both winners, the one with fewer."""
+        """Number of fresh seeds that the verdict rests on: the smaller number of both winners."""
         counts = [len(group[0].test_values) for group in (self.winners, self.random_winners) if group]
         return min(counts, default=0)
 

@@ -185,7 +185,7 @@ def _cache(data: ReportData) -> Table:
 def _savings(search: StudyPart) -> str:
     spared = share(search.saved_trials, search.trials)
     text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all"
-    text += f", worth {in_full(search.drawn, search.fidelities)}." if search.fidelities else "."
+    text += f", worth {in_full(search.counted, search.fidelities)}." if search.fidelities else "."
     if search.table_paid:
         saved, paid = duration(search.table_saved), duration(search.table_paid)
         text += f" By the table's account that saved {saved} of training on top of {paid}."

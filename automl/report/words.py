@@ -54,10 +54,10 @@ def ends(estimate: Estimate, unit: str = "") -> str:
     return f"{figure(estimate.low, True)} to {figure(estimate.high, True)}{unit}"
 
 
-def in_full(drawn: float, fidelities: Mapping[str, int]) -> str:
+def in_full(counted: float, fidelities: Mapping[str, int]) -> str:
     """Returns what evaluations at several fidelities are worth: `25.2 full ones (trials: 192 {"epochs":1}, 8 full)`."""
     each = ", ".join(f"{count:,} {name}" for name, count in fidelities.items())
-    return f"{drawn:,.4g} full ones (trials: {each})"
+    return f"{counted:,.4g} full ones (trials: {each})"
 
 
 def duration(seconds: float) -> str:

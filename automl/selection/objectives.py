@@ -47,7 +47,18 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A bound on a metric or a cost; the bound itself is allowed."""
+    """A bound on a metric or a cost. A value equal to the bound keeps it.
+
+    Attributes:
+        metric: what is bounded.
+        most: True for an upper bound, False for a lower one.
+        bound: the number.
+
+    Example:
+        >>> small = Constraint("parameters", most=True, bound=1e6)
+        >>> small.excess(500_000), small.excess(1_500_000)
+        (0.0, 0.5)
+    """
 
     metric: str
     most: bool
@@ -64,12 +75,18 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """What a study optimizes.
+    """The objectives and constraints of one study.
 
     Attributes:
         fitness: the study's own objective.
         all: what candidates are compared in; the study's own objective alone where no other was asked for.
         constraints: what a candidate must keep to be a winner, of the search or of random search.
+
+    Example:
+        >>> accuracy, size = read_objectives("accuracy:maximize,parameters:minimize")
+        >>> both = Objectives(accuracy, (accuracy, size), tuple(read_constraints("latency<20")))
+        >>> sorted(both.needs)
+        ['accuracy', 'latency', 'parameters']
     """
 
     fitness: Objective
@@ -107,7 +124,14 @@ class Objectives:
 
 
 def objectives_of(settings: Mapping[str, Any]) -> Objectives:
-    """Reads what a stored study optimizes: its objective, and its strategy's `objectives` and `constraints`."""
+    """Returns the objectives and constraints of a stored study, read from its settings.
+
+    Example:
+        >>> strategy = {"name": "random", "settings": {}}
+        >>> settings = {"objective": "accuracy", "direction": "maximize", "strategy": strategy}
+        >>> objectives_of(settings).fitness
+        Objective(metric='accuracy', minimize=False)
+    """
     own = Objective(str(settings.get("objective", FITNESS)), settings.get("direction") == "minimize")
     opposite = Objective(own.metric, not own.minimize)
     given = (settings.get("strategy") or {}).get("settings") or {}
@@ -117,10 +141,17 @@ def objectives_of(settings: Mapping[str, Any]) -> Objectives:
 
 
 def read_objectives(text: str) -> list[Objective]:
-    """Reads `accuracy:maximize,parameters:minimize`.
+    """Reads objectives from text such as `accuracy:maximize,parameters:minimize`.
 
     Raises:
         InvalidInput: a part is not like that.
+
+    Example:
+        >>> read_objectives("accuracy:maximize,parameters:minimize")
+        [Objective(metric='accuracy', minimize=False), Objective(metric='parameters', minimize=True)]
+        >>> read_objectives("accuracy")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: objectives: 'accuracy' is no objective; write it like accuracy:maximize
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -132,10 +163,16 @@ def read_objectives(text: str) -> list[Objective]:
 
 
 def read_constraints(text: str) -> list[Constraint]:
-    """Reads `parameters<1e6,latency<=20`; `<` and `<=` are the same.
+    """Reads constraints from text such as `parameters<1e6,latency<=20`; `<` and `<=` mean the same.
 
     Raises:
         InvalidInput: a part is not like that.
+
+    Example:
+        >>> for one in read_constraints("parameters<1e6,accuracy>=0.9"):
+        ...     print(one)
+        parameters ≤ 1,000,000
+        accuracy ≥ 0.9
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):

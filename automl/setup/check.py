@@ -43,7 +43,7 @@ class Findings:
 
     @property
     def by_json(self) -> int:
-        """Number of candidates that were keyed by their JSON: other spellings of their functions are not found."""
+        """Number of candidates that were keyed by their JSON: other encodings of their functions are not found."""
         return sum(self.unhashable.values())
 
     @property

@@ -27,6 +27,16 @@ def enqueued_values(space: Space, given: Sequence[Any]) -> tuple[Any, ...]:
 
     Raises:
         InvalidEnqueued: one is no candidate of the space; its number is named.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> enqueued_values(Line(), [{"x": 3}, '{"x": 4}', automl.Candidate({"x": 5})])
+        ({'x': 3}, {'x': 4}, {'x': 5})
+        >>> enqueued_values(Line(), [{"x": 3}, {"x": 30}])
+        Traceback (most recent call last):
+        automl.errors.InvalidEnqueued: enqueued candidate 2: candidate.x: 30 is not a whole number from 0 to 20
     """
     found = []
     for number, value in enumerate(given, 1):

@@ -27,7 +27,7 @@ from automl.strategies import Strategy
 
 @dataclass(frozen=True)
 class Parts:
-    """What a search consists of.
+    """The space, evaluator, strategy and objective of one search, found and checked.
 
     Attributes:
         space, reference: the space, and how workers find it.
@@ -38,6 +38,11 @@ class Parts:
         objective: the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
+
+    Example:
+        >>> parts = assemble("nasbench201")
+        >>> parts.evaluator.name, parts.strategy.name, parts.objective, parts.direction
+        ('nasbench201', 'regularized_evolution', 'accuracy', 'maximize')
     """
 
     space: Space
@@ -51,7 +56,7 @@ class Parts:
 
     @cached_property
     def described(self) -> Description:
-        """The evaluator as it was when the search was set up: what it writes to while it runs changes no context."""
+        """The evaluator's description from before the search. What it writes to while it runs changes no context."""
         return description(self.evaluator)
 
     def identity(self) -> dict[str, Any]:
@@ -67,10 +72,15 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartSettings:
-    """Which parts a search takes, as a user names them.
+    """The parts of a search as a user names them: evaluator, task, strategy, their settings, the objective.
 
     Raises:
         InvalidInput: a value of another type.
+
+    Example:
+        >>> chosen = PartSettings(strategy="regularized_evolution", settings={"population": 50})
+        >>> assemble("nasbench201", chosen).strategy.population
+        50
     """
 
     evaluator: str | Evaluator | Callable[..., Any] | None = setting(
@@ -147,11 +157,18 @@ def assemble(
     Args:
         target: the space.
         chosen: the other parts.
-        stored: settings of a stored study that is gone on with.
+        stored: settings of a stored study that is continued.
         fallback: the evaluator where nobody names one.
 
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
+
+    Example:
+        >>> assemble("nasbench201", PartSettings(strategy="random")).strategy
+        Random()
+        >>> assemble("nasbench201", PartSettings(objective="acuracy"))
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown objective of evaluator nasbench201 'acuracy'; did you mean accuracy?
     """
     chosen = chosen or PartSettings()
     place = _find_space(target)
@@ -248,12 +265,17 @@ def _find_strategy(given: str | Strategy | None, stored: str | None, default: st
 def split_settings(
     given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Sorts `--set` settings to the part that knows them: space, evaluator, strategy.
+    """Sorts the settings of `--set` by the part that knows them: space, evaluator, strategy.
 
     A name may say its part (`strategy.population`); a bare name must be known to exactly one.
 
     Raises:
         InvalidInput: no part knows the name, or more than one does.
+
+    Example:
+        >>> menus = {"space": {"vertices": 7}, "evaluator": {"epochs": 108}, "strategy": {"population": 100}}
+        >>> split_settings({"population": 50, "evaluator.epochs": 12}, menus)
+        ({}, {'epochs': 12}, {'population': 50})
     """
     sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
     for name, value in given.items():
@@ -319,18 +341,23 @@ def objective_of(
     stored: Mapping[str, Any] | None = None,
     default: str | None = None,
 ) -> tuple[str, str, str]:
-    """Returns the objective and its direction, checked against what the evaluator measures, and what is to be said.
+    """Returns a search's objective, its direction, and a sentence where the direction was read off the name.
 
     A function's metrics have no direction but what their names say (`val_loss`), which is said.
 
     Args:
         evaluator: measures it.
         objective, direction: as the user gave them.
-        stored: settings of a study that is gone on with.
+        stored: settings of a study that is continued.
         default: the objective of a search where the user gave none.
 
     Raises:
         InvalidInput: a metric that the evaluator does not have, or a name that says no direction and would have to.
+
+    Example:
+        >>> import automl
+        >>> objective_of(automl.FunctionEvaluator(len, objective_name="loss"), None, None)
+        ('loss', 'minimize', "objective 'loss' is minimized, as its name says; give a direction where that is wrong")
     """
     metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
     if objective is None and stored and (free or stored["objective"] in metrics):
@@ -352,12 +379,18 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
 
     Raises:
         InvalidInput: the strategy needs some, and the evaluator has none; or one of them costs a full evaluation.
+
+    Example:
+        >>> rungs_of(assemble("nasbench201"))  # evolution asks for full evaluations only
+        []
+        >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
+        [Fidelity(share=0.06, settings={'epochs': 12})]
     """
     offered = {one.share: one for one in parts.evaluator.approximations()}
     if strategies.FULL in offered:
         raise InvalidInput(
             f"evaluator {parts.evaluator.name} offers an approximation that costs a full evaluation; "
-            "give each a share below 1"
+            "give each a budget fraction below 1"
         )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])
     return [offered[share] for share in sorted(wanted) if share != strategies.FULL]

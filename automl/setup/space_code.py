@@ -24,7 +24,7 @@ _MADE = frozenset({"_abc_impl", "_declared", "_record"})
 
 @dataclass(frozen=True)
 class SpaceCode:
-    """A space as it was at one moment.
+    r"""What a space consists of: a text or a digest for each field, method and attribute.
 
     Attributes:
         parts: what stands for each of its fields, methods and attributes: fields in words, the rest as digests.
@@ -32,6 +32,15 @@ class SpaceCode:
         files: whose source was looked at.
         libraries: that are known by name and version only.
         left_out: parts that have no content, so that changes of them go unnoticed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from automl.setup.targets import resolve
+        >>> text = "import automl\nclass Line(automl.Space):\n    x = automl.Integer(0, 20)\n"
+        >>> written = Path("line.py").write_text(text)
+        >>> code = resolve("line.py")[1].code
+        >>> code.is_users, dict(code.parts), len(code.digest)
+        (True, {'x': 'Integer(high=20, log=False, low=0)'}, 32)
     """
 
     parts: Mapping[str, str] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from automl.spaces.space import Space
 
 @dataclass(frozen=True)
 class SpaceReference:
-    """What travels to a worker instead of a space: enough to load it there once.
+    """How a worker finds a space: its target and settings, or the object itself.
 
     Attributes:
         target: as on the command line; None for a space that only exists as an object in the caller's program.
@@ -31,6 +31,11 @@ class SpaceReference:
         source: 32 hexadecimal digits of the file's content, for targets that are files; workers load this very content.
         space: the object itself where there is no target.
         code: what the space consists of.
+
+    Example:
+        >>> space, reference = resolve("nasbench201")
+        >>> reference.target, type(reference.load()).__name__
+        ('nasbench201', 'NASBench201')
     """
 
     target: str | None
@@ -83,16 +88,29 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
     Raises:
         InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
         InvalidSpace: the thing found is no space.
+
+    Example:
+        >>> space, reference = resolve("nasbench101", {"vertices": 5})
+        >>> space.vertices, dict(reference.settings)
+        (5, {'vertices': 5})
+        >>> resolve("nasbench101", {"vertex": 5})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown setting of space nasbench101 'vertex'; did you mean vertices?
     """
     return made(find(target), settings or {})
 
 
 def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReference]:
-    """Makes the space that a target was found to name; pools of this process then load it without finding it again.
+    """Makes the space that a target was found to name. Pools of this process then load that very space.
 
     Raises:
         InvalidInput: settings that the space does not know.
         InvalidSpace: the thing found is no space.
+
+    Example:
+        >>> space, reference = made(find("nasbench101"), {"vertices": 5})
+        >>> space.vertices
+        5
     """
     space, reference = _made(named, settings)
     return space, replace(reference, code=space_code(space))
@@ -108,11 +126,18 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
 
 
 def find(target: str) -> Named:
-    """Returns what `target` names, before it is made with settings: a class, a function or an instance.
+    r"""Returns the class, function or instance that a target names; it is not called yet.
 
     Raises:
         InvalidInput: no such name, file, module or attribute.
         InvalidSpace: a file or module that offers no space, or several.
+
+    Example:
+        >>> from pathlib import Path
+        >>> text = "import automl\nclass Line(automl.Space):\n    x = automl.Integer(0, 20)\n"
+        >>> written = Path("line.py").write_text(text)
+        >>> find("line.py").thing.__name__  # its only space
+        'Line'
     """
     named = registry.find("spaces", target)
     if isinstance(named.thing, ModuleType):
@@ -121,7 +146,16 @@ def find(target: str) -> Named:
 
 
 def reference_to(space: Space) -> SpaceReference:
-    """Returns a reference to a space made in the caller's program; it travels as the object itself."""
+    """Returns a reference to a space made in the caller's program; it travels as the object itself.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> line = Line()
+        >>> reference_to(line).load() is line
+        True
+    """
     try:
         file = inspect.getsourcefile(type(space))
     except (TypeError, OSError):  # a class of a notebook, of `python -i`, of a text

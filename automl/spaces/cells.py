@@ -13,8 +13,23 @@ if TYPE_CHECKING:
 
 
 class CellSpace(Space):
-    """Base of spaces whose candidates are graphs. A subclass says how to read a candidate (`graph`) and how to vary
-    one.
+    """Base class of spaces whose candidates are graphs.
+
+    A subclass says how to read a candidate (`graph`) and how to vary one.
+
+    Example:
+        >>> import automl
+        >>> from automl import Graph, Node, Probe
+        >>> class Chain(CellSpace):
+        ...     first = automl.Choice("relu", "abs")
+        ...     second = automl.Choice("relu", "abs")
+        ...     def graph(self, candidate):
+        ...         nodes = Node("input"), Node(candidate.first, (0,)), Node(candidate.second, (1,))
+        ...         return Graph(nodes, outputs=(2,), probe=Probe((automl.Array((4,)),)))
+        >>> pairs = [{"first": one, "second": other} for one in ("relu", "abs") for other in ("relu", "abs")]
+        >>> keys = {automl.functional_hash(Chain().behaviour(Chain().decode(pair))) for pair in pairs}
+        >>> len(keys)  # four candidates, two functions
+        2
     """
 
     @abstractmethod
@@ -29,7 +44,14 @@ class CellSpace(Space):
 
 
 def graph_picture(graph: Graph) -> Any:
-    """Returns a graph to draw: a node for each operation, an edge for each value that it reads."""
+    """Returns a graph to draw: a node for each operation, an edge for each value that it reads.
+
+    Example:
+        >>> from automl.behaviour import Node
+        >>> picture = graph_picture(Graph((Node("input"), Node("relu", (0,))), outputs=(1,)))
+        >>> sorted(picture.nodes(data="label"))
+        [(0, 'input'), (1, 'relu')]
+    """
     import networkx
 
     picture = networkx.DiGraph()

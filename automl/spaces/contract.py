@@ -15,20 +15,37 @@ from automl.spaces.space import Candidate, Space
 
 
 def checked(space: Space, value: Any) -> Candidate:
-    """Decodes JSON data, or takes a candidate, and insists that encoding and decoding it gives the same again.
+    """Decodes JSON data, or takes a candidate, and checks that encoding and decoding gives the same again.
 
     Raises:
         InvalidCandidate: it does not; the place where they differ is named.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> checked(Line(), {"x": 3}).x
+        3
     """
     return read_back(space, value if isinstance(value, Candidate) else space.decode(value))
 
 
 def read_back(space: Space, candidate: Candidate) -> Candidate:
-    """Insists that a candidate is what its space reads from the candidate's JSON data, and returns it.
+    """Checks that a space reads a candidate's JSON data as that very candidate, and returns it.
 
     Raises:
         InvalidCandidate: reading gives another one (the place where they differ is named), `decode` refuses it, or it
             is no candidate at all.
+
+    Example:
+        >>> import automl
+        >>> class Even(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        ...     def sample(self, rng):
+        ...         return automl.Candidate({"x": 21})  # what `decode` never gives
+        >>> read_back(Even(), Even().sample(None))
+        Traceback (most recent call last):
+        automl.errors.InvalidCandidate: Even refuses its own candidate {'x': 21}: candidate.x: 21 is not a ...
     """
     read = space.checked(candidate)
     if read != candidate:
@@ -40,9 +57,18 @@ def read_back(space: Space, candidate: Candidate) -> Candidate:
 
 
 def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], str]:
-    """Returns what a candidate costs by its space, without what is no number; and what is wrong, or an empty text.
+    """Returns a candidate's costs, without those that are no finite numbers, and a sentence where something is wrong.
 
     Costs belong to one candidate and come beside an evaluation that is paid for, so they never make it fail.
+
+    Example:
+        >>> import automl
+        >>> class Net(automl.Space):
+        ...     width = automl.Integer(1, 64)
+        ...     def costs(self, candidate):
+        ...         return {"parameters": 10 * candidate.width, "latency": float("nan")}
+        >>> costs_of(Net(), Net().decode({"width": 3}))
+        ({'parameters': 30}, "costs() of Net gives latency=nan, which is no finite number (candidate {'width': 3})")
     """
     try:
         found: Any = space.costs(candidate)

@@ -14,7 +14,27 @@ if TYPE_CHECKING:
 
 
 class Field(ABC):
-    """One choice. Subclass it to add a kind of field; every method takes and returns JSON data."""
+    """Base class of fields. Subclass it to add a kind; every method takes and returns JSON data.
+
+    Example:
+        >>> class Even(Field):
+        ...     def sample(self, rng):
+        ...         return 2 * int(rng.integers(10))
+        ...     def mutate(self, value, rng):
+        ...         return (value + 2) % 20
+        ...     def check(self, value, path):
+        ...         if value not in range(0, 20, 2):
+        ...             raise refusal(path, value, "an even number below 20")
+        ...         return value
+        ...     def size(self):
+        ...         return 10
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = Even()
+        >>> Line().decode({"x": 3})
+        Traceback (most recent call last):
+        automl.errors.InvalidCandidate: candidate.x: 3 is not an even number below 20
+    """
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Any:
@@ -42,17 +62,32 @@ class Field(ABC):
 
 
 def is_whole(value: Any) -> bool:
-    """Returns True for a whole number of Python's; True and False are none."""
+    """Tells whether a value is an `int` of Python's; True and False are none.
+
+    Example:
+        >>> is_whole(3), is_whole(True), is_whole(3.0)
+        (True, False, False)
+    """
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
-    """Returns the error that says what a value at `path` should have been."""
+    """Returns the error that says what a value at `path` should have been.
+
+    Example:
+        >>> str(refusal("net.width", "wide", "a whole number"))
+        "net.width: 'wide' is not a whole number"
+    """
     return InvalidCandidate(f"{path}: {shown(value)} is not {wanted}")
 
 
 def finite(value: Any) -> float | None:
-    """Returns a number as a float, or None for whatever is no finite number: texts and booleans are none."""
+    """Returns a number as a float, and None for anything that is no finite number (texts and booleans, too).
+
+    Example:
+        >>> finite(3), finite(float("inf")), finite("3")
+        (3.0, None, None)
+    """
     if isinstance(value, str | bytes | bool):
         return None
     try:

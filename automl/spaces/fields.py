@@ -144,6 +144,14 @@ class Repeat(Field):
 
     Raises:
         InvalidSpace: bounds that are not 0 <= minimum <= maximum, or an item that is neither field nor space.
+
+    Example:
+        >>> layers = Repeat(Choice(16, 32), 1, 3)
+        >>> layers.size()  # 2 + 4 + 8
+        14
+        >>> layers.check([16, 64], "layers")
+        Traceback (most recent call last):
+        automl.errors.InvalidCandidate: layers[1]: 64 is not one of [16, 32]
     """
 
     def __init__(self, item: Any, minimum: int, maximum: int) -> None:
@@ -202,7 +210,14 @@ class Repeat(Field):
 
 
 class Record(Field):
-    """Named fields; its values are dicts. A space's own fields make one."""
+    """Named fields; its values are dicts. A space's own fields make one.
+
+    Example:
+        >>> from automl.spaces.ranges import Integer
+        >>> block = Record({"width": Choice(16, 32), "depth": Integer(1, 4)})
+        >>> block.size(), block.check({"depth": 2, "width": 16}, "block")
+        (8, {'width': 16, 'depth': 2})
+    """
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self.fields = dict(fields)
@@ -250,7 +265,18 @@ class Record(Field):
 
 
 def as_field(item: Any, where: str) -> Field:
-    """Returns `item` if it is a field, or the record of a space's fields; raises InvalidSpace otherwise."""
+    """Returns a field as it is, and a space as the record of its fields.
+
+    Raises:
+        InvalidSpace: it is neither; the message says where it stands.
+
+    Example:
+        >>> import automl
+        >>> class Block(automl.Space):
+        ...     width = automl.Choice(16, 32)
+        >>> type(as_field(Block(), "blocks")).__name__
+        'Record'
+    """
     if isinstance(item, Field):
         return item
     if _is_space(item):

@@ -23,6 +23,14 @@ class Integer(Field):
     Raises:
         InvalidSpace: `low` above `high`, a bound that is no whole number or has more than 64 bits, or `log` with `low`
             below 1.
+
+    Example:
+        >>> width = Integer(8, 512, log=True)
+        >>> width.size(), width.check(64, "width")
+        (505, 64)
+        >>> width.check(7, "width")
+        Traceback (most recent call last):
+        automl.errors.InvalidCandidate: width: 7 is not a whole number from 8 to 512
     """
 
     def __init__(self, low: int, high: int, *, log: bool = False) -> None:
@@ -75,6 +83,12 @@ class Real(Field):
     Raises:
         InvalidSpace: `low` above `high`, a bound that is no finite number, bounds whose difference no float holds, or
             `log` with `low` not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> rate = Real(1e-4, 1e-1, log=True)
+        >>> rate.size() is None, 1e-4 <= rate.sample(np.random.default_rng(0)) <= 1e-1
+        (True, True)
     """
 
     STEP = 0.1

@@ -27,6 +27,15 @@ class Candidate:
     Attributes:
         value: the candidate as JSON data; never change it.
         json: the same as canonical text.
+
+    Example:
+        >>> import automl
+        >>> class Net(automl.Space):
+        ...     depth = automl.Integer(1, 8)
+        ...     units = automl.Repeat(automl.Choice(16, 32), 1, 3)
+        >>> net = Net().decode({"units": [16, 32], "depth": 2})
+        >>> net.depth, net.units[1], net.json
+        (2, 32, '{"depth":2,"units":[16,32]}')
     """
 
     __slots__ = ("_json", "value")
@@ -76,7 +85,7 @@ def _view(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What `automl search SPACE` uses where the user names nothing else.
+    """What a search of a space uses where the user names nothing else: evaluator, strategy, budget.
 
     Attributes:
         evaluator: a registered name.
@@ -88,6 +97,14 @@ class Defaults:
         until: fitness that is enough, or None.
         window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
             fiftieth of the budget up to 64.
+
+    Example:
+        >>> import automl
+        >>> class Digits(automl.Space):
+        ...     defaults = Defaults(evaluator="classification", evaluator_settings={"epochs": 8}, trials=100)
+        ...     width = automl.Choice(16, 32, 64)
+        >>> Digits().defaults.trials
+        100
     """
 
     evaluator: str | None = None
@@ -101,7 +118,7 @@ class Defaults:
 
 
 class Space(metaclass=SpaceType):
-    """What can be proposed. A subclass's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
+    """Base class of search spaces. Its fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
 
     A field may have any name but `kind`, `value` and `json`; where it is that of a method (`costs`, `size`), the method
     stays what it is, and `c.costs` of a candidate is the field.
@@ -112,6 +129,29 @@ class Space(metaclass=SpaceType):
 
     Class attributes:
         defaults: what a search of this space uses where the user names nothing else.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> class Net(Space):
+        ...     width = automl.Choice(16, 32, 64)
+        ...     depth = automl.Integer(1, 4)
+        ...     rate = automl.Real(1e-4, 1e-1, log=True)
+        ...
+        ...     def build(self, c):
+        ...         from torch import nn
+        ...         hidden = [layer for _ in range(c.depth) for layer in (nn.LazyLinear(c.width), nn.ReLU())]
+        ...         return nn.Sequential(nn.Flatten(), *hidden, nn.LazyLinear(10))
+        ...
+        ...     def training(self, c):
+        ...         return {"learning_rate": c.rate}
+        >>> space, rng = Net(), np.random.default_rng(0)
+        >>> parent = space.sample(rng)
+        >>> child = space.mutate(parent, rng)
+        >>> sum(parent.value[name] != child.value[name] for name in parent.value)
+        1
+        >>> space.behaviour(child).kind
+        'module'
     """
 
     defaults: Defaults = Defaults()
@@ -214,7 +254,7 @@ class Space(metaclass=SpaceType):
         return Candidate(values)
 
     def size(self) -> int | None:
-        """Returns the number of candidates (spellings, not functions), or None where there is no end to them."""
+        """Returns the number of candidates (encodings, not functions), or None where there is no end to them."""
         return self._fields().size()
 
     def _fields(self) -> Record:
@@ -244,7 +284,7 @@ class Space(metaclass=SpaceType):
         return {}
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns what this spelling costs (parameters, FLOPs), per candidate; it is never shared by key."""
+        """Returns what this encoding costs (parameters, FLOPs). Costs are never shared by key."""
         return {}
 
     def describe(self, candidate: Candidate) -> str:

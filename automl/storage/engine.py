@@ -35,7 +35,7 @@ _WRITER_SECONDS = 30 * 86400.0
 
 
 class Database:
-    """A database of ours, opened; a new one is created and brought to the current schema without asking.
+    """An open database of results and studies. A new one is created with the current schema.
 
     Usable from several threads; writing transactions follow one another. After a fork the child opens its own
     connections. Pickles as its URL.
@@ -47,6 +47,12 @@ class Database:
 
     Raises:
         StorageRefused: it cannot be used; the message says why, without passwords; nothing was written.
+
+    Example:
+        >>> database = Database("sqlite:///cells.db")
+        >>> database.sqlite, Database.exists("sqlite:///cells.db"), Database.exists("sqlite:///other.db")
+        (True, True, False)
+        >>> database.close()
     """
 
     def __init__(self, url: str, *, create: bool = True, patience: float = 600.0):

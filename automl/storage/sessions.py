@@ -2,11 +2,11 @@
 
 A session is one row, renewed every few seconds by a thread on a connection of its own, so that it stays alive while a
 long training blocks everything else. It is dead when it said good-bye, when its process is provably gone (same machine,
-same boot), or when its heartbeat is old by the database's clock. That last judgement needs more than the age: after an
-outage every heartbeat is old, so the database must have been up for as long as a heartbeat may take, and our own
-heartbeats must have come through all that time. A process of this machine that exists and gives no sign of life (it was
-suspended, or waits for a disk that is gone) is given longer, and is looked at twice: a machine that was asleep wakes up
-with old heartbeats of processes that are well.
+same boot), when it ended in this very process while the database was away, or when its heartbeat is old by the
+database's clock. That last judgement needs more than the age: after an outage every heartbeat is old, so the database
+must have been up for as long as a heartbeat may take, and our own heartbeats must have come through all that time. A
+process of this machine that exists and gives no sign of life (it was suspended, or waits for a disk that is gone) is
+given longer, and is looked at twice: a machine that was asleep wakes up with old heartbeats of processes that are well.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ HUNG_AFTER_SECONDS = 600.0
 HUNG_SEEN_SECONDS = 30.0
 """So long it must have been seen without one, by a process that was awake."""
 
+_left: set[tuple[str, int]] = set()
+"""Sessions that ended in this process while their database was away, by its URL: their rows do not say so."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -50,11 +53,16 @@ class SessionRecord:
 
 
 class Session:
-    """One coordinator at work. Close it, or use it in `with`; when its process dies, its claims become free anyway.
+    """One process at work on a database. Close it, or use it in `with`; when its process dies, its claims become free.
 
     Args:
         database: where it is at work.
         heartbeat: seconds between two signs of life.
+
+    Example:
+        >>> with Session(Database("sqlite:///cells.db")) as session:
+        ...     session.process.pid > 0
+        True
     """
 
     def __init__(self, database: Database, *, heartbeat: float = HEARTBEAT_SECONDS):
@@ -105,7 +113,7 @@ class Session:
         return True
 
     def close(self) -> None:
-        """Says good-bye: what this session had claimed may be taken over at once. Twice does no harm."""
+        """Ends the session. What it had claimed may be taken over at once. Calling it twice does no harm."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -113,7 +121,9 @@ class Session:
             return  # a fork's copy: the session is its parent's
         self._thread.join()
         ended = session.update().where(session.c.id == self.id).values(ended=database_time())
+        _left.add((self.database.url, self.id))
         self.database.write(lambda connection: connection.execute(ended).rowcount)
+        _left.discard((self.database.url, self.id))
 
     def __enter__(self) -> Session:
         return self
@@ -131,7 +141,7 @@ def dead_among(
     unseen, here = [], []
     for record in found.values():
         gone = record.process.gone()
-        if record.ended is not None or gone:
+        if record.ended is not None or gone or (database.url, record.id) in _left:
             dead.add(record.id)
         elif gone is None:
             unseen.append(record)

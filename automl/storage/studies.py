@@ -38,6 +38,12 @@ class StudyRecord:
         state: "open" or "finished".
         created: seconds since 1970, by the database's clock.
         trials: number of trials told.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> record = studies.create("cells", "search", {"seed": 0})
+        >>> record.state, record.trials, record.settings
+        ('open', 0, {'seed': 0})
     """
 
     id: int
@@ -73,6 +79,11 @@ class TrialRecord:
         costs: figures of this encoding (parameters, FLOPs), never served by key.
         told_at: completion time: seconds since the study began, on the coordinator's running clock.
         position: completion order, from 0: the order in which trials were told to the strategy.
+
+    Example:
+        >>> served = TrialRecord(7, '{"x":3}', bytes(16), context=1, outcome="hit", fitness=0.93, saved_seconds=41.0)
+        >>> served.outcome, served.paid_seconds
+        ('hit', 0.0)
     """
 
     number: int
@@ -95,7 +106,12 @@ class TrialRecord:
 
 
 class Standing(NamedTuple):
-    """What ranking needs of one trial, see `TrialRecord`."""
+    """The position, key, outcome and fitness of one trial: what ranking needs, and quick to read.
+
+    Example:
+        >>> Standing(position=0, key=bytes(16), outcome="miss", fitness=0.93).fitness
+        0.93
+    """
 
     position: int
     key: bytes
@@ -104,7 +120,14 @@ class Standing(NamedTuple):
 
 
 class StudyStore:
-    """Creates, finds, claims and continues studies."""
+    """Creates, finds, reads and continues the studies of one database.
+
+    Example:
+        >>> studies = StudyStore(Database("sqlite:///cells.db"))
+        >>> record = studies.create("cells", "search", {})
+        >>> studies.find("cells") == record, studies.find("other") is None, list(studies.trials(record.id))
+        (True, True, [])
+    """
 
     def __init__(self, database: Database):
         self.database = database
@@ -215,7 +238,7 @@ class StudyStore:
         return map(_trial, self._by_position(select(trial), study_id, after_position, page))
 
     def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
-        """Returns the trials that were told as these numbers, in the order asked for.
+        """Returns the trials at these positions of the completion order, in the order asked for.
 
         Args:
             study_id: their study.
@@ -284,7 +307,7 @@ class StudyStore:
         return tuple(item.name for item in studies if item.id in payers)
 
     def fidelities(self, study_id: int) -> dict[int, dict[str, Any]]:
-        """Returns what the evaluator was told of fidelity in each context that the study's trials can stand in."""
+        """Returns the fidelity settings of each context that the study's trials can stand in."""
         with self.database.read() as connection:
             one = connection.execute(select(trial.c.context).where(trial.c.study == study_id).limit(1)).scalar()
             return {} if one is None else fidelities_of(connection, one)
@@ -321,6 +344,19 @@ class StudyStore:
             mine = study.c.id == study_id
             settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
             settings["environment"] = {**settings.get("environment", {}), name: value}
+            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+
+        self.database.write(write)
+
+    def change_hasher(self, study_id: int, hasher: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+        """Writes which hasher a study's keys come from now, and keeps a note of it in the study's environment."""
+
+        def write(connection: Connection) -> None:
+            mine = study.c.id == study_id
+            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            environment = settings.get("environment") or {}
+            settings["hasher"] = dict(hasher)
+            settings["environment"] = {**environment, "rekeyed": [*environment.get("rekeyed", []), dict(note)]}
             connection.execute(study.update().where(mine).values(settings=canonical(settings)))
 
         self.database.write(write)

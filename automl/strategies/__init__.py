@@ -10,16 +10,23 @@ from typing import Any
 from automl import registry
 from automl.errors import InvalidInput
 from automl.settings import make
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
-__all__ = ["FULL", "Proposal", "Strategy", "Told", "create", "made"]
+__all__ = ["FULL", "Hashes", "Proposal", "Strategy", "Told", "create", "made"]
 
 
 def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:
-    """Returns a strategy by registered name, or from a user's `file.py:Name` or `module:Name`, with its settings.
+    """Returns a strategy by its registered name, or from `file.py:Name` or `module:Name`, made with settings.
 
     Raises:
         InvalidInput: unknown name, unknown setting (the known ones are offered), or a value out of range.
+
+    Example:
+        >>> create("regularized_evolution", {"population": 20}).population
+        20
+        >>> create("regularised_evolution")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown strategy 'regularised_evolution'; did you mean ...
     """
     if isinstance(name, Strategy):
         return dataclasses.replace(name, **settings) if settings else name  # type: ignore[type-var]
@@ -27,10 +34,20 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
 
 
 def made(found: Any, name: str, settings: Mapping[str, Any]) -> Strategy:
-    """Returns a strategy of the class that a name was found to stand for.
+    """Makes a strategy of a class that was already found.
+
+    Args:
+        found: the class.
+        name: under which it was found, for error messages.
+        settings: by name.
 
     Raises:
         InvalidInput: it is no class of strategies, an unknown setting, or a value out of range.
+
+    Example:
+        >>> from automl.strategies.random import Random
+        >>> made(Random, "random", {})
+        Random()
     """
     if not (inspect.isclass(found) and issubclass(found, Strategy)):
         raise InvalidInput(f"strategy {name!r} is {found!r}; it must be a subclass of automl.strategies.Strategy")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -23,13 +23,17 @@ FULL = 1.0
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Proposal:
-    """One candidate and where it comes from; nobody changes it.
+    """A candidate that a strategy proposes, and where it comes from. Nobody changes it once it is made.
 
     Attributes:
         candidate: the proposed point of the space.
         origin: how it was made: "sample", "mutate", "crossover", "enqueued".
         parents: numbers of the trials it was made from.
         fidelity: the budget fraction of its evaluation, one of those that `bind` was given.
+
+    Example:
+        >>> Proposal(Candidate({"x": 3}), origin="mutate", parents=(4,)).fidelity
+        1.0
     """
 
     candidate: Candidate
@@ -40,7 +44,7 @@ class Proposal:
 
 @dataclass(slots=True)  # not frozen, as above
 class Told:
-    """One finished trial, as a strategy sees it; nobody changes it.
+    """One finished trial, as strategies are told of it. Nobody changes it once it is made.
 
     Attributes:
         number: of the trial.
@@ -50,6 +54,10 @@ class Told:
         duplicate: True where the fitness came from the cache and no evaluation was run.
         fidelity: as it was proposed; fitness is compared only among trials of one fidelity.
         parents: as it was proposed: numbers of the trials it was made from.
+
+    Example:
+        >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
+        {}
     """
 
     number: int
@@ -61,20 +69,78 @@ class Told:
     parents: tuple[int, ...] = ()
 
 
+class Hashes(Protocol):
+    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing.
+
+    Example:
+        >>> class Exact:
+        ...     def keys(self, candidates):
+        ...         return [one.json.encode() for one in candidates]
+        ...
+        ...     def features(self, candidates):
+        ...         return [{} for _ in candidates]
+        >>> hashes: Hashes = Exact()
+        >>> hashes.keys([Candidate({"x": 1})])
+        [b'{"x":1}']
+    """
+
+    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the key of each candidate's function, in order: equal keys, equal results."""
+        ...
+
+    def features(self, candidates: Sequence[Candidate]) -> Sequence[Mapping[str, np.ndarray]]:
+        """Returns numbers that say what each candidate's function is like, by group of features; empty where it has
+        none. Equal functions have equal ones.
+        """
+        ...
+
+
 class Strategy(ABC):
-    """Base of all strategies. Subclasses are dataclasses whose fields are settings; `bind` gives them their space.
+    """Base class of all strategies. Subclasses are dataclasses whose fields are settings.
+
+    `bind` gives a strategy its space; then it is asked for proposals and told how they did.
 
     Attributes:
         space: what proposals are points of.
         fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
         pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
+        wants: what `bind` must give beside the space: "hashes", or nothing.
+        hashes: keys and features of candidates, for strategies that want them; None where nothing is hashed.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import automl
+        >>> @dataclass
+        ... class Climb(Strategy):
+        ...     name = "climb"
+        ...     best = None
+        ...
+        ...     def ask(self, n, rng):
+        ...         if self.best is None:
+        ...             return [Proposal(self.space.sample(rng)) for _ in range(n)]
+        ...         mutants = (self.space.mutate(self.best.candidate, rng) for _ in range(n))
+        ...         return [Proposal(one, "mutate", (self.best.number,)) for one in mutants]
+        ...
+        ...     def tell(self, trials):
+        ...         met = [one for one in (self.best, *trials) if one is not None and one.fitness is not None]
+        ...         self.best = max(met, key=lambda one: one.fitness, default=None)
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> climb, rng = Climb(), np.random.default_rng(0)
+        >>> climb.bind(Line())
+        >>> [one] = climb.ask(1, rng)
+        >>> climb.tell([Told(0, one.candidate, fitness=1.0)])
+        >>> climb.ask(1, rng)[0].parents
+        (0,)
     """
 
     name: ClassVar[str]
     space: Space
     fidelities: Sequence[float] = (FULL,)
     pending: Sequence[Proposal] = ()
+    wants: Collection[str] = ()
+    hashes: Hashes | None = None
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
@@ -87,9 +153,16 @@ class Strategy(ABC):
         """
         return (FULL,)
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        """Forgets everything told; proposes from `space`, and asks for `fidelities`, from now on."""
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+        """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten.
+
+        Args:
+            space: what proposals are points of.
+            fidelities: budget fractions, rising; 1 is the last.
+            hashes: of the search, given to strategies that want them.
+        """
         self.space = space
+        self.hashes = hashes
         self.fidelities = tuple(fidelities)
         self.pending = ()
         self.reset()
@@ -103,7 +176,11 @@ class Strategy(ABC):
 
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
-        """Learns from finished trials, given in the order in which they count."""
+        """Learns from finished trials, given in the order of the study."""
+
+    def account(self) -> dict[str, Any]:
+        """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that determine the proposals."""

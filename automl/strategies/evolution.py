@@ -83,14 +83,38 @@ class _Evolution(Strategy):
 
 @dataclass
 class RegularizedEvolution(_Evolution):
-    """Regularized evolution: the oldest member dies, not the worst (Real et al. 2019, arXiv 1802.01548)."""
+    """Regularized evolution: the oldest member dies, not the worst (Real et al. 2019, arXiv 1802.01548).
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 1000)
+        >>> strategy, rng = RegularizedEvolution(population=10, tournament=3), np.random.default_rng(0)
+        >>> strategy.bind(Line())
+        >>> for start in range(0, 400, 10):
+        ...     asked = strategy.ask(10, rng)
+        ...     strategy.tell([Told(start + i, one.candidate, float(one.candidate.x)) for i, one in enumerate(asked)])
+        >>> max(one.candidate.x for one in asked) > 900  # it has climbed
+        True
+    """
 
     name: ClassVar[str] = "regularized_evolution"
 
 
 @dataclass
 class ElitistEvolution(_Evolution):
-    """The same with elitism: the fittest survive for ever."""
+    """Evolution with elitism: the fittest members survive for ever; else as `RegularizedEvolution`.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 1000)
+        >>> strategy, rng = ElitistEvolution(population=10), np.random.default_rng(0)
+        >>> strategy.bind(Line())
+        >>> strategy.tell([Told(i, Line().decode({"x": i}), float(i)) for i in range(50)])
+        >>> [one.origin for one in strategy.ask(2, rng)]
+        ['mutate', 'mutate']
+    """
 
     name: ClassVar[str] = "elitist_evolution"
 

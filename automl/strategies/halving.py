@@ -9,14 +9,14 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xxhash
 
 from automl.errors import InvalidInput
 from automl.spaces.space import Candidate, Space
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 PROMOTED = "promote"
 """The origin of candidates that go on to the next rung."""
@@ -24,7 +24,9 @@ PROMOTED = "promote"
 
 @dataclass
 class SuccessiveHalving(Strategy):
-    """ASHA: promotes candidates among the best 1/reduction of their rung; where there are none, begins a new one.
+    """ASHA (Li et al. 2020, arXiv 1810.05934): the best 1/reduction of each rung go on to the next, dearer fidelity.
+
+    Where none is to be promoted, a new candidate begins at the lowest rung.
 
     Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. An
     in-flight promotion counts as made, so no candidate is promoted twice.
@@ -38,6 +40,11 @@ class SuccessiveHalving(Strategy):
 
     Raises:
         InvalidInput: a setting out of range, or an unknown proposer.
+
+    Example:
+        >>> strategy = SuccessiveHalving(reduction=3, levels=3)
+        >>> strategy.rungs([0.02, 0.1, 0.3, 0.5])  # of an evaluator that can train for these parts of its epochs
+        [0.1, 0.3, 0.5]
     """
 
     name: ClassVar[str] = "successive_halving"
@@ -56,6 +63,7 @@ class SuccessiveHalving(Strategy):
         if self.proposer == self.name:
             raise InvalidInput(f"proposer={self.proposer!r}: new candidates must come from another strategy")
         self._proposer = create(self.proposer)
+        self.wants = self._proposer.wants
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns the offered budget fractions nearest, as ratios, to 1, 1/reduction, 1/reduction², ….
@@ -71,9 +79,16 @@ class SuccessiveHalving(Strategy):
         wanted = [float(self.reduction) ** -level for level in range(self.levels)]
         return sorted({min(offered, key=lambda share: abs(math.log(share / want))) for want in wanted})
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        super().bind(space, fidelities)
-        self._proposer.bind(space)
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+        super().bind(space, fidelities, hashes)
+        if "hashes" in self._proposer.wants:
+            self._proposer.bind(space, hashes=hashes)
+        else:
+            self._proposer.bind(space)
+
+    def account(self) -> dict[str, Any]:
+        """Returns what the proposer learned, of the lowest rung."""
+        return self._proposer.account()
 
     def reset(self) -> None:
         # per rung: (-fitness, trial), rising, failures last; and of these what may still go on

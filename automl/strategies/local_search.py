@@ -26,6 +26,18 @@ class LocalSearch(Strategy):
 
     Raises:
         InvalidInput: a setting out of range.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 1000)
+        >>> strategy, rng = LocalSearch(starts=4), np.random.default_rng(0)
+        >>> strategy.bind(Line())
+        >>> asked = strategy.ask(4, rng)
+        >>> strategy.tell([Told(i, one.candidate, float(one.candidate.x)) for i, one in enumerate(asked)])
+        >>> fittest = max(range(4), key=lambda i: asked[i].candidate.x)
+        >>> strategy.ask(1, rng)[0].parents == (fittest,)  # a neighbour of the best of the four
+        True
     """
 
     name: ClassVar[str] = "local_search"

@@ -18,7 +18,10 @@ from automl.strategies.parts import children
 
 @dataclass
 class NSGA2(Strategy):
-    """Children of binary tournaments by front, then by crowding; the better half of parents and children survives.
+    """NSGA-II (Deb et al. 2002) for several objectives.
+
+    Parents win binary tournaments by front, then by crowding distance. The better half of parents and children
+    survives.
 
     Attributes:
         objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
@@ -30,6 +33,14 @@ class NSGA2(Strategy):
 
     Raises:
         InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+
+    Example:
+        >>> strategy = NSGA2(objectives="accuracy:maximize,parameters:minimize", constraints="parameters<1e6")
+        >>> strategy.settings()["objectives"]
+        'accuracy:maximize,parameters:minimize'
+        >>> NSGA2(objectives="accuracy")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: objectives: 'accuracy' is no objective; write it like accuracy:maximize
     """
 
     name: ClassVar[str] = "nsga2"
@@ -103,7 +114,15 @@ class NSGA2(Strategy):
 
 
 def fronts(values: np.ndarray) -> np.ndarray:
-    """Returns each row's front, 0 the best, of `values` [rows, objectives], larger being better."""
+    """Returns the Pareto front that each row belongs to, 0 for the best: int array of shape (rows,).
+
+    Args:
+        values: of shape (rows, objectives), larger being better.
+
+    Example:
+        >>> fronts(np.array([[1.0, 4.0], [3.0, 3.0], [4.0, 1.0], [2.0, 2.0]]))  # the second beats the last in both
+        array([0, 0, 0, 1])
+    """
     one, other = values[:, None], values[None]
     better = np.all(one >= other, axis=2) & np.any(one > other, axis=2)
     number = np.full(len(values), -1)
@@ -116,7 +135,15 @@ def fronts(values: np.ndarray) -> np.ndarray:
 
 
 def crowding(values: np.ndarray) -> np.ndarray:
-    """Returns the crowding distance of each row within one front [rows, objectives]; ends are infinitely far."""
+    """Returns the crowding distance of each row within one front: float array of shape (rows,), ends infinitely far.
+
+    Args:
+        values: of shape (rows, objectives).
+
+    Example:
+        >>> crowding(np.array([[0.0, 4.0], [1.0, 3.0], [4.0, 0.0]]))
+        array([inf,  2., inf])
+    """
     distance = np.zeros(len(values))
     for column in values.T:
         column = column / max(1.0, float(np.abs(column).max()))  # differences of the largest numbers are none

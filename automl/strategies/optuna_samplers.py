@@ -17,7 +17,7 @@ from automl.errors import InvalidInput
 from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
 from automl.spaces.options import copied
 from automl.spaces.space import Space
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 _SAMPLERS = {
     "tpe": "TPESampler",
@@ -36,7 +36,7 @@ _NUMBERING = frozenset({"cmaes", "qmc"})
 
 @dataclass
 class OptunaSampler(Strategy):
-    """One of Optuna's samplers, asked and told through a study in memory that is rebuilt from history.
+    """One of Optuna's samplers as a strategy. Its study in memory is rebuilt from history.
 
     Duplicates are told with the fitness that the cache gave them, failures as failed trials. "cmaes" and "qmc" see a
     `Choice` as whole numbers in the order of its options.
@@ -46,6 +46,17 @@ class OptunaSampler(Strategy):
 
     Raises:
         InvalidInput: an unknown sampler, one whose package is missing, or a space that declares no fields.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 1000)
+        >>> strategy = OptunaSampler(sampler="tpe")
+        >>> strategy.bind(Line())
+        >>> [proposal] = strategy.ask(1, np.random.default_rng(0))
+        >>> 0 <= proposal.candidate.x <= 1000
+        True
     """
 
     name: ClassVar[str] = "optuna"
@@ -62,12 +73,12 @@ class OptunaSampler(Strategy):
                 raise InvalidInput(f"sampler={self.sampler!r} needs the package {package}; run pip install {package}")
         self._numbering = self.sampler in _NUMBERING
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
         if not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
             )
-        super().bind(space, fidelities)
+        super().bind(space, fidelities, hashes)
 
     def reset(self) -> None:
         self._study: Any = None

@@ -13,12 +13,25 @@ from automl.strategies.base import Proposal, Told
 
 
 def fitness_of(trial: Told) -> float:
-    """Returns a trial's fitness; one that failed loses against every other."""
+    """Returns a trial's fitness, and minus infinity for one that failed.
+
+    Example:
+        >>> from automl.spaces.space import Candidate
+        >>> fitness_of(Told(0, Candidate({"x": 3}), fitness=None))
+        -inf
+    """
     return -np.inf if trial.fitness is None else trial.fitness
 
 
 def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Generator) -> list[Told]:
-    """Selects `n` parents, each the fittest of `size` members drawn with replacement; ties go to the first drawn."""
+    """Selects `n` parents, each the fittest of `size` members drawn with replacement; ties go to the first drawn.
+
+    Example:
+        >>> from automl.spaces.space import Candidate
+        >>> population = [Told(i, Candidate({"x": i}), fitness=float(i)) for i in range(10)]
+        >>> [winner.number for winner in tournaments(population, n=4, size=5, rng=np.random.default_rng(0))]
+        [8, 8, 9, 9]
+    """
     drawn = rng.integers(len(population), size=(n, size))
     fitness = np.array([fitness_of(member) for member in population])
     winners = drawn[np.arange(n), fitness[drawn].argmax(axis=1)]
@@ -28,7 +41,17 @@ def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Ge
 def vary(
     space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
 ) -> list[Proposal]:
-    """Makes `n` children: mutants of tournament winners, a fraction `crossover` of them after crossing two winners."""
+    """Makes `n` children of tournament winners: mutants, a fraction `crossover` of them after crossing two winners.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> population = [Told(i, Line().decode({"x": i}), fitness=float(i)) for i in range(10)]
+        >>> [child] = vary(Line(), population, n=1, size=3, crossover=0.0, rng=np.random.default_rng(0))
+        >>> child.origin, child.parents
+        ('mutate', (8,))
+    """
     first = tournaments(population, n, size, rng)
     crossed = rng.random(n) < crossover if crossover else np.zeros(n, dtype=bool)
     seconds = iter(tournaments(population, int(crossed.sum()), size, rng)) if crossed.any() else iter(())
@@ -37,7 +60,17 @@ def vary(
 
 
 def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.random.Generator) -> list[Proposal]:
-    """Makes one child a couple: a mutant of the first parent, or of both crossed where there is a second."""
+    """Makes one child for each couple: a mutant of the first parent, or of both crossed where there is a second.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> one, other = (Told(i, Line().decode({"x": i}), fitness=float(i)) for i in (3, 9))
+        >>> made = children(Line(), [(one, None), (one, other)], np.random.default_rng(0))
+        >>> [(child.origin, child.parents) for child in made]
+        [('mutate', (3,)), ('crossover', (3, 9))]
+    """
     bases = [space.crossover(one.candidate, other.candidate, rng) if other else one.candidate for one, other in couples]
     return [
         Proposal(child, "crossover", (one.number, other.number)) if other else Proposal(child, "mutate", (one.number,))
@@ -46,7 +79,22 @@ def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.
 
 
 class Survivors(Protocol):
-    """A population that decides who stays in it."""
+    """A population that decides who stays in it.
+
+    Example:
+        >>> from automl.spaces.space import Candidate
+        >>> class Everybody:
+        ...     def __init__(self):
+        ...         self.all = []
+        ...     def add(self, trials):
+        ...         self.all.extend(trials)
+        ...     def members(self):
+        ...         return self.all
+        >>> survivors: Survivors = Everybody()
+        >>> survivors.add([Told(0, Candidate({"x": 3}), fitness=1.0)])
+        >>> len(survivors.members())
+        1
+    """
 
     def add(self, trials: Sequence[Told]) -> None: ...
 
@@ -54,7 +102,15 @@ class Survivors(Protocol):
 
 
 class Youngest:
-    """The last `capacity` trials survive, however good older ones were (aging; Real et al. 2019, section 3)."""
+    """The last `capacity` trials survive, however good older ones were (aging; Real et al. 2019, section 3).
+
+    Example:
+        >>> from automl.spaces.space import Candidate
+        >>> survivors = Youngest(capacity=2)
+        >>> survivors.add([Told(i, Candidate({"x": i}), fitness) for i, fitness in enumerate([9.0, 1.0, 5.0])])
+        >>> [one.number for one in survivors.members()]
+        [1, 2]
+    """
 
     def __init__(self, capacity: int) -> None:
         self._members: deque[Told] = deque(maxlen=capacity)
@@ -67,7 +123,15 @@ class Youngest:
 
 
 class Fittest:
-    """The `capacity` fittest trials survive (elitism); of equals, the younger ones, so that plateaus can be crossed."""
+    """The `capacity` fittest trials survive (elitism); of equals, the younger ones, so that plateaus can be crossed.
+
+    Example:
+        >>> from automl.spaces.space import Candidate
+        >>> survivors = Fittest(capacity=2)
+        >>> survivors.add([Told(i, Candidate({"x": i}), fitness) for i, fitness in enumerate([9.0, 1.0, 5.0])])
+        >>> [one.number for one in survivors.members()]
+        [0, 2]
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

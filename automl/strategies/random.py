@@ -13,7 +13,17 @@ from automl.strategies.base import Proposal, Strategy, Told
 
 @dataclass
 class Random(Strategy):
-    """Proposes uniform samples and learns nothing."""
+    """Proposes uniform samples and learns nothing.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> strategy = Random()
+        >>> strategy.bind(Line())
+        >>> [proposal.candidate.x for proposal in strategy.ask(5, np.random.default_rng(0))]
+        [17, 13, 10, 5, 6]
+    """
 
     name: ClassVar[str] = "random"
 

@@ -17,7 +17,18 @@ from automl.jsontext import canonical
 
 
 class EvaluatorContract:
-    """Tests that every evaluator passes; pytest collects them from a subclass whose name starts with `Test`."""
+    """Tests that every evaluator passes; pytest collects them from a subclass whose name starts with `Test`.
+
+    Example:
+        >>> from automl.behaviour import Configuration
+        >>> from automl.testing.pools import Numbered
+        >>> class TestNumbered(EvaluatorContract):
+        ...     def evaluator(self):
+        ...         return Numbered()
+        ...     def works(self):
+        ...         return [Work(Configuration({"x": x}), {}, f'{{"x":{x}}}') for x in (1, 2)]
+        >>> TestNumbered().test_equal_seeds_give_equal_metrics()
+    """
 
     def evaluator(self) -> Evaluator:
         """Returns the evaluator, set to something quick."""
@@ -64,7 +75,7 @@ class EvaluatorContract:
         evaluator.prepare()
         offered = evaluator.approximations()
         shares = [one.share for one in offered]
-        assert shares == sorted(set(shares)), "approximations must come cheapest first, each share once"
+        assert shares == sorted(set(shares)), "approximations must come cheapest first, each budget fraction once"
         work = self.works()[0]
         whole = evaluator.evaluate(work, Evaluation(seed=5))
         with tempfile.TemporaryDirectory() as folder:

@@ -20,6 +20,17 @@ class HashContract:
 
     Class attributes:
         probe: inputs to run behaviours on.
+
+    Example:
+        >>> import numpy as np
+        >>> from automl.behaviour import Function
+        >>> class TestFunctions(HashContract):
+        ...     def equal(self):
+        ...         yield Function(lambda x: x + x), Function(lambda x: 2 * x)
+        ...     def different(self):
+        ...         yield Function(np.tanh), Function(np.sin)
+        >>> TestFunctions().test_equal_functions_have_one_key()
+        >>> TestFunctions().test_different_functions_have_different_keys()
     """
 
     probe: ClassVar[Probe] = Probe()

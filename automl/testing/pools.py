@@ -18,7 +18,12 @@ from automl.spaces.space import Space
 
 
 class Numbers(Space):
-    """What a candidate does is decided by its number; those from 1000 on misbehave."""
+    """A space of numbers from 0 to 1,099. From 1,000 on, `Numbered` misbehaves in ways that pools must handle.
+
+    Example:
+        >>> Numbers().decode({"x": 7}).x
+        7
+    """
 
     x = Integer(0, 1099)
 
@@ -44,7 +49,12 @@ FAILURES: Mapping[int, tuple[Fault, Callable[[], Any]]] = {
 
 @dataclass(frozen=True)
 class Numbered(Evaluator):
-    """Returns the number, the seed and the replicate; numbers in `FAILURES` fail as listed there."""
+    """Evaluates a number: returns it with seed and replicate, or fails as `FAILURES` lists.
+
+    Example:
+        >>> Numbered().evaluate(Work(Configuration({"x": 7}), {}, '{"x":7}'), Evaluation(seed=11))["v"]
+        7
+    """
 
     name: ClassVar[str] = "numbered"
     metrics: ClassVar[Mapping[str, str]] = {"v": "maximize"}
@@ -59,7 +69,15 @@ class Numbered(Evaluator):
 
 
 class PoolContract:
-    """Tests that every pool passes; pytest collects them from a subclass whose name starts with `Test`."""
+    """Tests that every pool passes; pytest collects them from a subclass whose name starts with `Test`.
+
+    Example:
+        >>> from workers.pools.inline import InlinePool
+        >>> class TestInline(PoolContract):
+        ...     def open(self, plan):
+        ...         return InlinePool(plan, workers=4)
+        >>> TestInline().test_capacity_is_kept()
+    """
 
     def open(self, plan: WorkerSetup) -> Pool:
         """Returns a new pool for a plan; each test closes its own."""
@@ -123,7 +141,15 @@ def _job(number: int, x: int) -> Job:
 
 
 def run(pool: Pool, numbers: Sequence[int]) -> list[Completion]:
-    """Runs one job for each number, with its place as id and seed; returns their completions in that order."""
+    """Runs one job for each number, with its place as id and seed; returns their completions in that order.
+
+    Example:
+        >>> from workers.pools.inline import InlinePool
+        >>> with InlinePool(WorkerSetup(reference_to(Numbers()), Numbered(), "v")) as pool:
+        ...     done = run(pool, [5, 3])
+        >>> [completion.metrics["v"] for completion in done]
+        [5.0, 3.0]
+    """
     waiting = [_job(place, x) for place, x in enumerate(numbers)]
     done: dict[int, Completion] = {}
     while len(done) < len(numbers):

@@ -20,6 +20,15 @@ class SpaceContract:
 
     Class attributes:
         samples: how many random candidates each test looks at.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> class TestLine(SpaceContract):
+        ...     def space(self):
+        ...         return Line()
+        >>> TestLine().test_candidates_read_back_as_themselves()
     """
 
     samples: ClassVar[int] = 40

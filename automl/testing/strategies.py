@@ -15,7 +15,20 @@ OFFERED = (1 / 27, 1 / 9, 1 / 3, 1.0)
 
 
 class StrategyContract:
-    """Tests that every strategy passes; pytest collects them from a subclass whose name starts with `Test`."""
+    """Tests that every strategy passes; pytest collects them from a subclass whose name starts with `Test`.
+
+    Example:
+        >>> import automl
+        >>> from automl.strategies.random import Random
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> class TestRandom(StrategyContract):
+        ...     def strategy(self):
+        ...         return Random()
+        ...     def space(self):
+        ...         return Line()
+        >>> TestRandom().test_proposals_depend_on_the_generator_and_the_history_alone()
+    """
 
     def strategy(self) -> Strategy:
         """Returns the strategy under test, fresh; with settings that let it learn from fewer than 60 trials."""

@@ -37,11 +37,16 @@ def _class(t: Any) -> Any:
 
 @dataclass(eq=False)
 class Loss(ExpressionSpace):
-    """Loss functions f(p, t) of a class's probability and its target, 0 or 1, by the accuracy reached with them.
+    """Loss functions f(p, t) of a probability and a target (0 or 1), rated by the accuracy reached with them.
 
     The loss of an example is the sum over classes. Training uses the derivative with respect to p only, so that is what
     the key covers: losses that differ by a function of the target are one. After Gonzalez and Miikkulainen 2020 (arXiv
     1905.11528).
+
+    Example:
+        >>> space = Loss()
+        >>> space.describe(space.decode("(p - t) * (p - t)"))
+        'f(p, t) = (p − t) · (p − t)'
     """
 
     defaults = Defaults(

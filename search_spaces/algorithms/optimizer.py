@@ -80,12 +80,17 @@ def _count(t: Any) -> Any:
 
 @dataclass(eq=False)
 class Optimizer(ExpressionSpace):
-    """Update rules: what is subtracted from a weight, by the accuracy of networks trained with them on two tasks.
+    """Update rules (what is subtracted from a weight), rated by the accuracy that networks reach with them.
 
     Arguments, for each weight: the gradient g; the momentum buffer b ← 0.9 b + g; the averages m of g and v of g² with
     decays 0.9 and 0.999, bias corrected; the weight w; the step t, from 1; the decays `linear` and `cosine`, from 1
     towards 0. The key covers the values in these ranges, so that |v| and v are one. After Bello et al. 2017
     (arXiv 1709.07417).
+
+    Example:
+        >>> space = Optimizer()
+        >>> space.describe(space.decode("0.01 * g"))
+        'Δw = 0.01 · g'
     """
 
     defaults = Defaults(

@@ -52,6 +52,9 @@ class ProgramSpace(Space):
 
     Raises:
         InvalidInput: a size, a name or a share that cannot be.
+
+    Example:
+        >>> space = ProgramSpace(features=2)
     """
 
     own_operations: ClassVar[tuple[Operation, ...]] = ()
@@ -220,7 +223,7 @@ class ProgramSpace(Space):
         return " | ".join(f"{name}: {'; '.join(lines) or 'nothing'}" for name, lines in functions.items())
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns the number of instructions that this spelling executes for a training example, dead ones included."""
+        """Returns the number of instructions that this encoding executes for a training example, dead ones included."""
         code = self.code(candidate)
         return _costs(code[1] + code[2])
 

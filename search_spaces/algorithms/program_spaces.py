@@ -23,7 +23,15 @@ SIX = (
 
 @dataclass(eq=False)
 class AutoMLZeroLinear(ProgramSpace):
-    """The published demo: rediscover linear regression by gradient descent from six operations."""
+    """The published demo: rediscover linear regression by gradient descent from six operations.
+
+    Example:
+        >>> import numpy as np
+        >>> space = AutoMLZeroLinear()
+        >>> candidate = space.sample(np.random.default_rng(0))
+        >>> list(candidate.value), candidate.value["predict"]
+        (['setup', 'predict', 'learn'], ['s1 = -0.56919', 'v1 = s3 * v1'])
+    """
 
     defaults = Defaults(
         evaluator="programs",
@@ -45,6 +53,10 @@ class AutoMLZeroTwoLayer(ProgramSpace):
     """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper.
 
     Two dozen problems, because a search with every operation learns fewer by heart.
+
+    Example:
+        >>> AutoMLZeroTwoLayer().defaults.evaluator_settings["task"]
+        'two-layer-regression'
     """
 
     defaults = Defaults(
@@ -68,6 +80,10 @@ class AutoMLZeroDigits(ProgramSpace):
     """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2).
 
     All 36 pairs that may be searched on, each under four projections, so that fewer are learnt by heart.
+
+    Example:
+        >>> AutoMLZeroDigits().defaults.evaluator_settings["task"]
+        'digit-pairs'
     """
 
     defaults = Defaults(

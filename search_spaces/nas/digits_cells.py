@@ -27,6 +27,11 @@ class DigitsCells(NASBench201):
     Args:
         channels: behind the stem.
         cells: all with the same operations.
+
+    Example:
+        >>> space = DigitsCells()
+        >>> space.size(), space.defaults.evaluator
+        (15625, 'classification')
     """
 
     defaults = Defaults(

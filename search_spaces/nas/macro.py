@@ -21,7 +21,7 @@ BLOCKS = ("identity", "conv3x3", "conv5x5", "depthwise3x3", "residual3x3")
 
 
 class MacroNet(Space):
-    """Stages of up to `blocks` blocks; between stages the size halves and the width doubles.
+    """Networks of stages of up to `blocks` blocks. Between stages the size halves and the width doubles.
 
     Args:
         channels: of the input images.
@@ -32,6 +32,12 @@ class MacroNet(Space):
 
     Raises:
         InvalidSpace: a number below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> space = MacroNet()
+        >>> space.sample(np.random.default_rng(0)).value
+        {'stage0': ['depthwise3x3', 'conv5x5', 'conv3x3', 'conv3x3'], 'stage1': [], 'stage2': []}
     """
 
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, stages: int = 3, blocks: int = 4) -> None:

@@ -90,6 +90,13 @@ class NASBench101(CellSpace):
 
     Raises:
         InvalidSpace: another number of vertices.
+
+    Example:
+        >>> import numpy as np
+        >>> space = NASBench101(vertices=5)
+        >>> candidate = space.sample(np.random.default_rng(0))
+        >>> candidate.ops
+        ('input', 'maxpool3x3', 'conv3x3-bn-relu', 'conv1x1-bn-relu', 'output')
     """
 
     defaults = Defaults(evaluator="nasbench101")

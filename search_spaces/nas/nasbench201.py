@@ -95,7 +95,14 @@ def cell_graph(operations: tuple[str, ...], **settings: Any) -> Graph:
 
 
 class NASBench201(CellSpace):
-    """The 15,625 cells of the benchmark; 5,044 functions. Each edge is a declared field, `edge_SOURCE_NODE`."""
+    """The 15,625 cells of the benchmark; 5,044 functions. Each edge is a declared field, `edge_SOURCE_NODE`.
+
+    Example:
+        >>> space = NASBench201()
+        >>> text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+        >>> space.size(), space.decode(text).value == text
+        (15625, True)
+    """
 
     defaults = Defaults(evaluator="nasbench201", evaluator_settings={"dataset": "cifar100"})
 

@@ -61,10 +61,18 @@ _LAYERS = {name: _Layer(name) for name in OPERATIONS if name != "skip"}
 
 
 class NASBenchGraph(CellSpace):
-    """The benchmark's 59,049 spellings; it trained one of each isomorphism class, 26,206, and not four skips.
+    """The 59,049 architectures of NAS-Bench-Graph, in 26,206 classes of isomorphic ones.
+
+    The benchmark trained one of each class, and none of four skips.
 
     Args:
         proteins: only the kinds of layers that were trained on the data set proteins.
+
+    Example:
+        >>> import numpy as np
+        >>> space = NASBenchGraph()
+        >>> space.size(), space.sample(np.random.default_rng(0)).value
+        (59049, {'link': [0, 1, 2, 2], 'ops': ['arma', 'sage', 'gin', 'gin']})
     """
 
     defaults = Defaults(evaluator="nasbench-graph")

@@ -4,21 +4,9 @@ import doctest
 import re
 from pathlib import Path
 
-import pytest
-
 from automl.hashing.plans import operation_names
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODULES = [
-    "automl.jsontext",
-    "automl.cli.candidates",
-    "automl.evaluators.figures",
-    "automl.hashing.plans",
-    "automl.evaluators.directions",
-    "automl.spaces.fields",
-    "search_spaces.algorithms.program_notation",
-    "search_spaces.nas.genotypes",
-]
 
 
 def test_the_examples_of_the_page_on_spaces_run():
@@ -29,14 +17,6 @@ def test_the_examples_of_the_page_on_spaces_run():
     runner = doctest.DocTestRunner()
     runner.run(test)
     assert runner.summarize().failed == 0
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_the_docstrings_run(name):
-    module = __import__(name, fromlist=["_"])
-    found = doctest.testmod(module)
-    assert found.attempted > 0
-    assert found.failed == 0
 
 
 def test_the_page_on_hashing_lists_all_operations():

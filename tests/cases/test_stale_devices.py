@@ -70,7 +70,7 @@ def opened(monkeypatch, mixed, workers):
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
     monkeypatch.setattr(actor, "Worker", Mixed)
-    monkeypatch.setattr("workers.pools.ray_pool.environment", lambda _: {"STALE_MIXED": str(mixed)})
+    monkeypatch.setattr("workers.pools.ray_workers.environment", lambda _: {"STALE_MIXED": str(mixed)})
     return RayPool(WorkerSetup(reference_to(Numbers()), Auto(), "v"), workers=workers, dashboard=False)
 
 

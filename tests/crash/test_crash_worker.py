@@ -78,6 +78,6 @@ def test_what_kills_every_worker_is_given_up_and_is_no_fact_about_its_class(what
     first = next(trial for trial in trials if trial.key == key)
     assert first.outcome == "failed"
     assert said in first.error
-    assert 3 <= again[seed] <= 4  # once more where it was in a batch with others
+    assert 3 <= again[seed] <= 6  # three tries, each once more where it was in a batch with others
     assert found["lost"] == 1
     assert found.get("failed", 0) == states.get("failed", 0)

@@ -185,8 +185,8 @@ def test_the_old_name_of_a_fidelity_is_still_read():
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan"), float("inf")])
-def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(InvalidInput, match="a share between 0 and 1"):
+def test_a_budget_fraction_that_is_none_is_refused(share):
+    with pytest.raises(InvalidInput, match="budget fraction of a fidelity must be above 0 and at most 1"):
         Fidelity(share)
 
 

@@ -37,7 +37,7 @@ def test_counts_agree_with_the_rows(writer: Writer) -> None:
     }
     valid = {row.key for row in rows if row.fitness is not None}
     assert data.search.classes == len(valid)
-    assert data.search.drawn == data.search.evaluations == len({row.key for row in rows})
+    assert data.search.counted == data.search.evaluations == len({row.key for row in rows})
     assert data.search.paid_seconds == sum(row.paid_seconds for row in rows)
     assert data.search.saved_seconds == sum(row.saved_seconds for row in rows)
     assert data.search.hash_seconds == pytest.approx(sum(row.hash_seconds for row in rows))
@@ -64,7 +64,7 @@ def test_winners_random_winners_and_the_sample(writer: Writer) -> None:
     assert data.gain.value == pytest.approx(np.mean(best.test_values) - np.mean(data.random_winners[0].test_values))
     assert data.gain.method == "Welch"
     assert data.random is not None
-    assert data.random.drawn == data.search.drawn
+    assert data.random.counted == data.search.counted
 
 
 def test_a_search_without_guidance_is_not_said_to_win(writer: Writer) -> None:
@@ -144,8 +144,8 @@ def test_encodings_of_the_best_are_distinct_equal_and_cheapest_first(writer: Wri
 def test_replicates_grow_and_ranks_between_seeds_are_taken_from_them(writer: Writer) -> None:
     data = collected(writer, Recipe(replicates=3, trials=200))
     assert data.search.outcomes["partial"].trials > 0
-    assert data.search.drawn > data.search.classes
-    assert data.search.drawn == data.search.evaluations
+    assert data.search.counted > data.search.classes
+    assert data.search.counted == data.search.evaluations
     by_part = {item.what: item.agreement for item in data.ranks}
     assert set(by_part) == {"two seeds, search, validation part", "two seeds, random sample, test part"}
     for agreement in by_part.values():
@@ -157,7 +157,7 @@ def test_a_warm_cache_pays_nothing_and_draws_as_much(writer: Writer) -> None:
     cold = collected(writer, Recipe())
     warm = collected(writer, Recipe(name="chains-2"))
     assert warm.search.evaluations == 0
-    assert warm.search.drawn == cold.search.drawn
+    assert warm.search.counted == cold.search.counted
     assert warm.search.curve.evaluations == cold.search.curve.evaluations
     assert warm.verdict.text == cold.verdict.text
 
@@ -237,7 +237,7 @@ def test_memory_grows_by_the_columns_of_a_trial_and_nothing_else(writer: Writer)
         data = report.collect(writer.database, study.name)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert (data.search.trials, data.search.drawn, data.search.classes) == (trials, 1000, 1000)
+        assert (data.search.trials, data.search.counted, data.search.classes) == (trials, 1000, 1000)
         assert len(data.search.timeline.trials) <= 401
         assert len(data.genealogy) <= 60
         return peak

@@ -115,7 +115,7 @@ def test_curves_by_evaluations_and_by_time_are_in_the_json(writer: Writer) -> No
     finals = [item.search.curve.best[-1] for item in studies]
     assert search["by_seconds"]["at"][-1] == min(item.search.seconds for item in studies)
     assert search["by_seconds"]["mean"][-1] == pytest.approx(sum(finals) / 3)
-    assert search["by_evaluations"]["at"][-1] == min(item.search.drawn for item in studies)
+    assert search["by_evaluations"]["at"][-1] == min(item.search.counted for item in studies)
     assert method["curves"]["random_search"]["by_seconds"]["mean"]
     alone = report.to_json(studies[0])
     assert alone["best_so_far"]["fitness"] == studies[0].search.curve.best

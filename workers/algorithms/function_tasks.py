@@ -11,6 +11,7 @@ from automl import registry
 from automl.errors import InvalidInput
 from automl.evaluators.base import Part
 from automl.evaluators.task import Task
+from workers.remembered import Remembered, described
 from workers.tasks import data_folder, digits
 
 LARGEST_SIDE = 16
@@ -47,27 +48,24 @@ def _by_name(name: str) -> Task:
     return task
 
 
-_flat: dict[int, tuple[Task, Flat, dict[str, str]]] = {}  # the task itself is kept, so that its id stays its own
-
-
 def flat(task: Task) -> Flat:
     """Returns a task prepared once a process.
 
     Raises:
         InvalidInput: targets are not classes counted from 0, or an input is not finite.
     """
-    return _prepared(task)[1]
+    return _prepared(task)
 
 
 def description(task: Task) -> dict[str, str]:
-    """Returns a task's description, its fingerprint computed once a process."""
-    return _prepared(task)[2]
+    """Returns a task's description.
 
-
-def _prepared(task: Task) -> tuple[Task, Flat, dict[str, str]]:
-    if id(task) not in _flat:
-        _flat[id(task)] = (task, _flattened(task), task.description())
-    return _flat[id(task)]
+    Raises:
+        InvalidInput: as `flat` does.
+    """
+    found = described(task)
+    flat(task)
+    return found
 
 
 def _flattened(task: Task) -> Flat:
@@ -89,6 +87,9 @@ def _flattened(task: Task) -> Flat:
     return Flat((scaled["train"], one_hot), held)
 
 
+_prepared = Remembered(_flattened)
+
+
 def _pixels(inputs: np.ndarray) -> np.ndarray:
     """Returns inputs of shape (examples, features); large images are averaged first."""
     images = np.asarray(inputs, dtype=np.float32)
@@ -99,7 +100,13 @@ def _pixels(inputs: np.ndarray) -> np.ndarray:
 
 
 def digits_parity() -> Task:
-    """Returns scikit-learn's digits with two classes, even and odd; parts as in `workers.tasks.digits`."""
+    """Returns scikit-learn's digits with two classes, even and odd; parts as in `workers.tasks.digits`.
+
+    Example:
+        >>> task = digits_parity()
+        >>> task.train[0].shape, sorted(set(task.train[1].tolist()))
+        ((898, 1, 8, 8), [0, 1])
+    """
     return _parity()
 
 

@@ -101,10 +101,16 @@ class _OnOneTask(_FunctionEvaluator):
 
 @dataclass(frozen=True)
 class ActivationTraining(_OnOneTask):
-    """Trains perceptrons whose hidden units are the candidate, x → (value, derivative); cross-entropy, Adam.
+    """Trains perceptrons whose hidden units are the candidate, and measures their accuracy.
+
+    The candidate maps x to (value, derivative). Training minimises cross-entropy with Adam.
 
     So that no function is judged by its scale, initial weights keep the second moment of signals, as He et al. 2015
     derive for ReLU: gain² = 1 / E[f(z)²] for standard normal z, kept between 1/10 and 10.
+
+    Example:
+        >>> ActivationTraining(epochs=1, networks=2).settings()["hidden"]
+        [24, 24, 24, 24, 24]
     """
 
     name: ClassVar[str] = "activation"
@@ -125,10 +131,16 @@ def _normal_points() -> np.ndarray:
 
 
 def gain_of(activation: Activation) -> float:
-    """Returns the gain that keeps the second moment of signals behind an activation.
+    """Returns the factor for initial weights that keeps signals of one size behind an activation.
 
     Raises:
         CandidateFailure: the function is not finite at usual values.
+
+    Example:
+        >>> import numpy as np
+        >>> gain = gain_of(lambda z: (np.maximum(z, 0), (z > 0).astype(z.dtype)))
+        >>> round(float(gain) ** 2, 1)  # He et al. 2015: 2 for ReLU
+        2.0
     """
     value, _ = activation(_normal_points())
     moment = float(np.mean(np.square(value, dtype=np.float64)))
@@ -139,7 +151,7 @@ def gain_of(activation: Activation) -> float:
 
 @dataclass(frozen=True)
 class LossTraining(_OnOneTask):
-    """Trains perceptrons (ReLU, Adam) to lower the candidate and measures their accuracy, never the candidate itself.
+    """Trains perceptrons (ReLU, Adam) to lower the candidate, and measures their accuracy.
 
     The candidate gives the derivative of f(prediction, target) with respect to the prediction, the probability of one
     class; the target is 1 for the right class and 0 for the others. The loss is the sum over classes.
@@ -147,6 +159,10 @@ class LossTraining(_OnOneTask):
     Attributes:
         label_noise: share of training examples whose class is drawn anew, the same ones for all candidates; held-out
             parts stay as they are.
+
+    Example:
+        >>> LossTraining(label_noise=0.2).settings()["label_noise"]
+        0.2
     """
 
     name: ClassVar[str] = "loss"
@@ -181,7 +197,7 @@ def _noisy(targets: np.ndarray, share: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class OptimizerTraining(_FunctionEvaluator):
-    """Trains perceptrons (ReLU, cross-entropy) with the candidate as update rule, on each task; fitness is the mean.
+    """Trains perceptrons with the candidate as update rule, on each of several tasks; fitness is the mean accuracy.
 
     The candidate gives what is subtracted from each weight, from eight arguments: the gradient g; the momentum buffer
     b ← 0.9 b + g; the averages m of g and v of g² with decays 0.9 and 0.999, bias corrected; the weight w; the step t,
@@ -191,6 +207,11 @@ class OptimizerTraining(_FunctionEvaluator):
     Attributes:
         tasks: names or Tasks; the default is digits and Fashion-MNIST (5,000 images), or even and odd digits instead
             where the data folder does not hold it. The choice is part of the context of every result.
+
+    Example:
+        >>> evaluator = OptimizerTraining(tasks=("digits", "digits-parity"))
+        >>> evaluator.metrics
+        {'accuracy': 'maximize', 'worst': 'maximize'}
     """
 
     name: ClassVar[str] = "optimizer"

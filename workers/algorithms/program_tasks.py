@@ -29,6 +29,12 @@ class Problems:
 
     Raises:
         InvalidInput: shapes that do not fit, no example, or a value that is no finite number.
+
+    Example:
+        >>> import numpy as np
+        >>> problems = Problems(np.zeros((2, 5, 3)), np.zeros((2, 5)), np.ones((2, 4, 3)), np.ones((2, 4)))
+        >>> problems.features
+        3
     """
 
     train: np.ndarray
@@ -38,7 +44,9 @@ class Problems:
 
     def __post_init__(self) -> None:
         for name in ("train", "train_targets", "held", "held_targets"):
-            array = np.ascontiguousarray(getattr(self, name), np.float64)
+            # Our own, for the interpreter's copies of it are remembered: nobody changes it in place.
+            array = np.array(getattr(self, name), np.float64, order="C")
+            array.setflags(write=False)
             object.__setattr__(self, name, array)
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
@@ -72,6 +80,12 @@ class ProgramTask:
         search: problems on which candidates are rated.
         unseen: problems that no search reads, for the final figures.
         name: as shown in tables.
+
+    Example:
+        >>> wanted = Wanted(features=3, problems=2, train=5, held=4, seed=0, unseen=False)
+        >>> task = ProgramTask(search=linear_regression(wanted), unseen=linear_regression(wanted), name="lines")
+        >>> sorted(task.description())
+        ['fingerprint', 'name']
     """
 
     search: Problems
@@ -92,6 +106,14 @@ def from_task(task: Task) -> ProgramTask:
     """Reads an `automl.Task` as one problem (inputs of shape (examples, features)) or several (one more axis first).
 
     Candidates are rated on its validation part, and the final figures come from its test part.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> part = lambda n: (rng.normal(size=(n, 3)), rng.normal(size=n))
+        >>> task = from_task(Task(train=part(8), validation=part(4), test=part(4), name="mine"))
+        >>> task.search.train.shape, task.unseen.held.shape
+        ((1, 8, 3), (1, 4, 3))
     """
 
     def problems(part: str) -> Problems:
@@ -105,7 +127,7 @@ def from_task(task: Task) -> ProgramTask:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a generator is asked for.
+    """How many problems a generator is to make, and how large they are.
 
     Attributes:
         features: F.
@@ -113,6 +135,10 @@ class Wanted:
         train, held: examples of each problem to learn from and to predict.
         seed: other seeds give other problems.
         unseen: True for problems that no search meets.
+
+    Example:
+        >>> Wanted(features=4, problems=10, train=100, held=100, seed=0, unseen=True).unseen
+        True
     """
 
     features: int
@@ -124,7 +150,13 @@ class Wanted:
 
 
 def linear_regression(wanted: Wanted) -> Problems:
-    """Targets are a linear function of normal features, its weights normal too (Real et al. 2020, section 4.1)."""
+    """Returns problems whose target is a random linear function of normal features (Real et al. 2020, section 4.1).
+
+    Example:
+        >>> problems = linear_regression(Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=False))
+        >>> problems.train.shape, problems.held_targets.shape
+        ((10, 100, 4), (10, 50))
+    """
 
     def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
         weights = normals((wanted.features,), *address, 3)
@@ -134,7 +166,12 @@ def linear_regression(wanted: Wanted) -> Problems:
 
 
 def two_layer_regression(wanted: Wanted) -> Problems:
-    """Targets are a network of one hidden layer (F units, ReLU) of normal features, with normal weights."""
+    """Returns problems whose target is a random network of one hidden layer (F units, ReLU) of normal features.
+
+    Example:
+        >>> two_layer_regression(Wanted(features=4, problems=2, train=100, held=50, seed=0, unseen=False)).train.shape
+        (2, 100, 4)
+    """
 
     def teacher(inputs: np.ndarray, address: tuple[int, int]) -> np.ndarray:
         hidden = np.maximum(inputs @ normals((wanted.features, wanted.features), *address, 3).T, 0.0)
@@ -159,12 +196,27 @@ SEARCH_PAIRS = 36
 
 
 def digit_pairs(wanted: Wanted) -> Problems:
-    """Tell two digits apart (scikit-learn's, 8 x 8), from `features` random projections of the pixels."""
+    """Returns problems of telling two digits apart (scikit-learn's, 8 x 8) from random projections of the pixels.
+
+    Example:
+        >>> problems = digit_pairs(Wanted(features=16, problems=2, train=50, held=20, seed=0, unseen=False))
+        >>> problems.train.shape, sorted(set(problems.train_targets[0].tolist()))
+        ((2, 50, 16), [0.0, 1.0])
+    """
     return _pairs(wanted, images.digits())
 
 
 def fashion_pairs(wanted: Wanted) -> Problems:
-    """Tell two kinds of clothes apart (Fashion-MNIST, 28 x 28), from `features` random projections of the pixels."""
+    """Returns problems of telling two kinds of clothes apart (Fashion-MNIST, 28 x 28) from random projections.
+
+    Example:
+        >>> wanted = Wanted(features=16, problems=1, train=10, held=10, seed=0, unseen=False)
+        >>> from unittest import mock
+        >>> with mock.patch.dict("os.environ", AUTOML_DATA="nowhere"):
+        ...     fashion_pairs(wanted)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
+    """
     return _pairs(wanted, images.fashion_mnist_6k())
 
 
@@ -214,6 +266,14 @@ def generate(name: str, wanted: Wanted) -> Problems:
 
     Raises:
         InvalidInput: no such task, or one that cannot give this many examples.
+
+    Example:
+        >>> wanted = Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=False)
+        >>> generate("linear-regression", wanted).train.shape
+        (10, 100, 4)
+        >>> generate("linear-regresion", wanted)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown task for programs 'linear-regresion'; did you mean ...
     """
     if name not in GENERATORS:
         raise InvalidInput(unknown("task for programs", name, GENERATORS))

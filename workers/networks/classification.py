@@ -15,6 +15,7 @@ from automl.behaviour import Array, Probe
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.evaluators.task import Task
+from workers.remembered import described
 
 if TYPE_CHECKING:
     from workers.networks.training import Tensors
@@ -29,7 +30,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Classification(Evaluator):
-    """Trains the behaviour's torch module on a task's training part and measures it on a held-out part.
+    """Trains a candidate's torch module on a task, and measures its accuracy on a held-out part.
 
     Metrics: "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
     dropout come from the evaluation's seed: on the CPU, equal seeds give bit-for-bit equal metrics on equally many
@@ -60,6 +61,16 @@ class Classification(Evaluator):
         gradient_clip: largest norm of all gradients together, or None.
         precision: "float32"; "float16" or "bfloat16" for automatic mixed precision; "auto" takes float16 with loss
             scaling on CUDA and float32 on the CPU.
+
+    Example:
+        >>> evaluator = Classification(task="digits", epochs=3)
+        >>> evaluator.metrics, evaluator.resumable
+        ({'accuracy': 'maximize', 'loss': 'minimize'}, True)
+        >>> evaluator.adjusted({"lr": 0.05}).learning_rate  # what a space's `training` gives for one candidate
+        0.05
+        >>> evaluator.adjusted({"larning_rate": 0.05})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown training setting 'larning_rate'; did you mean learning_rate?
     """
 
     name: ClassVar[str] = "classification"
@@ -108,7 +119,7 @@ class Classification(Evaluator):
         return _named(self.task)
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "task": _described(self.data())}
+        return {**super().settings(), "task": described(self.data())}
 
     def prepare(self) -> None:
         from workers.networks import training
@@ -198,13 +209,3 @@ def _named(name: str) -> Task:
     assert isinstance(task, Task)
     _ = task.classes
     return task
-
-
-def _described(task: Task) -> dict[str, str]:
-    """Returns a task's description; the fingerprint of a large one is computed once a process."""
-    if id(task) not in _descriptions:
-        _descriptions[id(task)] = (task, task.description())
-    return _descriptions[id(task)][1]
-
-
-_descriptions: dict[int, tuple[Task, dict[str, str]]] = {}  # the task itself is kept, so that its id stays its own

@@ -1,4 +1,4 @@
-"""The whole state of one training as bytes: gone on with, it ends with the very weights that it would have had."""
+"""The whole state of one training as bytes: continued, it ends with the very weights that it would have had."""
 
 from __future__ import annotations
 

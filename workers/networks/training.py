@@ -19,10 +19,11 @@ from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Metrics
 from automl.evaluators.task import Task
 from workers.networks.snapshots import Training
+from workers.remembered import Remembered
 
 _MEASURE_BATCH = 1024
-_GLANCE_BATCH = 128  # on a CPU a third faster than 1,024; final figures keep theirs, to the last bit
-_GLANCE_SHARE = 0.3  # of the training examples, forward only: less than a tenth of an epoch's time
+_MIDWAY_BATCH = 128  # on a CPU a third faster than 1,024; final figures keep theirs, to the last bit
+_MIDWAY_SHARE = 0.3  # of the training examples, forward only: less than a tenth of an epoch's time
 _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 Part = tuple[torch.Tensor, torch.Tensor]
 
@@ -63,16 +64,16 @@ class Tensors:
     test: Part
 
 
-_loaded: dict[tuple[int, str], tuple[Task, Tensors]] = {}  # the task itself is kept, so that its id stays its own
-
-
 def tensors(task: Task, device: str) -> Tensors:
     """Returns a task's data on a device, copied there once a process."""
-    key = (id(task), device)
-    if key not in _loaded:
-        parts = [_part(getattr(task, name), device) for name in ("train", "validation", "test")]
-        _loaded[key] = (task, Tensors(*parts))
-    return _loaded[key][1]
+    return _loaded(task, device)
+
+
+def _load(task: Task, device: str) -> Tensors:
+    return Tensors(*(_part(getattr(task, name), device) for name in ("train", "validation", "test")))
+
+
+_loaded = Remembered(_load)
 
 
 def _part(part: tuple[np.ndarray, np.ndarray], device: str) -> Part:
@@ -95,7 +96,7 @@ def prepared(inputs: np.ndarray) -> np.ndarray:
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Seeds every global generator that a module may draw from, and puts their states back afterwards."""
-    with undrawn(device):
+    with preserved_random_state(device):
         torch.manual_seed(seed)
         np.random.seed(seed & 0xFFFFFFFF)
         random.seed(seed)
@@ -103,7 +104,7 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 
 @contextmanager
-def undrawn(device: str) -> Iterator[None]:
+def preserved_random_state(device: str) -> Iterator[None]:
     """Puts the states of all global generators back afterwards."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.startswith("cuda") else []):
@@ -180,7 +181,7 @@ def fit(
     size = min(settings.batch_size, len(inputs))
     steps = len(inputs) // size
     parameters = [item for item in module.parameters() if item.requires_grad]
-    every = 1 if held is None else math.ceil(len(held[0]) / (_GLANCE_SHARE * steps * size))
+    every = 1 if held is None else math.ceil(len(held[0]) / (_MIDWAY_SHARE * steps * size))
     if not parameters:
         return
     optimizer = _optimizer(parameters, settings)
@@ -211,8 +212,8 @@ def fit(
         _check(total, epoch)  # on a GPU once an epoch only: looking at a number waits for all work before it
         done = epoch + 1
         if held is not None:
-            glimpse = glance(module, held, settings) if done % every == 0 and done < settings.epochs else {}
-            how.report(done, {"train_loss": float(total) / steps, **glimpse})
+            midway = measure_midway(module, held, settings) if done % every == 0 and done < settings.epochs else {}
+            how.report(done, {"train_loss": float(total) / steps, **midway})
         if how.checkpoint is not None and done < settings.epochs and (done == until or how.checkpoint.due):
             how.checkpoint.write(training.save(done))
 
@@ -254,19 +255,19 @@ def _precision(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=_MIXED.get(precision, torch.bfloat16), enabled=mixed)
 
 
-def glance(module: nn.Module, data: Part, settings: Settings) -> Metrics:
+def measure_midway(module: nn.Module, data: Part, settings: Settings) -> Metrics:
     """Measures a copy of a module in the middle of its training, which it leaves no trace in.
 
     Nothing is measured of a module that cannot be copied, or not in the memory that is left: whatever it does when it
     is looked at (buffers, counters, weights that `eval` folds) would change what is trained.
     """
     try:
-        twin = copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     except Exception:  # a module raises what it likes
         return {}
     device = data[0].device.type
-    with undrawn(device):
-        return measure(twin, data, settings, _GLANCE_BATCH if device == "cpu" else _MEASURE_BATCH)
+    with preserved_random_state(device):
+        return measure(copied, data, settings, _MIDWAY_BATCH if device == "cpu" else _MEASURE_BATCH)
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from automl.isolation.limits import BrokenOff, alarm
-from automl.pool import Completion, Job, Pool, WorkerSetup
+from automl.pool import Completion, Job, Pool, Running, WorkerSetup
+from workers.pools.current import Current
 from workers.pools.perform import check_alarm, perform
 from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
@@ -17,7 +18,7 @@ _NOT_WANTED = "the search's time was over"
 
 
 class InlinePool(Pool):
-    """Runs each evaluation inside `completed`, in the calling thread; a failure that is not clear once more elsewhere.
+    """Runs evaluations in this process, one after another. An unclear failure is tried again in another process.
 
     Args:
         plan: what all jobs have in common.
@@ -25,7 +26,17 @@ class InlinePool(Pool):
 
     Raises:
         InvalidInput: the plan has a timeout and this is not the main thread.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with InlinePool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=4) as pool:
+        ...     done = run(pool, [5, 3, 1001])
+        >>> [completion.fault for completion in done]  # 1001 gives NaN
+        [None, None, 'candidate']
     """
+
+    evaluates_here = True
 
     def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:
         check_alarm(plan.timeout)
@@ -41,6 +52,7 @@ class InlinePool(Pool):
         self._second = SecondProcess(plan)
         self._until: float | None = None  # on our clock: what runs beyond it is broken off
         self._evaluating = False
+        self._current = Current("this process")
 
     @property
     def workers(self) -> int:
@@ -75,14 +87,20 @@ class InlinePool(Pool):
             done = [Completion(job.id, None, "stopped", _NOT_WANTED, 0.0, "inline") for job in jobs]
         finally:
             self._evaluating = False
+            self._current.end()
         each = sum(item.seconds for item in done) / len(done)
         self._seconds = each if self._seconds is None else 0.7 * self._seconds + 0.3 * each
         return done
 
     def _run(self, jobs: Sequence[Job]) -> list[Completion]:
-        plan = self._plan
-        done = perform(self._space, self._evaluator, plan.objective, jobs, worker="inline", timeout=self._timeout)
-        return self._second.settle(jobs, done, self._timeout)
+        objective, begin = self._plan.objective, self._current.begin
+        done = perform(
+            self._space, self._evaluator, objective, jobs, worker="inline", timeout=self._timeout, begun=begin
+        )
+        return self._second.settle(jobs, done, self._timeout, begin)
+
+    def running(self) -> list[Running]:
+        return self._current.running()
 
     def _left(self) -> float | None:
         return None if self._until is None else max(1e-6, self._until - self.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,7 @@ def perform(
     device: str = "cpu",
     worker: str = "",
     timeout: float | None = None,
+    begun: Callable[[Sequence[Job]], None] = lambda _: None,
 ) -> list[Completion]:
     """Runs jobs one after another, a batch at once where the evaluator has a loop of its own for batches.
 
@@ -42,15 +43,21 @@ def perform(
         device: "cpu" or "cuda".
         worker: a name for the completions.
         timeout: seconds allowed for one evaluation, watched from inside (`alarm`); None where somebody outside watches.
+        begun: called with the jobs that are run next, one or a batch.
 
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
     if len(jobs) > 1 and type(evaluator).evaluate_many is not Evaluator.evaluate_many:
+        begun(jobs)
         together = _together(space, evaluator, objective, jobs, device, worker, timeout)
         if together is not None:
             return together
-    return [_alone(space, evaluator, objective, job, device, worker, timeout) for job in jobs]
+    done = []
+    for job in jobs:
+        begun([job])
+        done.append(_alone(space, evaluator, objective, job, device, worker, timeout))
+    return done
 
 
 def _alone(

@@ -25,6 +25,10 @@ class RayMetrics(Observer):
     automl_saved_seconds, automl_hashing_seconds. Gauges: automl_evaluations_in_flight, automl_best_fitness. Histogram:
     automl_seconds_per_trial, of the trials that paid for an evaluation; Ray takes its sums from the middles of its
     buckets, so sums are to be read from the counters.
+
+    Example:
+        >>> issubclass(RayMetrics, Observer)  # `RayPool.observer()` gives the search one
+        True
     """
 
     def __init__(self) -> None:

@@ -59,18 +59,28 @@ class SecondProcess:
         self._child: Child | None = None
         self._cannot = ""
 
-    def settle(self, jobs: Sequence[Job], done: Sequence[Completion], timeout: float | None) -> list[Completion]:
+    def settle(
+        self,
+        jobs: Sequence[Job],
+        done: Sequence[Completion],
+        timeout: float | None,
+        begun: Callable[[Sequence[Job]], None] = lambda _: None,
+    ) -> list[Completion]:
         """Returns the completions of these jobs, each "unclear" one judged by a second try.
 
         Args:
             jobs: in the order of `done`.
             done: how they ended here.
             timeout: seconds allowed for one evaluation.
+            begun: called with the job that is tried next.
         """
-        return [
-            verdict(one, self._again(job, one, timeout)) if one.fault == "unclear" else one
-            for job, one in zip(jobs, done, strict=True)
-        ]
+        settled = []
+        for job, one in zip(jobs, done, strict=True):
+            if one.fault == "unclear":
+                begun([job])
+                one = verdict(one, self._again(job, one, timeout))
+            settled.append(one)
+        return settled
 
     def _again(self, job: Job, first: Completion, timeout: float | None) -> Completion:
         try:

@@ -11,19 +11,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from automl.errors import InvalidInput
-from automl.pool import Completion, Job, Pool, WorkerSetup
+from automl.pool import Completion, Job, Pool, Running, WorkerSetup
+from workers.pools.current import Current
 from workers.pools.perform import perform
 from workers.pools.second import SecondProcess
 from workers.pools.threads import torch_threads
 
 COST = "cost_seconds"
 
+LEAST_SECONDS = 60.0
+"""Real time that an evaluation is allowed under a time limit: a limit is one of simulated time, and may be tiny."""
+
 
 class SimulatedPool(Pool):
-    """Advances its own clock by each evaluation's "cost_seconds" (its real seconds where an evaluator names no cost).
+    """Runs evaluations in this process on a simulated clock, which each advances by its "cost_seconds".
+
+    An evaluation that names no cost advances it by its real seconds.
 
     Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout an
-    evaluation whose cost exceeds it ends, at that time, as timed out.
+    evaluation whose cost exceeds it ends, at that time, as timed out; so does one that takes a minute of real time, or
+    as long as the timeout where that is longer.
 
     Args:
         plan: what all jobs have in common.
@@ -31,7 +38,17 @@ class SimulatedPool(Pool):
 
     Raises:
         InvalidInput: fewer than one worker.
+
+    Example:
+        >>> from automl.setup.targets import reference_to
+        >>> from automl.testing.pools import Numbered, Numbers, run
+        >>> with SimulatedPool(WorkerSetup(reference_to(Numbers()), Numbered(), "v"), workers=100) as pool:
+        ...     done = run(pool, [5, 3])
+        >>> [completion.metrics["v"] for completion in done]
+        [5.0, 3.0]
     """
+
+    evaluates_here = True
 
     def __init__(self, plan: WorkerSetup, *, workers: int = 1) -> None:
         if workers < 1:
@@ -48,6 +65,7 @@ class SimulatedPool(Pool):
         self._timeout = plan.timeout
         self._second = SecondProcess(plan)
         self._until: float | None = None
+        self._current = Current("this process")
 
     @property
     def workers(self) -> int:
@@ -65,9 +83,16 @@ class SimulatedPool(Pool):
             raise ValueError(f"{len(jobs)} jobs were submitted and only {self.capacity()} can be started")
         if not jobs:
             return
-        with torch_threads(1):
-            done = perform(self._space, self._evaluator, self._plan.objective, jobs, device=self.device)
-            done = self._second.settle(jobs, done, None)
+        objective, begin = self._plan.objective, self._current.begin
+        limit = None if self._timeout is None else max(self._timeout, LEAST_SECONDS)
+        try:
+            with torch_threads(1):
+                done = perform(
+                    self._space, self._evaluator, objective, jobs, device=self.device, timeout=limit, begun=begin
+                )
+                done = self._second.settle(jobs, done, limit, begin)
+        finally:
+            self._current.end()
         for completion in done:
             self._order += 1
             completion = self._on_a_worker(completion)
@@ -116,6 +141,9 @@ class SimulatedPool(Pool):
 
     def limit(self, seconds: float | None) -> None:
         self._timeout = seconds
+
+    def running(self) -> list[Running]:
+        return self._current.running()
 
     def now(self) -> float:
         return self._clock

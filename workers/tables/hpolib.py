@@ -22,7 +22,7 @@ DATASETS = ("protein_structure", "slice_localization")
 
 @dataclass(frozen=True)
 class HPOLibTable(Evaluator):
-    """Regression networks of two hidden layers, all settings of nine parameters trained (Klein and Hutter 2019, FCNet).
+    """Looks up regression networks, trained with all settings of nine hyperparameters (Klein and Hutter 2019, FCNet).
 
     Metrics: "loss", the validation mean squared error after 100 epochs, and "cost_seconds" of that training. Four seeds
     exist: replicate r is the r-th, counted round. The table has no test figures; for the test part it gives the mean
@@ -32,6 +32,13 @@ class HPOLibTable(Evaluator):
         dataset: "protein_structure" or "slice_localization".
         randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
         path: of the folder with the files; None looks in $AUTOML_DATA/hpolib.
+
+    Example:
+        >>> HPOLibTable(dataset="protein_structure").has_test_part
+        False
+        >>> HPOLibTable(dataset="proteins")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: hpolib has no data set 'proteins'; it has protein_structure, slice_localization
     """
 
     name: ClassVar[str] = "hpolib"

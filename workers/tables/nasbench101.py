@@ -32,7 +32,9 @@ Runs = list[tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class NASBench101Table(Evaluator):
-    """Looks cells up in `nasbench_only108.tfrecord` or `nasbench_full.tfrecord`, read without TensorFlow.
+    """Looks up the accuracy of cells in NAS-Bench-101's own files, which are read without TensorFlow.
+
+    They are `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
 
     Metrics: "accuracy" on CIFAR-10 in percent, "cost_seconds" of the training. Replicate r is the r-th run, counted
     round; the test figure is the mean over all runs. A cell is found under any numbering of its vertices, with or
@@ -43,6 +45,13 @@ class NASBench101Table(Evaluator):
         path: of the file, from https://github.com/google-research/nasbench; None looks for
             $AUTOML_DATA/nasbench101/nasbench_only108.tfrecord. Reading it takes about a minute, and several for the
             full one.
+
+    Example:
+        >>> NASBench101Table(epochs=108).metrics
+        {'accuracy': 'maximize', 'cost_seconds': 'minimize'}
+        >>> NASBench101Table(epochs=100)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: nasbench101 has no figures for 100 epochs; it has 4, 12, 36 and 108
     """
 
     name: ClassVar[str] = "nasbench101"
@@ -145,13 +154,19 @@ def _last(metrics: bytes) -> tuple[float, float, float]:
 
 
 def module_hash(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bytes:
-    """Returns what the benchmark files a cell under: 16 bytes that no renumbering of its vertices changes.
+    """Returns the 16 bytes under which the benchmark stores a cell; no renumbering of its vertices changes them.
 
     Vertices off every path from input to output are left out. Each starts with the MD5 of (edges out, edges in, label)
     and takes up its neighbours' on both sides, as often as there are vertices (Ying et al. 2019, appendix).
 
     Raises:
         ValueError: an operation that the benchmark does not have, or no path from input to output.
+
+    Example:
+        >>> ops = ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]
+        >>> edges = [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]]  # two branches
+        >>> module_hash(edges, ops) == module_hash(edges, [ops[0], ops[2], ops[1], ops[3]])
+        True
     """
     edges = np.asarray(matrix, dtype=bool)
     reach = np.eye(len(ops), dtype=bool)

@@ -29,6 +29,13 @@ class NASBenchGraphTable(Evaluator):
 
     Attributes:
         dataset: one of the nine.
+
+    Example:
+        >>> NASBenchGraphTable(dataset="citeseer").metrics["latency"]
+        'minimize'
+        >>> NASBenchGraphTable(dataset="imagenet")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: nasbench-graph has no data set 'imagenet'; it has cora, citeseer, pubmed, ...
     """
 
     name: ClassVar[str] = "nasbench-graph"

@@ -25,7 +25,7 @@ _PREFIX = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
 
 @dataclass(frozen=True)
 class NASBench201Table(Evaluator):
-    """NAS-Bench-201's 15,625 cells with their published accuracies (Dong and Yang, ICLR 2020; NATS-Bench, TPAMI 2021).
+    """Looks up the published accuracies of NAS-Bench-201's 15,625 cells (Dong and Yang 2020; NATS-Bench, TPAMI 2021).
 
     Metrics: "accuracy" in percent, "cost_seconds" of the training. Validation figures of 200 epochs exist for two or
     three seeds: replicate r is the r-th of them, counted round. Test figures are the mean over all seeds that were
@@ -38,6 +38,14 @@ class NASBench201Table(Evaluator):
         randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
         path: of nb201.npz, or of NATS-Bench's own file or folder (see `workers.tables.nats_bench`; reading those takes
             minutes); None looks for $AUTOML_DATA/nasbench201/nb201.npz.
+
+    Example:
+        >>> table = NASBench201Table(dataset="cifar100")
+        >>> [(one.share, one.settings) for one in table.approximations()]
+        [(0.06, {'epochs': 12})]
+        >>> NASBench201Table(dataset="cifar1000")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: nasbench201 has no data set 'cifar1000'; it has cifar10, cifar100, ...
     """
 
     name: ClassVar[str] = "nasbench201"
@@ -177,6 +185,11 @@ def _fingerprint(file: Path) -> str:
 
 
 def cell_string(operations: Sequence[str]) -> str:
-    """Returns a cell's official string from its six operations, in edge order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2."""
+    """Returns a cell's official string from its six operations, in edge order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2.
+
+    Example:
+        >>> cell_string(["nor_conv_3x3", "skip_connect", "none", "avg_pool_3x3", "nor_conv_1x1", "skip_connect"])
+        '|nor_conv_3x3~0|+|skip_connect~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|'
+    """
     a, b, c, d, e, f = operations
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"

@@ -24,12 +24,18 @@ NOT_READ = Fingerprint("")
 
 @dataclass(frozen=True)
 class Description:
-    """An evaluator as it was at one moment.
+    """What stands for an evaluator in a context: its name, version and settings, and the digest of its code.
 
     Attributes:
         stands: what stands for it in a context and in a study, as JSON data.
         source: fingerprint of its code; empty where its version answers for it.
         read: what its code depends on, and which files and libraries that is.
+
+    Example:
+        >>> from automl.evaluators.function import FunctionEvaluator
+        >>> named = description(FunctionEvaluator(lambda candidate: candidate.x, code_version="3"))
+        >>> dict(named.stands)
+        {'name': 'function', 'version': '1', 'settings': {'function': '<lambda>', 'code': '3'}}
     """
 
     stands: Mapping[str, Any]
@@ -38,13 +44,20 @@ class Description:
 
 
 def description(evaluator: Evaluator) -> Description:
-    """Looks at an evaluator as it is now.
+    """Returns what identifies an evaluator now: name, version, settings, and its code where no version is named.
 
     A version that the user named answers for the code. Without one the source does, with all that it captured. What an
     instance holds counts in either case.
 
     Raises:
         InvalidInput: it depends on something that has no content, and names no version.
+
+    Example:
+        >>> import automl
+        >>> def score(candidate):
+        ...     return candidate.x
+        >>> description(automl.FunctionEvaluator(score, code_version="1")).stands["settings"]
+        {'function': 'score', 'code': '1'}
     """
     kind = type(evaluator)
     stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
@@ -64,7 +77,13 @@ def description(evaluator: Evaluator) -> Description:
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns what stands for an evaluator in a context: see `description`."""
+    """Returns the JSON data that stands for an evaluator in a context, see `description`.
+
+    Example:
+        >>> from automl.testing.pools import Numbered
+        >>> dict(describe(Numbered()))["name"]
+        'numbered'
+    """
     return description(evaluator).stands
 
 

@@ -16,11 +16,15 @@ class Token(Protocol):
 
 
 class NoContent(Exception):
-    """Something captured cannot be told apart by its content.
+    """An evaluator uses something that has no content to compare, such as an open file.
 
     Attributes:
         what: it is, such as "an open file".
         path: names through which it was reached, the outermost first.
+
+    Example:
+        >>> str(NoContent("an open file").within("log").within("trainer."))
+        'trainer.log, an open file,'
     """
 
     def __init__(self, what: str, path: str = "") -> None:
@@ -29,7 +33,7 @@ class NoContent(Exception):
         self.path = path
 
     def within(self, step: str) -> NoContent:
-        """Returns the same, reached through one more step."""
+        """Returns the same error with one more step in front of its path."""
         return NoContent(self.what, step + self.path)
 
     def __str__(self) -> str:

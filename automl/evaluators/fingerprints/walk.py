@@ -28,7 +28,7 @@ from automl.evaluators.fingerprints.written import File, file_of, mixed
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What some code depends on.
+    """A digest of some code and of everything that it uses, with the names of what was read for it.
 
     Attributes:
         digest: 32 hexadecimal digits.
@@ -37,6 +37,12 @@ class Fingerprint:
         variables: names of the environment variables that the code reads, sorted.
         parts: eight hexadecimal digits of each function, class, number and piece of data, by name; for telling what
             has changed, where the digest has.
+
+    Example:
+        >>> rate = 0.1
+        >>> found = fingerprint(lambda x: rate * x)
+        >>> len(found.digest), found.files
+        (32, ())
     """
 
     digest: str

@@ -24,6 +24,7 @@ from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
+from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
@@ -48,6 +49,16 @@ def collect(database: Database, study_name: str, space: Space | None = None) -> 
 
     Raises:
         InvalidInput: no study of this name; the nearest are offered.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=20, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> study = automl.search(Line(), study="line", **given)
+        >>> collect(study.database, "line", Line()).best.description
+        'x=20'
     """
     store = StudyStore(database)
     record = store.find(study_name)
@@ -240,8 +251,8 @@ class _Collector:
             )
         if self.record.state != "finished":
             self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        effort = Effort(search.part.drawn, search.part.classes)
-        baseline = Effort(random.part.drawn, random.part.classes) if random else Effort(0, 0)
+        effort = Effort(search.part.counted, search.part.classes)
+        baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
@@ -254,7 +265,7 @@ class _Collector:
         return self.store.served_by(self.record.id)
 
     def _keyed_by_json(self) -> dict[str, Any]:
-        """Returns how many candidates were keyed by their JSON in the latest run, and why; empty where none was."""
+        """Returns how many candidates were keyed by their JSON, and why; empty where none was."""
         found: dict[str, Any] = self.record.settings.get("environment", {}).get("keyed_by_json", {})
         if found:
             self.notes.append(
@@ -311,6 +322,7 @@ class _Collector:
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
+        self.notes.extend(found_under(self.settings))
         if self.objectives.constraints:
             kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")

@@ -20,14 +20,15 @@ class Counts:
     """What the columns say once all trials are in.
 
     Attributes:
-        drawn: array of shape (trials,): evaluations counted up to and including each trial, in full ones.
+        counted: array of shape (trials,): evaluations counted up to and including each trial, in units of one full
+            evaluation.
         evaluations: paid for.
         classes: fitness of each class, the latest (it has seen the most replicates), falling; without failed classes
             and those that break a constraint.
         best: place of the best class's latest trial, in completion order, None where no class has a fitness.
     """
 
-    drawn: np.ndarray
+    counted: np.ndarray
     evaluations: int
     classes: np.ndarray
     best: int | None
@@ -98,7 +99,7 @@ class Columns:
         valid = np.isfinite(fitness) & (last >= 0)
         ranked = np.lexsort((order[first][valid], -fitness[valid]))  # of equals the one found first
         return Counts(
-            drawn=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)),
+            counted=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)),
             evaluations=int(np.maximum(fresh[pays], 1).sum()),
             classes=fitness[valid][ranked],
             best=int(latest[valid][ranked[0]]) if len(ranked) else None,

@@ -20,6 +20,7 @@ from automl.report.data import Check, ReportData, final_word
 from automl.report.reading.bands import Bands, bands
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import run_facts
+from automl.report.reading.found_under import found_under_several
 from automl.report.summary import rows_of, study_json, task_of
 
 _OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
@@ -92,7 +93,26 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A report over several studies."""
+    """All figures of a report over several studies.
+
+    Attributes:
+        studies: the report of each.
+        methods: studies that are runs of one method are pooled.
+        checklist: best practices, kept or not.
+        notes: what the reader should know of gaps.
+        study: name of the study whose runs these are, where they are.
+        facts: what it takes to reproduce them.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> found = automl.search(Line(), study="line", repeats=2, **given).report().data
+        >>> found.name, [method.runs for method in found.methods]
+        ('line', [2])
+    """
 
     studies: list[ReportData]
     methods: list[Method]
@@ -115,6 +135,16 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
 
     Raises:
         InvalidInput: no study was given, or one was given twice.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
+        >>> one, other = (automl.search(Line(), strategy=name, **given) for name in ("random", "regularized_evolution"))
+        >>> [method.strategy for method in compare([one.report().data, other.report().data]).methods]
+        ['random', 'regularized_evolution']
     """
     if not studies:
         raise InvalidInput("there is nothing to compare: name at least one study")
@@ -127,6 +157,7 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
         groups.setdefault(_identity(data), []).append(data)
     methods = [_method(runs) for runs in groups.values()]
     notes = [f"{method.name}: {method.dependence}" for method in methods if method.dependence]
+    notes += found_under_several([data.settings for data in studies])
     if len({data.minimize for data in studies} | {data.objective for data in studies}) > 2:
         notes.append("The studies have different objectives; their figures are not on one scale.")
     tasks = len({task_of(data) for data in studies})
@@ -177,7 +208,7 @@ def _method(runs: list[ReportData]) -> Method:
     )
     # With one run left, the units above are its seeds, which are no runs.
     ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
-    equal = all(data.random is not None and data.random.drawn >= data.search.drawn for data in both)
+    equal = all(data.random is not None and data.random.counted >= data.search.counted for data in both)
     verdict = judge_runs(gain, equal, dependence)
     return Method(
         name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random

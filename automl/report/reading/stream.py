@@ -139,15 +139,15 @@ class _Reader:
                 del self.cloud[1::2]
                 self.cloud_every *= 2
 
-    def curve(self, drawn: np.ndarray) -> Curve:
+    def curve(self, counted: np.ndarray) -> Curve:
         steps = list(self.steps)
-        if steps and steps[-1][0] < len(drawn) - 1:
-            steps.append((len(drawn) - 1, self.seconds, steps[-1][2]))
+        if steps and steps[-1][0] < len(counted) - 1:
+            steps.append((len(counted) - 1, self.seconds, steps[-1][2]))
         if len(steps) > 2000:
             steps = [*steps[:: len(steps) // 1000 + 1], steps[-1]]
         return Curve(
             trials=[place + 1 for place, _, _ in steps],
-            evaluations=[_number(drawn[place]) for place, _, _ in steps],
+            evaluations=[_number(counted[place]) for place, _, _ in steps],
             seconds=[seconds for _, seconds, _ in steps],
             best=[fitness for _, _, fitness in steps],
         )
@@ -181,13 +181,13 @@ def read_study(store: StudyStore, record: StudyRecord, objectives: Objectives) -
         created=record.created,
         trials=len(reader.columns.keys),
         evaluations=counts.evaluations,
-        drawn=_number(counts.drawn[-1]) if len(counts.drawn) else 0,
+        counted=_number(counts.counted[-1]) if len(counts.counted) else 0,
         fidelities=reader.fidelities.trials(),
         classes=len(counts.classes),
         seconds=reader.seconds,
         hash_seconds=reader.hash_seconds,
         outcomes=reader.outcomes,
-        curve=reader.curve(counts.drawn),
+        curve=reader.curve(counts.counted),
         timeline=reader.timeline(),
         sample=sample,
         best=None if counts.best is None else note(store.trials_at(record.id, [counts.best])[0]),
@@ -200,9 +200,9 @@ def read_study(store: StudyStore, record: StudyRecord, objectives: Objectives) -
     return Reading(part, reader.columns, counts)
 
 
-def _number(drawn: float) -> float:
+def _number(count: float) -> float:
     """Returns a count of evaluations, whole where all were full ones."""
-    return int(drawn) if float(drawn).is_integer() else round(float(drawn), 3)
+    return int(count) if float(count).is_integer() else round(float(count), 3)
 
 
 def encodings(

@@ -26,6 +26,14 @@ def define(text: str, operators: Mapping[str, Operator] = BUILT_IN) -> Operator:
     Raises:
         InvalidSpace: the line has another form.
         InvalidCandidate: the expression cannot be read; the message names the position.
+
+    Example:
+        >>> mish = define("mish(x) = x * tanh(softplus(x))")
+        >>> mish.name, mish.arity, round(float(mish.value(1.0)), 4)
+        ('mish', 1, 0.8651)
+        >>> define("x * tanh(x)")
+        Traceback (most recent call last):
+        automl.errors.InvalidSpace: 'x * tanh(x)' defines no operator; write it as 'mish(x) = x * tanh(softplus(x))'
     """
     match = _HEAD.fullmatch(text)
     if match is None:

@@ -32,6 +32,12 @@ class Operator:
 
     Raises:
         InvalidSpace: the name is no identifier, or the value takes neither one nor two arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> bump = Operator("bump", value=lambda x: np.exp(-x * x), derivative=lambda x: -2 * x * np.exp(-x * x))
+        >>> bump.arity, float(bump.value(0.0))
+        (1, 1.0)
     """
 
     name: str

@@ -15,13 +15,21 @@ from automl.spaces.expressions.tree import Call, Constant, Tree, Variable
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One distinct subtree.
+    """One operation of a compiled expression: a variable, a constant, or a call.
 
     Attributes:
         tree: the subtree.
         operator: of a call; None for variables and constants.
         arguments: numbers of the steps that the operator takes; for a variable, the number of the function's argument.
         value: of a constant.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> x = Variable("x")
+        >>> first, last = steps_of(Call("tanh", (x,)), BUILT_IN, ["x"])
+        >>> last.arguments  # it takes the value of step 0
+        (0,)
     """
 
     tree: Tree
@@ -31,7 +39,17 @@ class Step:
 
 
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
-    """Returns the distinct subtrees, arguments first, the whole tree last; what has no variable becomes a constant."""
+    """Returns the operations of a tree in the order in which they run; equal subtrees become one step.
+
+    A subtree without variables becomes a constant. The last step is the whole tree.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> once = Call("tanh", (Variable("x"),))
+        >>> len(steps_of(Call("add", (once, once)), BUILT_IN, ["x"]))  # x, tanh(x) and the sum: equal subtrees run once
+        3
+    """
     steps: list[Step] = []
     # leaves stand for themselves, calls as operator and steps: hashing whole trees would take as deep a stack
     known: dict[Variable | Constant | tuple[str, tuple[int, ...]], int] = {}
@@ -66,7 +84,7 @@ def _is_constant(step: Step) -> bool:
 
 
 class Compiled:
-    """An expression ready to be called on arrays.
+    """An expression that can be called on arrays, with its derivative where one is needed.
 
     Args:
         tree: the expression.
@@ -76,6 +94,15 @@ class Compiled:
 
     Raises:
         InvalidSpace: an operator between the result and `towards` has no derivative.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> from automl.spaces.expressions.tree import Call, Variable
+        >>> x = Variable("x")
+        >>> square = Compiled(Call("mul", (x, x)), BUILT_IN, ["x"], towards="x")
+        >>> value, derivative = square.value_and_derivative(np.array([1.0, 3.0]))
+        >>> value.tolist(), derivative.tolist()
+        ([1.0, 9.0], [2.0, 6.0])
     """
 
     def __init__(
@@ -137,7 +164,12 @@ class Compiled:
 
 
 def without_derivative(name: str) -> str:
-    """Returns the sentence for an operator that lacks a derivative where one is needed."""
+    """Returns the sentence that refuses an operator whose derivative is needed and missing.
+
+    Example:
+        >>> print(without_derivative("heaviside"))
+        operator 'heaviside' has no derivative, and these functions are trained through; ...
+    """
     return (
         f"operator {name!r} has no derivative, and these functions are trained through; "
         f"give Operator({name!r}, …, derivative=…), or leave the operator out"

@@ -31,13 +31,18 @@ LARGEST = 1e30
 
 
 def finite(x: Any) -> Any:
-    """Maps infinities, and what comes near them, to ±LARGEST, and NaN to -LARGEST: only finite numbers are in range."""
+    """Clips numbers to ±LARGEST, and maps NaN to -LARGEST, so that only finite numbers are compared.
+
+    Example:
+        >>> finite(np.array([1.0, np.inf, -np.inf]))
+        array([ 1.e+00,  1.e+30, -1.e+30])
+    """
     return np.fmin(np.fmax(x, -LARGEST), LARGEST)
 
 
 @dataclass(eq=False)
 class ExpressionSpace(Space):
-    """Functions of named variables, as trees of operators; a candidate is the text of one, such as "x * sigmoid(x)".
+    """Base class of spaces of formulas. A candidate is the text of one, such as "x * sigmoid(x)".
 
     A subclass sets the class attributes.
 
@@ -61,6 +66,15 @@ class ExpressionSpace(Space):
     Raises:
         InvalidSpace: an unknown operator, one without a derivative where it is needed, constants that are not finite,
             or a size below 3.
+
+    Example:
+        >>> import automl
+        >>> class Bump(ExpressionSpace):
+        ...     variables = ("x",)
+        >>> space = Bump(operators=["add", "mul", "tanh"], most=7)
+        >>> one, other = space.decode("x + tanh(x)"), space.decode("tanh(x) + x")
+        >>> automl.functional_hash(space.behaviour(one)) == automl.functional_hash(space.behaviour(other))
+        True
     """
 
     variables: ClassVar[tuple[str, ...]] = ("x",)

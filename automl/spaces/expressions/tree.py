@@ -8,14 +8,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An argument of the function, by name."""
+    """An argument of the function, by name.
+
+    Example:
+        >>> Call("tanh", (Variable("x"),)).arguments[0].name
+        'x'
+    """
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A finite number."""
+    """A finite number.
+
+    Example:
+        >>> Constant(0.5) == Constant(0.5)
+        True
+    """
 
     value: float
 
@@ -27,6 +37,11 @@ class Call:
     Attributes:
         operator: its name.
         arguments: one tree for each argument.
+
+    Example:
+        >>> tree = Call("add", (Variable("x"), Constant(1.0)))
+        >>> size(tree), depth(tree)
+        (3, 1)
     """
 
     operator: str
@@ -38,7 +53,13 @@ Path = tuple[int, ...]
 
 
 def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Yields every place of a tree with the tree that stands there, the root first."""
+    """Yields the path and the subtree of every place in a tree, the root first.
+
+    Example:
+        >>> tree = Call("add", (Variable("x"), Constant(1.0)))
+        >>> [path for path, _ in walk(tree)]
+        [(), (0,), (1,)]
+    """
     yield path, tree
     if isinstance(tree, Call):
         for number, argument in enumerate(tree.arguments):
@@ -46,22 +67,42 @@ def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 
 def size(tree: Tree) -> int:
-    """Returns the number of operators, variables and constants."""
+    """Returns the number of operators, variables and constants.
+
+    Example:
+        >>> size(Call("mul", (Variable("x"), Call("tanh", (Variable("x"),)))))
+        4
+    """
     return 1 + sum(map(size, tree.arguments)) if isinstance(tree, Call) else 1
 
 
 def depth(tree: Tree) -> int:
-    """Returns the number of operators on the longest way from the root to a leaf."""
+    """Returns the number of operators on the longest way from the root to a leaf.
+
+    Example:
+        >>> depth(Call("mul", (Variable("x"), Call("tanh", (Variable("x"),)))))
+        2
+    """
     return 1 + max(map(depth, tree.arguments)) if isinstance(tree, Call) else 0
 
 
 def variables(tree: Tree) -> set[str]:
-    """Returns the names of the variables in a tree."""
+    """Returns the names of the variables in a tree.
+
+    Example:
+        >>> sorted(variables(Call("add", (Variable("g"), Variable("m")))))
+        ['g', 'm']
+    """
     return {item.name for _, item in walk(tree) if isinstance(item, Variable)}
 
 
 def replaced(tree: Tree, path: Path, other: Tree) -> Tree:
-    """Returns `tree` with `other` at `path`."""
+    """Returns a copy of a tree with another tree at one place.
+
+    Example:
+        >>> replaced(Call("tanh", (Variable("x"),)), (0,), Constant(2.0))
+        Call(operator='tanh', arguments=(Constant(value=2.0),))
+    """
     if not path:
         return other
     assert isinstance(tree, Call)

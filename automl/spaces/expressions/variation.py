@@ -17,7 +17,7 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Grammar:
-    """What trees may consist of.
+    """The operators, variables, constants and sizes that trees may have.
 
     Attributes:
         operators: allowed ones.
@@ -26,6 +26,14 @@ class Grammar:
         most: operators and leaves of a tree, at most.
         needs: groups of variables; a drawn tree has at least one of each group.
         constant_share: probability that a drawn leaf is a constant.
+
+    Example:
+        >>> from automl.spaces.expressions.operators import BUILT_IN
+        >>> grammar = Grammar((BUILT_IN["add"], BUILT_IN["tanh"]), ("x",), constants=(1.0,), most=3, needs=(("x",),))
+        >>> [operator.name for operator in grammar.of(2)]
+        ['add']
+        >>> grammar.allows(Constant(1.0))  # it lacks x
+        False
     """
 
     operators: tuple[Operator, ...]

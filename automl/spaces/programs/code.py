@@ -20,13 +20,17 @@ _RECORD = struct.Struct("<6B2x2d")
 
 
 class Instruction(NamedTuple):
-    """One instruction; what its operation does not use is 0.
+    """One instruction of a program. What its operation does not use is 0.
 
     Attributes:
         operation: number in the language.
         out, first, second: addresses within their types.
         i, j: indices of the element written.
         x, y: constants.
+
+    Example:
+        >>> Instruction(operation=1, out=1, first=2, second=3)
+        Instruction(operation=1, out=1, first=2, second=3, i=0, j=0, x=0.0, y=0.0)
     """
 
     operation: int
@@ -44,38 +48,72 @@ Functions = tuple[tuple[Instruction, ...], tuple[Instruction, ...], tuple[Instru
 
 
 def encode_record(instruction: Instruction) -> bytes:
-    """Returns the `RECORD` bytes of an instruction."""
+    """Returns one instruction as bytes, always equally many.
+
+    Example:
+        >>> record = encode_record(Instruction(operation=1, out=1, first=2, second=3))
+        >>> len(record), decode_record(record).second
+        (24, 3)
+    """
     return _RECORD.pack(*instruction[:6], *instruction[6:])
 
 
 def decode_record(record: bytes) -> Instruction:
-    """Returns the instruction that `RECORD` bytes stand for."""
+    """Returns the instruction that some bytes stand for, the reverse of `encode_record`.
+
+    Example:
+        >>> decode_record(encode_record(Instruction(operation=56, out=2, x=0.5))).x
+        0.5
+    """
     return Instruction(*_RECORD.unpack(record))
 
 
 def header(lengths: Sequence[int]) -> bytes:
-    """Returns what stands before the records of a program whose setup, predict and learn have these lengths."""
+    """Returns the first bytes of a program: the lengths of setup, predict and learn, padded.
+
+    Example:
+        >>> list(header([1, 2, 0]))[:3]
+        [1, 2, 0]
+    """
     return bytes(lengths) + bytes(HEADER - len(lengths))
 
 
 def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
-    """Returns the code of a program: setup, predict, learn."""
+    """Returns a program's three functions (setup, predict, learn) as bytes.
+
+    Example:
+        >>> code = encode([(Instruction(56, out=2, x=0.5),), (), ()])
+        >>> [len(function) for function in decode(code)]
+        [1, 0, 0]
+    """
     records = [encode_record(instruction) for function in functions for instruction in function]
     return header([len(function) for function in functions]) + b"".join(records)
 
 
 def decode(code: bytes) -> Functions:
-    """Returns setup, predict and learn of a program."""
+    """Returns the instructions of a program's three functions: setup, predict, learn.
+
+    Example:
+        >>> add = Instruction(operation=1, out=1, first=2, second=3)
+        >>> decode(encode([(), (add,), ()]))[1] == (add,)
+        True
+    """
     every = [Instruction(*fields) for fields in _RECORD.iter_unpack(code[HEADER:])]
     first, second = code[0], code[0] + code[1]
     return tuple(every[:first]), tuple(every[first:second]), tuple(every[second:])
 
 
 def join(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lays programs one behind the other for compiled code.
+    """Joins programs into one array, as the compiled interpreter reads them.
 
     Returns:
         the bytes as uint8, the same as float64, and int64 offsets of length programs + 1.
+
+    Example:
+        >>> one, two = encode([(), (), ()]), encode([(Instruction(0),), (), ()])
+        >>> every, floats, offsets = join([one, two])
+        >>> offsets.tolist() == [0, len(one), len(one) + len(two)]
+        True
     """
     every = np.frombuffer(b"".join(codes), np.uint8)
     offsets = np.zeros(len(codes) + 1, np.int64)

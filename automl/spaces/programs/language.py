@@ -28,18 +28,28 @@ _TYPES = {"": 0, "s": 1, "v": 2, "m": 3}
 
 @dataclass(frozen=True)
 class ProgramLanguage:
-    """Typed memory and what can be done in it; runs programs of its own (`automl.behaviour.Language`).
+    """A typed memory and the operations on it; it runs programs of its own (`automl.behaviour.Language`).
 
     Attributes:
         features: length F of vectors; matrices are F x F.
         scalars, vectors, matrices: number of addresses of each type. s0 is the label, s1 the prediction, v0 the
-        features.
+            features.
         probabilities: True where s1 becomes 1 / (1 + exp(-s1)) after predict, for classification.
         error_limit: an absolute error above it, or one that is no number, ends a program.
         own: a user's own operations, beside those of Table S1.
 
     Raises:
         InvalidInput: a size out of range, or two operations of one name.
+
+    Example:
+        >>> import numpy as np
+        >>> from automl.spaces.programs.code import Instruction, encode
+        >>> language = ProgramLanguage(features=2)
+        >>> numbers = {operation.name: number for number, operation in enumerate(language.operations)}
+        >>> norm = Instruction(numbers["vector_norm"], out=1, first=0)  # s1, the prediction, becomes the norm of v0
+        >>> code = encode([(), (norm,), ()])  # setup, predict, learn
+        >>> language.live([code]).tolist(), language.count("s")
+        ([1], 4)
     """
 
     features: int = 4

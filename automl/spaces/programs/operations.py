@@ -36,9 +36,13 @@ class Operation:
         kernel: what the interpreter does.
         commutes: True where the two inputs can be exchanged.
         function: for a user's own operation, function(out, first[, second]) that numba can compile. It fills `out` in
-        place;
-            a scalar is an array of shape (1,), a vector one of (F,), a matrix one of (F, F). It must depend on
-            nothing else.
+            place, and depends on nothing else. A scalar is an array of shape (1,), a vector one of (F,), a matrix one
+            of (F, F).
+
+    Example:
+        >>> product = next(one for one in OPERATIONS if one.name == "vector_inner_product")
+        >>> product.output, product.inputs, product.form.format("v0", "v1")
+        ('s', ('v', 'v'), 'dot(v0, v1)')
     """
 
     name: str
@@ -68,7 +72,7 @@ class Operation:
 def own_operation(
     name: str, output: str, inputs: tuple[str, ...], function: Callable[..., None], meaning: str = ""
 ) -> Operation:
-    """Returns an operation of a user's own, written `output = name(input, ...)` in programs.
+    """Returns an operation that a user defines; programs write it as `output = name(input, ...)`.
 
     Args:
         name: letters, digits and underscores.
@@ -79,6 +83,15 @@ def own_operation(
 
     Raises:
         InvalidInput: a name or a type that is none, or not one or two inputs.
+
+    Example:
+        >>> def clip(out, first):
+        ...     out[0] = min(1.0, max(-1.0, first[0]))
+        >>> own_operation("clip", "s", ("s",), clip, "{0}, no further than 1 from 0").form
+        'clip({0})'
+        >>> own_operation("clip", "scalar", ("s",), clip)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: operation 'clip': type 'scalar' is none of 's' (scalar), 'v' (vector), 'm' ...
     """
     if not name.isidentifier():
         raise InvalidInput(f"operation {name!r}: a name consists of letters, digits and underscores")

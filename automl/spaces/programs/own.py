@@ -15,10 +15,14 @@ from automl.spaces.programs.operations import FIRST_OWN, Operation
 
 
 def compile_own(operations: Sequence[Operation], features: int) -> Any:
-    """Returns what the interpreter calls for operations `FIRST_OWN` and above.
+    """Compiles a user's own operations into the one function that the interpreter calls for all of them.
 
     Raises:
         InvalidInput: numba cannot compile one of the functions; the message names it.
+
+    Example:
+        >>> compile_own([], features=4) is not None  # without operations of one's own it does nothing
+        True
     """
     if not operations:
         return no_own
