@@ -107,7 +107,7 @@ class Fold(Operation):
         result = inputs[0]
         for item in inputs[1:]:
             result = self.function(result, same_axes(item, result))
-        return result
+        return without_cancelled(result, inputs) if self.function is np.subtract else result
 
 
 def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -385,19 +385,23 @@ class WithTail(Operation):
 
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
-    stack; the far and the near example each by itself.
+    stack.
+
+    The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
+    the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
     """
     stack = len(output)
-    sizes = _sizes(output)
+    scale = np.abs(output[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0)
     for item in inputs:
-        other = _sizes(item)
-        sizes = np.maximum(sizes, other if other.shape == sizes.shape else other.max(axis=1, keepdims=True))
-    sizes[:, :-EXTRA] = sizes[:, :-EXTRA].max(axis=1, keepdims=True, initial=0.0)
-    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
-    return without_noise(output, sizes.reshape(stack, -1, *(1,) * (output.ndim - 2)))
+        scale = np.maximum(scale, np.abs(item[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0))
+    scale = np.where(np.isfinite(scale), scale, 0.0)
+    own = without_noise(output[:, :-EXTRA], scale.reshape(stack, *(1,) * (output.ndim - 1)))
+    return np.concatenate([own, output[:, -EXTRA:]], axis=1)
 
 
-def _sizes(item: np.ndarray) -> np.ndarray:
-    """Returns the largest size in each example, shape (stack, batch)."""
-    flat = item.reshape(*item.shape[:2], -1) if item.ndim > 1 else item.reshape(len(item), 1, 1)
-    return np.abs(flat).max(axis=2, initial=0.0)
+def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns a sum with every value that is noise beside its own terms replaced by exact zero."""
+    scale = np.abs(terms[0])
+    for item in terms[1:]:
+        scale = np.maximum(scale, np.abs(item))
+    return without_noise(output, np.where(np.isfinite(scale), scale, 0.0))

@@ -43,7 +43,9 @@ UNPROBED = "unprobed"
 """Its candidates are keyed by their JSON. These keys hold the source of the space now; before, another space with the
 same fields was served its results."""
 
-same_keys = pytest.mark.skipif(HASHER_VERSION != "1", reason="keys are new: what is stored gets them by a command first")
+same_keys = pytest.mark.skipif(
+    HASHER_VERSION != "1", reason="keys are new: what is stored gets them by a command first"
+)
 """For what needs the keys of the last release."""
 
 FINISHED = [name for name in STUDIES if name != KILLED]
