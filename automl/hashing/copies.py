@@ -36,9 +36,8 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
             for name, item in list(part.__dict__.items()):
                 part.__dict__[name] = rebound.of(item)
         for item in hooked:
-            made[id(item)]._backward_hooks = OrderedDict(
-                (key, rebound.of(hook)) for key, hook in item._backward_hooks.items()
-            )
+            hooks = item._backward_hooks or {}
+            made[id(item)]._backward_hooks = OrderedDict((key, rebound.of(hook)) for key, hook in hooks.items())
         return result
 
 

@@ -224,7 +224,7 @@ def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
     """Returns the outputs, and with `derivative` also the derivative of their sum with respect to each argument."""
     import torch
 
-    from automl.hashing.slots import quiet_torch
+    from automl.hashing.runs import quiet_torch
     from automl.hashing.torch_mode import Deterministic
 
     generator = torch.Generator()

@@ -30,8 +30,9 @@ from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, mix_sorted
 from automl.hashing.observed import Observed
+from automl.hashing.runs import quiet_torch
 from automl.hashing.shared_generators import SharedGenerators
-from automl.hashing.slots import Look, Slots, UnsteadyError, quiet_torch
+from automl.hashing.slots import Look, Slots, UnsteadyError
 
 LEAVES = 24
 """How many members of a tie are tried; of a larger one the first is taken, as if all were alike."""

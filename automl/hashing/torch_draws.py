@@ -42,7 +42,7 @@ class Noise:
         return self.settled
 
 
-class Seeded(TorchDispatchMode):
+class Seeded(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Gives every random operation underneath a call of torch the generator given here.
 
     Args:
@@ -50,7 +50,7 @@ class Seeded(TorchDispatchMode):
     """
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._generator = generator
 
     def __torch_dispatch__(

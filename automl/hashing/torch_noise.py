@@ -189,7 +189,3 @@ def mapped(args: Iterable[Any], put: Callable[[Any], Any]) -> tuple[Any, ...]:
 
 def _replaced(by_id: Mapping[int, torch.Tensor], item: Any) -> Any:
     return by_id.get(id(item), item)
-
-
-def _replaced(by_id: Mapping[int, torch.Tensor], item: Any) -> Any:
-    return by_id.get(id(item), item)
