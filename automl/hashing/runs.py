@@ -12,7 +12,7 @@ from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import FAR, NEAR, UNIT, scaled, weights
+from automl.hashing.scales import FAR, MATRICES, NEAR, SMALL, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
@@ -91,15 +91,20 @@ class Runs:
         """Gives each slot its weights at a scale, all multiplied by a factor."""
         if self._filled == (scale, factor) or not self.parameters:
             return
-        self._filled = (scale, factor)
-        values = [
-            weights(seed, shape, scale, item.shape, item.is_complex())
-            for item, seed, shape in zip(self.parameters, self._seeds, self.shapes, strict=True)
-        ]
-        if factor != 1.0:
-            values = [item * factor for item in values]
+        before, self._filled = self._filled, (scale, factor)
+        into, values = [], []
         with torch.no_grad():
-            torch._foreach_copy_(list[torch.Tensor](self.parameters), values)
+            for item, seed, shape in zip(self.parameters, self._seeds, self.shapes, strict=True):
+                if len(shape) > 1 and item.numel() > SMALL and before[1] == factor:
+                    ratio = MATRICES[scale] / MATRICES[before[0]]  # a power of two, so nothing is rounded
+                    if ratio != 1.0:
+                        item.mul_(ratio)
+                    continue
+                made = weights(seed, shape, scale, item.shape, item.is_complex())
+                into.append(item)
+                values.append(made * factor if factor != 1.0 else made)
+            if into:
+                torch._foreach_copy_(list[torch.Tensor](into), values)
 
     def _train(self, training: bool) -> None:
         """Switches to training or evaluation; what that does to a module without its own `train` is remembered."""

@@ -27,7 +27,8 @@ _VECTORS = {FAR: (0.0, 8.0), NEAR: (-24.0, -8.0)}
 _EXAMPLES = {FAR: ((0.0, 5.0), (5.0, 13.0)), NEAR: ((-14.0, -8.0), (-40.0, -14.0))}
 """The same for the inputs, example by example in turn."""
 
-_MATRICES = {FAR: 8.0, NEAR: 1.0}
+MATRICES = {UNIT: 1.0, FAR: 8.0, NEAR: 1.0}
+"""What matrices are multiplied by: powers of two."""
 
 SMALL = 2**14
 """Weights up to this number of values are remembered."""
@@ -51,7 +52,7 @@ def weights(
 def _made(seed: bytes, shape: tuple[int, ...], scale: str, view: torch.Size, is_complex: bool) -> torch.Tensor:
     values = weight(seed, shape or (1,))
     if scale != UNIT:
-        values = values * (_MATRICES[scale] if len(shape) > 1 else _factors(seed, values.shape, *_VECTORS[scale]))
+        values = values * (MATRICES[scale] if len(shape) > 1 else _factors(seed, values.shape, *_VECTORS[scale]))
     made = torch.from_numpy(values)
     return torch.view_as_complex(made.view(*view, 2)) if is_complex else made.view(view)
 

@@ -20,11 +20,31 @@ def uniform(seed: bytes, count: int) -> np.ndarray:
     return ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5) * _WIDTH
 
 
+_LARGE = 2**15
+_PERIODS = (16_381, 16_369)
+
+
+def many(seed: bytes, count: int) -> np.ndarray:
+    """Returns `count` values like `uniform`; beyond 32,768 the sums of two short rows, whose lengths share no factor,
+    laid end to end: a fifth of the time, and no value is met twice in the same company before 268 million.
+    """
+    if count <= _LARGE:
+        return uniform(seed, count)
+    drawn = uniform(seed, sum(_PERIODS))
+    one, other = drawn[: _PERIODS[0]], drawn[_PERIODS[0] :]
+    values = np.resize(one, count)
+    values += np.resize(other, count)
+    values *= math.sqrt(0.5)
+    return values
+
+
 def weight(seed: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """Returns a weight tensor scaled to keep variance: the first axis counts outputs, all others are summed over."""
     count = math.prod(shape)
     fan_in = max(1, count // shape[0]) if len(shape) > 1 and shape[0] else 1
-    return (uniform(seed, count) / math.sqrt(fan_in)).reshape(shape)
+    values = many(seed, count)
+    values *= 1.0 / math.sqrt(fan_in)
+    return values.reshape(shape)
 
 
 def whole(seed: bytes, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
