@@ -78,7 +78,7 @@ def imported_by_pages():
             yield from ((module, name.strip()) for name in names.split(",") if module != "automl")
 
 
-FOLLOW = {("automl.hashing.operations", "batch_norm"), ("automl.hashing.operations", "cleaned")}
+FOLLOW = {("automl.hashing.operations", name) for name in ("batch_norm", "cleaned", "same_axes", "without_cancelled")}
 """What the next version of the hash rewrites; their examples follow with it."""
 
 
