@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
+    from automl.setup.rekeying import rekey as rekey
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
+    "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",
     "Function": "automl.behaviour",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from automl.cache.fidelity_groups import chosen, fidelity_groups
+from automl.cache.versions import version_of
 from automl.errors import InvalidInput
 from automl.jsontext import stored
 from automl.storage import keeping
@@ -30,6 +31,7 @@ class ContextStats:
         claimed, lost: evaluations under way, and such that anybody may claim again.
         audits: evaluations of a hit's own encoding.
         seconds: what all of them took.
+        moved: evaluations that stand under a newer key now, and are counted there alone.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
@@ -52,6 +54,12 @@ class ContextStats:
     lost: int
     audits: int
     seconds: float
+    moved: int = 0
+
+    @property
+    def hasher(self) -> str:
+        """The version of the functional hash that made its keys; empty where they are somebody's own."""
+        return version_of(self.description) or ""
 
     @property
     def evaluator(self) -> str:
@@ -149,6 +157,7 @@ def stats(database: Database) -> CacheStats:
             row.lost,
             row.audits,
             row.seconds,
+            row.moved,
         )
         for row in keeping.context_rows(database)
     ]

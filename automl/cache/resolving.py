@@ -5,7 +5,7 @@ Everything is decided in memory between one batch of reading statements and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,8 @@ class Call:
     Attributes:
         connection: in a writing transaction.
         context, session, study: on whose behalf.
-        seed: of a place.
+        seeds: of places that nobody has claimed yet.
+        space: that reads the candidates; None outside of studies.
         dead: which of the given sessions are dead.
         limit: at most this many claims, None for all.
     """
@@ -39,7 +40,8 @@ class Call:
     context: int
     session: int
     study: int | None
-    seed: Callable[[bytes, int], int]
+    seeds: Callable[[Collection[Place]], Mapping[Place, int]]
+    space: int | None
     dead: Callable[[set[int]], set[int]]
     limit: int | None
     rows: dict[Place, Row[Any]] = field(default_factory=dict)
@@ -118,6 +120,7 @@ def _write(call: Call, granted: dict[Place, tuple[int, str]]) -> None:
         return
     candidates = {}
     fresh = []
+    seeds = call.seeds(granted.keys())
     for place in sorted(granted):
         number, candidate = granted[place]
         one = digest(candidate)
@@ -126,17 +129,18 @@ def _write(call: Call, granted: dict[Place, tuple[int, str]]) -> None:
             "context": call.context,
             "key": place[0],
             "replicate": place[1],
-            "seed": call.seed(*place),
+            "seed": seeds[place],
             "candidate": one,
             "session": call.session,
             "study": call.study,
             "trial": number,
+            "space": call.space,
         }
         row = call.rows.get(place)
         if row is None:
             fresh.append(claim)
         elif evaluations.take_over(call.connection, claim, row.session, row.attempt):
-            call.claims[place] = Claim(number, *place, claim["seed"], row.attempt + 1)
+            call.claims[place] = Claim(number, *place, row.seed, row.attempt + 1)
         else:
             call.held.add(place)
     store_candidates(call.connection, candidates.items())

@@ -6,22 +6,23 @@ import gzip
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from automl.cache import keys
 from automl.cache.alone import SINGLE
+from automl.cache.versions import refuse_newer, version_of
 from automl.errors import InvalidInput, brief
 from automl.evaluators.curves import LearningCurve
-from automl.hashing import HASHER_VERSION
 from automl.jsontext import MAX_TEXT, canonical, decoded, parse_foreign
 from automl.storage.fidelities import at_full_fidelity
+from automl.storage.spaces import StoredSpace
 
-FORMAT = {"format": "automl-cache", "version": 2}
-KNOWN = (FORMAT, {"format": "automl-cache", "version": 1})
-"""What can be read; the first version had no learning curves."""
+FORMAT = {"format": "automl-cache", "version": 3}
+KNOWN = (FORMAT, *({"format": "automl-cache", "version": older} for older in (1, 2)))
+"""What can be read; the first version had no learning curves, the second does not say which space read candidates."""
 MAX_BYTES = 16 << 30
 """Default limit on a file's decompressed size."""
 MAX_ROW = MAX_TEXT
@@ -57,7 +58,8 @@ class ContextRow:
 class EvaluationRow:
     """A finished evaluation; `candidate`, `metrics` and `curve` are canonical JSON.
 
-    A failed one has no metrics, and many have no learning curve: an empty text.
+    A failed one has no metrics, and many have no learning curve: an empty text. `space` is the number under which the
+    file names the space; None where it does not tell. `found` says which key the seed comes from where it is another.
     """
 
     key: bytes
@@ -69,15 +71,26 @@ class EvaluationRow:
     seconds: float
     times_seen: int
     curve: str
+    space: int | None
+    found: str | None
 
 
-def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow | EvaluationRow]:
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """A space, which later evaluations name by this number."""
+
+    number: int
+    space: StoredSpace
+
+
+def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow | EvaluationRow | SpaceRow]:
     """Yields the rows of a file, each checked.
 
     Raises:
         InvalidInput: it is not such a file, or a row is not valid; the line is named.
     """
     context: ContextRow | None = None
+    spaces: set[int] = set()
     count, ended = 0, False
     for number, line in enumerate(_lines(path, max_bytes, max_row), 1):
         try:
@@ -96,10 +109,12 @@ def read_rows(path: Path, max_bytes: int, max_row: int) -> Iterator[ContextRow |
             elif "context" in data:
                 context = _context(data)
                 yield context
-            elif context is None:
-                raise InvalidInput("an evaluation before any context")
+            elif "target" in data:
+                named = _space(data)
+                spaces.add(named.number)
+                yield named
             else:
-                row = _evaluation(data, context)
+                row = _evaluation(data, context, spaces)
                 count += 1
                 yield row
         except InvalidInput as error:
@@ -136,13 +151,8 @@ def _context(data: dict[str, Any]) -> ContextRow:
     _text(namespace, "the namespace", MAX_NAME)
     if not isinstance(description.get("fidelity", {}), dict):
         raise InvalidInput(f"the fidelity {brief(description['fidelity'])} is no JSON object")
-    hasher = description.get("hasher")
-    version = hasher.get("version") if isinstance(hasher, dict) else None
-    if version is not None and version != HASHER_VERSION:
-        raise InvalidInput(
-            f"its keys come from version {brief(version)} of the hasher, and here it is {HASHER_VERSION!r}: "
-            "they would not be found, or stand for something else"
-        )
+    if (version := version_of(description)) is not None:
+        refuse_newer(version)
     fingerprint = keys.fingerprint(namespace, description)
     if fingerprint.hex() != data["fingerprint"]:
         raise InvalidInput("the fingerprint is not that of the context's description")
@@ -150,9 +160,20 @@ def _context(data: dict[str, Any]) -> ContextRow:
     return ContextRow(fingerprint, seeds, namespace, canonical(description), description.keys() >= _ENGINES)
 
 
-def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
+def _space(data: dict[str, Any]) -> SpaceRow:
+    _check_names(data, {"space", "target", "settings", "source"})
+    number = _integer(data, "space", 0, _MAX_INT)
+    target, source = _text(data["target"], "the target of a space", MAX_ERROR), _text(data["source"], "the source", 32)
+    if not isinstance(data["settings"], dict):
+        raise InvalidInput("the settings of a space are a JSON object")
+    return SpaceRow(number, StoredSpace(0, target, data["settings"], source, imported=True))
+
+
+def _evaluation(data: dict[str, Any], context: ContextRow | None, spaces: Collection[int]) -> EvaluationRow:
+    if context is None:
+        raise InvalidInput("an evaluation before any context")
     names = {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"}
-    _check_names(data, names | ({"curve"} & data.keys()))
+    _check_names(data, names | ({"curve", "space", "found"} & data.keys()))
     key = _key(data["key"])
     replicate = _integer(data, "replicate", -_MAX_INT, MAX_REPLICATE)
     seed = _integer(data, "seed", 0, _MAX_INT)
@@ -173,18 +194,41 @@ def _evaluation(data: dict[str, Any], context: ContextRow) -> EvaluationRow:
     curve = "" if points is None else LearningCurve.checked(canonical(points)).json()
     if curve and metrics is None:
         raise InvalidInput("an evaluation that failed has no learning curve")
-    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen, curve)
-    if not _seed_fits(row, context):
+    space = _integer(data, "space", 0, _MAX_INT) if "space" in data else None
+    if space is not None and space not in spaces:
+        raise InvalidInput(f"space {space} is not named before it")
+    origin = _origin(data["found"]) if "found" in data else Origin(context.group, key, replicate)
+    found = canonical(data["found"]) if "found" in data else None
+    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen, curve, space, found)
+    if not _seed_fits(seed, context.namespace, origin):
         raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")
     return row
 
 
-def _seed_fits(row: EvaluationRow, context: ContextRow) -> bool:
+class Origin(NamedTuple):
+    """Which key a seed comes from: the fingerprint of the fidelity group, the key, and the replicate."""
+
+    group: bytes
+    key: bytes
+    replicate: int
+
+
+def _origin(found: Any) -> Origin:
+    """Reads where a seed comes from, of an evaluation that was found under an older key."""
+    if not isinstance(found, dict):
+        raise InvalidInput("where an evaluation was found is a JSON object")
+    _check_names(found, {"group", "hasher", "key", "replicate"})
+    _text(found["hasher"], "the version of the hasher", MAX_NAME)
+    return Origin(_key(found["group"]), _key(found["key"]), _integer(found, "replicate", -_MAX_INT, MAX_REPLICATE))
+
+
+def _seed_fits(seed: int, namespace: str, origin: Origin) -> bool:
     """A replicate that came from a merge kept the seed of the lower number that it was evaluated under."""
-    if row.replicate < 0:
-        return row.seed == keys.seed(context.namespace, context.group, row.key, row.replicate)
-    numbers = range(row.replicate, max(-1, row.replicate - 10_000), -1)
-    return any(row.seed == keys.seed(context.namespace, context.group, row.key, one) for one in numbers)
+    group, key, replicate = origin
+    if replicate < 0:
+        return seed == keys.seed(namespace, group, key, replicate)
+    numbers = range(replicate, max(-1, replicate - 10_000), -1)
+    return any(seed == keys.seed(namespace, group, key, one) for one in numbers)
 
 
 def _check_names(data: dict[str, Any], expected: set[str]) -> None:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from automl.cache import keys as keying
@@ -45,6 +45,7 @@ class EquivalenceCache:
         database_or_url: an open `Database`, or the URL of one.
         namespace: results are shared inside one only; another name gives a cold cache in the same database.
         session: on whose behalf claims are made; its own, made when first needed, without one.
+        space: number of the space that reads the candidates, which evaluations remember; None outside of studies.
 
     Raises:
         StorageRefused: the database cannot be used.
@@ -63,7 +64,13 @@ class EquivalenceCache:
         >>> cache.close()
     """
 
-    def __init__(self, database_or_url: Database | str, namespace: str = "default", session: Session | None = None):
+    def __init__(
+        self,
+        database_or_url: Database | str,
+        namespace: str = "default",
+        session: Session | None = None,
+        space: int | None = None,
+    ):
         self._owns_database = isinstance(database_or_url, str)
         self.database = Database(database_or_url) if isinstance(database_or_url, str) else database_or_url
         self.namespace = namespace
@@ -73,6 +80,8 @@ class EquivalenceCache:
         self._lock = threading.Lock()
         self._contexts: dict[bytes, int] = {}
         self._groups: dict[int, bytes] = {}
+        self._rekeyed: dict[int, tuple[int, ...]] = {}
+        self._space = space
         self._alive: dict[int, float] = {}
 
     @property
@@ -96,8 +105,14 @@ class EquivalenceCache:
         mark = keying.fingerprint(self.namespace, description)
         if mark not in self._contexts:
             text = canonical(description)
-            found = self.database.write(lambda given: evaluations.context_id(given, mark, self.namespace, text))
-            self._contexts[mark] = found
+
+            def work(connection: Connection) -> tuple[int, tuple[int, ...]]:
+                found = evaluations.context_id(connection, mark, self.namespace, text)
+                alike = fidelities.fidelities_of(connection, found).keys() - {found}
+                return found, fidelities.rekeyed_among(connection, alike)
+
+            found, others = self.database.write(work)
+            self._contexts[mark], self._rekeyed[found] = found, others
             self._groups[found] = keying.fingerprint(self.namespace, fidelities.at_full_fidelity(description))
         return self._contexts[mark]
 
@@ -113,6 +128,14 @@ class EquivalenceCache:
         if context not in self._groups:
             raise InvalidInput(f"context {context} was not opened by this cache; get its id from context(description)")
         return keying.seed(self.namespace, self._groups[context], key, replicate)
+
+    def _seeds(
+        self, connection: Connection, context: int, places: Collection[resolving.Place]
+    ) -> dict[resolving.Place, int]:
+        """Returns the seed of each place: that of its other fidelities where theirs come from older keys."""
+        others = self._rekeyed.get(context, ())
+        kept = fidelities.seeds_kept(connection, context, others, {key for key, _ in places}) if others else {}
+        return {place: kept[place] if place in kept else self.seed(context, *place) for place in places}
 
     def resolve_many(
         self,
@@ -156,7 +179,8 @@ class EquivalenceCache:
                 context=context,
                 session=session,
                 study=study,
-                seed=lambda key, replicate: self.seed(context, key, replicate),
+                seeds=lambda places: self._seeds(given, context, places),
+                space=self._space,
                 dead=lambda sessions: self._dead(given, sessions),
                 limit=limit,
             )
@@ -303,7 +327,7 @@ class EquivalenceCache:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (EquivalenceCache, (self.database.url, self.namespace))
+        return (EquivalenceCache, (self.database.url, self.namespace, None, self._space))
 
 
 def _stored(completion: Completion) -> tuple[str, str | None, str, float]:

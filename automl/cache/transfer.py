@@ -1,9 +1,10 @@
 """A cache as one portable file: JSON lines, compressed with gzip.
 
-The first line names the format, then each context stands on a line, followed by its evaluations, and the last line
-counts them, so that a file cut short is noticed. An import checks every row: sizes, types, that fingerprints and seeds
-are what they must be, and that keys come from the hasher that is installed here. It is one transaction, so that a file
-is taken over as a whole or not at all.
+The first line names the format, then each context stands on a line, followed by its evaluations and, before the first
+that names it, each space that read their candidates; the last line counts the evaluations, so that a file cut short is
+noticed. An import checks every row: sizes, types, that fingerprints and seeds are what they must be, and that no keys
+come from a newer hasher than the one installed here. It is one transaction, so that a file is taken over as a whole or
+not at all. Keys of an older hasher are not served; `automl.cache.rekey` gives such evaluations new ones.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.cache.fidelity_groups import chosen
-from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, read_rows
+from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, SpaceRow, read_rows
+from automl.cache.versions import COMMAND, version_of
 from automl.errors import InvalidInput
+from automl.hashing import HASHER_VERSION
 from automl.jsontext import stored
 from automl.storage import evaluations, transfers
 from automl.storage.engine import Database
+from automl.storage.spaces import space_id, spaces_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -61,6 +65,7 @@ class Imported:
         added: evaluations that were not here.
         known: evaluations that were here already, with the same result.
         extra: those of `added` whose replicate was here with another result; they became further replicates.
+        outdated: numbers of the contexts whose keys come from an older hasher: nothing of them is served yet.
 
     Example:
         >>> Imported(contexts=1, added=100, known=20, extra=3).sentence()
@@ -71,11 +76,18 @@ class Imported:
     added: int
     known: int
     extra: int
+    outdated: tuple[int, ...] = ()
 
     def sentence(self) -> str:
         """Returns it in words."""
         more = f", {self.extra:,} of them as further replicates" if self.extra else ""
-        return f"imported {self.added:,} evaluations{more}; {self.known:,} were here already"
+        old = (
+            f"; {len(self.outdated):,} of {self.contexts:,} contexts have keys of an older functional hash, and "
+            f"`{COMMAND}` computes new ones"
+            if self.outdated
+            else ""
+        )
+        return f"imported {self.added:,} evaluations{more}; {self.known:,} were here already{old}"
 
 
 def export_cache(
@@ -107,7 +119,7 @@ def export_cache(
         Exported(contexts=1, evaluations=1)
         >>> theirs = Database("sqlite:///theirs.db")
         >>> import_cache(theirs, "cache.jsonl.gz")
-        Imported(contexts=1, added=1, known=0, extra=0)
+        Imported(contexts=1, added=1, known=0, extra=0, outdated=())
     """
     named = chosen(database, contexts, groups)
     rows = [
@@ -115,6 +127,8 @@ def export_cache(
         for row in transfers.contexts(database)
         if (not named or row.id in named) and (namespace is None or row.namespace == namespace)
     ]
+    still = transfers.unmoved(database, [row.id for row in rows])
+    rows = [row for row in rows if row.id in still]
     path = Path(path)
     try:
         handle, partial = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
@@ -135,6 +149,7 @@ def export_cache(
 def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     yield FORMAT
     count = 0
+    named: set[int] = set()
     for row in rows:
         yield {
             "context": stored(row.description),
@@ -143,7 +158,14 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
         }
         for fact in transfers.facts(database, row.id):
             count += 1
-            curve = {"curve": stored(fact.points)} if fact.points else {}
+            more: dict[str, Any] = {"curve": stored(fact.points)} if fact.points else {}
+            if fact.space is not None:
+                more["space"] = fact.space
+                if fact.space not in named:
+                    named.add(fact.space)
+                    yield _space(database, fact.space)
+            if fact.found is not None:
+                more["found"] = stored(fact.found)
             yield {
                 "key": fact.key.hex(),
                 "replicate": fact.replicate,
@@ -153,9 +175,15 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
                 "error": fact.error,
                 "seconds": fact.seconds,
                 "times_seen": fact.times_seen or 0,
-                **curve,
+                **more,
             }
     yield {"end": count}
+
+
+def _space(database: Database, number: int) -> dict[str, Any]:
+    with database.read() as connection:
+        found = spaces_of(connection, [number])[number]
+    return {"space": number, "target": found.target, "settings": dict(found.settings), "source": found.source}
 
 
 def import_cache(
@@ -173,7 +201,7 @@ def import_cache(
 
     Raises:
         InvalidInput: the file is not such a file, is damaged or too large, a row is not valid (its line is named), or
-            its keys come from another version of the hasher. Nothing was written.
+            its keys come from a newer version of the hasher. Nothing was written.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
@@ -182,32 +210,48 @@ def import_cache(
         0.93
         >>> written = export_cache(ours.database, "cache.jsonl.gz")
         >>> import_cache(ours.database, "cache.jsonl.gz")  # whoever has them already gets nothing twice
-        Imported(contexts=1, added=0, known=1, extra=0)
+        Imported(contexts=1, added=0, known=1, extra=0, outdated=())
     """
     path = Path(path)
 
     def work(connection: Connection) -> Imported:
-        contexts: set[bytes] = set()
+        contexts: dict[bytes, int] = {}
+        old: set[int] = set()
+        spaces: dict[int, int] = {}
         added = known = extra = 0
-        for context, batch in _batches(read_rows(path, max_bytes, max_row)):
-            contexts.add(context.fingerprint)
-            merged = _merge(connection, context, batch)
+        for item in _batches(read_rows(path, max_bytes, max_row)):
+            if isinstance(item, SpaceRow):
+                spaces[item.number] = space_id(connection, item.space)
+                continue
+            context, batch = item
+            mark = context.fingerprint
+            found = evaluations.context_id(connection, mark, context.namespace, context.description)
+            contexts[mark] = found
+            if version_of(stored(context.description)) not in (None, HASHER_VERSION):
+                old.add(found)
+            merged = transfers.merge(connection, found, [_fields(row, spaces) for row in batch])
             added, known, extra = added + merged[0], known + merged[1], extra + merged[2]
-        return Imported(len(contexts), added, known, extra)
+        return Imported(len(contexts), added, known, extra, tuple(sorted(old)))
 
     return database.write(work)
 
 
-def _merge(connection: Connection, context: ContextRow, batch: Sequence[EvaluationRow]) -> tuple[int, int, int]:
-    found = evaluations.context_id(connection, context.fingerprint, context.namespace, context.description)
-    return transfers.merge(connection, found, [dataclasses.asdict(row) for row in batch])
+def _fields(row: EvaluationRow, spaces: Mapping[int, int]) -> dict[str, Any]:
+    """Returns the columns of a row; its space has another number here than in the file."""
+    return {**dataclasses.asdict(row), "space": None if row.space is None else spaces[row.space]}
 
 
-def _batches(rows: Iterator[ContextRow | EvaluationRow]) -> Iterator[tuple[ContextRow, list[EvaluationRow]]]:
-    """Yields the evaluations in batches of one context each, a context without any once."""
+_Batch = tuple[ContextRow, list[EvaluationRow]]
+
+
+def _batches(rows: Iterator[ContextRow | EvaluationRow | SpaceRow]) -> Iterator[_Batch | SpaceRow]:
+    """Yields spaces as they come, and evaluations in batches of one context each, a context without any once."""
     context: ContextRow | None = None
     batch: list[EvaluationRow] = []
     for row in rows:
+        if isinstance(row, SpaceRow):
+            yield row  # its evaluations come after it, and so does their batch
+            continue
         if context is not None and (isinstance(row, ContextRow) or len(batch) == _BATCH):
             yield context, batch
             batch = []

@@ -11,7 +11,10 @@ from automl.cache.audits import audit_report
 from automl.cache.maintenance import CacheStats, prune, stats
 from automl.cache.rows import MAX_BYTES, MAX_ROW, read_rows
 from automl.cache.transfer import export_cache, import_cache
+from automl.cache.versions import waiting_sentence
 from automl.cli.common import json_option, print_json, print_table, storage_option
+from automl.cli.rekey import rekey_command, show
+from automl.setup.rekeying import rekey
 from automl.storage import migrate, opening
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
@@ -45,6 +48,10 @@ def upgrade(storage: str) -> None:
         click.echo(f"already at {after}, the schema of this version")
     else:
         click.echo(f"upgraded from {before} to {after}" if before else f"created at {after}")
+    database = Database(storage, create=False)
+    if waiting := waiting_sentence(database):
+        click.echo(waiting)
+    database.close()
 
 
 @db.command(epilog="Example: automl db current")
@@ -89,10 +96,12 @@ def _show(found: CacheStats) -> None:
             item.evaluator,
             item.fidelity,
             item.description.get("part", ""),
+            item.hasher,
             f"{item.classes:,}",
             f"{item.replicates:,}",
             item.failed,
             item.claimed + item.lost,
+            f"{item.moved:,}",
             f"{item.seconds:,.1f}",
         )
         for item in found.contexts
@@ -104,10 +113,12 @@ def _show(found: CacheStats) -> None:
         "evaluator",
         "fidelity",
         "part",
+        "hasher",
         "classes",
         "replicates",
         "failed",
         "open",
+        "moved",
         "seconds",
     ]
     print_table(columns, contexts, "the cache is empty")
@@ -171,15 +182,31 @@ def export(path: Path, contexts: tuple[int, ...], groups: tuple[int, ...], names
 
 @cache.command("import", epilog="Example: automl cache import cache.jsonl.gz --storage sqlite:///automl.db")
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--space",
+    "spaces",
+    multiple=True,
+    metavar="TARGET",
+    help="Of a file of an older version: the space that read its candidates, see `automl cache rekey`.",
+)
 @storage_option
-def import_command(path: Path, storage: str) -> None:
-    """Merge the evaluations of a file into the database; every row is checked before the first is written."""
+def import_command(path: Path, spaces: tuple[str, ...], storage: str) -> None:
+    """Merge the evaluations of a file into the database; every row is checked before the first is written.
+
+    Those of an older version get the keys of this one's functional hash, as `automl cache rekey` does it.
+    """
     Database.check(storage)
     for _ in read_rows(path, MAX_BYTES, MAX_ROW):  # what is refused leaves nothing behind, not even an empty database
         pass
     database = Database(storage)
-    click.echo(import_cache(database, path).sentence())
+    done = import_cache(database, path)
+    click.echo(done.sentence())
     database.close()
+    if done.outdated:
+        show(rekey(storage, spaces=spaces, contexts=done.outdated))
+
+
+cache.add_command(rekey_command)
 
 
 @cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from automl.cache.versions import COMMAND, version_of
 from automl.engine.config import UNKNOWN_BEFORE, StudyConfig, differences, environment
 from automl.engine.continuing import grown
 from automl.engine.identity import looked_at, parts_changed
 from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints.describing import Description
-from automl.hashing import Hasher
+from automl.hashing import HASHER_VERSION, Hasher
 from automl.setup.parts import Parts, rungs_of
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyRecord, StudyStore
@@ -77,6 +78,7 @@ class Lifecycle:
         Raises:
             InvalidInput: the name stands for several runs.
             StudyMismatch: a study of this name has other settings; each difference is named.
+            InvalidInput: its keys come from an older version of the hash, and `automl cache rekey` has to come first.
         """
         if runs := self.store.runs(name):
             raise InvalidInput(
@@ -105,6 +107,15 @@ class Lifecycle:
         record = self.store.find(name)
         if record is None:
             return None
+        if (version := version_of(record.settings)) not in (None, HASHER_VERSION):
+            if record.state == "finished" and not self.wider:
+                return record  # there is nothing to do, and it was found as it was
+            again = f" --study {record.name}" if record.state == "finished" else ""
+            raise InvalidInput(
+                f"study {name!r} was searched under version {version} of the functional hash, and this automl has "
+                f"version {HASHER_VERSION}; `{COMMAND}{again} --storage {self.store.database.url_shown}` gives it new "
+                "keys, and then it can be continued"
+            )
         never = ("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at", *self.wider)
         now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}
         differing = differences(

@@ -13,6 +13,7 @@ import numpy as np
 
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
+from automl.cache.versions import version_of, waiting_sentence
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.identity import change_since, context_of, said_once
@@ -24,7 +25,7 @@ from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
-from automl.hashing import Hasher
+from automl.hashing import HASHER_VERSION, Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
@@ -34,9 +35,11 @@ from automl.selection import ranking
 from automl.selection.contest import Contest, contest_of
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
+from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
+from automl.storage.spaces import space_id
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 from automl.strategies import Strategy
 from automl.strategies.random import Random
@@ -124,6 +127,8 @@ class Phases:
             StudyBusy: another living process coordinates it.
         """
         study = Study(self.database, record, self.parts.space)
+        if version_of(record.settings) != HASHER_VERSION:
+            return study  # `Lifecycle` lets none pass but finished ones
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
@@ -131,7 +136,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
-            cache = EquivalenceCache(self.database, namespace=self.config.namespace, session=session)
+            space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
+            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
                 self._search(record, cache, observers)
             finally:
@@ -148,6 +154,8 @@ class Phases:
         if not record.trials and (said := said_once(self.lifecycle.settings()["looked_at"])):
             for observer in self.observers:
                 observer.note(said)
+        if not record.trials and (waiting := waiting_sentence(self.database)):
+            self._warn(waiting)
         if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
@@ -162,6 +170,8 @@ class Phases:
             enqueued,
             rungs=rungs_of(self.parts),
         )
+        if learned := self.parts.strategy.account():
+            self.store.note(record.id, "model", learned)
         studies = PhaseStudies(self.store, record)
         random: StudyRecord | None = None
         if config.baseline:

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,6 +179,69 @@ def _wanted(mark: Path) -> bool:
     try:
         if time.time() - mark.stat().st_mtime < UNFINISHED_SECONDS:
             return True
+        return _lives(mark)
+    except OSError:
+        return False
+
+
+def _lives(mark: Path) -> bool:
+    """Tells whether the process that works with the folder under a mark is known to live."""
+    try:
         return Process(**json.loads(mark.read_text(encoding="utf-8"))["process"]).gone() is False
     except (OSError, ValueError, TypeError, KeyError):
         return False
+
+
+def names_in(folder: str) -> dict[str, tuple[bytes, int]]:
+    """Returns the key and replicate of each checkpoint in a folder, by the name of its file.
+
+    Example:
+        >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
+        >>> list(names_in("states").values()) == [(bytes(16), 2)]
+        True
+    """
+    found = {}
+    for path in Path(folder).glob("*-*-*"):
+        key, _, rest = path.name.partition("-")
+        number, _, candidate = rest.rpartition("-")
+        if len(key) == 32 and len(candidate) == 16 and number.lstrip("-").isdecimal():
+            found[path.name] = bytes.fromhex(key), int(number)
+    return found
+
+
+def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
+    """Moves checkpoints to another folder, and returns how many; one that is there already stays where it is.
+
+    Studies that may go on with them are marked as users of the new folder first, so that nobody removes the states.
+
+    Args:
+        old: folder; while a study works with it, nothing is moved.
+        new: folder.
+        places: the new key and replicate of each, by the name of its file.
+
+    Example:
+        >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
+        >>> move("states", "elsewhere", {name: (b"k" * 16, 0) for name in names_in("states")})
+        1
+        >>> Checkpoint(Path(file_of("elsewhere", b"k" * 16, 0, "{}"))).read()
+        b'epoch 3'
+    """
+    marks = list(Path(old).glob(f"{_MARK}*"))
+    if any(map(_lives, marks)):
+        return 0
+    moved = 0
+    with contextlib.suppress(OSError):
+        Path(new).mkdir(parents=True, exist_ok=True)
+        for mark in marks:
+            if not (target := Path(new) / mark.name).exists():
+                _write(target, mark.read_bytes())
+        for name, (key, replicate) in places.items():
+            target = Path(new) / f"{key.hex()}-{replicate}-{name.rpartition('-')[2]}"
+            if not target.exists():
+                (Path(old) / name).replace(target)
+                moved += 1
+        if not names_in(old):
+            for mark in marks:
+                mark.unlink()
+            Path(old).rmdir()
+    return moved

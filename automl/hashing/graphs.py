@@ -15,6 +15,7 @@ import numpy as np
 from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins
+from automl.hashing.graph_features import GraphForms
 from automl.hashing.inputs import probe_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
@@ -58,6 +59,7 @@ class GraphHasher:
     def _begin(self) -> None:
         self._table = ValueTable(self._bits)
         self._planner = Planner(self._table)
+        self._forms = GraphForms(self._table)
         self._inputs: dict[Probe, list[int]] = {}
         self._smallest: dict[bytes, bytes] = {}
 
@@ -118,6 +120,24 @@ class GraphHasher:
             self._smallest.update(dict.fromkeys([*outputs, left[number]], smallest))
         for number, output in left.items():
             results[number] = self._smallest.get(output, results[number])
+
+    def features(self, graphs: Sequence[Graph], probe: Probe) -> list[dict[str, np.ndarray]]:
+        """Returns the features of each graph's function by group; none where it cannot be run."""
+        found: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(graphs), CHUNK):
+            if self._table.bytes > ValueTable.LIMIT:
+                self._begin()
+            runs: list[Run | None] = []
+            for graph in graphs[start : start + CHUNK]:
+                try:
+                    runs.append(Run(self._planner.plan(graph), self._probe_values(graph.probe or probe)))
+                except Unhashable:
+                    runs.append(None)
+            errors = self._finish([run for run in runs if run])
+            found += [
+                self._forms.features(run.plan, run.values) if run and id(run) not in errors else {} for run in runs
+            ]
+        return found
 
     def observe(self, graph: Graph, probe: Probe) -> Observed:
         """Returns the outputs behind a graph's digest and its live steps.

@@ -56,6 +56,16 @@ class ValueTable:
         found, settings, _ = self._operations[operation]
         return found.label(settings)
 
+    def operation(self, operation: int) -> tuple[Operation, Mapping[str, Any]]:
+        """Returns an operation and its settings."""
+        return self._operations[operation][:2]
+
+    def identity(self, operation: int) -> str:
+        """Returns text that two operations share if they are one: the same in every process."""
+        found, settings, seed = self._operations[operation]
+        own = getattr(getattr(found, "function", None), "__qualname__", "")
+        return f"{found.label(settings)} {own} {seed.hex()}"
+
     def intern_many(self, stack: np.ndarray, terms: Sequence[tuple[int, ...] | None] | None = None) -> list[int]:
         """Returns the numbers of the arrays along the first axis of `stack`, new ones where they are new."""
         shape = repr(stack.shape[1:]).encode()

@@ -96,18 +96,21 @@ def read_evaluations(connection: Connection, context_id: int, wanted: Sequence[R
     return rows
 
 
+_CLAIM: Final = tuple(one.name for one in evaluation.columns if one.name not in ("metrics", "moved", "found"))
+_of_claim = itemgetter(*_CLAIM)
+
+
 def insert_claims(connection: Connection, claims: Sequence[dict[str, Any]]) -> set[tuple[bytes, int]]:
     """Inserts claims and returns the (key, replicate) of those that are ours: somebody may have been faster.
 
-    Each claim holds the columns context, key, replicate, seed, candidate, session, study and trial.
+    Each claim holds the columns context, key, replicate, seed, candidate, session, study, trial and space.
     """
     if not claims:
         return set()
     now = connection.execute(select(database_time())).scalar_one()
     fixed = {"state": CLAIMED, "error": "", "seconds": 0.0, "attempt": 1, "changed": now}
-    columns = tuple(one.name for one in evaluation.columns if one.name != "metrics")
-    rows = [itemgetter(*columns)(claim | fixed) for claim in claims]
-    won = insert_won(connection, evaluation, columns, rows)
+    rows = [_of_claim(claim | fixed) for claim in claims]
+    won = insert_won(connection, evaluation, _CLAIM, rows)
     return {(bytes(key), replicate) for _, key, replicate in won}
 
 
@@ -137,6 +140,7 @@ def take_over(connection: Connection, claim: dict[str, Any], session: int | None
             session=claim["session"],
             study=claim["study"],
             trial=claim["trial"],
+            space=claim["space"],
             attempt=attempt + 1,
             error="",
             changed=database_time(),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from automl.jsontext import stored
-from automl.storage.evaluations import DONE
+from automl.storage.bulk import chunks
+from automl.storage.evaluations import CHUNK, DONE
 from automl.storage.schema import context, evaluation
 
 
@@ -32,6 +33,39 @@ def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str
     described = {row.id: stored(row.description) for row in rows}
     full = at_full_fidelity(stored(own.description))
     return {place: found.get("fidelity", {}) for place, found in described.items() if at_full_fidelity(found) == full}
+
+
+def rekeyed_among(connection: Connection, contexts: Collection[int]) -> tuple[int, ...]:
+    """Returns those of the contexts that hold evaluations whose seeds come from older keys."""
+    return tuple(
+        one
+        for one in sorted(contexts)
+        if connection.execute(
+            select(evaluation.c.key).where(evaluation.c.context == one, evaluation.c.found.is_not(None)).limit(1)
+        ).first()
+    )
+
+
+def seeds_kept(
+    connection: Connection, context_id: int, others: Collection[int], keys: Collection[bytes]
+) -> dict[tuple[bytes, int], int]:
+    """Returns the seeds that replicates of these classes have in other fidelities, where they come from older keys.
+
+    A fuller evaluation goes on where a cheaper one ended, so it needs that seed. One that this context has used already
+    for another replicate is left out: the same evaluation would count twice.
+    """
+    kept: dict[tuple[bytes, int], int] = {}
+    used: set[tuple[bytes, int]] = set()
+    for chunk in chunks(sorted(keys), CHUNK):
+        rows = select(evaluation.c.context, evaluation.c.key, evaluation.c.replicate, evaluation.c.seed).where(
+            evaluation.c.context.in_([context_id, *others]), evaluation.c.key.in_(chunk)
+        )
+        for row in connection.execute(rows.order_by(evaluation.c.context)):
+            if row.context == context_id:
+                used.add((row.key, row.seed))
+            else:
+                kept.setdefault((row.key, row.replicate), row.seed)
+    return {place: seed for place, seed in kept.items() if (place[0], seed) not in used}
 
 
 def classes_in_both(connection: Connection, one: int, other: int, most: int) -> list[bytes]:

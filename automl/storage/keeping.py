@@ -27,20 +27,25 @@ def _counted(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def context_rows(database: Database) -> list[Row[Any]]:
-    """Returns one row for each context: what it is, and how many evaluations of each state it holds."""
-    ordinary = evaluation.c.replicate >= 0
+    """Returns one row for each context: what it is, and how many evaluations of each state it holds.
+
+    What has a copy under a newer key is counted there alone, as `moved` here.
+    """
+    here = evaluation.c.moved.is_(None)
+    ordinary = and_(evaluation.c.replicate >= 0, here)
     query = (
         select(
             context.c.id,
             context.c.namespace,
             context.c.description,
-            func.count(evaluation.c.key.distinct()).label("classes"),
+            func.count(case((here, evaluation.c.key)).distinct()).label("classes"),
             _counted(ordinary, evaluation.c.state == DONE).label("replicates"),
             _counted(ordinary, evaluation.c.state == FAILED).label("failed"),
             _counted(evaluation.c.state == CLAIMED).label("claimed"),
             _counted(evaluation.c.state == LOST).label("lost"),
-            _counted(evaluation.c.replicate < 0, evaluation.c.state.in_([DONE, FAILED])).label("audits"),
-            func.coalesce(func.sum(evaluation.c.seconds), 0.0).label("seconds"),
+            _counted(evaluation.c.replicate < 0, here, evaluation.c.state.in_([DONE, FAILED])).label("audits"),
+            func.coalesce(func.sum(case((here, evaluation.c.seconds), else_=0.0)), 0.0).label("seconds"),
+            _counted(evaluation.c.moved.is_not(None)).label("moved"),
         )
         .join_from(context, evaluation, context.c.id == evaluation.c.context, isouter=True)
         .group_by(context.c.id, context.c.namespace, context.c.description)
@@ -91,6 +96,8 @@ def audited_rows(database: Database, context_id: int | None, studies: Collection
     )
     if context_id is not None:
         audits = audits.where(evaluation.c.context == context_id)
+    else:
+        audits = audits.where(evaluation.c.moved.is_(None))  # else its copy counts
     if studies is not None:
         audits = audits.where(evaluation.c.study.in_(studies))
     chosen = audits.distinct().subquery()

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration, named here so that opening a database need not load alembic; a test holds it to be the head."""
 
 APPLICATION_ID: Final = 0x4155_544D
@@ -96,8 +96,36 @@ evaluation = Table(
     Column("study", Integer),
     Column("trial", BigInteger),
     Column("changed", Float, nullable=False),
+    Column("space", Integer),  # that read the candidate; None where nobody wrote it down
+    Column("moved", Integer),  # the context in which a copy stands under a newer key: this row is then history
+    Column("found", Text),  # of such a copy: which key its seed came from (JSON)
     sqlite_with_rowid=False,
 )
+
+space = Table(
+    "space",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Bytes(16), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("imported", SmallInteger, nullable=False),
+    UniqueConstraint("digest"),
+)
+"""Spaces that made evaluations: how each is named, its settings, and the hash of its source, empty where a package's
+version answers for it. What an import names is not loaded by that name, unless it is a registered one."""
+
+rekeyed = Table(
+    "rekeyed",
+    metadata,
+    Column("hasher", Bytes(16), primary_key=True),
+    Column("space", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Bytes(16), primary_key=True),
+    Column("key", Bytes(16), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""New keys by the hasher that made them, until the evaluations stand under them; empty at all other times."""
 
 curve = Table(
     "curve",

@@ -348,6 +348,19 @@ class StudyStore:
 
         self.database.write(write)
 
+    def change_hasher(self, study_id: int, hasher: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+        """Writes which hasher a study's keys come from now, and keeps a note of it in the study's environment."""
+
+        def write(connection: Connection) -> None:
+            mine = study.c.id == study_id
+            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            environment = settings.get("environment") or {}
+            settings["hasher"] = dict(hasher)
+            settings["environment"] = {**environment, "rekeyed": [*environment.get("rekeyed", []), dict(note)]}
+            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+
+        self.database.write(write)
+
     def reopen(self, changed: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Opens finished studies again, each with settings in which a bound was raised; all of them or none."""
 

@@ -22,6 +22,19 @@ def contexts(database: Database) -> list[Row[Any]]:
         return list(connection.execute(query.order_by(context.c.id)))
 
 
+def unmoved(database: Database, contexts: Sequence[int]) -> set[int]:
+    """Returns those of the contexts that hold anything whose copy does not stand under a newer key, or nothing."""
+    moved = select(evaluation.c.key).where(evaluation.c.moved.is_not(None)).limit(1)
+    still = select(evaluation.c.key).where(evaluation.c.moved.is_(None)).limit(1)
+    with database.read() as connection:
+        return {
+            one
+            for one in contexts
+            if connection.execute(still.where(evaluation.c.context == one)).first()
+            or not connection.execute(moved.where(evaluation.c.context == one)).first()
+        }
+
+
 def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row[Any]]:
     """Yields the finished evaluations of one context with their candidates' JSON, by key, read in pages."""
     place = tuple_(evaluation.c.key, evaluation.c.replicate)
@@ -33,6 +46,8 @@ def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row
             evaluation.c.metrics,
             evaluation.c.error,
             evaluation.c.seconds,
+            evaluation.c.space,
+            evaluation.c.found,
             candidate.c.json,
             equivalence_class.c.times_seen,
             curve.c.points,
@@ -53,7 +68,11 @@ def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row
                 curve.c.replicate == evaluation.c.replicate,
             ),
         )
-        .where(evaluation.c.context == context_id, evaluation.c.state.in_([DONE, FAILED]))
+        .where(
+            evaluation.c.context == context_id,
+            evaluation.c.state.in_([DONE, FAILED]),
+            evaluation.c.moved.is_(None),  # else its copy stands for it
+        )
         .order_by(evaluation.c.key, evaluation.c.replicate)
         .limit(page)
     )
@@ -78,7 +97,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         connection: in a writing transaction.
         context_id: of the context.
         given: key, replicate, seed, metrics, error, seconds, candidate (JSON text), times_seen, curve (JSON text, empty
-            without one).
+            without one), space (its number, None where the file does not tell), found.
     """
     keys = sorted({row["key"] for row in given})
     here: dict[bytes, dict[int, Row[Any]]] = {key: {} for key in keys}
@@ -89,6 +108,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     seen = ("context", "key", "times_seen")
     insert_rows(connection, equivalence_class, seen, [classes[key] for key in keys], ignoring=True)
     taken = {key: set(rows) for key, rows in here.items()}
+    now = connection.execute(select(database_time())).scalar_one()
     added = known = extra = 0
     fresh = []
     curves = []  # of rows that are there afterwards, wherever they came to stand
@@ -96,7 +116,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         key, replicate = row["key"], row["replicate"]
         stored = here[key].get(replicate)
         if stored is not None and stored.state in (CLAIMED, LOST):
-            if _fill(connection, context_id, row):
+            if _fill(connection, _row(context_id, row, replicate, now)):
                 added += 1
                 curves.append(_curve(context_id, row, replicate))
             continue
@@ -113,13 +133,11 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
             extra += 1
         added += 1
         taken[key].add(replicate)
-        fresh.append(_row(context_id, row, replicate))
+        fresh.append(_row(context_id, row, replicate, now))
         curves.append(_curve(context_id, row, replicate))
-    now = connection.execute(select(database_time())).scalar_one()
     fresh.sort(key=lambda row: (row["key"], row["replicate"]))
     if fresh:
-        values = [(*row.values(), now) for row in fresh]
-        insert_rows(connection, evaluation, (*fresh[0], "changed"), values, ignoring=True)
+        insert_rows(connection, evaluation, tuple(fresh[0]), [tuple(row.values()) for row in fresh], ignoring=True)
     reported = sorted((one for one in curves if one["points"]), key=lambda one: (one["key"], one["replicate"]))
     keep_curves(connection, reported, ("seed", "metrics"))
     return added, known, extra
@@ -134,7 +152,8 @@ def _curve(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, An
     return place | {"points": row["curve"], "seed": row["seed"], "metrics": row["metrics"]}
 
 
-def _row(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]:
+def _row(context_id: int, row: dict[str, Any], replicate: int, now: float) -> dict[str, Any]:
+    """Returns the columns of a row in the order of the table."""
     return {
         "context": context_id,
         "key": row["key"],
@@ -149,17 +168,16 @@ def _row(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]
         "attempt": 1,
         "study": None,
         "trial": None,
+        "changed": now,
+        "space": row["space"],
+        "found": row["found"],
     }
 
 
-def _fill(connection: Connection, context_id: int, row: dict[str, Any]) -> int:
-    values = _row(context_id, row, row["replicate"])
-    for name in ("context", "key", "replicate", "attempt"):
-        del values[name]
+def _fill(connection: Connection, row: dict[str, Any]) -> int:
+    place = ("context", "key", "replicate")
     statement = evaluation.update().where(
-        evaluation.c.context == context_id,
-        evaluation.c.key == row["key"],
-        evaluation.c.replicate == row["replicate"],
-        evaluation.c.state.in_([CLAIMED, LOST]),
+        *(evaluation.c[name] == row[name] for name in place), evaluation.c.state.in_([CLAIMED, LOST])
     )
-    return connection.execute(statement.values(**values, changed=database_time())).rowcount
+    values = {name: value for name, value in row.items() if name not in (*place, "attempt")}
+    return connection.execute(statement.values(**values)).rowcount

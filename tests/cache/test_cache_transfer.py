@@ -13,10 +13,11 @@ from automl.cache import maintenance
 from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import Exported, Imported, export_cache, import_cache
 from automl.errors import InvalidInput
+from automl.hashing import HASHER_VERSION
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 
-DESCRIPTION = {"task": "größe", "hasher": {"version": "1"}}
+DESCRIPTION = {"task": "größe", "hasher": {"version": HASHER_VERSION}}
 
 
 def fill(database: Database, results: dict[tuple[int, int], float | None], description: Any = DESCRIPTION) -> None:
@@ -150,12 +151,12 @@ def without(line: int, name: str) -> Callable[[list[Any]], list[Any]]:
 
 
 SPOILED = [
-    (change(0, version=3), "line 1: this is not an exported cache"),
+    (change(0, version=4), "line 1: this is not an exported cache"),
     (change(1, namespace="other"), "line 2: the fingerprint"),
     (change(1, context={"task": "other"}), "line 2: the fingerprint"),
     (
-        change(1, context={**DESCRIPTION, "hasher": {"version": "0"}}),
-        "line 2: its keys come from version '0' of the hasher",
+        change(1, context={**DESCRIPTION, "hasher": {"version": "1000"}}),
+        "line 2: its keys come from version 1000 of the functional hash",
     ),
     (change(2, seed=5), "line 3: the seed is not that of this class"),
     (change(2, key="00"), "line 3: the key '00' is not 32 hexadecimal digits"),

@@ -105,6 +105,7 @@ def exported(path):
             contexts[now] = line
         elif "key" in line:
             del line["times_seen"]  # rises with every trial that is served
+            line.pop("space", None)  # not in exports of the last release
             evaluations[now, line["key"], line["replicate"]] = line
     return contexts, evaluations
 

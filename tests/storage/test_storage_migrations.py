@@ -15,10 +15,13 @@ from sqlalchemy import MetaData, inspect, select
 from alembic import command
 from automl.cache.store import EquivalenceCache
 from automl.errors import StorageRefused
+from automl.jsontext import canonical
+from automl.setup.space_code import SpaceCode
 from automl.storage import migrate, opening, schema
 from automl.storage.connections import make_engine
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
+from automl.storage.spaces import StoredSpace, spaces_of
 from automl.storage.studies import StudyStore
 from automl.storage.urls import parse_url
 
@@ -83,7 +86,69 @@ def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path:
             {} if old.stem == "0001" else {b"\0" * 16: [(1.0, {"accuracy": 0.25}), (2.0, {"accuracy": 0.5})]}
         )
         assert b"\2" * 16 not in found
+        with database.read() as connection:
+            rows = connection.execute(select(schema.evaluation.c.space, schema.evaluation.c.moved).distinct()).all()
+            spaces = spaces_of(connection, [row.space for row in rows])
+        assert {(spaces[row.space].target, spaces[row.space].source, row.moved) for row in rows} == {
+            ("digits-cells", "", None)
+        }
         store.coordinate(study.id, session.id)
+
+
+SPACES: dict[str, tuple[dict[str, object], tuple[str, dict[str, object], str] | None]] = {
+    "text": ({"space": "digits-cells"}, ("digits-cells", {}, "")),
+    "shipped": (
+        {"space": {"target": "nasbench201", "settings": {"rows": 1}, "source": None}},
+        ("nasbench201", {"rows": 1}, ""),
+    ),
+    "a file as a whole": (
+        {"space": {"target": "/a/own.py", "settings": {}, "source": "0" * 32}},
+        ("/a/own.py", {}, "0" * 32),
+    ),
+    "its parts": (
+        {"space": {"target": "/a/größe.py", "settings": {}, "code": {"x": "Integer(0, 3)", "größe": "01"}}},
+        ("/a/größe.py", {}, SpaceCode({"x": "Integer(0, 3)", "größe": "01"}).digest),
+    ),
+    "an object": (
+        {"space": {"target": "object Tower", "settings": {}, "code": {"x": "1"}}},
+        ("object Tower", {}, SpaceCode({"x": "1"}).digest),
+    ),
+    "nothing": ({"trials": 3}, None),
+}
+
+
+def test_evaluations_learn_which_space_made_them_from_their_studies(any_url: str) -> None:
+    engine = make_engine(parse_url(any_url), writing=True)
+    with engine.connect() as connection, connection.begin():
+        command.upgrade(migrate._config(connection), "0003")
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
+        old = MetaData()
+        old.reflect(connection)
+        for number, (name, (settings, _)) in enumerate(SPACES.items(), 1):
+            for study, phase in ((number, name), (number + 100, f"{name}/random")):
+                row = {"id": study, "name": phase, "kind": "search", "settings": canonical(settings)}
+                row |= {"state": "open", "created": 0.0, "trials": 0}
+                connection.execute(old.tables["study"].insert(), row)
+        results = {"state": "done", "seed": 0, "candidate": b"c" * 16, "metrics": "{}", "error": "", "seconds": 0.5}
+        places = [*range(1, len(SPACES) + 1), *range(101, len(SPACES) + 101), None]
+        rows = [
+            {"context": 1, "key": b"k" * 16, "replicate": replicate, "study": study, "attempt": 1, "changed": 0.0}
+            for replicate, study in enumerate(places)
+        ]
+        connection.execute(old.tables["evaluation"].insert(), [row | results for row in rows])
+    engine.dispose()
+    assert opening.upgrade(any_url) == ("0003", migrate.head())
+    with Database(any_url) as database, database.read() as connection:
+        found = {row.study: row.space for row in connection.execute(select(schema.evaluation))}
+        spaces = spaces_of(connection, [one for one in found.values() if one is not None])
+        assert found.pop(None) is None
+        for number, (name, (settings, expected)) in enumerate(SPACES.items(), 1):
+            assert found[number] == found[number + 100], name
+            one = spaces.get(found[number]) if found[number] else None
+            assert (one and (one.target, one.settings, one.source)) == expected, name
+            assert one is None or (not one.imported and one.digest == StoredSpace.of_study(settings).digest)  # type: ignore[union-attr]
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
 def test_trials_take_their_candidates_along_and_classes_their_counts(any_url: str) -> None:

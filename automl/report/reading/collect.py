@@ -24,6 +24,7 @@ from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
+from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
@@ -321,6 +322,7 @@ class _Collector:
         return [self.illustrator.illustrate(item) for item in found], count
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
+        self.notes.extend(found_under(self.settings))
         if self.objectives.constraints:
             kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")

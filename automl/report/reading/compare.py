@@ -20,6 +20,7 @@ from automl.report.data import Check, ReportData, final_word
 from automl.report.reading.bands import Bands, bands
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import run_facts
+from automl.report.reading.found_under import found_under_several
 from automl.report.summary import rows_of, study_json, task_of
 
 _OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
@@ -156,6 +157,7 @@ def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
         groups.setdefault(_identity(data), []).append(data)
     methods = [_method(runs) for runs in groups.values()]
     notes = [f"{method.name}: {method.dependence}" for method in methods if method.dependence]
+    notes += found_under_several([data.settings for data in studies])
     if len({data.minimize for data in studies} | {data.objective for data in studies}) > 2:
         notes.append("The studies have different objectives; their figures are not on one scale.")
     tasks = len({task_of(data) for data in studies})

@@ -11,16 +11,20 @@ from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
+from automl.storage.spaces import StoredSpace, space_id
 from automl.storage.studies import StudyStore, TrialRecord
 
 
 def fill(path: Path) -> None:
     """Fills a new database with something of everything."""
     with Database(f"sqlite:///{path}") as database, Session(database) as session:
-        cache, store = EquivalenceCache(database, session=session), StudyStore(database)
+        store = StudyStore(database)
         study = store.create("kept", "search", {"trials": 4, "space": "digits-cells"})
         store.create("kept-random", "baseline", {"trials": 4}, parent=study.id)
         store.coordinate(study.id, session.id)
+        space = StoredSpace.of_study(study.settings)
+        assert space is not None
+        cache = EquivalenceCache(database, session=session, space=database.write(lambda given: space_id(given, space)))
         context = cache.context({"evaluator": {"name": "table", "version": "1"}, "hasher": {"version": "1"}})
         requests = [(number, bytes([number % 3]) * 16, f'"candidate {number}"', ReplicatePlan()) for number in range(4)]
         claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]

@@ -1,0 +1,221 @@
+"""`automl.rekey`: finds the spaces that evaluations remember, and gives the evaluations the keys of today."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from automl import registry
+from automl.cache.rekey import FindSpace, Found, Keys, kept_blindly, rekey_contexts
+from automl.cache.rekey_checkpoints import rekey_checkpoints
+from automl.cache.rekey_studies import rekey_studies
+from automl.cache.rekeyed import Rekeyed
+from automl.cache.versions import outdated, without_probe
+from automl.errors import InvalidInput, one_line
+from automl.hashing import Hasher
+from automl.hashing.isolated import HASH_SECONDS, HashJobs
+from automl.isolation.limits import OutOfTime, OwnExit, alarm, no_exit
+from automl.setup import targets
+from automl.setup.targets import SpaceReference
+from automl.spaces.space import Space
+from automl.storage import rekeying
+from automl.storage.engine import Database
+from automl.storage.spaces import StoredSpace
+
+LOAD_SECONDS = 300.0
+"""For a user's file to be loaded."""
+
+
+@dataclass
+class SpacesAtHand:
+    """Finds the spaces that evaluations remember.
+
+    A space is taken only where its source is still the one that was stored. What an import names is not loaded by that
+    name, for a file that somebody sends could name anything: only registered spaces are, and those that are given.
+
+    Args:
+        given: spaces, or targets, that the user names: a file that has moved, an object, the space of evaluations that
+            remember none.
+        seconds, memory: allowed for hashing one candidate.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> stored = stored_as(targets.reference_to(Line()))
+        >>> type(SpacesAtHand().find(stored)).__name__, type(SpacesAtHand([Line()]).find(stored)).__name__
+        ('str', 'Found')
+    """
+
+    given: Sequence[str | Space] = ()
+    seconds: float = HASH_SECONDS
+    memory: int | None = None
+    _references: list[SpaceReference] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._references = [
+            targets.reference_to(one) if isinstance(one, Space) else targets.resolve(one)[1] for one in self.given
+        ]
+
+    def find(self, stored: StoredSpace | None) -> Found | str:
+        """Returns a space, or why it is not at hand; None: that of evaluations which remember none."""
+        if stored is None:
+            return self._named()
+        same = [one for one in self._references if _is(one, stored)]
+        if same:
+            return self._found(same[0], stored)
+        if stored.imported and stored.target not in registry.names("spaces"):
+            return f"only an imported file names it; if you have it, name it with --space {_example(stored)}"
+        if stored.target.startswith("object "):
+            return (
+                "it was an object in somebody's program; name the file that it stands in with --space FILE.py:NAME, or "
+                "call automl.rekey(storage, spaces=[it]) there"
+            )
+        try:
+            with no_exit(), alarm(LOAD_SECONDS):
+                _, reference = targets.resolve(stored.target, stored.settings)
+        except _FAULTS as error:
+            said = str(error) if isinstance(error, InvalidInput) else f"{type(error).__name__}: {error}"
+            return f"it cannot be loaded ({one_line(said)})"
+        if not _is(reference, stored):
+            return "its source has changed since; restore it, or name a copy of what it was with --space FILE.py:NAME"
+        return self._found(reference, stored)
+
+    def _named(self) -> Found | str:
+        if len(self._references) == 1:
+            [reference] = self._references
+            settings = dict(reference.settings)
+            return self._found(
+                reference, StoredSpace(0, _target(reference), settings, source_of(reference), imported=False)
+            )
+        if self._references:
+            return "several spaces were named; name one, for nobody wrote down which of them read these candidates"
+        return "nobody wrote down which space read their candidates; name it with --space TARGET"
+
+    def _found(self, reference: SpaceReference, stored: StoredSpace) -> Found:
+        return Found(stored, partial(self._jobs, reference))
+
+    def _jobs(self, reference: SpaceReference, hasher: Hasher) -> HashJobs:
+        own = Hasher(hasher.probe, hasher.mantissa_bits, space_source=reference.code.digest)
+        return HashJobs(reference.load(), own, reference, seconds=self.seconds, memory=self.memory)
+
+
+_FAULTS = (Exception, SystemExit, OutOfTime, OwnExit)
+
+
+def source_of(reference: SpaceReference) -> str:
+    """Returns the hash of a space's source, as evaluations remember it.
+
+    Example:
+        >>> source_of(targets.resolve("nasbench201")[1])  # a registered space is known by its name and version
+        ''
+    """
+    return reference.code.digest if reference.code.is_users else reference.source or ""
+
+
+def stored_as(reference: SpaceReference) -> StoredSpace:
+    """Returns what evaluations remember of a space.
+
+    Example:
+        >>> stored_as(targets.resolve("nasbench101", {"vertices": 5})[1]).settings
+        {'vertices': 5}
+    """
+    return StoredSpace(0, _target(reference), dict(reference.settings), source_of(reference), imported=False)
+
+
+def _target(reference: SpaceReference) -> str:
+    return str(reference.identity()["target"])
+
+
+def _is(reference: SpaceReference, stored: StoredSpace) -> bool:
+    """Tells whether a space at hand is the one stored: by its source, or by its name where a version answers for it."""
+    if dict(reference.settings) != dict(stored.settings):
+        return False
+    if stored.source:  # version 0.1 stored the hash of the whole file
+        return stored.source in (source_of(reference), reference.source)
+    return reference.target == stored.target
+
+
+def _example(stored: StoredSpace) -> str:
+    return stored.target.rpartition("/")[2] or "TARGET"
+
+
+def rekey(
+    storage: str,
+    *,
+    spaces: Sequence[str | Space] = (),
+    studies: Sequence[str] = (),
+    contexts: Sequence[int] = (),
+    checkpoints: str | None = None,
+    hash_timeout: float = HASH_SECONDS,
+    memory: int | None = None,
+    dry_run: bool = False,
+) -> Rekeyed:
+    """Gives stored evaluations the keys of the present functional hash. Nothing is evaluated.
+
+    The key of each evaluation is computed from the candidate that was evaluated. Classes that fall together keep all
+    replicates, in the order of time; a class that splits gives each evaluation to its own candidate's class. Searches
+    that are not finished get new keys too, so that they can be continued; finished ones stay as they were found. It
+    may be killed and called again, by several processes at once, while searches run.
+
+    Args:
+        storage: URL of the database.
+        spaces: objects or targets: of evaluations that remember no space, of files that have moved, of objects.
+        studies: finished searches that are to be continued, by name.
+        contexts: numbers; all without any.
+        checkpoints: folder of the states that long evaluations left; None: beside an SQLite database.
+        hash_timeout: seconds allowed for hashing one candidate.
+        memory: bytes that hashing one candidate may take; None: half of what the machine has.
+        dry_run: say what would be done, and write nothing.
+
+    Returns:
+        What became of everything, with `sentences()`.
+
+    Raises:
+        StorageRefused: the database cannot be used.
+        InvalidInput: a space, study or context that is named does not exist.
+
+    Example:
+        >>> import automl, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> url = f"sqlite:///{folder.name}/a.db"
+        >>> automl.EquivalenceCache(url).close()
+        >>> automl.rekey(url).evaluations
+        0
+    """
+    at_hand = SpacesAtHand(spaces, hash_timeout, memory)
+    database = Database(storage, create=False)
+    try:
+        return _rekey(database, at_hand.find, studies, contexts, checkpoints, dry_run=dry_run)
+    finally:
+        database.close()
+
+
+def _rekey(
+    database: Database,
+    find: FindSpace,
+    studies: Sequence[str],
+    contexts: Sequence[int],
+    checkpoints: str | None,
+    *,
+    dry_run: bool,
+) -> Rekeyed:
+    every = outdated(database)
+    blind = without_probe(database)
+    if unknown := set(contexts) - {one.id for one in every} - set(blind):
+        raise InvalidInput(
+            f"context {min(unknown)} has no keys of an older functional hash; `automl cache stats` lists all"
+        )
+    chosen = [one for one in every if not contexts or one.id in contexts]
+    with ExitStack() as stack:
+        keys = Keys(database, find, stack)
+        report = rekey_contexts(database, keys, chosen, dry_run=dry_run)
+        report.kept += kept_blindly(database, [one for one in blind if not contexts or one in contexts])
+        if not contexts:
+            rekey_studies(database, keys, every, studies, report)
+    if not dry_run:
+        report.checkpoints = rekey_checkpoints(database, checkpoints or database.beside("checkpoints"), every)
+        rekeying.forget_keys(database, {one.mark for one in chosen})
+    return report
