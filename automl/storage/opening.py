@@ -239,7 +239,7 @@ def _use_write_ahead_log(connection: Connection) -> None:
         time.sleep(0.05)
     else:
         log.warning(
-            "%s has no write-ahead log, for another process holds it: readers wait for writers until it is opened again",
+            "%s has no write-ahead log, for another process holds it: until it is opened anew readers wait for writers",
             connection.engine.url.database,
         )
     cursor.close()
