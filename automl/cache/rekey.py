@@ -56,6 +56,12 @@ class Found:
     Attributes:
         stored: what evaluations remember of it.
         jobs: hash its candidates.
+
+    Example:
+        >>> stored = StoredSpace(0, "nasbench201", {}, source="", imported=False)
+        >>> found = Found(stored, jobs=lambda hasher: None)  # makes what hashes the space's candidates with a hasher
+        >>> found.stored.target
+        'nasbench201'
     """
 
     stored: StoredSpace
@@ -272,6 +278,9 @@ def _change(
                 seconds += row.seconds
                 firsts.setdefault(row.key, key)
                 into.setdefault(row.key, set()).add(key)
+        taken = {(key, number) for _, _, key, number, _ in placed}
+        lost = [(key, number) for key in chunk for number, one in here[key].items() if one.state == evaluations.LOST]
+        rekeying.remove_lost(connection, new, [place for place in lost if place in taken])
         rekeying.copy_evaluations(connection, context.id, new, read_by, placed)
     rekeying.mark_moved(connection, context.id, new, read_by, [(row.key, row.replicate) for row in rows])
     rekeying.count_classes(

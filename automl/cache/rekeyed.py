@@ -20,6 +20,11 @@ class ContextDone:
         classes, classes_now: classes of these evaluations before and now.
         merged: classes into which several have fallen together.
         split: old classes whose evaluations went to several.
+
+    Example:
+        >>> one = ContextDone("context 1", "nasbench201", 100, 250.0, classes=90, classes_now=80, merged=10)
+        >>> Rekeyed(contexts=[one]).sentences()
+        ['100 evaluations, 250.0 s of work, have new keys (classes fell together into 10)']
     """
 
     context: str
@@ -41,6 +46,10 @@ class Kept:
         context, space: how sentences name them.
         evaluations, seconds: how many, and what they took.
         why: a sentence.
+
+    Example:
+        >>> Kept("context 1", "of own.py:Tower", 3, 40.0, "it cannot be loaded (no file 'own.py')").evaluations
+        3
     """
 
     context: str
@@ -52,13 +61,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StudyDone:
-    """One study whose trials have new keys, so that it can be gone on with.
+    """One study whose trials have new keys, so that it can be continued.
 
     Attributes:
         name: of the study.
         trials: that got new keys, those of its phases included.
         served_another: those among them that were served what another function had reached.
         why: a sentence, where it could not be done; else empty.
+
+    Example:
+        >>> Rekeyed(studies=[StudyDone("digits-cells-1", 20)]).sentences()
+        ['study digits-cells-1 has new keys for 20 trials and can be continued']
     """
 
     name: str
@@ -69,12 +82,19 @@ class StudyDone:
 
 @dataclass(slots=True)
 class Rekeyed:
-    """What was done.
+    """What a change of keys did to contexts, studies and checkpoints.
 
     Attributes:
         dry_run: True where nothing was written.
         contexts, kept, studies: what became of evaluations and of studies that are not finished.
         checkpoints: files that were moved.
+
+    Example:
+        >>> from automl.cache.store import EquivalenceCache
+        >>> EquivalenceCache("sqlite:///cache.db").close()
+        >>> import automl
+        >>> automl.rekey("sqlite:///cache.db").sentences()  # doctest: +ELLIPSIS
+        ['everything stands under keys of version ..., the version of this automl']
     """
 
     dry_run: bool = False
@@ -118,7 +138,7 @@ class Rekeyed:
         ]
         for study in self.studies:
             if study.why:
-                said.append(f"study {study.name} cannot be gone on with yet: {study.why}")
+                said.append(f"study {study.name} cannot be continued yet: {study.why}")
                 continue
             verb = "would get" if self.dry_run else "has"
             wrong = (
@@ -127,9 +147,7 @@ class Rekeyed:
                 if study.served_another
                 else ""
             )
-            said.append(
-                f"study {study.name} {verb} new keys for {study.trials:,} trials and can be gone on with{wrong}"
-            )
+            said.append(f"study {study.name} {verb} new keys for {study.trials:,} trials and can be continued{wrong}")
         if self.checkpoints:
             said.append(f"{self.checkpoints:,} checkpoints were moved along")
         return said

@@ -119,7 +119,7 @@ def export_cache(
         Exported(contexts=1, evaluations=1)
         >>> theirs = Database("sqlite:///theirs.db")
         >>> import_cache(theirs, "cache.jsonl.gz")
-        Imported(contexts=1, added=1, known=0, extra=0)
+        Imported(contexts=1, added=1, known=0, extra=0, outdated=())
     """
     named = chosen(database, contexts, groups)
     rows = [
@@ -210,7 +210,7 @@ def import_cache(
         0.93
         >>> written = export_cache(ours.database, "cache.jsonl.gz")
         >>> import_cache(ours.database, "cache.jsonl.gz")  # whoever has them already gets nothing twice
-        Imported(contexts=1, added=0, known=1, extra=0)
+        Imported(contexts=1, added=0, known=1, extra=0, outdated=())
     """
     path = Path(path)
 

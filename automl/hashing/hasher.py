@@ -24,11 +24,16 @@ HASHER_VERSION = "1"
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Hashed:
-    """A key and how it came about; nobody changes it.
+    """The key of one candidate, and why it was keyed by its JSON where it was. Nobody changes it once it is made.
 
     Attributes:
         key: 16 bytes.
         fallback: empty, or the one sentence why the behaviour could not be probed; the key then stands for the JSON.
+
+    Example:
+        >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
+        >>> len(one.key), one.fallback
+        (16, '')
     """
 
     key: bytes
@@ -56,7 +61,7 @@ class KindHasher(Protocol):
 
 
 class Hasher:
-    """Keys for behaviours. It remembers sub-results, so keep one for a whole search.
+    """Finds the keys of behaviours. It remembers sub-results, so keep one for a whole search.
 
     Args:
         probe: the inputs on which behaviours are run, shaped like the evaluator's data.
@@ -66,6 +71,15 @@ class Hasher:
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
+
+    Example:
+        >>> from automl.behaviour import Array, Node
+        >>> relu = Graph((Node("input"), Node("relu", (0,))), outputs=(1,))
+        >>> tanh = Graph((Node("input"), Node("tanh", (0,))), outputs=(1,))
+        >>> hasher = Hasher(Probe((Array((4,)),)))
+        >>> one, same, slower, other = hasher.hash_many([(relu, {}), (relu, {}), (relu, {"lr": 0.01}), (tanh, {})])
+        >>> one.key == same.key, one.key == slower.key, one.key == other.key
+        (True, False, False)
     """
 
     def __init__(
@@ -225,6 +239,16 @@ def functional_hash(
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
         InvalidInput: it is nothing that can be run, or `training` is not JSON.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> functional_hash(lambda x: x + x) == functional_hash(lambda y: 2 * y)
+        True
+        >>> functional_hash(np.tanh) == functional_hash(np.sin)
+        False
+        >>> functional_hash(np.tanh, training={"lr": 0.1}) == functional_hash(np.tanh)  # trained in another way
+        False
     """
     from automl.hashing.things import as_behaviour
 

@@ -4,15 +4,14 @@ A module is a function of its inputs and of its parameters (its slots). Two modu
 paired so that they compute the same whatever the weights. So the slots are put into an order that depends on nothing
 but that function:
 
-1. All slots of one shape get the same weights; the gradients of the outputs with respect to each slot colour it.
-Slots of one
-   colour get the same weights again, until no colour splits.
+1. All slots of one shape get the same weights. The gradients of the outputs with respect to each slot colour it.
+   Slots of one colour get the same weights again, until no colour splits.
 2. Slots that nothing flows back to are changed instead, to see whether they are live.
-3. Live slots that are still tied (twins) are told apart one at a time, every member of a tie being tried while there
-are few. 4. Each slot gets the weights that its colour stands for, and the module runs: in training mode with
-gradients, then in
-   evaluation mode. The key covers the outputs, the gradients with respect to the inputs, and which live slots are not
-   trained.
+3. Live slots that are still tied (twins) are told apart one at a time. While there are few, every member of a tie is
+   tried.
+4. Each slot gets the weights that its colour stands for, and the module runs: in training mode with gradients, then
+   in evaluation mode. The key covers the outputs, the gradients with respect to the inputs, and which live slots are
+   not trained.
 
 Parameters are matched by shape, axes of size one left out.
 """

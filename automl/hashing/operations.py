@@ -1,7 +1,7 @@
 """Operations of graphs, run in numpy on many inputs at once.
 
 Four names are part of the hasher itself and need no class: `input` (setting `index`, default 0), `identity` (also
-spelled `skip_connect`), `zero` (also spelled `none`) and `add`. Everything else is an `Operation`; a graph may bring
+called `skip_connect`), `zero` (also called `none`) and `add`. Everything else is an `Operation`; a graph may bring
 its own, or a plain function of arrays for one without weights.
 
 Arrays have the shape (stack, batch, ...): a stack of inputs is worked on in one call. Images are (stack, batch,
@@ -70,7 +70,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Elementwise(Operation):
-    """A function applied to each value of one input."""
+    """A function without weights that is applied to each value of one input.
+
+    Example:
+        >>> Elementwise(np.tanh).apply({}, [np.zeros((1, 2, 3))], []).shape  # stack, batch, features
+        (1, 2, 3)
+    """
 
     function: Callable[[np.ndarray], np.ndarray]
 
@@ -83,7 +88,13 @@ class Elementwise(Operation):
 
 @dataclass(frozen=True)
 class Fold(Operation):
-    """A binary function folded over any number of inputs of one shape."""
+    """A function of two arrays that is folded over any number of inputs of one shape.
+
+    Example:
+        >>> ones = np.ones((1, 2, 3))
+        >>> Fold(np.add).apply({}, [ones, ones, ones], [])[0, 0]
+        array([3., 3., 3.])
+    """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
     commutative: bool = True
@@ -100,7 +111,12 @@ class Fold(Operation):
 
 @dataclass(frozen=True)
 class Own(Operation):
-    """A user's plain function of arrays of shape (batch, ...), one for each input."""
+    """An operation made of a user's function of arrays of shape (batch, ...), one for each input.
+
+    Example:
+        >>> Own(lambda x, power: x**power).apply({"power": 2}, [np.full((1, 2, 3), 3.0)], [])[0, 0]
+        array([9., 9., 9.])
+    """
 
     function: Callable[..., np.ndarray]
 
@@ -111,7 +127,12 @@ class Own(Operation):
 
 
 class Concat(Operation):
-    """Inputs one behind the other along the channel axis."""
+    """Joins inputs along the channel axis.
+
+    Example:
+        >>> Concat().apply({}, [np.ones((1, 2, 3, 8, 8)), np.ones((1, 2, 5, 8, 8))], []).shape
+        (1, 2, 8, 8, 8)
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return np.concatenate(inputs, axis=2)
@@ -127,7 +148,12 @@ class GlobalAverage(Operation):
 
 
 class Linear(Operation):
-    """A dense layer on the last axis; settings `width` (default: as it came) and `bias` (default True)."""
+    """A dense layer on the last axis, with the settings `width` (default: as it came) and `bias` (default True).
+
+    Example:
+        >>> Linear().weights({"width": 5}, [(3,)])  # matrix and bias
+        ((5, 3), (5,))
+    """
 
     def identity(self, settings: Settings) -> Settings:
         return {"width": settings.get("width"), "bias": bool(settings.get("bias", True))}
@@ -145,7 +171,14 @@ class Linear(Operation):
 
 
 class BatchNorm(Operation):
-    """Batch norm in training mode, with scale 1 and shift 0 as at the start of training, and the real epsilon."""
+    """Batch norm in training mode, with scale 1 and shift 0 as at the start of training.
+
+    The setting `epsilon` is that of the real layer.
+
+    Example:
+        >>> bool(BatchNorm().apply({}, [np.full((1, 6, 3), 7.0)], []).any())  # what is constant becomes zero
+        False
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return batch_norm(inputs[0], float(settings.get("epsilon", BATCH_NORM_EPSILON)))
@@ -193,6 +226,13 @@ class Convolution(Operation):
 
     Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default:
     as they came).
+
+    Example:
+        >>> Convolution().weights({"kernel": 3, "groups": "depthwise"}, [(16, 8, 8)])
+        ((16, 1, 3, 3),)
+        >>> kernels = [np.ones((1, 32, 16, 1, 1))]
+        >>> Convolution().apply({"kernel": 1, "stride": 2, "width": 32}, [np.ones((1, 2, 16, 8, 8))], kernels).shape
+        (1, 2, 32, 4, 4)
     """
 
     def identity(self, settings: Settings) -> Settings:
@@ -228,8 +268,13 @@ class Convolution(Operation):
 
 
 class FactorizedReduce(Operation):
-    """Halves the size: two 1x1 convolutions of stride 2, the second one pixel further, side by side (Liu et al. 2019,
-    DARTS).
+    """Halves the size by two 1x1 convolutions of stride 2 (Liu et al. 2019, DARTS).
+
+    The second begins one pixel further; their outputs stand side by side.
+
+    Example:
+        >>> FactorizedReduce().weights({}, [(16, 8, 8)])
+        ((8, 16, 1, 1), (8, 16, 1, 1))
     """
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -258,7 +303,13 @@ class AveragePool(Operation):
 
 
 class MaxPool(Operation):
-    """Maximum pooling; settings kernel, stride, padding."""
+    """Maximum pooling, with the settings kernel, stride and padding.
+
+    Example:
+        >>> settings = {"kernel": 2, "padding": 0, "stride": 2}
+        >>> MaxPool().apply(settings, [np.arange(16.0).reshape(1, 1, 1, 4, 4)], []).tolist()
+        [[[[[5.0, 7.0], [13.0, 15.0]]]]]
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(_patches(inputs[0], _window(settings), -np.inf).max(axis=-3))
@@ -266,11 +317,18 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True)
 class Steps(Operation):
-    """Operations of one input, one after the other. Each takes the node's settings, except where it has fixed ones of
-    its own.
+    """Several operations, one after the other, under one name.
+
+    Each takes the node's settings, except where it has fixed ones of its own. The hasher runs each step as a node of
+    its own, so that a chain and the same chain written as nodes are one function.
 
     The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one
     function.
+
+    Example:
+        >>> chain = Steps(((Elementwise(np.tanh), {}), (Convolution(), {"kernel": 1})))
+        >>> len(chain.steps)
+        2
     """
 
     steps: tuple[tuple[Operation, Mapping[str, Any]], ...]
@@ -278,7 +336,12 @@ class Steps(Operation):
 
 @dataclass(frozen=True)
 class WithTail(Operation):
-    """An operation with weights and operations without that follow it: one step instead of several, for speed alone."""
+    """An operation with weights, and operations without that follow it, run as one step for speed.
+
+    Example:
+        >>> WithTail(Convolution(), {"kernel": 3}, ((BatchNorm(), {}),)).label({})
+        'Convolution[kernel 3]-BatchNorm'
+    """
 
     first: Operation
     fixed: Mapping[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select
 
 from automl.storage.bulk import chunks, folded, insert_into, insert_rows, unfolded, upsert_rows
 from automl.storage.engine import Database
@@ -190,8 +190,6 @@ def copy_evaluations(
         space: that read their candidates.
         placed: the values of key, replicate, new key, new replicate and found.
     """
-    lost = [(new, place[2], place[3]) for place in placed]
-    _remove_lost(connection, lost)
     given = unfolded(evaluation, _PLACED, _OLD)
     for table, kept in ((evaluation, _KEPT), (curve, ("points",))):
         columns = ["context", "key", "replicate", *kept, *(["space", "found"] if table is evaluation else [])]
@@ -225,26 +223,31 @@ def copy_evaluations(
             connection.execute(statement, folded(_PLACED, chunk))
 
 
-def _remove_lost(connection: Connection, places: Sequence[tuple[int, bytes, int]]) -> None:
+def remove_lost(connection: Connection, new: int, places: Sequence[tuple[bytes, int]]) -> None:
     """Removes what nobody finished: somebody has finished it under an old key."""
-    names = ("context", "key", "replicate")
-    statement = evaluation.delete().where(
-        *(evaluation.c[name] == bindparam(f"of_{name}") for name in names), evaluation.c.state == LOST
-    )
-    for chunk in chunks(places, CHUNK):
+    for key, replicate in places:
         connection.execute(
-            statement, [{f"of_{name}": one for name, one in zip(names, place, strict=True)} for place in chunk]
+            evaluation.delete().where(
+                evaluation.c.context == new,
+                evaluation.c.key == key,
+                evaluation.c.replicate == replicate,
+                evaluation.c.state == LOST,
+            )
         )
+
+
+_MOVED: Final = ("key", "replicate")
 
 
 def mark_moved(connection: Connection, old: int, new: int, space: int, places: Sequence[tuple[bytes, int]]) -> None:
     """Notes of evaluations under old keys that they stand in a new context, and which space read them."""
+    given = unfolded(evaluation, _MOVED, {})
     statement = (
         evaluation.update()
         .where(
             evaluation.c.context == old,
-            evaluation.c.key == bindparam("of_key"),
-            evaluation.c.replicate == bindparam("of_replicate"),
+            evaluation.c.key == given.c.key,
+            evaluation.c.replicate == given.c.replicate,
         )
         .values(moved=new, space=space)
     )
@@ -253,7 +256,7 @@ def mark_moved(connection: Connection, old: int, new: int, space: int, places: S
             text = "UPDATE evaluation SET moved = ?, space = ? WHERE context = ? AND key = ? AND replicate = ?"
             connection.exec_driver_sql(text, [(new, space, old, *place) for place in chunk])
         else:
-            connection.execute(statement, [{"of_key": key, "of_replicate": number} for key, number in chunk])
+            connection.execute(statement, folded(_MOVED, chunk))
 
 
 def count_classes(connection: Connection, old: int, new: int, classes: Sequence[tuple[bytes, bytes]]) -> None:
