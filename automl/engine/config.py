@@ -41,7 +41,8 @@ class StudySettings:
         group="Search",
         lowest=1,
         highest=MOST,
-        otherwise="four a worker, up to 64 where an evaluation costs next to nothing; of a stored study, its own",
+        otherwise="four a worker (surrogate: one), up to 64 where an evaluation costs next to nothing; of a stored "
+        "study, its own",
         unit="W",
     )
     asynchronous: bool = setting(

@@ -88,6 +88,10 @@ class Search:
     def broken_off(self) -> int:
         return self._in_flight.broken_off
 
+    def pooled(self) -> dict[str, int]:
+        """Returns numbers of encodings and of functions that the strategy asked about; empty without any."""
+        return self._keyer.pool_counts()
+
     def run(self, phase: str = "search") -> None:
         """Runs the study from wherever it stands to the end of its budget.
 
