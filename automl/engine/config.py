@@ -32,7 +32,9 @@ class StudySettings:
         5
     """
 
-    seed: int = setting(0, "What everything random follows from.", group="Search", lowest=0, unit="K")
+    seed: int = setting(
+        0, "What everything random follows from.", group="Search", lowest=0, highest=(1 << 64) - 1, unit="K"
+    )
     window: int | None = setting(
         None,
         "How many trials may be under way; a strategy is told a trial this much later.",
