@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,7 @@ from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput
+from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
@@ -103,7 +106,18 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
     runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
-    return execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider)
+    return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+
+
+def _said(study: Study) -> Study:
+    """Warns where not one trial has succeeded: whoever goes on without looking should not take that for a result."""
+    with contextlib.suppress(InvalidInput):
+        _ = study.best
+        return study
+    failed = failed_trials(study.store, [run.record_id for run in study.runs])
+    if failed.hopeless:
+        warnings.warn(f"study {study.name}: {failed.sentence()}", stacklevel=4)
+    return study
 
 
 def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConfig:
@@ -179,7 +193,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     check_unchanged(stored.settings, parts.reference)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
-    return execute(parts, config, run, asked.study, stored.runs, wider)
+    return _said(execute(parts, config, run, asked.study, stored.runs, wider))
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from automl import registry
-from automl.errors import InvalidInput, brief
+from automl.errors import AutoMLError, InvalidInput, brief
 from automl.jsontext import canonical
 
 T = TypeVar("T")
@@ -74,10 +74,11 @@ def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
         raise InvalidInput(f"{what} needs {missing[0]!r}; give --set {missing[0]}=VALUE")
     try:
         return part(**fitted)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"{what} refuses {dict(settings)}: {error}") from error
+    except AutoMLError:
+        raise
+    except Exception as error:  # a part may trip over a value of another kind in any way
+        why = f"{error}" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"{what} refuses {dict(settings)}: {why}") from error
 
 
 def _fit(value: Any, default: Any, what: str) -> Any:

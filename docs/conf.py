@@ -33,7 +33,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!(automl|workers|search_spaces)\.).*"),
     ("py:.*", r".*\._\w+"),  # private bases
-    ("py:.*", r"automl\.\w+(\.\w+)*\.T|automl\.evidence\.ranks\.Key|workers\.algorithms\.function_networks\.Protocol"),
+    ("py:.*", r"automl\.\w+(\.\w+)*\.T|automl\.evidence\.ranks\.Key|automl\.cache\.rekey\.Jobs"),
+    ("py:.*", r"workers\.algorithms\.function_networks\.Protocol"),
     ("py:.*", r"workers\.algorithms\.program_tasks\.Problems"),
 ]
 

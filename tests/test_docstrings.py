@@ -78,6 +78,16 @@ def imported_by_pages():
             yield from ((module, name.strip()) for name in names.split(",") if module != "automl")
 
 
+FOLLOW = {
+    ("automl.hashing.hasher", "KindHasher"),
+    *(
+        ("automl.hashing.operations", name)
+        for name in ("Operation", "GlobalAverage", "AveragePool", "batch_norm", "cleaned")
+    ),
+}
+"""What the next version of the hash rewrites; their examples follow with it."""
+
+
 def public():
     """The module and the name of everything that a user can meet: by import, by name, or in the documentation."""
     found = {
@@ -85,7 +95,7 @@ def public():
         for module, name in (*in_the_reference(), *exported(), *registered(), *imported_by_pages())
         if (place := home(module, name))
     }
-    return sorted(one for one in found if not one[0].startswith("automl.hashing"))  # these follow with its next version
+    return sorted(found - FOLLOW)
 
 
 PUBLIC = public()
@@ -96,7 +106,7 @@ def test_all_ways_to_public_names_are_looked_at():
     for way in (in_the_reference, exported, registered, imported_by_pages):
         assert {(home(*place), place[1]) for place in way()} & set(PUBLIC)
     assert {("automl.api", "search"), ("automl.spaces.space", "Space"), ("workers.tasks", "digits")} <= set(PUBLIC)
-    assert len(PUBLIC) > 270
+    assert len(PUBLIC) > 290
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC, ids=[".".join(one) for one in PUBLIC])

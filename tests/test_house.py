@@ -80,6 +80,20 @@ def test_every_room_says_what_is_inside():
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
+def test_the_architecture_names_every_room_and_root_module():
+    text = (PROJECT.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    tree = text.partition("## The rooms")[2].partition("```\n")[2].partition("```")[0]
+    rooms = [
+        path.parent
+        for top in ("automl", "search_spaces", "workers")
+        for path in (ROOT_FOLDER / top).glob("*/__init__.py")
+    ]
+    assert len(rooms) > 15
+    missing = [room for room in rooms if f"{room.name}/" not in tree and room.parent.name != "search_spaces"]
+    assert not missing
+    assert set(tree.split()) >= ROOT
+
+
 def test_every_module_imports_and_search_is_still_the_function():
     for package in (automl, search_spaces, workers):
         for name in modules_of(package):

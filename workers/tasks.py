@@ -57,7 +57,6 @@ def digits() -> Task:
     )
 
 
-@functools.lru_cache(maxsize=1)
 def fashion_mnist_6k() -> Task:
     """Returns 8,000 images of Fashion-MNIST, shape (1, 28, 28) in [0, 1]: 5,000 train, 1,000 validation, 2,000 test.
 
@@ -69,11 +68,16 @@ def fashion_mnist_6k() -> Task:
     Example:
         >>> from unittest import mock
         >>> with mock.patch.dict("os.environ", AUTOML_DATA="nowhere"):
-        ...     fashion_mnist_6k.__wrapped__()
+        ...     fashion_mnist_6k()
         Traceback (most recent call last):
         automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    with np.load(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"), allow_pickle=False) as data:
+    return _fashion_mnist(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"))
+
+
+@functools.lru_cache(maxsize=1)
+def _fashion_mnist(path: Path) -> Task:
+    with np.load(path, allow_pickle=False) as data:
         images, labels = _images(data["x_train"]), data["y_train"].astype(np.int64)
         test = _images(data["x_test"]), data["y_test"].astype(np.int64)
     train, validation = stratified(labels, (5 / 6, 1 / 6))

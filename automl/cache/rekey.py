@@ -56,6 +56,12 @@ class Found:
     Attributes:
         stored: what evaluations remember of it.
         jobs: hash its candidates.
+
+    Example:
+        >>> stored = StoredSpace(0, "nasbench201", {}, source="", imported=False)
+        >>> found = Found(stored, jobs=lambda hasher: None)  # makes what hashes the space's candidates with a hasher
+        >>> found.stored.target
+        'nasbench201'
     """
 
     stored: StoredSpace

@@ -1,4 +1,4 @@
-"""New keys for the trials of studies that are to be gone on with."""
+"""New keys for the trials of studies that are to be continued."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StudyDone:
-    """One study whose trials have new keys, so that it can be gone on with.
+    """One study whose trials have new keys, so that it can be continued.
 
     Attributes:
         name: of the study.
@@ -71,7 +71,7 @@ class StudyDone:
 
     Example:
         >>> Rekeyed(studies=[StudyDone("digits-cells-1", 20)]).sentences()
-        ['study digits-cells-1 has new keys for 20 trials and can be gone on with']
+        ['study digits-cells-1 has new keys for 20 trials and can be continued']
     """
 
     name: str
@@ -82,7 +82,7 @@ class StudyDone:
 
 @dataclass(slots=True)
 class Rekeyed:
-    """What was done.
+    """What a change of keys did to contexts, studies and checkpoints.
 
     Attributes:
         dry_run: True where nothing was written.
@@ -138,7 +138,7 @@ class Rekeyed:
         ]
         for study in self.studies:
             if study.why:
-                said.append(f"study {study.name} cannot be gone on with yet: {study.why}")
+                said.append(f"study {study.name} cannot be continued yet: {study.why}")
                 continue
             verb = "would get" if self.dry_run else "has"
             wrong = (
@@ -147,9 +147,7 @@ class Rekeyed:
                 if study.served_another
                 else ""
             )
-            said.append(
-                f"study {study.name} {verb} new keys for {study.trials:,} trials and can be gone on with{wrong}"
-            )
+            said.append(f"study {study.name} {verb} new keys for {study.trials:,} trials and can be continued{wrong}")
         if self.checkpoints:
             said.append(f"{self.checkpoints:,} checkpoints were moved along")
         return said

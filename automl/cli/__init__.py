@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.functions import features
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
@@ -48,6 +49,7 @@ for command in (
     studies,
     check,
     hash_command,
+    features,
     explain,
     spaces,
     strategies,

@@ -30,7 +30,7 @@ _run = declared(RunConfig)
     "studies",
     multiple=True,
     metavar="NAME",
-    help="A finished study that is to be gone on with; others stay as they were found. May be repeated.",
+    help="A finished study that is to be continued; others stay as they were found. May be repeated.",
 )
 @click.option("--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")

@@ -19,9 +19,9 @@ from automl.cli.common import (
     print_json,
     print_table,
     read_candidates,
-    read_settings,
     set_option,
 )
+from automl.cli.given import BATCH, decoded_line, evaluator_option, parts_of, task_option
 from automl.errors import AutoMLError, InvalidInput, one_line
 from automl.hashing import Hasher
 from automl.jsontext import decoded
@@ -30,23 +30,15 @@ from automl.report.explain import explain as explain_candidates
 from automl.settings import known
 from automl.setup.check import Findings, check_space
 from automl.setup.enqueued import read_candidate
-from automl.setup.parts import Parts, PartSettings, assemble
+from automl.setup.parts import Parts
 from automl.spaces.space import Candidate
-
-BATCH = 512
-"""Candidates hashed at one time by `automl hash`."""
-
-_evaluator_option = click.option(
-    "--evaluator", metavar="NAME", help="Whose data shapes the probe; default: the space's own."
-)
-_task_option = click.option("--task", metavar="NAME", help="The data that shapes the probe.")
 
 
 @click.command(epilog="Example: automl check my_space.py")
 @click.argument("target")
 @click.option("--samples", type=click.IntRange(min=2), default=50, show_default=True, help="Candidates to try.")
-@_evaluator_option
-@_task_option
+@evaluator_option
+@task_option
 @set_option
 @json_option
 def check(target: str, samples: int, evaluator: str | None, task: str | None, settings: Any, as_json: bool) -> None:
@@ -54,7 +46,7 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
 
     Exit code 0 when it is sound, 2 when it is not.
     """
-    parts = _parts(target, evaluator, task, settings)
+    parts = parts_of(target, evaluator, task, settings)
     found = check_space(parts, samples)
     if as_json:
         print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
@@ -100,16 +92,16 @@ def _verdict(found: Findings, *, probed: bool) -> str:
     type=click.Path(path_type=Path),
     help="One candidate's JSON a line; default or -: standard input.",
 )
-@_evaluator_option
-@_task_option
+@evaluator_option
+@task_option
 @set_option
 def hash_command(target: str, path: Path | None, evaluator: str | None, task: str | None, settings: Any) -> None:
     """Read one candidate's JSON a line, write one 32-digit hexadecimal key a line, in order."""
-    parts = _parts(target, evaluator, task, settings)
+    parts = parts_of(target, evaluator, task, settings)
     hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
     lines = read_candidates(None if path is None or str(path) == "-" else path)
     while batch := list(islice(lines, BATCH)):
-        candidates = [_decode(parts, value, number) for number, value in batch]
+        candidates = [decoded_line(parts, value, number) for number, value in batch]
         pairs = [(parts.space.behaviour(c), parts.space.training(c)) for c in candidates]
         for hashed in hasher.hash_many(pairs, [c.json for c in candidates]):
             click.echo(hashed.key.hex())
@@ -120,15 +112,15 @@ def hash_command(target: str, path: Path | None, evaluator: str | None, task: st
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), help="Also write pictures of both pruned forms.")
-@_evaluator_option
-@_task_option
+@evaluator_option
+@task_option
 @set_option
 def explain(
     target: str, a: Path, b: Path, html: Path | None, evaluator: str | None, task: str | None, settings: Any
 ) -> None:
     """Say whether two candidates compute the same function, and if not, the first value that differs."""
     check_writable(html)
-    parts = _parts(target, evaluator, task, settings)
+    parts = parts_of(target, evaluator, task, settings)
     one, other = (_read_one(parts, path) for path in (a, b))
     explanation = explain_candidates(parts.space, one, other, parts.evaluator.probe())
     click.echo(explanation.text())
@@ -193,23 +185,6 @@ def _about(found: Any) -> str:
 
 def _settings_of(found: Any) -> dict[str, Any]:
     return {name: None if value is inspect.Parameter.empty else value for name, value in known(found).items()}
-
-
-def _parts(target: str, evaluator: str | None, task: str | None, settings: Any) -> Parts:
-    chosen = PartSettings(evaluator=evaluator, task=task, settings=read_settings(settings))
-    return assemble(target, chosen, fallback=_no_data)
-
-
-def _no_data(_: Candidate) -> float:
-    """Stands for the evaluator of a space that has none of its own: it can still be checked and hashed."""
-    return 0.0
-
-
-def _decode(parts: Parts, value: Any, number: int) -> Candidate:
-    try:
-        return read_candidate(parts.space, value)
-    except InvalidInput as error:
-        raise InvalidInput(f"line {number}: {error}") from error
 
 
 def _read_one(parts: Parts, path: Path) -> Candidate:

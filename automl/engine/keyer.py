@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
-from automl.hashing import Hashed
+from automl.hashing import Features, Hashed
 from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.spaces.differences import difference
@@ -43,6 +44,7 @@ class Keyer:
         self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
+        self._pool_seconds = 0.0
 
     @property
     def seconds(self) -> float:
@@ -78,6 +80,29 @@ class Keyer:
                 for place, item in zip(again, self._hash([found[place] for place in again]), strict=True):
                     hashed[place] = item
         return [(proposal, item.key) for proposal, item in zip(found, hashed, strict=True)]
+
+    def look(self) -> Pooled:
+        """Returns what tells a strategy keys and features before it proposes; it hashes here."""
+        return Pooled(self)
+
+    def pooled(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the key of each of a strategy's candidates, which need not be proposed."""
+        began = time.perf_counter()
+        keys = [one.key for one in self._hash_all(candidates)]
+        self._pool_seconds += time.perf_counter() - began
+        return keys
+
+    def pooled_features(self, candidates: Sequence[Candidate]) -> list[Features]:
+        """Returns the features of each of a strategy's candidates."""
+        began = time.perf_counter()
+        found = self._jobs.features(candidates)
+        self._pool_seconds += time.perf_counter() - began
+        return found
+
+    def pool_seconds(self) -> float:
+        """Returns the seconds that were spent on a strategy's candidates since it was asked last."""
+        spent, self._pool_seconds = self._pool_seconds, 0.0
+        return spent
 
     def why_json(self) -> list[dict[str, Any]]:
         """Returns why candidates were keyed by their JSON, the commonest reasons first, each with its count."""
@@ -117,10 +142,13 @@ class Keyer:
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:
         """Returns the keys of the proposals; an encoding that was hashed lately is not hashed again."""
+        return self._hash_all([proposal.candidate for proposal in proposals])
+
+    def _hash_all(self, candidates: Sequence[Candidate]) -> list[Hashed]:
         if len(self._hashed) > REMEMBERED:
             self._hashed.clear()
-        texts = [proposal.candidate.json for proposal in proposals]
-        new = {text: one.candidate for text, one in zip(texts, proposals, strict=True) if text not in self._hashed}
+        texts = [one.json for one in candidates]
+        new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in self._hashed}
         with blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(list(new)[:3])}"):
             found = self._jobs.hash(list(new.values()))
         self._hashed.update(zip(new, found, strict=True))
@@ -128,3 +156,20 @@ class Keyer:
         self.by_json += sum(bool(one.fallback) for one in found)
         self._why.update(one.fallback for one in found if one.fallback)
         return [self._hashed[text] for text in texts]
+
+
+class Pooled:
+    """Keys and features for strategies that want them (`automl.strategies.Hashes`), by the search's own hasher.
+
+    Args:
+        keyer: remembers keys, and counts.
+    """
+
+    def __init__(self, keyer: Keyer) -> None:
+        self._keyer = keyer
+
+    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        return self._keyer.pooled(candidates)
+
+    def features(self, candidates: Sequence[Candidate]) -> list[Features]:
+        return self._keyer.pooled_features(candidates)

@@ -114,7 +114,7 @@ class Lifecycle:
             raise InvalidInput(
                 f"study {name!r} was searched under version {version} of the functional hash, and this automl has "
                 f"version {HASHER_VERSION}; `{COMMAND}{again} --storage {self.store.database.url_shown}` gives it new "
-                "keys, and then it can be gone on with"
+                "keys, and then it can be continued"
             )
         never = ("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at", *self.wider)
         now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}

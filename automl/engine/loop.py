@@ -97,7 +97,7 @@ class Search:
             WorkersLost: all workers are gone.
             StorageError: the database failed; what was committed stands.
         """
-        self.strategy.bind(self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities])
+        self._bind()
         self._proposer.unmet = self._replay.run(self._order, self.meter, self._proposer.tell)
         for observer in self.observers:
             observer.begin(self.settings, phase, self._order.done, self.meter.evaluations)
@@ -117,6 +117,13 @@ class Search:
             self._pool.stop_at(None)
         for observer in self.observers:
             observer.end(self.settings)
+
+    def _bind(self) -> None:
+        space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
+        if "hashes" in self.strategy.wants:
+            self.strategy.bind(space, shares, self._keyer.look())
+        else:
+            self.strategy.bind(space, shares)
 
     def _turn(self) -> bool:
         """Leads all trials one step on; returns False when the study has ended."""

@@ -143,9 +143,9 @@ class Phases:
             finally:
                 self.store.release(record.id, session.id)
         finally:
-            session.close()
             for observer in observers:
                 observer.close()
+            session.close()  # raises where the database is away
         return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
@@ -170,6 +170,8 @@ class Phases:
             enqueued,
             rungs=rungs_of(self.parts),
         )
+        if learned := self.parts.strategy.account():
+            self.store.note(record.id, "model", learned)
         studies = PhaseStudies(self.store, record)
         random: StudyRecord | None = None
         if config.baseline:

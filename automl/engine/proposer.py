@@ -72,7 +72,8 @@ class Proposer:
     def _trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
         keyed = self._keyer.keys(proposals, self._order.start, self.unmet)
-        seconds = (time.perf_counter() - began) / max(1, len(keyed))
+        spent = time.perf_counter() - began + self._keyer.pool_seconds()
+        seconds = spent / max(1, len(keyed))
         self.unmet = ()
         trials = []
         for proposal, key in self._order.not_recorded(keyed):

@@ -101,7 +101,11 @@ class Task:
         return digest.hexdigest()
 
     def description(self) -> dict[str, str]:
-        """Returns what stands for this task in a context: its name for readers, its fingerprint for equality."""
+        """Returns what stands for this task in a context: its name for readers, its fingerprint for equality.
+
+        Both are read off the data now, which may have been changed in place since they were last looked at.
+        """
+        self.__dict__.pop("classes", None)
         return {"name": self.name, "fingerprint": self.fingerprint()}
 
     def example(self) -> Array:

@@ -15,7 +15,8 @@ import numpy as np
 from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins
-from automl.hashing.inputs import probe_arrays
+from automl.hashing.graph_features import GraphForms
+from automl.hashing.inputs import graph_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan, Planner, Step
@@ -58,6 +59,7 @@ class GraphHasher:
     def _begin(self) -> None:
         self._table = ValueTable(self._bits)
         self._planner = Planner(self._table)
+        self._forms = GraphForms(self._table)
         self._inputs: dict[Probe, list[int]] = {}
         self._smallest: dict[bytes, bytes] = {}
 
@@ -119,6 +121,24 @@ class GraphHasher:
         for number, output in left.items():
             results[number] = self._smallest.get(output, results[number])
 
+    def features(self, graphs: Sequence[Graph], probe: Probe) -> list[dict[str, np.ndarray]]:
+        """Returns the features of each graph's function by group; none where it cannot be run."""
+        found: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(graphs), CHUNK):
+            if self._table.bytes > ValueTable.LIMIT:
+                self._begin()
+            runs: list[Run | None] = []
+            for graph in graphs[start : start + CHUNK]:
+                try:
+                    runs.append(Run(self._planner.plan(graph), self._probe_values(graph.probe or probe)))
+                except Unhashable:
+                    runs.append(None)
+            errors = self._finish([run for run in runs if run])
+            found += [
+                self._forms.features(run.plan, run.values) if run and id(run) not in errors else {} for run in runs
+            ]
+        return found
+
     def observe(self, graph: Graph, probe: Probe) -> Observed:
         """Returns the outputs behind a graph's digest and its live steps.
 
@@ -168,8 +188,7 @@ class GraphHasher:
     def _probe_values(self, probe: Probe) -> list[int]:
         found = self._inputs.get(probe)
         if found is None:
-            arrays = probe_arrays(probe)
-            found = [self._table.intern_many(np.asarray(array, dtype=np.float64)[None])[0] for array in arrays]
+            found = [self._table.intern_many(array[None])[0] for array in graph_arrays(probe)]
             self._inputs[probe] = found
         return found
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.inputs import probe_description
@@ -16,25 +18,38 @@ from automl.hashing.observed import Observed
 from automl.isolation.limits import OutOfTime, alarm
 from automl.jsontext import canonical
 
-HASHER_VERSION = "1"
+HASHER_VERSION = "2"
 """Part of every context. It changes whenever any key may."""
 
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Hashed:
-    """A key and how it came about; nobody changes it.
+    """The key of one candidate, and why it was keyed by its JSON where it was. Nobody changes it once it is made.
 
     Attributes:
         key: 16 bytes.
         fallback: empty, or the one sentence why the behaviour could not be probed; the key then stands for the JSON.
+
+    Example:
+        >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
+        >>> len(one.key), one.fallback
+        (16, '')
     """
 
     key: bytes
     fallback: str = ""
 
 
+Features = Mapping[str, np.ndarray]
+"""Numbers that say what a function is like, by group; never part of a key."""
+
+
 class KindHasher(Protocol):
-    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake."""
+    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake.
+
+    One that can say more of a function has a method `features(behaviours, probe)` too, which returns `Features` for
+    each: equal ones for equal functions, empty where they cannot be had.
+    """
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
         """Returns the digest of each function, or why it cannot be had."""
@@ -46,7 +61,7 @@ class KindHasher(Protocol):
 
 
 class Hasher:
-    """Keys for behaviours. It remembers sub-results, so keep one for a whole search.
+    """Finds the keys of behaviours. It remembers sub-results, so keep one for a whole search.
 
     Args:
         probe: the inputs on which behaviours are run, shaped like the evaluator's data.
@@ -56,6 +71,15 @@ class Hasher:
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
+
+    Example:
+        >>> from automl.behaviour import Array, Node
+        >>> relu = Graph((Node("input"), Node("relu", (0,))), outputs=(1,))
+        >>> tanh = Graph((Node("input"), Node("tanh", (0,))), outputs=(1,))
+        >>> hasher = Hasher(Probe((Array((4,)),)))
+        >>> one, same, slower, other = hasher.hash_many([(relu, {}), (relu, {}), (relu, {"lr": 0.01}), (tanh, {})])
+        >>> one.key == same.key, one.key == slower.key, one.key == other.key
+        (True, False, False)
     """
 
     def __init__(
@@ -95,6 +119,24 @@ class Hasher:
                     raise digest
                 keys[number] = self.by_json(kind, candidates[number], settings, str(digest))
         return keys
+
+    def features(self, behaviours: Sequence[Behaviour]) -> list[Features]:
+        """Returns the features of each behaviour's function, in order; empty where there are none or it cannot be run.
+
+        A group with a number that is not finite is left out.
+        """
+        by_kind: dict[str, list[int]] = defaultdict(list)
+        for number, behaviour in enumerate(behaviours):
+            by_kind[behaviour.kind].append(number)
+        found: list[Features] = [{}] * len(behaviours)
+        for kind, numbers in by_kind.items():
+            read = None if kind == Configuration.kind else getattr(self._kind(kind), "features", None)
+            if read is None:
+                continue
+            several = read([behaviours[number] for number in numbers], self.probe)
+            for number, groups in zip(numbers, several, strict=True):
+                found[number] = {name: values for name, values in groups.items() if np.isfinite(values).all()}
+        return found
 
     def by_json(self, kind: str, candidate: str, training: Mapping[str, Any], why: str) -> Hashed:
         """Returns the key of a candidate whose behaviour could not be probed.
@@ -197,6 +239,16 @@ def functional_hash(
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
         InvalidInput: it is nothing that can be run, or `training` is not JSON.
+
+    Example:
+        >>> import automl
+        >>> import numpy as np
+        >>> functional_hash(lambda x: x + x) == functional_hash(lambda y: 2 * y)
+        True
+        >>> functional_hash(np.tanh) == functional_hash(np.sin)
+        False
+        >>> functional_hash(np.tanh, training={"lr": 0.1}) == functional_hash(np.tanh)  # trained in another way
+        False
     """
     from automl.hashing.things import as_behaviour
 

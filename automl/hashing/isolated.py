@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.behaviour import Function, Module, Probe
 from automl.errors import InvalidInput
-from automl.hashing.hasher import Hashed, Hasher
+from automl.hashing.hasher import Features, Hashed, Hasher
 from automl.isolation.child import Child, ChildUnusable, Died, Raised
 from automl.isolation.limits import OutOfTime, OwnExit, alarm, memory_here, no_exit
 from automl.isolation.travel import pack
@@ -128,6 +128,19 @@ class HashJobs:
             if one.fallback:
                 self.by_json[one.fallback] += 1
         return keys
+
+    def features(self, candidates: Sequence[Candidate]) -> list[Features]:
+        """Returns the features of each candidate's function, in order; empty where it has none.
+
+        Where a candidate's own code would have to run for them, they are not looked for.
+        """
+        with no_exit(), self._limited(len(candidates)):
+            behaviours = [self.space.behaviour(one) for one in candidates]
+            here = [at for at, one in enumerate(behaviours) if not runs_own_code(one, self.hasher.probe)]
+            found: list[Features] = [{}] * len(candidates)
+            for at, features in zip(here, self.hasher.features([behaviours[at] for at in here]), strict=True):
+                found[at] = features
+        return found
 
     def costs(self, candidates: Sequence[Candidate]) -> list[Costs]:
         """Returns the costs of each candidate, in order; those found with its key are not asked for again.

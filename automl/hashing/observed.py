@@ -14,11 +14,16 @@ from automl.hashing.mixing import rounded
 
 @dataclass(frozen=True)
 class Observed:
-    """One behaviour as its hasher sees it.
+    """The arrays behind one behaviour's digest, and what was left of the behaviour after pruning.
 
     Attributes:
         values: named arrays in the order in which they are mixed.
         form: what is left of the behaviour once everything is taken away that no output depends on, one line each.
+
+    Example:
+        >>> seen = Observed([("output 0", np.array([1.0, 2.0]))], ["input", "relu(0)"])
+        >>> [name for name, _ in seen.values], len(seen.form)
+        (['output 0'], 2)
     """
 
     values: Sequence[tuple[str, np.ndarray]]
@@ -34,6 +39,10 @@ class Difference:
         one: the value there, as text.
         other: the other's.
         amount: how far apart they are relative to the larger, between 0 and 2; None where that means nothing (shapes).
+
+    Example:
+        >>> Difference("output 0[3]", "1.5", "1.25", amount=1 / 6).text()
+        'output 0[3]: 1.5 against 1.25, 0.17 apart relative to the larger'
     """
 
     where: str
@@ -48,7 +57,16 @@ class Difference:
 
 
 def first_difference(one: Observed, other: Observed, mantissa_bits: int) -> Difference | None:
-    """Returns the first place where the rounded values differ, or None where they do not."""
+    """Returns the first place where the rounded values of two behaviours differ, or None where all agree.
+
+    Example:
+        >>> one = Observed([("output 0", np.array([1.0, 2.0]))], [])
+        >>> other = Observed([("output 0", np.array([1.0, 2.5]))], [])
+        >>> first_difference(one, other, mantissa_bits=14).where
+        'output 0[1]'
+        >>> first_difference(one, one, mantissa_bits=14) is None
+        True
+    """
     for (name, left), (_, right) in zip(one.values, other.values, strict=False):
         if left.shape != right.shape:
             return Difference(name, f"shape {left.shape}", f"shape {right.shape}", None)

@@ -1,7 +1,7 @@
 """Operations of graphs, run in numpy on many inputs at once.
 
 Four names are part of the hasher itself and need no class: `input` (setting `index`, default 0), `identity` (also
-spelled `skip_connect`), `zero` (also spelled `none`) and `add`. Everything else is an `Operation`; a graph may bring
+called `skip_connect`), `zero` (also called `none`) and `add`. Everything else is an `Operation`; a graph may bring
 its own, or a plain function of arrays for one without weights.
 
 Arrays have the shape (stack, batch, ...): a stack of inputs is worked on in one call. Images are (stack, batch,
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import Unhashable
+from automl.hashing.inputs import EXTRA
 from automl.hashing.mixing import mix, without_noise
 from automl.jsontext import canonical
 
@@ -32,9 +33,11 @@ class Operation:
 
     Class attributes:
         commutative: True where the order of the inputs does not matter.
+        linear: True where it gives the sum of what it gives for the terms of a sum, and has one input and no weights.
     """
 
     commutative: bool = False
+    linear: bool = False
 
     def identity(self, settings: Settings) -> Settings:
         """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal
@@ -68,7 +71,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Elementwise(Operation):
-    """A function applied to each value of one input."""
+    """A function without weights that is applied to each value of one input.
+
+    Example:
+        >>> Elementwise(np.tanh).apply({}, [np.zeros((1, 2, 3))], []).shape  # stack, batch, features
+        (1, 2, 3)
+    """
 
     function: Callable[[np.ndarray], np.ndarray]
 
@@ -81,7 +89,13 @@ class Elementwise(Operation):
 
 @dataclass(frozen=True)
 class Fold(Operation):
-    """A binary function folded over any number of inputs of one shape."""
+    """A function of two arrays that is folded over any number of inputs of one shape.
+
+    Example:
+        >>> ones = np.ones((1, 2, 3))
+        >>> Fold(np.add).apply({}, [ones, ones, ones], [])[0, 0]
+        array([3., 3., 3.])
+    """
 
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]
     commutative: bool = True
@@ -92,13 +106,29 @@ class Fold(Operation):
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         result = inputs[0]
         for item in inputs[1:]:
-            result = self.function(result, item)
-        return result
+            result = self.function(result, same_axes(item, result))
+        return without_cancelled(result, inputs) if self.function is np.subtract else result
+
+
+def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Returns `item`; raises Unhashable where two values have other numbers of axes and examples would be taken for
+    channels.
+    """
+    if item.ndim != other.ndim:
+        raise Unhashable(
+            f"values of shape {other.shape[2:]} and {item.shape[2:]} cannot be combined; bring them to one shape"
+        )
+    return item
 
 
 @dataclass(frozen=True)
 class Own(Operation):
-    """A user's plain function of arrays of shape (batch, ...), one for each input."""
+    """An operation made of a user's function of arrays of shape (batch, ...), one for each input.
+
+    Example:
+        >>> Own(lambda x, power: x**power).apply({"power": 2}, [np.full((1, 2, 3), 3.0)], [])[0, 0]
+        array([9., 9., 9.])
+    """
 
     function: Callable[..., np.ndarray]
 
@@ -109,7 +139,12 @@ class Own(Operation):
 
 
 class Concat(Operation):
-    """Inputs one behind the other along the channel axis."""
+    """Joins inputs along the channel axis.
+
+    Example:
+        >>> Concat().apply({}, [np.ones((1, 2, 3, 8, 8)), np.ones((1, 2, 5, 8, 8))], []).shape
+        (1, 2, 8, 8, 8)
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return np.concatenate(inputs, axis=2)
@@ -118,12 +153,19 @@ class Concat(Operation):
 class GlobalAverage(Operation):
     """The mean over all axes behind the channels."""
 
+    linear = True
+
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return inputs[0].mean(axis=tuple(range(3, inputs[0].ndim)))
 
 
 class Linear(Operation):
-    """A dense layer on the last axis; settings `width` (default: as it came) and `bias` (default True)."""
+    """A dense layer on the last axis, with the settings `width` (default: as it came) and `bias` (default True).
+
+    Example:
+        >>> Linear().weights({"width": 5}, [(3,)])  # matrix and bias
+        ((5, 3), (5,))
+    """
 
     def identity(self, settings: Settings) -> Settings:
         return {"width": settings.get("width"), "bias": bool(settings.get("bias", True))}
@@ -141,19 +183,34 @@ class Linear(Operation):
 
 
 class BatchNorm(Operation):
-    """Batch norm in training mode, with scale 1 and shift 0 as at the start of training, and the real epsilon."""
+    """Batch norm in training mode, with scale 1 and shift 0 as at the start of training.
+
+    The setting `epsilon` is that of the real layer.
+
+    Example:
+        >>> bool(BatchNorm().apply({}, [np.full((1, 6, 3), 7.0)], []).any())  # what is constant becomes zero
+        False
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return batch_norm(inputs[0], float(settings.get("epsilon", BATCH_NORM_EPSILON)))
 
 
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
-    """Normalises each channel over batch and space; what is constant there becomes exact zero."""
+    """Normalises each channel over batch and space; what is constant there becomes exact zero.
+
+    The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
+    in evaluation, so that they stay far and near.
+    """
     axes = (1, *range(3, x.ndim))
-    share = 1.0 / (x.shape[1] * math.prod(x.shape[3:]))
-    centred = x - x.sum(axis=axes, keepdims=True) * share
-    centred = without_noise(centred, np.abs(x).max(axis=axes, keepdims=True))
-    variance = (centred * centred).sum(axis=axes, keepdims=True) * share
+    own = x[:, :-EXTRA]
+    share = 1.0 / (own.shape[1] * math.prod(x.shape[3:]))
+    mean = own.sum(axis=axes, keepdims=True) * share
+    largest = np.abs(own).max(axis=axes, keepdims=True)
+    centred = x - mean
+    centred[:, :-EXTRA] = without_noise(centred[:, :-EXTRA], largest)
+    centred[:, -EXTRA:] = without_noise(centred[:, -EXTRA:], np.maximum(np.abs(x[:, -EXTRA:]), np.abs(mean)))
+    variance = (centred[:, :-EXTRA] ** 2).sum(axis=axes, keepdims=True) * share
     return centred / np.sqrt(variance + epsilon)
 
 
@@ -189,6 +246,13 @@ class Convolution(Operation):
 
     Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default:
     as they came).
+
+    Example:
+        >>> Convolution().weights({"kernel": 3, "groups": "depthwise"}, [(16, 8, 8)])
+        ((16, 1, 3, 3),)
+        >>> kernels = [np.ones((1, 32, 16, 1, 1))]
+        >>> Convolution().apply({"kernel": 1, "stride": 2, "width": 32}, [np.ones((1, 2, 16, 8, 8))], kernels).shape
+        (1, 2, 32, 4, 4)
     """
 
     def identity(self, settings: Settings) -> Settings:
@@ -224,8 +288,13 @@ class Convolution(Operation):
 
 
 class FactorizedReduce(Operation):
-    """Halves the size: two 1x1 convolutions of stride 2, the second one pixel further, side by side (Liu et al. 2019,
-    DARTS).
+    """Halves the size by two 1x1 convolutions of stride 2 (Liu et al. 2019, DARTS).
+
+    The second begins one pixel further; their outputs stand side by side.
+
+    Example:
+        >>> FactorizedReduce().weights({}, [(16, 8, 8)])
+        ((8, 16, 1, 1), (8, 16, 1, 1))
     """
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -245,6 +314,8 @@ class FactorizedReduce(Operation):
 class AveragePool(Operation):
     """Average pooling that does not count its padding; settings kernel, stride, padding."""
 
+    linear = True
+
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         window = _window(settings)
         ones = np.ones((1, *inputs[0].shape[-2:]))
@@ -252,7 +323,13 @@ class AveragePool(Operation):
 
 
 class MaxPool(Operation):
-    """Maximum pooling; settings kernel, stride, padding."""
+    """Maximum pooling, with the settings kernel, stride and padding.
+
+    Example:
+        >>> settings = {"kernel": 2, "padding": 0, "stride": 2}
+        >>> MaxPool().apply(settings, [np.arange(16.0).reshape(1, 1, 1, 4, 4)], []).tolist()
+        [[[[[5.0, 7.0], [13.0, 15.0]]]]]
+    """
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(_patches(inputs[0], _window(settings), -np.inf).max(axis=-3))
@@ -260,11 +337,18 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True)
 class Steps(Operation):
-    """Operations of one input, one after the other. Each takes the node's settings, except where it has fixed ones of
-    its own.
+    """Several operations, one after the other, under one name.
+
+    Each takes the node's settings, except where it has fixed ones of its own. The hasher runs each step as a node of
+    its own, so that a chain and the same chain written as nodes are one function.
 
     The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one
     function.
+
+    Example:
+        >>> chain = Steps(((Elementwise(np.tanh), {}), (Convolution(), {"kernel": 1})))
+        >>> len(chain.steps)
+        2
     """
 
     steps: tuple[tuple[Operation, Mapping[str, Any]], ...]
@@ -272,7 +356,12 @@ class Steps(Operation):
 
 @dataclass(frozen=True)
 class WithTail(Operation):
-    """An operation with weights and operations without that follow it: one step instead of several, for speed alone."""
+    """An operation with weights, and operations without that follow it, run as one step for speed.
+
+    Example:
+        >>> WithTail(Convolution(), {"kernel": 3}, ((BatchNorm(), {}),)).label({})
+        'Convolution[kernel 3]-BatchNorm'
+    """
 
     first: Operation
     fixed: Mapping[str, Any]
@@ -297,10 +386,22 @@ class WithTail(Operation):
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
     stack.
+
+    The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
+    the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
     """
     stack = len(output)
-    scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
+    scale = np.abs(output[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0)
     for item in inputs:
-        scale = np.maximum(scale, np.abs(item.reshape(stack, -1)).max(axis=1, initial=0.0))
+        scale = np.maximum(scale, np.abs(item[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0))
     scale = np.where(np.isfinite(scale), scale, 0.0)
-    return without_noise(output, scale.reshape(stack, *(1,) * (output.ndim - 1)))
+    own = without_noise(output[:, :-EXTRA], scale.reshape(stack, *(1,) * (output.ndim - 1)))
+    return np.concatenate([own, output[:, -EXTRA:]], axis=1)
+
+
+def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns a sum with every value that is noise beside its own terms replaced by exact zero."""
+    scale = np.abs(terms[0])
+    for item in terms[1:]:
+        scale = np.maximum(scale, np.abs(item))
+    return without_noise(output, np.where(np.isfinite(scale), scale, 0.0))

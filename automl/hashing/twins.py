@@ -1,10 +1,11 @@
-"""Twins: equal operations on equal inputs, each with its own weights, in an order that no spelling decides.
+"""Twins: equal operations on equal inputs, each with its own weights, in an order that no encoding decides.
 
 The weights of twins are numbered by rank. Which twin gets which rank must not depend on how the candidate was
-written, so the ranks are permuted and the smallest digest is taken. Where there are more arrangements than
-`ARRANGEMENTS`, twins are first
-told apart by what they do: all get the same weights, one at a time gets others, and the digests that come out order
-them. Only those that still tie are permuted, the first `ARRANGEMENTS` arrangements of them.
+written, so the ranks are permuted and the smallest digest is taken.
+
+Where there are more arrangements than `ARRANGEMENTS`, twins are first told apart by what they do: all get the same
+weights, one at a time gets others, and the digests that come out order them. Only those that still tie are permuted,
+the first `ARRANGEMENTS` arrangements of them.
 
 Both steps depend on the function alone: on the sizes of the groups of live twins and on digests, never on names,
 positions or structure. The one approximation: where over `ARRANGEMENTS` arrangements of still tied twins differ,
@@ -44,7 +45,7 @@ def arrangements(groups: Groups, alike: dict[int, object]) -> list[Ranks]:
 
 
 def count(groups: Groups) -> int:
-    """Returns the number of arrangements, those of members that are alike counted too (so that spelling cannot
+    """Returns the number of arrangements, those of members that are alike counted too (so that an encoding cannot
     matter).
     """
     return math.prod(math.factorial(len(group)) for group in groups)

@@ -16,7 +16,7 @@ import xxhash
 
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, rounded
-from automl.hashing.operations import Operation, cleaned
+from automl.hashing.operations import Operation, cleaned, same_axes, without_cancelled
 from automl.hashing.weights import weight
 
 Call = tuple[int, tuple[int, ...], int]
@@ -55,6 +55,16 @@ class ValueTable:
         """Returns an operation with its settings as text."""
         found, settings, _ = self._operations[operation]
         return found.label(settings)
+
+    def operation(self, operation: int) -> tuple[Operation, Mapping[str, Any]]:
+        """Returns an operation and its settings."""
+        return self._operations[operation][:2]
+
+    def identity(self, operation: int) -> str:
+        """Returns text that two operations share if they are one: the same in every process."""
+        found, settings, seed = self._operations[operation]
+        own = getattr(getattr(found, "function", None), "__qualname__", "")
+        return f"{found.label(settings)} {own} {seed.hex()}"
 
     def intern_many(self, stack: np.ndarray, terms: Sequence[tuple[int, ...] | None] | None = None) -> list[int]:
         """Returns the numbers of the arrays along the first axis of `stack`, new ones where they are new."""
@@ -125,7 +135,8 @@ class ValueTable:
         if group[0][0] == ADD:
             output = inputs[0]
             for item in inputs[1:]:
-                output = output + item
+                output = output + same_axes(item, output)
+            output = without_cancelled(output, inputs)
             terms = [call[1] for call in group]
         else:
             output = self._apply(group, inputs)

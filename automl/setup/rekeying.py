@@ -39,6 +39,14 @@ class SpacesAtHand:
         given: spaces, or targets, that the user names: a file that has moved, an object, the space of evaluations that
             remember none.
         seconds, memory: allowed for hashing one candidate.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> stored = stored_as(targets.reference_to(Line()))
+        >>> type(SpacesAtHand().find(stored)).__name__, type(SpacesAtHand([Line()]).find(stored)).__name__
+        ('str', 'Found')
     """
 
     given: Sequence[str | Space] = ()
@@ -98,12 +106,22 @@ _FAULTS = (Exception, SystemExit, OutOfTime, OwnExit)
 
 
 def source_of(reference: SpaceReference) -> str:
-    """Returns the hash of a space's source, as evaluations remember it."""
+    """Returns the hash of a space's source, as evaluations remember it.
+
+    Example:
+        >>> source_of(targets.resolve("nasbench201")[1])  # a registered space is known by its name and version
+        ''
+    """
     return reference.code.digest if reference.code.is_users else reference.source or ""
 
 
 def stored_as(reference: SpaceReference) -> StoredSpace:
-    """Returns what evaluations remember of a space."""
+    """Returns what evaluations remember of a space.
+
+    Example:
+        >>> stored_as(targets.resolve("nasbench101", {"vertices": 5})[1]).settings
+        {'vertices': 5}
+    """
     return StoredSpace(0, _target(reference), dict(reference.settings), source_of(reference), imported=False)
 
 
@@ -139,13 +157,13 @@ def rekey(
 
     The key of each evaluation is computed from the candidate that was evaluated. Classes that fall together keep all
     replicates, in the order of time; a class that splits gives each evaluation to its own candidate's class. Searches
-    that are not finished get new keys too, so that they can be gone on with; finished ones stay as they were found. It
+    that are not finished get new keys too, so that they can be continued; finished ones stay as they were found. It
     may be killed and called again, by several processes at once, while searches run.
 
     Args:
         storage: URL of the database.
         spaces: objects or targets: of evaluations that remember no space, of files that have moved, of objects.
-        studies: finished searches that are to be gone on with, by name.
+        studies: finished searches that are to be continued, by name.
         contexts: numbers; all without any.
         checkpoints: folder of the states that long evaluations left; None: beside an SQLite database.
         hash_timeout: seconds allowed for hashing one candidate.

@@ -2,11 +2,11 @@
 
 A session is one row, renewed every few seconds by a thread on a connection of its own, so that it stays alive while a
 long training blocks everything else. It is dead when it said good-bye, when its process is provably gone (same machine,
-same boot), or when its heartbeat is old by the database's clock. That last judgement needs more than the age: after an
-outage every heartbeat is old, so the database must have been up for as long as a heartbeat may take, and our own
-heartbeats must have come through all that time. A process of this machine that exists and gives no sign of life (it was
-suspended, or waits for a disk that is gone) is given longer, and is looked at twice: a machine that was asleep wakes up
-with old heartbeats of processes that are well.
+same boot), when it ended in this very process while the database was away, or when its heartbeat is old by the
+database's clock. That last judgement needs more than the age: after an outage every heartbeat is old, so the database
+must have been up for as long as a heartbeat may take, and our own heartbeats must have come through all that time. A
+process of this machine that exists and gives no sign of life (it was suspended, or waits for a disk that is gone) is
+given longer, and is looked at twice: a machine that was asleep wakes up with old heartbeats of processes that are well.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ HUNG_AFTER_SECONDS = 600.0
 """A process of this machine that exists and gives no sign of life for so long loses what it has claimed."""
 HUNG_SEEN_SECONDS = 30.0
 """So long it must have been seen without one, by a process that was awake."""
+
+_left: set[tuple[str, int]] = set()
+"""Sessions that ended in this process while their database was away, by its URL: their rows do not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,9 @@ class Session:
             return  # a fork's copy: the session is its parent's
         self._thread.join()
         ended = session.update().where(session.c.id == self.id).values(ended=database_time())
+        _left.add((self.database.url, self.id))
         self.database.write(lambda connection: connection.execute(ended).rowcount)
+        _left.discard((self.database.url, self.id))
 
     def __enter__(self) -> Session:
         return self
@@ -136,7 +141,7 @@ def dead_among(
     unseen, here = [], []
     for record in found.values():
         gone = record.process.gone()
-        if record.ended is not None or gone:
+        if record.ended is not None or gone or (database.url, record.id) in _left:
             dead.add(record.id)
         elif gone is None:
             unseen.append(record)

@@ -24,6 +24,11 @@ class StoredSpace:
         settings: of the instance.
         source: hash of its source, empty where the version of a package answers for it.
         imported: True where the name comes from an imported file alone: what such a name stands for is nobody's here.
+
+    Example:
+        >>> stored = StoredSpace(0, "cells.py:Cells", {"width": 16}, source="0" * 32, imported=False)
+        >>> stored.target, stored.settings
+        ('cells.py:Cells', {'width': 16})
     """
 
     id: int

@@ -10,9 +10,9 @@ from typing import Any
 from automl import registry
 from automl.errors import InvalidInput
 from automl.settings import make
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
-__all__ = ["FULL", "Proposal", "Strategy", "Told", "create", "made"]
+__all__ = ["FULL", "Hashes", "Proposal", "Strategy", "Told", "create", "made"]
 
 
 def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> Strategy:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -69,6 +69,32 @@ class Told:
     parents: tuple[int, ...] = ()
 
 
+class Hashes(Protocol):
+    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing.
+
+    Example:
+        >>> class Exact:
+        ...     def keys(self, candidates):
+        ...         return [one.json.encode() for one in candidates]
+        ...
+        ...     def features(self, candidates):
+        ...         return [{} for _ in candidates]
+        >>> hashes: Hashes = Exact()
+        >>> hashes.keys([Candidate({"x": 1})])
+        [b'{"x":1}']
+    """
+
+    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the key of each candidate's function, in order: equal keys, equal results."""
+        ...
+
+    def features(self, candidates: Sequence[Candidate]) -> Sequence[Mapping[str, np.ndarray]]:
+        """Returns numbers that say what each candidate's function is like, by group of features; empty where it has
+        none. Equal functions have equal ones.
+        """
+        ...
+
+
 class Strategy(ABC):
     """Base class of all strategies. Subclasses are dataclasses whose fields are settings.
 
@@ -79,6 +105,8 @@ class Strategy(ABC):
         fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
         pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
+        wants: what `bind` must give beside the space: "hashes", or nothing.
+        hashes: keys and features of candidates, for strategies that want them; None where nothing is hashed.
 
     Example:
         >>> from dataclasses import dataclass
@@ -111,6 +139,8 @@ class Strategy(ABC):
     space: Space
     fidelities: Sequence[float] = (FULL,)
     pending: Sequence[Proposal] = ()
+    wants: Collection[str] = ()
+    hashes: Hashes | None = None
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
@@ -123,9 +153,16 @@ class Strategy(ABC):
         """
         return (FULL,)
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten."""
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+        """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten.
+
+        Args:
+            space: what proposals are points of.
+            fidelities: budget fractions, rising; 1 is the last.
+            hashes: of the search, given to strategies that want them.
+        """
         self.space = space
+        self.hashes = hashes
         self.fidelities = tuple(fidelities)
         self.pending = ()
         self.reset()
@@ -140,6 +177,10 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
         """Learns from finished trials, given in the order of the study."""
+
+    def account(self) -> dict[str, Any]:
+        """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that determine the proposals."""

@@ -9,14 +9,14 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xxhash
 
 from automl.errors import InvalidInput
 from automl.spaces.space import Candidate, Space
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 PROMOTED = "promote"
 """The origin of candidates that go on to the next rung."""
@@ -63,6 +63,7 @@ class SuccessiveHalving(Strategy):
         if self.proposer == self.name:
             raise InvalidInput(f"proposer={self.proposer!r}: new candidates must come from another strategy")
         self._proposer = create(self.proposer)
+        self.wants = self._proposer.wants
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns the offered budget fractions nearest, as ratios, to 1, 1/reduction, 1/reduction², ….
@@ -78,9 +79,16 @@ class SuccessiveHalving(Strategy):
         wanted = [float(self.reduction) ** -level for level in range(self.levels)]
         return sorted({min(offered, key=lambda share: abs(math.log(share / want))) for want in wanted})
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
-        super().bind(space, fidelities)
-        self._proposer.bind(space)
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+        super().bind(space, fidelities, hashes)
+        if "hashes" in self._proposer.wants:
+            self._proposer.bind(space, hashes=hashes)
+        else:
+            self._proposer.bind(space)
+
+    def account(self) -> dict[str, Any]:
+        """Returns what the proposer learned, of the lowest rung."""
+        return self._proposer.account()
 
     def reset(self) -> None:
         # per rung: (-fitness, trial), rising, failures last; and of these what may still go on

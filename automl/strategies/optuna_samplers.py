@@ -17,7 +17,7 @@ from automl.errors import InvalidInput
 from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
 from automl.spaces.options import copied
 from automl.spaces.space import Space
-from automl.strategies.base import FULL, Proposal, Strategy, Told
+from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 _SAMPLERS = {
     "tpe": "TPESampler",
@@ -73,12 +73,12 @@ class OptunaSampler(Strategy):
                 raise InvalidInput(f"sampler={self.sampler!r} needs the package {package}; run pip install {package}")
         self._numbering = self.sampler in _NUMBERING
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,)) -> None:
+    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
         if not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
             )
-        super().bind(space, fidelities)
+        super().bind(space, fidelities, hashes)
 
     def reset(self) -> None:
         self._study: Any = None

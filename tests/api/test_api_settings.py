@@ -37,6 +37,17 @@ def test_numbers_and_lists_are_fitted():
     assert isinstance(make(Part, {"rate": 1}, "part").rate, float)
 
 
+@pytest.mark.parametrize("error", [AttributeError("split"), KeyError("a"), ZeroDivisionError("zero"), ValueError("no")])
+def test_a_part_that_trips_over_a_value_refuses_it(error):
+    def part(task="digits"):
+        raise error
+
+    with pytest.raises(InvalidInput) as refused:
+        make(part, {"task": None}, "part")
+    assert str(refused.value).startswith("part refuses {'task': None}: ")
+    assert str(error) in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

@@ -141,7 +141,7 @@ def test_every_sentence_on_the_way_names_the_next_command(rekeyed: Path) -> None
     assert "study killed would get new keys for 20 trials" in (rekeyed / "dry").read_text()
     said = (rekeyed / "said").read_text()
     assert "322 evaluations, 5.3 s of work, have new keys" in said
-    assert "study killed has new keys for 20 trials and can be gone on with" in said
+    assert "study killed has new keys for 20 trials and can be continued" in said
 
 
 def test_all_that_was_paid_is_served_and_nothing_was_evaluated(rekeyed: Path, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_study_whose_space_is_gone_or_that_is_being_run_waits(
         StudyStore(database).coordinate(record.id, session.id)
         [done] = rekeyed(database).studies
         assert "is being run by process" in done.why
-        assert "cannot be gone on with yet" in rekeyed(database, dry_run=False).sentences()[-1]
+        assert "cannot be continued yet" in rekeyed(database, dry_run=False).sentences()[-1]
         assert keys_of(database, record) == before
         StudyStore(database).release(record.id, session.id)
     [done] = rekeyed(database).studies

@@ -64,7 +64,7 @@ def changed(rows, line, **fields):
 
 
 def metrics(rows, value, name="fitness"):
-    return changed(rows, 2, metrics={name: value})
+    return changed(rows, 3, metrics={name: value})
 
 
 BAD = {
@@ -73,50 +73,53 @@ BAD = {
     "a figure that is none": lambda rows: metrics(rows, None),
     "a list of figures": lambda rows: metrics(rows, [1.0]),
     "a number of 400 digits": lambda rows: metrics(rows, 10**400),
-    "metrics as a list": lambda rows: changed(rows, 2, metrics=[["fitness", 1.0]]),
-    "metrics as text": lambda rows: changed(rows, 2, metrics='{"fitness":1.0}'),
+    "metrics as a list": lambda rows: changed(rows, 3, metrics=[["fitness", 1.0]]),
+    "metrics as text": lambda rows: changed(rows, 3, metrics='{"fitness":1.0}'),
     "a name of a metric of 5,000 characters": lambda rows: metrics(rows, 1.0, "x" * 5000),
-    "a negative replicate": lambda rows: changed(rows, 2, replicate=-3),
-    "a replicate of 10^12": lambda rows: changed(rows, 2, replicate=10**12),
-    "a replicate that is a float": lambda rows: changed(rows, 2, replicate=0.0),
-    "a seed of 2^70": lambda rows: changed(rows, 2, seed=1 << 70),
-    "a negative seed": lambda rows: changed(rows, 2, seed=-1),
-    "a seed as text": lambda rows: changed(rows, 2, seed=str(rows[2]["seed"])),
-    "a short key": lambda rows: changed(rows, 2, key="ab"),
-    "a long key": lambda rows: changed(rows, 2, key="ab" * 40),
-    "a key with blanks": lambda rows: changed(rows, 2, key=" " + rows[2]["key"]),
-    "a key in capitals": lambda rows: changed(rows, 2, key="ABCDEF" + rows[2]["key"][6:]),
-    "a key as a list": lambda rows: changed(rows, 2, key=[rows[2]["key"]]),
-    "seconds without an end": lambda rows: changed(rows, 2, seconds=1e300),
-    "seconds as text": lambda rows: changed(rows, 2, seconds="1"),
-    "seen for ever": lambda rows: changed(rows, 2, times_seen=(1 << 63) - 1),
-    "an error of a megabyte": lambda rows: changed(rows, 2, metrics=None, error="x" * 100_000),
-    "an error with a NUL": lambda rows: changed(rows, 2, metrics=None, error="a\0b"),
-    "an error as a list": lambda rows: changed(rows, 2, metrics=None, error=["why"]),
-    "a candidate that is an object": lambda rows: changed(rows, 2, candidate={"x": 1}),
-    "a candidate that is deep": lambda rows: changed(rows, 2, candidate="[" * 5000 + "]" * 5000),
-    "half a character": lambda rows: changed(rows, 2, candidate='"\ud800"'),
-    "a curve as text": lambda rows: changed(rows, 2, curve="[[1.0,{}]]"),
+    "a negative replicate": lambda rows: changed(rows, 3, replicate=-3),
+    "a replicate of 10^12": lambda rows: changed(rows, 3, replicate=10**12),
+    "a replicate that is a float": lambda rows: changed(rows, 3, replicate=0.0),
+    "a seed of 2^70": lambda rows: changed(rows, 3, seed=1 << 70),
+    "a negative seed": lambda rows: changed(rows, 3, seed=-1),
+    "a seed as text": lambda rows: changed(rows, 3, seed=str(rows[3]["seed"])),
+    "a short key": lambda rows: changed(rows, 3, key="ab"),
+    "a long key": lambda rows: changed(rows, 3, key="ab" * 40),
+    "a key with blanks": lambda rows: changed(rows, 3, key=" " + rows[3]["key"]),
+    "a key in capitals": lambda rows: changed(rows, 3, key="ABCDEF" + rows[3]["key"][6:]),
+    "a key as a list": lambda rows: changed(rows, 3, key=[rows[3]["key"]]),
+    "seconds without an end": lambda rows: changed(rows, 3, seconds=1e300),
+    "seconds as text": lambda rows: changed(rows, 3, seconds="1"),
+    "seen for ever": lambda rows: changed(rows, 3, times_seen=(1 << 63) - 1),
+    "an error of a megabyte": lambda rows: changed(rows, 3, metrics=None, error="x" * 100_000),
+    "an error with a NUL": lambda rows: changed(rows, 3, metrics=None, error="a\0b"),
+    "an error as a list": lambda rows: changed(rows, 3, metrics=None, error=["why"]),
+    "a candidate that is an object": lambda rows: changed(rows, 3, candidate={"x": 1}),
+    "a candidate that is deep": lambda rows: changed(rows, 3, candidate="[" * 5000 + "]" * 5000),
+    "half a character": lambda rows: changed(rows, 3, candidate='"\ud800"'),
+    "a curve as text": lambda rows: changed(rows, 3, curve="[[1.0,{}]]"),
     "a namespace as a number": lambda rows: changed(rows, 1, namespace=5),
     "a namespace with a NUL": lambda rows: changed(rows, 1, namespace="a\0"),
     "a context as a list": lambda rows: changed(rows, 1, context=[1]),
-    "a list where a row belongs": lambda rows: [*rows[:2], "[1, 2]", *rows[3:]],
-    "NaN": lambda rows: [*rows[:2], json.dumps(metrics(rows, float("nan"))[2]), *rows[3:]],
+    "a space as a list": lambda rows: changed(rows, 2, target=["x"]),
+    "settings of a space as text": lambda rows: changed(rows, 2, settings="{}"),
+    "a number of a space as text": lambda rows: changed(rows, 2, space=str(rows[2]["space"])),
+    "a list where a row belongs": lambda rows: [*rows[:3], "[1, 2]", *rows[4:]],
+    "NaN": lambda rows: [*rows[:3], json.dumps(metrics(rows, float("nan"))[3]), *rows[4:]],
     "an infinity as 1e999": lambda rows: [
-        *rows[:2],
-        json.dumps(rows[2]).replace('"seconds": ', '"seconds": 1e999, "x": '),
-        *rows[3:],
+        *rows[:3],
+        json.dumps(rows[3]).replace('"seconds": ', '"seconds": 1e999, "x": '),
+        *rows[4:],
     ],
-    "a name twice": lambda rows: [*rows[:2], json.dumps(rows[2])[:-1] + ', "seed": 5}', *rows[3:]],
-    "a field of 10 MB": lambda rows: changed(rows, 2, candidate=json.dumps("x" * (10 << 20))),
-    "a row nested 5,000 deep": lambda rows: [*rows[:2], "[" * 5000 + "]" * 5000, *rows[3:]],
+    "a name twice": lambda rows: [*rows[:3], json.dumps(rows[3])[:-1] + ', "seed": 5}', *rows[4:]],
+    "a field of 10 MB": lambda rows: changed(rows, 3, candidate=json.dumps("x" * (10 << 20))),
+    "a row nested 5,000 deep": lambda rows: [*rows[:3], "[" * 5000 + "]" * 5000, *rows[4:]],
 }
 
 
 @pytest.mark.parametrize("what", BAD)
 def test_what_is_no_export_is_refused_with_its_line(tmp_path, exported, what):
     message = refused(tmp_path, BAD[what](exported), "")
-    line = 2 if "namespace" in what or "context" in what else 3
+    line = 2 if "namespace" in what or "context" in what else 3 if "a space" in what else 4
     assert f"line {line}: " in message or what == "a field of 10 MB"
 
 

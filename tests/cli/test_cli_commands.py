@@ -218,6 +218,21 @@ def test_hash_writes_one_key_a_line_in_order():
     assert automl_command("hash", "nasbench201", stdin="").out == ""
 
 
+def test_features_are_equal_for_equal_functions_and_printed_by_name():
+    one = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
+    same = "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|"
+    Path("cells.jsonl").write_text("".join(f"{json.dumps(text)}\n" for text in (one, same)))
+    printed = read("features", "nasbench201", "--input", "cells.jsonl", "--json")
+    assert [row["candidate"] for row in printed] == [one, same]
+    assert printed[0]["key"] == printed[1]["key"]
+    assert printed[0]["features"] == printed[1]["features"]
+    assert printed[0]["features"]["shape"]["depth"] == 1.0
+    table = automl_command("features", "nasbench201", "--samples", "3").out
+    assert "parameters" in table
+    assert len(table.splitlines()) >= 4
+    assert "has no features" in automl_command("features", "hpolib", "--samples", "2").out
+
+
 def test_explain_says_whether_two_candidates_are_equal():
     Path("a.json").write_text(json.dumps(NETWORK))
     Path("b.json").write_text(json.dumps(DEAD))

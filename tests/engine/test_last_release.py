@@ -21,6 +21,7 @@ import pytest
 
 import automl
 from automl.cli import main
+from automl.hashing import HASHER_VERSION
 
 LEFT = Path(__file__).resolve().parent / "last_release"
 FOLDER = "/last-release"
@@ -41,6 +42,11 @@ STUDIES = read("studies.json")
 UNPROBED = "unprobed"
 """Its candidates are keyed by their JSON. These keys hold the source of the space now; before, another space with the
 same fields was served its results."""
+
+same_keys = pytest.mark.skipif(
+    HASHER_VERSION != "1", reason="keys are new: what is stored gets them by a command first"
+)
+"""For what needs the keys of the last release."""
 
 FINISHED = [name for name in STUDIES if name != KILLED]
 CONTEXTS = read("contexts.json")
@@ -140,6 +146,7 @@ def plain(value):
     return value.hex() if isinstance(value, bytes) else list(value) if isinstance(value, tuple) else value
 
 
+@same_keys
 def test_the_killed_study_is_gone_on_with_and_nothing_is_done_again(left):
     _, before = cached()
     some = told(KILLED)
@@ -154,6 +161,7 @@ def test_the_killed_study_is_gone_on_with_and_nothing_is_done_again(left):
     assert told(KILLED) == read("undisturbed.json")
 
 
+@same_keys
 def test_the_killed_study_is_gone_on_with_by_its_own_program_and_then_served_to_others(left):
     search(KILLED, KILLED).close()
     assert told(KILLED) == read("undisturbed.json")
@@ -166,9 +174,16 @@ def test_the_killed_study_is_gone_on_with_by_its_own_program_and_then_served_to_
     assert outcomes <= {"hit", "failed"}
 
 
+def test_a_study_whose_keys_are_older_is_not_gone_on_with_and_the_version_of_the_hash_is_named(left):
+    with pytest.raises(automl.AutoMLError, match=r"(?i)hash.*version|version.*hash"):
+        search(KILLED, KILLED)
+    assert not begun(left)
+
+
 SERVED = [name for name in FINISHED if "repeats" not in STUDIES[name] and name != UNPROBED]
 
 
+@same_keys
 @pytest.mark.parametrize("study", SERVED, indirect=True)
 def test_a_new_search_is_served_from_what_was_stored(left, study):
     before = cached()
@@ -181,6 +196,7 @@ def test_a_new_search_is_served_from_what_was_stored(left, study):
     assert "miss" not in {trial["outcome"] for trials in told("again").values() for trial in trials}
 
 
+@same_keys
 @pytest.mark.parametrize("study", [UNPROBED], indirect=True)
 def test_what_could_not_be_probed_is_evaluated_anew_in_the_same_context(left, study):
     contexts, before = cached()
@@ -193,6 +209,7 @@ def test_what_could_not_be_probed_is_evaluated_anew_in_the_same_context(left, st
     assert candidates[0] == candidates[1]
 
 
+@same_keys
 @pytest.mark.parametrize("study", FINISHED, indirect=True)
 def test_whatever_a_study_names_is_found(left, study):
     """Its space, evaluator and strategy are made again, and there is nothing left to do."""
@@ -252,12 +269,14 @@ def same(old, new):
     return old == new
 
 
+@same_keys
 def test_an_export_gives_the_same_rows_in_a_fresh_database(left):
     command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
     assert cached(FRESH) == exported(LEFT / "export.jsonl.gz") == cached()
     assert "imported 0 evaluations" in command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
 
 
+@same_keys
 @pytest.mark.parametrize("study", ["table", "halved", "formulas", "programs", "networks", "weighed"], indirect=True)
 def test_what_was_imported_is_served(left, study):
     command("cache", "import", "export.jsonl.gz", "--storage", FRESH)
@@ -272,6 +291,7 @@ BY_JSON = ["own_space.py:Tower", "--evaluator", "own_space.py:scored"]
 """A function has no inputs to probe a network on, so these keys hold the source of the space now."""
 
 
+@same_keys
 @pytest.mark.parametrize("given", CONTEXTS["keys"], ids=lambda given: " ".join(given["hash"]))
 def test_every_key_is_the_same(left, given):
     candidates, keys = zip(*given["keys"], strict=True)
@@ -284,6 +304,7 @@ def test_every_key_is_the_same(left, given):
         assert found == list(keys)
 
 
+@same_keys
 def test_every_context_is_the_same(with_data):
     """A context is stored before the first trial is proposed, so these searches end there."""
     (random,) = metadata.entry_points(group="automl.strategies", name="random")

@@ -11,6 +11,7 @@ from automl import registry
 from automl.errors import InvalidInput
 from automl.evaluators.base import Part
 from automl.evaluators.task import Task
+from workers.remembered import Remembered, described
 from workers.tasks import data_folder, digits
 
 LARGEST_SIDE = 16
@@ -47,27 +48,24 @@ def _by_name(name: str) -> Task:
     return task
 
 
-_flat: dict[int, tuple[Task, Flat, dict[str, str]]] = {}  # the task itself is kept, so that its id stays its own
-
-
 def flat(task: Task) -> Flat:
     """Returns a task prepared once a process.
 
     Raises:
         InvalidInput: targets are not classes counted from 0, or an input is not finite.
     """
-    return _prepared(task)[1]
+    return _prepared(task)
 
 
 def description(task: Task) -> dict[str, str]:
-    """Returns a task's description, its fingerprint computed once a process."""
-    return _prepared(task)[2]
+    """Returns a task's description.
 
-
-def _prepared(task: Task) -> tuple[Task, Flat, dict[str, str]]:
-    if id(task) not in _flat:
-        _flat[id(task)] = (task, _flattened(task), task.description())
-    return _flat[id(task)]
+    Raises:
+        InvalidInput: as `flat` does.
+    """
+    found = described(task)
+    flat(task)
+    return found
 
 
 def _flattened(task: Task) -> Flat:
@@ -87,6 +85,9 @@ def _flattened(task: Task) -> Flat:
         "test": (scaled["test"], targets["test"]),
     }
     return Flat((scaled["train"], one_hot), held)
+
+
+_prepared = Remembered(_flattened)
 
 
 def _pixels(inputs: np.ndarray) -> np.ndarray:

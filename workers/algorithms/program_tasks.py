@@ -44,7 +44,9 @@ class Problems:
 
     def __post_init__(self) -> None:
         for name in ("train", "train_targets", "held", "held_targets"):
-            array = np.ascontiguousarray(getattr(self, name), np.float64)
+            # Our own, for the interpreter's copies of it are remembered: nobody changes it in place.
+            array = np.array(getattr(self, name), np.float64, order="C")
+            array.setflags(write=False)
             object.__setattr__(self, name, array)
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):

@@ -20,6 +20,7 @@ from automl.spaces.programs.code import header, join
 from automl.spaces.programs.language import ProgramLanguage
 from automl.spaces.programs.runner import evaluate_many
 from workers.algorithms.program_tasks import GENERATORS, Problems, ProgramTask, Wanted, from_task, generate
+from workers.remembered import Remembered, described
 
 IN_STEP = 16
 """At most so many problems run in step: more do not make it faster, and memory must stay near the processor."""
@@ -75,10 +76,10 @@ class ProgramTasks(Evaluator):
             raise InvalidInput(registry.unknown("task for programs", self.task, GENERATORS))
 
     def settings(self) -> dict[str, Any]:
-        described = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        found = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         if not isinstance(self.task, str):
-            described["task"] = self.task.description()
-        return described
+            found["task"] = described(self.task) if isinstance(self.task, Task) else self.task.description()
+        return found
 
     def probe(self) -> Probe:
         return Probe(seed=1)
@@ -174,17 +175,7 @@ class ProgramTasks(Evaluator):
 Chunk = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-_READ: dict[int, tuple[Task, ProgramTask]] = {}
-
-
-def _from_task(task: Task) -> ProgramTask:
-    """Reads a task once; it is known by its identity, since arrays have no hash."""
-    known = _READ.get(id(task))
-    if known is None:
-        if len(_READ) >= 8:
-            _READ.clear()
-        known = _READ[id(task)] = (task, from_task(task))
-    return known[1]
+_from_task = Remembered(from_task)
 
 
 @functools.lru_cache(maxsize=16)

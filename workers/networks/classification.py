@@ -15,6 +15,7 @@ from automl.behaviour import Array, Probe
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.evaluators.task import Task
+from workers.remembered import described
 
 if TYPE_CHECKING:
     from workers.networks.training import Tensors
@@ -118,7 +119,7 @@ class Classification(Evaluator):
         return _named(self.task)
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "task": _described(self.data())}
+        return {**super().settings(), "task": described(self.data())}
 
     def prepare(self) -> None:
         from workers.networks import training
@@ -208,13 +209,3 @@ def _named(name: str) -> Task:
     assert isinstance(task, Task)
     _ = task.classes
     return task
-
-
-def _described(task: Task) -> dict[str, str]:
-    """Returns a task's description; the fingerprint of a large one is computed once a process."""
-    if id(task) not in _descriptions:
-        _descriptions[id(task)] = (task, task.description())
-    return _descriptions[id(task)][1]
-
-
-_descriptions: dict[int, tuple[Task, dict[str, str]]] = {}  # the task itself is kept, so that its id stays its own

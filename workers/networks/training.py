@@ -19,6 +19,7 @@ from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Metrics
 from automl.evaluators.task import Task
 from workers.networks.snapshots import Training
+from workers.remembered import Remembered
 
 _MEASURE_BATCH = 1024
 _MIDWAY_BATCH = 128  # on a CPU a third faster than 1,024; final figures keep theirs, to the last bit
@@ -63,16 +64,16 @@ class Tensors:
     test: Part
 
 
-_loaded: dict[tuple[int, str], tuple[Task, Tensors]] = {}  # the task itself is kept, so that its id stays its own
-
-
 def tensors(task: Task, device: str) -> Tensors:
     """Returns a task's data on a device, copied there once a process."""
-    key = (id(task), device)
-    if key not in _loaded:
-        parts = [_part(getattr(task, name), device) for name in ("train", "validation", "test")]
-        _loaded[key] = (task, Tensors(*parts))
-    return _loaded[key][1]
+    return _loaded(task, device)
+
+
+def _load(task: Task, device: str) -> Tensors:
+    return Tensors(*(_part(getattr(task, name), device) for name in ("train", "validation", "test")))
+
+
+_loaded = Remembered(_load)
 
 
 def _part(part: tuple[np.ndarray, np.ndarray], device: str) -> Part:

@@ -46,6 +46,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Space", _part(settings.get("space"), "target")),
         ("Evaluator", _part(settings.get("evaluator"), "name")),
         ("Strategy", _part(settings.get("strategy"), "name")),
+        ("Model", _model(environment.get("model") or {})),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
         ("Versions and hardware", _environment(environment)),
@@ -95,10 +96,27 @@ def _part(stored: Any, name: str) -> list[tuple[str, str]]:
     return [("name", f"{stored.get(name)}{version}"), *source, *settings]
 
 
+def _model(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns how far a strategy's model can be trusted: each trial foretold from all others, and what carries it."""
+    if not stored:
+        return []
+    shares = sorted(stored["shares"].items(), key=lambda item: -item[1])
+    half, most = stored["within_half"], stored["within_95"]
+    return [
+        ("foretold", f"{count_of(stored['trials'], 'trial')}, each from all others"),
+        ("rank correlation", f"{stored['rank_correlation']:.2f} of expected with measured values"),
+        (
+            "calibration",
+            f"{half:.0%} inside the intervals for 50 %, {most:.0%} inside those for 95 %",
+        ),
+        ("carried by", ", ".join(f"{name} {share:.0%}" for name, share in [*shares, ("noise", stored["noise"])])),
+    ]
+
+
 def _environment(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns versions, the coordinator's machine, and what the workers that evaluated computed on."""
     kinds = stored.get("workers") or []
-    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name != "workers"]
+    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name not in ("workers", "model")]
     return [*rest, *([("workers", "; ".join(kinds))] if kinds else [])]
 
 

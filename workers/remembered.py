@@ -1,0 +1,70 @@
+"""What evaluators make of a task's data, kept for a few tasks and only while the data are what they were.
+
+Tasks are known by their identity, since arrays have no hash. A notebook makes many of them, and changes their arrays
+in place: so the oldest are forgotten, and a task is looked at anew whenever a search asks what it is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from automl.evaluators.task import Task
+
+T = TypeVar("T")
+
+MOST = 8
+"""So many things are remembered of each kind."""
+
+
+class Remembered(Generic[T]):
+    """A function of a task that is computed once, as long as the task's data are what they were.
+
+    Args:
+        make: the function; of the task, and of whatever else it is called with.
+
+    Example:
+        >>> import numpy as np
+        >>> part = (np.zeros((4, 2)), np.zeros(4, int))
+        >>> task, calls = Task(part, part, part), []
+        >>> rows = Remembered(lambda task: calls.append(1) or len(task.train[0]))
+        >>> rows(task), rows(task), len(calls)
+        (4, 4, 1)
+        >>> part[0][0] = 1.0
+        >>> _ = described(task)
+        >>> rows(task), len(calls)
+        (4, 2)
+    """
+
+    def __init__(self, make: Callable[..., T]) -> None:
+        self._make = make
+        # The task itself is kept, so that its id stays its own.
+        self._kept: OrderedDict[tuple[Hashable, ...], tuple[Task, str, T]] = OrderedDict()
+        _all.append(self)
+
+    def __call__(self, task: Task, *more: Hashable) -> T:
+        key = (id(task), *more)
+        if key not in self._kept:
+            self._kept[key] = (task, task.fingerprint(), self._make(task, *more))
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key][2]
+
+    def forget_unless(self, task: Task, fingerprint: str) -> None:
+        """Forgets what was made of a task whose data had another fingerprint."""
+        for key, (_, before, _) in list(self._kept.items()):
+            if key[0] == id(task) and before != fingerprint:
+                del self._kept[key]
+
+
+_all: list[Remembered] = []  # type: ignore[type-arg]
+
+
+def described(task: Task) -> dict[str, str]:
+    """Returns a task's description, read off its data now; what was made of other data of it is forgotten."""
+    found = task.description()
+    for one in _all:
+        one.forget_unless(task, found["fingerprint"])
+    return found
