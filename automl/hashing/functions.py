@@ -1,9 +1,10 @@
 """The functional hash of plain functions: activations, losses, update rules, expression trees.
 
-A function is called on several small sets of points: generic ones with 0, ±1 and other round numbers, large ones,
-tiny ones, and infinities with NaN. Each set is a call of its own and each value is rounded on its own, so that a
-large one cannot drown a small one. Tiny and large points have few significant bits, so that sums written in another
-order agree.
+A function is called on several small sets of points: generic ones with 0, ±1 and other round numbers, and, one argument
+at a time, points from 1e-12 to 1e4 of both signs, sixteen in a factor of ten, so that thresholds anywhere between are
+seen. Each set is a call of its own and each value is rounded on its own, so that a large one cannot drown a small one.
+All but the generic points have few significant bits, so that sums written in another order agree. Nothing is asked at
+infinities and NaN: two functions that agree on all numbers are equal.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from automl.behaviour import Function, Probe
 from automl.errors import Unhashable
-from automl.hashing.mixing import digest_array, mix
+from automl.hashing.mixing import digest_array, mix, rounded
 from automl.hashing.noise import Tracked, UntrackedError
 from automl.hashing.observed import Observed
 from automl.hashing.weights import uniform, whole
@@ -26,11 +27,27 @@ from automl.hashing.weights import uniform, whole
 _ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0)
 _LARGE = (40.5, -40.5)
 _TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
-_SPECIAL = (math.inf, -math.inf, math.nan)
-_FAR = (120.5, -120.5, 1024.0, -1024.0)
+_STEPS = (1.0, 1.140625, 1.328125, 1.546875, 1.78125)
+"""Five to an octave, of seven bits each; powers of two times these are the points between zero and the far ones."""
+
+_SCALES = {"near": (-40, -20), "small": (-20, 0), "far": (0, 14)}
+"""Sets of points by the exponents of two that they cover, low ones included."""
+
 _GENERIC = 2048
 _APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
+_COARSE = ((2.0**-20, 0.9 * 2.0**-22), (2.0**-4, 0.9 * 2.0**-27))
+"""Where an argument is smaller than the first number, values are rounded to multiples of the second: what is small
+there is mostly rounding noise of what was large before, and a guard gives large values. No result is exactly between
+two multiples of such a number.
+"""
+
+_FAR = 8.0
+_FAR_BITS = 10
+_LOST = 2.0**-20
+"""Points further out than `_FAR` are looked at with fewer bits, and not at all where rounding has moved a result at one
+of them by a larger share than this: of sin(exp(x)) nothing is known at 40.
+"""
 
 
 @functools.lru_cache(maxsize=64)
@@ -48,14 +65,21 @@ def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
         tuple(column * _APART[place % 3] for place, column in enumerate(_columns(base, arity, seed)))
         for base in (_LARGE, _TINY)
     ]
-    sets += [  # one argument special, the others generic: of two infinities nobody expects x*y + x to be x*(y + 1)
-        tuple(np.array(base) if other == place else generic[other][: len(base)].copy() for other in range(arity))
+    sets += [  # of two large arguments nobody expects sin(exp(x)) and the like, so the others are generic
+        tuple(base if other == place else generic[other][: len(base)].copy() for other in range(arity))
         for place in range(arity)
-        for base in (_SPECIAL, _FAR + _TINY)
+        for base in map(_range, _SCALES)
     ]
     for one in itertools.chain.from_iterable(sets):
         one.flags.writeable = False
     return tuple(sets)
+
+
+def _range(name: str) -> np.ndarray:
+    """Returns the points of a set, of both signs."""
+    low, high = _SCALES[name]
+    sizes = np.array([step * 2.0**exponent for exponent in range(low, high) for step in _STEPS])
+    return np.concatenate([sizes, -sizes])
 
 
 def _columns(base: Sequence[float], arity: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -160,7 +184,7 @@ def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
     with np.errstate(all="ignore"):
         try:
             tracked = function.call(*(Tracked(array) for array in arrays))
-            return _dusted(_outputs(function, tracked, arrays[0].shape), arrays)
+            return _dusted(_outputs(function, tracked, arrays[0].shape, _is_far(arrays)), arrays)
         except (UntrackedError, TypeError, ValueError, AttributeError):
             pass
         try:
@@ -200,11 +224,15 @@ def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
     """Returns the outputs, and with `derivative` also the derivative of their sum with respect to each argument."""
     import torch
 
-    from automl.hashing.slots import quiet_torch
+    from automl.hashing.runs import quiet_torch
+    from automl.hashing.torch_mode import Deterministic
 
-    with quiet_torch(0):
+    generator = torch.Generator()
+    with quiet_torch():
         leaves = [torch.tensor(array, requires_grad=function.derivative) for array in arrays]
-        result = function.call(*(leaf.clone() for leaf in leaves))
+        mode = Deterministic(generator)
+        with mode:
+            result = function.call(*(leaf.clone() for leaf in leaves))
         tensors = list(result) if isinstance(result, tuple | list) else [result]
         tensors = [item if isinstance(item, torch.Tensor) else torch.tensor(float(item)) for item in tensors]
         values = _outputs(function, tuple(item.detach().to(torch.float64).numpy() for item in tensors), arrays[0].shape)
@@ -222,16 +250,33 @@ def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
     return _dusted(values, arrays)
 
 
-def _outputs(function: Function, result: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
+def _is_far(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return functools.reduce(np.maximum, (np.abs(array) for array in arrays)) > _FAR
+
+
+def _outputs(
+    function: Function, result: Any, shape: tuple[int, ...], far: np.ndarray | None = None
+) -> list[np.ndarray]:
     outputs = result if isinstance(result, tuple | list) else (result,)
     arrays = []
     for item in outputs:
-        array = item.settled() if isinstance(item, Tracked) else np.asarray(item)
+        array = _settled(item, far) if isinstance(item, Tracked) else np.asarray(item)
         if array.dtype.kind not in "fiub":
             raise Unhashable(f"the function returns {array.dtype} values; return real numbers")
         array = array.astype(np.float64)
         arrays.append(np.broadcast_to(array, shape) if function.pointwise and array.ndim == 0 else array)
     return arrays
+
+
+def _settled(item: Tracked, far: np.ndarray | None) -> np.ndarray:
+    """Returns tracked values, those that are mere noise as zeros, far out NaN where one of them is lost in rounding."""
+    settled = item.settled()
+    if far is None or far.shape != settled.shape or not far.any():
+        return settled
+    with np.errstate(all="ignore"):
+        lost = item.error[far] > _LOST * np.maximum(1.0, np.abs(item.value[far]))
+    settled[far] = np.nan if lost.any() else item.value[far]
+    return settled
 
 
 def _dusted(values: list[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -241,8 +286,24 @@ def _dusted(values: list[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.n
     """
     scale = functools.reduce(np.fmax, (np.abs(np.where(np.isfinite(array), array, 0.0)) for array in arrays))
     scale = np.maximum(scale, 1.0)
+    sizes = [np.where(array == 0.0, 1.0, np.abs(array)) for array in arrays]
+    smallest = functools.reduce(np.fmin, sizes)
+    step = np.zeros(scale.shape)
+    for below, share in _COARSE[::-1]:
+        step = np.where(smallest < below, share * scale, step)
+    coarse, far = step > 0.0, _is_far(arrays)
     found = []
     for value in values:
-        floor = _DUST * (scale if value.shape == scale.shape else scale.max())
-        found.append(np.where(np.abs(value) < floor, 0.0, value))
+        pointwise = value.shape == scale.shape
+        value = np.where(np.abs(value) < _DUST * (scale if pointwise else scale.max()), 0.0, value)
+        if pointwise and far.any():
+            step_far = 0.9 * 2.0**-_FAR_BITS
+            with np.errstate(all="ignore"):
+                small = np.rint(value[far] / step_far) * step_far
+            value[far] = np.where(np.abs(value[far]) < 1.0, small, rounded(value[far], _FAR_BITS))
+        if pointwise and coarse.any():
+            with np.errstate(all="ignore"):
+                steps = np.rint(value / np.where(coarse, step, 1.0)) * step
+            value = np.where(coarse & (np.abs(value) < scale), steps, value)
+        found.append(value)
     return found

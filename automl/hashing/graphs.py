@@ -16,7 +16,7 @@ from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins
 from automl.hashing.graph_features import GraphForms
-from automl.hashing.inputs import probe_arrays
+from automl.hashing.inputs import graph_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan, Planner, Step
@@ -188,8 +188,7 @@ class GraphHasher:
     def _probe_values(self, probe: Probe) -> list[int]:
         found = self._inputs.get(probe)
         if found is None:
-            arrays = probe_arrays(probe)
-            found = [self._table.intern_many(np.asarray(array, dtype=np.float64)[None])[0] for array in arrays]
+            found = [self._table.intern_many(array[None])[0] for array in graph_arrays(probe)]
             self._inputs[probe] = found
         return found
 

@@ -18,7 +18,7 @@ from automl.hashing.observed import Observed
 from automl.isolation.limits import OutOfTime, alarm
 from automl.jsontext import canonical
 
-HASHER_VERSION = "1"
+HASHER_VERSION = "2"
 """Part of every context. It changes whenever any key may."""
 
 

@@ -34,6 +34,34 @@ def probe_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
     return tuple(arrays)
 
 
+EXTRA = 2
+"""Examples that graphs are run on beyond the probe's: one far from zero and one near it."""
+
+_EXPONENTS = ((0.0, 12.0), (-40.0, -10.0))
+
+
+@functools.lru_cache(maxsize=64)
+def graph_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
+    """Returns what graphs are run on: float64 arrays like `probe_arrays`, with `EXTRA` examples more at the end.
+
+    Their values have sizes of their own, from 1 to 4096 and from 1e-12 to 1e-3: behind a stock operation values are
+    about one, and a clip at six or a guard at 1e-6 would look like none.
+    """
+    arrays = []
+    for position, (item, array) in enumerate(zip(probe.inputs, probe_arrays(probe), strict=True)):
+        seed = mix("graph input", str(probe.seed), str(position))
+        more = _values(item, dataclasses.replace(probe, batch=EXTRA, seed=probe.seed + 1), position).astype(np.float64)
+        if item.low is None:
+            for number, (low, high) in enumerate(_EXPONENTS):
+                share = uniform(mix(seed, str(number)), math.prod(item.shape)) / (2.0 * math.sqrt(3.0)) + 0.5
+                whole_part = np.floor(low + (high - low) * share).astype(int)
+                more[number] *= np.ldexp(1.0, whole_part).reshape(item.shape)
+        joined = np.concatenate([array.astype(np.float64), more])
+        joined.flags.writeable = False
+        arrays.append(joined)
+    return tuple(arrays)
+
+
 def _values(item: Array, probe: Probe, position: int) -> np.ndarray:
     seed = mix("probe input", str(probe.seed), str(position))
     shape = (probe.batch, *item.shape)

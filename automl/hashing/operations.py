@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import Unhashable
+from automl.hashing.inputs import EXTRA
 from automl.hashing.mixing import mix, without_noise
 from automl.jsontext import canonical
 
@@ -120,8 +121,19 @@ class Fold(Operation):
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
         result = inputs[0]
         for item in inputs[1:]:
-            result = self.function(result, item)
-        return result
+            result = self.function(result, same_axes(item, result))
+        return without_cancelled(result, inputs) if self.function is np.subtract else result
+
+
+def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Returns `item`; raises Unhashable where two values have other numbers of axes and examples would be taken for
+    channels.
+    """
+    if item.ndim != other.ndim:
+        raise Unhashable(
+            f"values of shape {other.shape[2:]} and {item.shape[2:]} cannot be combined; bring them to one shape"
+        )
+    return item
 
 
 @dataclass(frozen=True)
@@ -205,12 +217,20 @@ class BatchNorm(Operation):
 
 
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
-    """Normalises each channel over batch and space; what is constant there becomes exact zero."""
+    """Normalises each channel over batch and space; what is constant there becomes exact zero.
+
+    The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
+    in evaluation, so that they stay far and near.
+    """
     axes = (1, *range(3, x.ndim))
-    share = 1.0 / (x.shape[1] * math.prod(x.shape[3:]))
-    centred = x - x.sum(axis=axes, keepdims=True) * share
-    centred = without_noise(centred, np.abs(x).max(axis=axes, keepdims=True))
-    variance = (centred * centred).sum(axis=axes, keepdims=True) * share
+    own = x[:, :-EXTRA]
+    share = 1.0 / (own.shape[1] * math.prod(x.shape[3:]))
+    mean = own.sum(axis=axes, keepdims=True) * share
+    largest = np.abs(own).max(axis=axes, keepdims=True)
+    centred = x - mean
+    centred[:, :-EXTRA] = without_noise(centred[:, :-EXTRA], largest)
+    centred[:, -EXTRA:] = without_noise(centred[:, -EXTRA:], np.maximum(np.abs(x[:, -EXTRA:]), np.abs(mean)))
+    variance = (centred[:, :-EXTRA] ** 2).sum(axis=axes, keepdims=True) * share
     return centred / np.sqrt(variance + epsilon)
 
 
@@ -391,10 +411,22 @@ class WithTail(Operation):
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
     stack.
+
+    The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
+    the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
     """
     stack = len(output)
-    scale = np.abs(output.reshape(stack, -1)).max(axis=1, initial=0.0)
+    scale = np.abs(output[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0)
     for item in inputs:
-        scale = np.maximum(scale, np.abs(item.reshape(stack, -1)).max(axis=1, initial=0.0))
+        scale = np.maximum(scale, np.abs(item[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0))
     scale = np.where(np.isfinite(scale), scale, 0.0)
-    return without_noise(output, scale.reshape(stack, *(1,) * (output.ndim - 1)))
+    own = without_noise(output[:, :-EXTRA], scale.reshape(stack, *(1,) * (output.ndim - 1)))
+    return np.concatenate([own, output[:, -EXTRA:]], axis=1)
+
+
+def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns a sum with every value that is noise beside its own terms replaced by exact zero."""
+    scale = np.abs(terms[0])
+    for item in terms[1:]:
+        scale = np.maximum(scale, np.abs(item))
+    return without_noise(output, np.where(np.isfinite(scale), scale, 0.0))

@@ -53,7 +53,7 @@ def as_real(tensor: torch.Tensor) -> torch.Tensor:
     converted.
     """
     if tensor.is_complex():
-        tensor = torch.view_as_real(tensor)
+        tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
     return tensor.to(torch.float64).reshape(-1)

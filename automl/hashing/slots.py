@@ -4,40 +4,42 @@ gradients.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import math
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from automl.behaviour import Probe
 from automl.errors import Unhashable
-from automl.hashing.inputs import probe_arrays
-from automl.hashing.mixing import NOISE, digest_array, mix, rounded
-from automl.hashing.signature import BITS, SUMS, as_real, project, without_dust
-from automl.hashing.torch_mode import Deterministic
-from automl.hashing.weights import weight
+from automl.hashing import outputs
+from automl.hashing.mixing import NOISE, mix, rounded
+from automl.hashing.outputs import Seen
+from automl.hashing.runs import Runs
+from automl.hashing.scales import FAR, NEAR, UNIT, scaled
+from automl.hashing.signature import BITS, SUMS, as_real, project
 
-SMALL = 2**14
-"""Weights up to this number of values are remembered."""
+_MOVE = 1.0 + 2.0**-44
+_KNOWN = 2.0**-22
+"""A tiny gradient that changes by a larger share when everything is moved by 2**-44 is noise."""
 
-LONGEST = 64
-"""Outputs with more values than this are reduced to as many random sums before they are rounded."""
+_MANY = 32
+"""Examples on which slots are looked for that hardly any example reaches, such as experts."""
+
+
+class UnsteadyError(Exception):
+    """A module gave something else when it was run a second time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One run of a module.
+    """What a module does with one set of weights.
 
     Attributes:
-        values: what it returned and, where asked for, the gradients with respect to its inputs, as named arrays; long
-            ones as random sums.
-        outputs: digest of what it returned, in training and where asked for in evaluation, and of the numbers that
-            noise met.
+        values: what it returned in each run and the gradients with respect to its inputs, as named arrays; long ones
+            as random sums.
+        outputs: digest of what it returned, its names and the numbers that noise met.
         gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
     """
@@ -48,187 +50,180 @@ class Look:
     slots: list[bytes | None]
 
 
-class Slots:
-    """A module's distinct parameters, each of which can be given weights.
+class Slots(Runs):
+    """A module's distinct parameters, each of which can be given weights and looked at.
 
     Args:
-        build: returns the module; called with torch's random state set to a fixed seed.
-        probe: inputs of the module.
+        build, probe, seeded: as of `Runs`.
         mantissa_bits: precision of rounded outputs.
 
-    Raises:
-        Unhashable: the probe has no inputs.
+    Attributes:
+        noisy: slots whose gradient in training is known to be mere noise, such as a bias before batch norm.
     """
 
-    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int) -> None:
-        if not probe.inputs:
-            raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
+    def __init__(
+        self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int, *, seeded: bool = False
+    ) -> None:
+        super().__init__(build, probe, seeded=seeded)
         self._bits = mantissa_bits
-        self.module = build().to("cpu").double()
-        self._inputs = [torch.from_numpy(np.array(array)) for array in probe_arrays(probe)]
-        self._initialise_lazy()
-        named = list(self.module.named_parameters())
-        self.names = [name for name, _ in named]
-        self.parameters = [item for _, item in named]
-        self.shapes = [tuple(size for size in item.shape if size != 1) for item in self.parameters]
-        self._buffers = [
-            (owner, name, buffer.clone())
-            for owner in self.module.modules()
-            for name, buffer in owner._buffers.items()
-            if buffer is not None
-        ]
+        self.noisy: set[int] = set()
 
-    def _initialise_lazy(self) -> None:
-        if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in self.module.parameters()):
-            with torch.no_grad():
-                self.module(*self._inputs)
+    # --- looks -------------------------------------------------------------------------------------------------------
 
-    def fill(self, seeds: Sequence[bytes]) -> None:
-        """Gives each slot the weights that its seed stands for."""
-        with torch.no_grad():
-            for parameter, seed, shape in zip(self.parameters, seeds, self.shapes, strict=True):
-                parameter.copy_(_weights(seed, shape or (1,)).view(parameter.shape))
-
-    def _restore(self) -> None:
-        for owner, name, buffer in self._buffers:
-            owner._buffers[name] = buffer.clone()
-
-    def look(self, *, gradients: bool = True, evaluation: bool = False) -> Look:
-        """Runs the module in training mode, and with `evaluation` in evaluation mode after it.
+    def gradients(self, *, training: bool = True, transparent: bool = False, many: bool = False) -> list[bytes | None]:
+        """Returns the signature of each slot's gradient; None where nothing but noise flows back.
 
         Args:
-            gradients: also look at the gradients of the training outputs.
-            evaluation: mix the outputs in evaluation mode, running statistics moved by the training run, into
-                `outputs`.
+            training: in training mode; else in evaluation mode, after a step of training.
+            transparent: through what is detached, too.
+            many: on more examples than the probe has, where the module takes them.
         """
-        self._restore()
-        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
-        outputs, marks = self._run(leaves, training=True)
-        values = [(f"output {place} in training", item.detach()) for place, item in enumerate(outputs)]
-        slots: list[bytes | None] = [None] * len(self.parameters)
-        back: list[torch.Tensor] = []
-        if gradients:
-            slots, back = self._gradients(outputs, leaves)
-        if evaluation:
-            with torch.no_grad():
-                again, more = self._run(leaves, training=False)
-            marks += [b"evaluation", *more]
-            values += [(f"output {place} in evaluation", item) for place, item in enumerate(again)]
-        gradient_values = [(f"gradient of input {place}", item) for place, item in enumerate(back)]
-        found, digest = self._mixed(values)
-        behind, gradient_digest = self._mixed(gradient_values)
-        return Look([*found, *behind], mix(digest, *marks), gradient_digest, slots)
+        table = self._gradient_table(1.0, training, transparent, many)
+        return self._signatures(table, lambda: self._gradient_table(_MOVE, training, transparent, many))
 
-    def _mixed(self, values: Sequence[tuple[str, torch.Tensor]]) -> tuple[list[tuple[str, np.ndarray]], bytes]:
-        arrays = [(name, _shortened(item)) for name, item in values]
-        shapes = repr([tuple(item.shape) for _, item in values])
-        return arrays, mix(shapes, *(digest_array(array, self._bits) for _, array in arrays))
+    def _signatures(self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]) -> list[bytes | None]:
+        """Returns the rounded sums of each slot; None where they are zero or noise, which a second look tells where
+        they are tiny beside the others'.
+        """
+        if table is None:
+            return [None] * len(self.parameters)
+        sizes = np.abs(table).max(axis=1, initial=0.0)
+        floor = NOISE * sizes[np.isfinite(sizes)].max(initial=0.0)
+        known = (sizes > floor) | ~np.isfinite(sizes)
+        odd = [number for number in np.flatnonzero((sizes > 0) & ~known) if number not in self.noisy]
+        if odd:
+            moved = again()
+            self.refill(UNIT, 1.0)
+            for number in odd:
+                if moved is None:
+                    break
+                change = np.abs(moved[number] - table[number]).max() / sizes[number]
+                known[number] = 0.0 < change < _KNOWN
+        mixed = rounded(table, BITS)
+        return [row.tobytes() if is_known else None for row, is_known in zip(mixed, known, strict=True)]
 
-    def evaluation_slots(self) -> list[bytes | None]:
-        """Returns the signature of each slot's gradient in evaluation mode, after a run in training mode."""
-        self._restore()
-        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in self._inputs]
+    def _gradient_table(self, factor: float, training: bool, transparent: bool, many: bool) -> np.ndarray | None:
+        """Returns three random sums of each slot's gradient, zeros where there is none; None without any gradient."""
+        inputs: Sequence[torch.Tensor] = scaled(_enlarged(self.probe), UNIT) if many else self.inputs[UNIT]
+        if factor != 1.0:
+            self.refill(UNIT, factor)
+            inputs = [item * factor if item.is_floating_point() else item for item in inputs]
+        self.restore()
+        try:
+            if not training:
+                with torch.no_grad():
+                    self.run(inputs, training=True)
+            found = self.backward(inputs, training, transparent)[1]
+        except Unhashable:
+            raise
+        except Exception:
+            if training and not transparent and not many:
+                raise
+            return None  # evaluation need not survive a backward pass, nor a module other numbers of examples
+        return self._table(found)
+
+    def _table(self, found: Sequence[torch.Tensor | None] | None) -> np.ndarray | None:
+        if found is None:
+            return None
+        table = np.zeros((len(self.parameters), SUMS))
+        kept = [(number, item) for number, item in enumerate(found[: len(self.parameters)]) if item is not None]
+        if kept:
+            sums = torch.stack([project("slot", as_real(item), SUMS) for _, item in kept])
+            table[[number for number, _ in kept]] = sums.numpy()
+        return table
+
+    def answers(self) -> bytes:
+        """Returns a digest of what the module returns in training and then in evaluation."""
+        self.restore()
+        marks: set[bytes] = set()
+        found = []
         with torch.no_grad():
-            self._run(leaves, training=True)
-        outputs, _ = self._run(leaves, training=False)
-        return self._gradients(outputs, leaves)[0]
+            for training in (True, False):
+                for name, item in self._named(self.run(self.inputs[UNIT], training=training, marks=marks), ""):
+                    found += outputs.shortened(outputs.seen(name, item), 1.0)
+        return mix(outputs.digest(found, self._bits), *sorted(marks))
 
-    def _run(self, leaves: Sequence[torch.Tensor], *, training: bool) -> tuple[list[torch.Tensor], list[bytes]]:
-        self.module.train(training)
-        with Deterministic(training) as mode:
-            # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
-            returned = self.module(*(item.clone() for item in leaves))
-        return list(_tensors(returned)), sorted(mode.scalars)
+    def look(self, *, check: bool = True) -> Look:
+        """Runs the module at every scale, in training and in evaluation, and looks at all that comes out.
 
-    def _gradients(
-        self, outputs: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor]
-    ) -> tuple[list[bytes | None], list[torch.Tensor]]:
-        total: Any = 0.0
-        for place, item in enumerate(outputs):
-            if item.requires_grad:
-                flat = as_real(item)
-                total = total + project(f"gradient {place}", flat, 1)[0]
-        wanted = [item for item in (*self.parameters, *leaves) if item.requires_grad]
-        if not isinstance(total, torch.Tensor) or not wanted:
-            return [None] * len(self.parameters), []
-        found = dict(zip(map(id, wanted), torch.autograd.grad(total, wanted, allow_unused=True), strict=True))
-        slots = _signatures([found.get(id(item)) for item in self.parameters])
-        back = [found.get(id(item)) for item in leaves]
-        return slots, [torch.zeros(0) if item is None else item for item in back]
+        A step near zero follows a step at scale one before evaluation, so that running statistics are moved twice.
 
-
-def _signatures(gradients: Sequence[torch.Tensor | None]) -> list[bytes | None]:
-    """Returns the rounded random sums of each gradient as bytes; None where it is missing or, beside the others,
-    noise.
-    """
-    flat = [None if item is None else as_real(item) for item in gradients]
-    sums = [project("slot", item, SUMS) for item in flat if item is not None]
-    if not sums:
-        return [None] * len(flat)
-    table = torch.stack(sums).numpy()
-    sizes = np.abs(table).max(axis=1)
-    floor = NOISE * sizes[np.isfinite(sizes)].max(initial=0.0)
-    mixed = rounded(table, BITS)
-    found = iter([None if size <= floor else row.tobytes() for size, row in zip(sizes, mixed, strict=True)])
-    return [None if item is None else next(found) for item in flat]
-
-
-def _shortened(tensor: torch.Tensor) -> np.ndarray:
-    """Returns the values as float64, more than `LONGEST` of them as that many random sums, noise as zeros."""
-    flat = as_real(tensor)
-    if flat.numel() > LONGEST:
-        flat = project("outputs", flat, LONGEST)
-    return without_dust(flat)
-
-
-def _weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
-    """Returns the weights of a seed; small ones are kept, because first colours come again and again."""
-    return _small_weights(seed, shape) if math.prod(shape) <= SMALL else torch.from_numpy(weight(seed, shape))
-
-
-@functools.lru_cache(maxsize=256)
-def _small_weights(seed: bytes, shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.from_numpy(weight(seed, shape))
-
-
-def _tensors(returned: Any) -> Iterator[torch.Tensor]:
-    """Yields the tensors of a module's return value: of tuples and lists in order, of dicts by sorted key."""
-    if isinstance(returned, torch.Tensor):
-        yield returned
-    elif isinstance(returned, dict):
-        for name in sorted(returned, key=str):
-            yield from _tensors(returned[name])
-    elif isinstance(returned, list | tuple):
-        for item in returned:
-            yield from _tensors(item)
-    elif isinstance(returned, bool | int | float):
-        yield torch.tensor(float(returned), dtype=torch.float64)
-    elif hasattr(returned, "__dataclass_fields__"):
-        for name in returned.__dataclass_fields__:
-            yield from _tensors(getattr(returned, name))
-    elif returned is not None:
-        raise Unhashable(
-            f"the module returns {type(returned).__name__}; return tensors, or tuples, lists or dicts of them"
+        Args:
+            check: raise UnsteadyError where a second run gives something else.
+        """
+        seen, back, marks, table = self._all_runs(1.0)
+        units = [1.0] * len(seen), [1.0] * len(back)
+        if any(item.fading for item in (*seen, *back)):
+            moved_seen, moved_back, _, _ = self._all_runs(_MOVE)
+            for group, moved, found in ((seen, moved_seen, units[0]), (back, moved_back, units[1])):
+                for place, (one, other) in enumerate(zip(group, moved, strict=True)):
+                    if one.fading:
+                        found[place] = outputs.compared(one, other)
+        slots = self._signatures(table, lambda: self._gradient_table(_MOVE, True, False, False))
+        arrays, gradients = (
+            [array for item, unit in zip(group, found, strict=True) for array in outputs.shortened(item, unit)]
+            for group, found in zip((seen, back), units, strict=True)
+        )
+        if check:
+            self._check_steady(next(item for item in seen if item.name.endswith("in training")))
+        shapes = repr([(item.name, item.shape) for item in seen])
+        return Look(
+            [*arrays, *gradients],
+            mix(shapes, outputs.digest(arrays, self._bits), *sorted(marks)),
+            mix(repr([item.shape for item in back]), outputs.digest(gradients, self._bits)),
+            slots,
         )
 
+    def _check_steady(self, before: Seen) -> None:
+        """Runs a step of training a second time; raises UnsteadyError where it gives something else."""
+        self.refill(UNIT, 1.0)
+        self.restore()
+        with torch.no_grad():
+            again = outputs.seen("", self.run(self.inputs[UNIT], training=True)[0][1])
+        same = again.shape == before.shape and (
+            torch.equal(again.values, before.values)
+            or torch.allclose(again.values, before.values, rtol=1e-5, atol=1e-7, equal_nan=True)
+        )
+        if not same:
+            raise UnsteadyError
 
-@contextlib.contextmanager
-def quiet_torch(seed: int) -> Iterator[None]:
-    """Runs torch on one thread, in float64, from a fixed seed, without fused attention; leaves everything as it was."""
-    threads, default = torch.get_num_threads(), torch.get_default_dtype()
-    fast = torch.backends.mha.get_fastpath_enabled()
-    state = torch.get_rng_state()
-    try:
-        if threads != 1:
-            torch.set_num_threads(1)
-        torch.set_default_dtype(torch.float64)
-        torch.backends.mha.set_fastpath_enabled(False)
-        torch.default_generator.manual_seed(seed)
-        with torch.enable_grad():
-            yield
-    finally:
-        torch.set_rng_state(state)
-        torch.backends.mha.set_fastpath_enabled(fast)
-        torch.set_default_dtype(default)
-        if threads != 1:
-            torch.set_num_threads(threads)
+    def _all_runs(self, factor: float) -> tuple[list[Seen], list[Seen], set[bytes], np.ndarray | None]:
+        marks: set[bytes] = set()
+        seen: list[Seen] = []
+        moved = {
+            scale: [item * factor if item.is_floating_point() and factor != 1.0 else item for item in items]
+            for scale, items in self.inputs.items()
+        }
+
+        def run(scale: str, *, training: bool) -> None:
+            with torch.no_grad():
+                returned = self.run(moved[scale], training=training, marks=marks)
+            where = ("in training" if training else "in evaluation") + (f", {scale}" if scale else "")
+            seen.extend(outputs.seen(name, item) for name, item in self._named(returned, where))
+
+        self.restore()
+        self.refill(FAR, factor)
+        run(FAR, training=True)
+        run(FAR, training=False)
+        self.restore()
+        self.refill(UNIT, factor)
+        returned, found = self.backward(moved[UNIT], True, False, marks)
+        seen.extend(outputs.seen(name, item) for name, item in self._named(returned, "in training"))
+        leaves = found[len(self.parameters) :] if found is not None else []
+        back = [
+            outputs.seen(f"gradient of input {place}", torch.zeros(0) if item is None else item)
+            for place, item in enumerate(leaves)
+        ]
+        self.refill(NEAR, factor)
+        run(NEAR, training=True)
+        self.refill(UNIT, factor)
+        run(UNIT, training=False)
+        return seen, back, marks, self._table(found)
+
+    def _named(self, found: Sequence[tuple[str, torch.Tensor]], where: str) -> Iterator[tuple[str, torch.Tensor]]:
+        for place, (path, item) in enumerate(found):
+            yield f"output {place}{path} {where}", item
+
+
+def _enlarged(probe: Probe) -> Probe:
+    return dataclasses.replace(probe, batch=max(_MANY, probe.batch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import sys
 from typing import Any, get_args
@@ -21,7 +20,9 @@ def as_behaviour(thing: Any) -> Behaviour:
         return thing
     torch = sys.modules.get("torch")  # whoever has a torch module has imported torch
     if torch is not None and isinstance(thing, torch.nn.Module):
-        return Module(build=lambda: copy.deepcopy(thing))
+        from automl.hashing.copies import copied
+
+        return Module(build=lambda: copied(thing))
     if not callable(thing):
         raise InvalidInput(f"{thing!r} cannot be run; give a behaviour, a torch module or a function of arrays")
     return Function(thing, arity=arity(thing))

@@ -1,94 +1,56 @@
-"""What happens to torch calls while a module is hashed: randomness is made a function of its arguments, float64 stays
-float64.
+"""What happens to torch calls while a module is hashed: randomness is made a function of what it meets, and everything
+narrower than float64 becomes float64, without touching anything that another thread could see.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import functools
+import types as kinds
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from automl.hashing.mixing import mix
-from automl.hashing.signature import signature
+from automl.hashing.torch_draws import attention
+from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOISE, PLAIN, WIDER
+from automl.hashing.torch_noise import Draws, mapped, tensors
 
-_DROPS = frozenset(
-    [
-        "dropout",
-        "dropout_",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "alpha_dropout",
-        "alpha_dropout_",
-        "feature_dropout",
-        "feature_dropout_",
-        "feature_alpha_dropout",
-        "feature_alpha_dropout_",
-        "rrelu",
-        "rrelu_",
-        "native_dropout",
-        "multi_head_attention_forward",
-        "scaled_dot_product_attention",
-        "lstm",
-        "gru",
-        "rnn_tanh",
-        "rnn_relu",
-        "fractional_max_pool2d",
-        "fractional_max_pool3d",
-        "gumbel_softmax",
-    ]
-)
-"""Functions whose own output shows their rate."""
-
-_NOISE = frozenset(
-    [
-        "rand",
-        "rand_like",
-        "randn",
-        "randn_like",
-        "randint",
-        "randint_like",
-        "randperm",
-        "bernoulli",
-        "bernoulli_",
-        "normal",
-        "normal_",
-        "uniform_",
-        "exponential_",
-        "poisson",
-        "multinomial",
-        "random_",
-        "geometric_",
-        "cauchy_",
-        "log_normal_",
-        "binomial",
-    ]
-)
-"""Sources of noise whose rate may only show in a later comparison; the scalars that meet their output are recorded."""
-
-_NARROW = (torch.float16, torch.bfloat16, torch.float32)
-_CASTS = frozenset({"float", "half", "bfloat16"})
+_REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
 class Deterministic(TorchFunctionMode):
-    """Seeds torch afresh before every random call, from the call's name, its tensors, and how often the same was
-    called.
+    """Makes random calls deterministic and floating point float64, for the calls of one thread.
 
-    So a mask depends on what it is laid over, not on how many others were drawn before.
+    Args:
+        generator: for all that is drawn.
+        stream: numbers are drawn one after the other, as while a module is built.
+        transparent: gradients flow through what is detached, as if it were not.
 
     Attributes:
-        scalars: the plain numbers that noise met, as digests; part of the module's key.
+        acted: whether any call was changed, so that this is needed at all.
     """
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
-        self.scalars: list[bytes] = []
-        self._training = training
-        self._calls: Counter[bytes] = Counter()
-        self._noise: dict[int, torch.Tensor] = {}  # kept alive, so that an id() stays theirs
+        self.acted = transparent or stream
+        self._draws = Draws(generator, stream=stream)
+        self._transparent = transparent
+        self._wide: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @property
+    def numbers(self) -> set[bytes]:
+        """The plain numbers that noise met, as digests; part of the module's key."""
+        return self._draws.numbers
+
+    @contextlib.contextmanager
+    def backward(self) -> Iterator[None]:
+        """Counts calls from the start, because what checkpointing computes again must be drawn again."""
+        self._draws.begin_again()
+        with self:
+            yield
 
     def __torch_function__(
         self,
@@ -97,33 +59,156 @@ class Deterministic(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = dict(kwargs or {})
         name = getattr(func, "__name__", "")
-        if name in _CASTS:
-            return args[0].double()
-        if kwargs.get("dtype") in _NARROW:
-            kwargs["dtype"] = torch.float64
-        if name == "to":
-            args = tuple(torch.float64 if item in _NARROW else item for item in args)
-        if self._noise and any(id(item) in self._noise for item in args):
-            self.scalars += [mix(repr(item)) for item in (*args, *kwargs.values()) if isinstance(item, int | float)]
-        if name in _NOISE or (name in _DROPS and self._training):
-            self._seed(name, args, kwargs)
-            if not name.endswith("_"):  # random numbers are laid out as the tensor is in memory
-                args = tuple(item.contiguous() if isinstance(item, torch.Tensor) else item for item in args)
-            result = func(*args, **kwargs)
-            if name in _NOISE and isinstance(result, torch.Tensor):
-                self._noise[id(result)] = result
-                self.scalars += [
-                    mix(name, repr(item)) for item in (*args, *kwargs.values()) if isinstance(item, int | float)
-                ]
-            return result
-        return func(*args, **kwargs)
+        quiet = not self._draws and not self._wide
+        if name in PLAIN and quiet and args and args[0].dtype not in WIDER:
+            return func(*args, **(kwargs or {}))
+        if name == "__deepcopy__" or (name == "__set__" and func != _REQUIRES_GRAD):  # about the very tensor
+            return func(*args, **(kwargs or {}))
+        if name == "__get__":
+            result = self._transparent_data(args[0]) if func == _DATA else func(*args)
+            if quiet or not isinstance(result, torch.Tensor) or not self._knows(args[0]):
+                return result
+        kwargs = dict(kwargs) if kwargs else {}
+        if not args and "tensor" in kwargs:  # as torch.nn.init calls itself
+            args = (kwargs.pop("tensor"),)
+        return self._called(func, name, *self._in_float64(name, args, kwargs))
 
-    def _seed(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        given = (*args, *kwargs.values())
-        tensors = [signature(item) for item in given if isinstance(item, torch.Tensor)]
-        numbers = sorted(float(item) for item in given if isinstance(item, int | float) and not isinstance(item, bool))
-        what = mix(name, repr(numbers), *tensors)
-        self._calls[what] += 1
-        torch.default_generator.manual_seed(int.from_bytes(mix(what, str(self._calls[what]))[:8], "little") >> 1)
+    def _called(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.acted = self.acted or name in ACTING
+        if name in CASTS:
+            return args[0].to(torch.complex128 if name.startswith("c") else torch.float64)
+        if name in ("requires_grad_", "__set__") and (done := _set_requires_grad(args)) is not None:
+            return done
+        if self._transparent and name in ("_set_grad_enabled", "detach", "detach_"):
+            return args[0].view_as(args[0]) if name != "_set_grad_enabled" else None
+        if name in INSIDE and isinstance(func, kinds.FunctionType) and not _dropless(name, args, kwargs):
+            with self:
+                return _bare(func)(*args, **kwargs)
+        if self._draws and any(map(self._draws.knows, tensors((*args, *kwargs.values())))):
+            done, result = self._draws.met(func, name, args, kwargs)
+            if done:
+                return result
+            args, kwargs = result
+        if name in NOISE:
+            return self._draws.drawn(func, name, args, kwargs)
+        if name in ("dropout", "dropout_"):
+            return self._dropout(func, name, *args, **kwargs)
+        if name == "scaled_dot_product_attention" and (kwargs.get("dropout_p") or (len(args) > 4 and args[4])):
+            self.acted = True
+            return attention(self._draws.dropped, *args, **kwargs)
+        if name in DROPS:
+            return self._draws.random(func, name, args, kwargs)
+        result = func(*args, **kwargs)
+        if type(result) is torch.Tensor and result.dtype in WIDER:
+            self.acted = True
+            return _again(func, result, args, kwargs)
+        return result
+
+    def _dropout(
+        self,
+        func: Callable[..., Any],
+        name: str,
+        x: torch.Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+        train: bool = True,
+    ) -> torch.Tensor:
+        if not 0 <= p <= 1 or not (training and train) or p == 0 or not x.is_floating_point():
+            return func(x, p, training and train)
+        self.acted = True
+        if inplace or name == "dropout_":
+            return x.copy_(self._draws.dropped(x.clone(), p))
+        return self._draws.dropped(x, p)
+
+    # --- numbers of little precision ---------------------------------------------------------------------------------
+
+    def _in_float64(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Returns arguments without narrow types: of what is made, of what is cast to, and of tensors."""
+        if "dtype" in kwargs or name in FLOATS:
+            self.acted = True
+            given = kwargs.get("dtype")
+            if given is not None or name not in FLOATS:
+                kwargs["dtype"] = _wider_type(given)
+            elif kwargs.get("out") is None:
+                kwargs["dtype"] = torch.float64
+        if name in ("to", "type"):
+            args = tuple(_wider_type(item) for item in args)
+        if any(item.dtype in WIDER for item in tensors((*args, *kwargs.values()))):
+            self.acted = True
+            args, kwargs = mapped(args, self._widened), {key: self._widened(item) for key, item in kwargs.items()}
+        return args, kwargs
+
+    def _widened(self, item: Any) -> Any:
+        """Returns a tensor as float64 or complex128; the same one for the same tensor, so that it can be changed."""
+        if not isinstance(item, torch.Tensor) or item.dtype not in WIDER:
+            return item
+        known = self._wide.get(id(item))
+        if known is None:
+            known = self._wide[id(item)] = (item, item.to(WIDER[item.dtype]))
+        return known[1]
+
+    def _knows(self, item: torch.Tensor) -> bool:
+        return id(item) in self._wide or self._draws.knows(item)
+
+    def _transparent_data(self, item: torch.Tensor) -> torch.Tensor:
+        return item.view_as(item) if self._transparent else item.data
+
+
+def _wider_type(item: Any) -> Any:
+    if isinstance(item, torch.dtype):
+        return WIDER.get(item, item)
+    if isinstance(item, str) and item in ("torch.FloatTensor", "torch.HalfTensor", "torch.BFloat16Tensor"):
+        return torch.float64
+    return item
+
+
+def _again(func: Callable[..., Any], result: torch.Tensor, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Returns a narrow result in full precision: whole numbers in float64, or made with another type."""
+    try:
+        if any(True for _ in tensors((*args, *kwargs.values()))):
+            again = func(*mapped(args, _as_double), **{key: _as_double(item) for key, item in kwargs.items()})
+        elif kwargs.get("dtype") is None:
+            again = func(*args, **{**kwargs, "dtype": WIDER[result.dtype]})
+        else:
+            return result
+    except (TypeError, RuntimeError):
+        again = result
+    wide = isinstance(again, torch.Tensor) and again.dtype not in WIDER
+    return again if wide else result.to(WIDER[result.dtype])
+
+
+def _as_double(item: Any) -> Any:
+    if isinstance(item, torch.Tensor) and not item.is_floating_point() and not item.is_complex():
+        return item.double()
+    return item
+
+
+def _set_requires_grad(args: tuple[Any, ...]) -> Any:
+    """Returns what setting `requires_grad` gives for a tensor that is computed and wants its gradient anyway."""
+    item, wanted = args[0], args[1] if len(args) > 1 else True
+    return item if wanted and not item.is_leaf and item.requires_grad else None
+
+
+def _dropless(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tells whether attention drops nothing, so that there is nothing to see inside."""
+    if name != "multi_head_attention_forward":
+        return False
+    return not (args[10] if len(args) > 10 else kwargs["dropout_p"]) or not kwargs.get("training", True)
+
+
+@functools.cache
+def _bare(func: Any) -> Callable[..., Any]:
+    """Returns a function of `torch.nn.functional` without the question whether somebody wants to see the call."""
+    inside = {**func.__globals__, "has_torch_function": _never, "has_torch_function_unary": _never}
+    inside["has_torch_function_variadic"] = _never
+    bare = kinds.FunctionType(func.__code__, inside, func.__name__, func.__defaults__, func.__closure__)
+    bare.__kwdefaults__ = func.__kwdefaults__
+    return bare
+
+
+def _never(*_: Any) -> bool:
+    return False

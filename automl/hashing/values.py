@@ -16,7 +16,7 @@ import xxhash
 
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, rounded
-from automl.hashing.operations import Operation, cleaned
+from automl.hashing.operations import Operation, cleaned, same_axes, without_cancelled
 from automl.hashing.weights import weight
 
 Call = tuple[int, tuple[int, ...], int]
@@ -135,7 +135,8 @@ class ValueTable:
         if group[0][0] == ADD:
             output = inputs[0]
             for item in inputs[1:]:
-                output = output + item
+                output = output + same_axes(item, output)
+            output = without_cancelled(output, inputs)
             terms = [call[1] for call in group]
         else:
             output = self._apply(group, inputs)

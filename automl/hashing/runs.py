@@ -1,0 +1,223 @@
+"""A torch module that can be run: in float64, with weights by colour, from the same state each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from automl.behaviour import Probe
+from automl.errors import Unhashable
+from automl.hashing import outputs
+from automl.hashing.one_thread import one_thread
+from automl.hashing.scales import FAR, NEAR, UNIT, scaled, weights
+from automl.hashing.shared_generators import SharedGenerators
+from automl.hashing.signature import as_real, project
+from automl.hashing.torch_mode import Deterministic
+from automl.hashing.torch_names import WIDER
+
+_BUILD_SEED = 0
+
+
+class Runs:
+    """A module with its distinct parameters, and its runs on the probe.
+
+    Args:
+        build: returns the module; called with all random numbers from a fixed seed.
+        probe: inputs of the module.
+        seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
+
+    Attributes:
+        parameters, names: the parameters and what they are called.
+        shapes: what parameters are matched by.
+        trained: whether each is.
+        inputs: by scale.
+
+    Raises:
+        Unhashable: the probe has no inputs.
+    """
+
+    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False) -> None:
+        if not probe.inputs:
+            raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
+        self._seeded = seeded
+        self._generator = torch.Generator()
+        self.inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
+        self.probe = probe
+        self._generator.manual_seed(_BUILD_SEED)
+        if seeded:
+            SharedGenerators.seed()
+        with Deterministic(self._generator, stream=True):
+            built = build()
+        self.module = _wide(built)
+        with Deterministic(self._generator, stream=True):
+            self._initialise_lazy()
+        named = list(self.module.named_parameters())
+        self.names = [name for name, _ in named]
+        self.parameters = [item for _, item in named]
+        self.trained = [item.requires_grad for item in self.parameters]
+        for item in self.parameters:  # who is trained is one question, what depends on whom another
+            item.requires_grad_(item.is_floating_point() or item.is_complex())
+        self.shapes = [_shape(item) for item in self.parameters]
+        self._seeds: Sequence[bytes] = ()
+        self._filled = ("nothing", 0.0)
+        self._plain: dict[bool, bool] = {}
+        self._modes: list[torch.nn.Module] | None = None
+        self._buffers = [
+            (owner, name, buffer)
+            for owner in self.module.modules()
+            for name, buffer in owner._buffers.items()
+            if buffer is not None
+        ]
+        copies: dict[int, torch.Tensor] = {}  # a buffer that two modules share stays shared
+        for _, _, buffer in self._buffers:
+            copies.setdefault(id(buffer), buffer.detach().clone())
+        self._first = copies
+
+    def _initialise_lazy(self) -> None:
+        if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in self.module.parameters()):
+            with torch.no_grad():
+                self.module(*self.inputs[UNIT])
+
+    def fill(self, seeds: Sequence[bytes]) -> None:
+        """Gives each slot the weights that its seed stands for."""
+        self._seeds = seeds
+        self._filled = ("nothing", 0.0)
+        self.refill(UNIT, 1.0)
+
+    def refill(self, scale: str, factor: float) -> None:
+        """Gives each slot its weights at a scale, all multiplied by a factor."""
+        if self._filled == (scale, factor) or not self.parameters:
+            return
+        self._filled = (scale, factor)
+        values = [
+            weights(seed, shape, scale, item.shape, item.is_complex())
+            for item, seed, shape in zip(self.parameters, self._seeds, self.shapes, strict=True)
+        ]
+        if factor != 1.0:
+            values = [item * factor for item in values]
+        with torch.no_grad():
+            torch._foreach_copy_(list[torch.Tensor](self.parameters), values)
+
+    def _train(self, training: bool) -> None:
+        """Switches to training or evaluation; what that does to a module without its own `train` is remembered."""
+        if self._modes is None:
+            parts = list(self.module.modules())
+            plain = all(type(part).train is torch.nn.Module.train and "training" in part.__dict__ for part in parts)
+            self._modes = parts if plain and all("train" not in part.__dict__ for part in parts) else []
+        for part in self._modes:
+            part.__dict__["training"] = training
+        if not self._modes:
+            self.module.train(training)
+
+    def restore(self) -> None:
+        """Puts the buffers back, shared ones shared."""
+        now: dict[int, torch.Tensor] = {}
+        for owner, name, buffer in self._buffers:
+            owner._buffers[name] = now.setdefault(id(buffer), self._first[id(buffer)].clone())
+
+    def _mode(self, training: bool, transparent: bool = False) -> Deterministic | nullcontext[None]:
+        """Returns what calls are watched with: nothing, where a run before had nothing to change."""
+        if not transparent and self._plain.get(training):
+            return nullcontext()
+        return Deterministic(self._generator, transparent=transparent)
+
+    def _noted(self, mode: Deterministic | None, training: bool, marks: set[bytes] | None) -> None:
+        if mode is not None:
+            if marks is not None:
+                marks |= mode.numbers
+            if not mode.acted:
+                self._plain.setdefault(training, True)
+            else:
+                self._plain[training] = False
+
+    def run(
+        self, inputs: Sequence[torch.Tensor], *, training: bool, marks: set[bytes] | None = None
+    ) -> list[tuple[str, torch.Tensor]]:
+        """Runs the module without gradients of its inputs."""
+        self._train(training)
+        if self._seeded:
+            SharedGenerators.seed()
+        with self._mode(training) as mode:
+            returned = self.module(*(item.clone() for item in inputs))
+        self._noted(mode, training, marks)
+        return outputs.returned_tensors(returned)
+
+    def backward(
+        self,
+        inputs: Sequence[torch.Tensor],
+        training: bool,
+        transparent: bool,
+        marks: set[bytes] | None = None,
+    ) -> tuple[list[tuple[str, torch.Tensor]], list[torch.Tensor | None] | None]:
+        """Runs the module and returns what it gave, and the gradients of random sums of that with respect to
+        the parameters and then the inputs; None where nothing flows back at all.
+        """
+        self._train(training)
+        if self._seeded:
+            SharedGenerators.seed()
+        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in inputs]
+        with self._mode(training, transparent) as mode:
+            # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
+            returned = self.module(*(item.clone() for item in leaves))
+        self._noted(mode, training, marks)
+        found = outputs.returned_tensors(returned)
+        total: Any = 0.0
+        for place, (_, item) in enumerate(found):
+            if item.requires_grad:
+                flat = as_real(item)
+                total = total + project(f"gradient {place}", flat, 1)[0]
+        every = (*self.parameters, *leaves)
+        wanted = [item for item in every if item.requires_grad]
+        if not isinstance(total, torch.Tensor) or not wanted:
+            return found, None
+        with mode.backward() if mode is not None else nullcontext():
+            given = _gradients(total, wanted)
+        gradients = dict(zip(map(id, wanted), given, strict=True))
+        return found, [gradients.get(id(item)) for item in every]
+
+
+def _gradients(total: torch.Tensor, wanted: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
+    try:
+        return torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
+    except RuntimeError as error:
+        if "incompatible with .grad()" not in str(error) and "not compatible with .grad()" not in str(error):
+            raise
+    for item in wanted:
+        item.grad = None
+    total.backward()  # type: ignore[no-untyped-call]  # what reentrant checkpointing asks for
+    found = [item.grad for item in wanted]
+    for item in wanted:
+        item.grad = None
+    return found
+
+
+def _shape(parameter: torch.Tensor) -> tuple[int, ...]:
+    """Returns what parameters are matched by: their shape without axes of size one; of complex ones with the pair."""
+    shape = tuple(size for size in parameter.shape if size != 1)
+    return (*(shape or (1,)), 2) if parameter.is_complex() else shape
+
+
+def _wide(module: torch.nn.Module) -> torch.nn.Module:
+    """Returns the module on the CPU, its parameters and buffers in float64 or complex128."""
+    every = [item for part in module.modules() for held in (part._parameters, part._buffers) for item in held.values()]
+    if all(item is None or (item.dtype not in WIDER and item.device.type == "cpu") for item in every):
+        return module
+    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # a buffer that two modules share stays shared
+
+    def wide(item: torch.Tensor) -> torch.Tensor:
+        if item.dtype not in WIDER and item.device.type == "cpu":
+            return item
+        found = item.to("cpu", WIDER.get(item.dtype, item.dtype))
+        return made.setdefault(id(item), (item, found))[1]
+
+    return module._apply(wide)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def quiet_torch() -> Iterator[None]:
+    """Lets this thread compute alone, with gradients, whatever surrounds the call; no other thread sees it."""
+    with one_thread(), torch.inference_mode(False), torch.enable_grad():
+        yield

@@ -1,0 +1,46 @@
+"""Python's, numpy's and torch's shared generators: whether a module draws from them, and the same numbers each time."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class SharedGenerators:
+    """The state of the generators that a whole process shares, as it was when this was made."""
+
+    def __init__(self) -> None:
+        self._states = _states()
+
+    def moved(self) -> bool:
+        """Tells whether somebody has drawn from Python's or numpy's since, in whatever thread.
+
+        Torch's is not asked: what a module draws from it is drawn from another one, and trainings in other threads
+        move it all the time.
+        """
+        python, numpy, _ = _states()
+        return python != self._states[0] or not _equal(numpy, self._states[1])
+
+    def restore(self) -> None:
+        """Puts them back."""
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])
+        torch.default_generator.set_state(self._states[2])
+
+    @staticmethod
+    def seed() -> None:
+        """Sets all of them to one fixed state."""
+        random.seed(0)
+        np.random.seed(0)
+        torch.default_generator.manual_seed(0)
+
+
+def _states() -> tuple[Any, Any, torch.Tensor]:
+    return random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one[2:] == other[2:] and np.array_equal(one[1], other[1])
