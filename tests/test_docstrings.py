@@ -78,13 +78,7 @@ def imported_by_pages():
             yield from ((module, name.strip()) for name in names.split(",") if module != "automl")
 
 
-FOLLOW = {
-    ("automl.hashing.hasher", "KindHasher"),
-    *(
-        ("automl.hashing.operations", name)
-        for name in ("Operation", "GlobalAverage", "AveragePool", "batch_norm", "cleaned")
-    ),
-}
+FOLLOW = {("automl.hashing.operations", "batch_norm"), ("automl.hashing.operations", "cleaned")}
 """What the next version of the hash rewrites; their examples follow with it."""
 
 

@@ -7,6 +7,7 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -115,14 +116,24 @@ class Search:
             try:
                 while self._turn():
                     pass
-            finally:
-                self._in_flight.abandon()
-                self._announce()
-                self._json.look(last=True)
+            except Interrupted:
+                self._close()
+                raise
+            except BaseException:
+                with contextlib.suppress(Exception):  # what ended the search is what has to be heard of
+                    self._close()
+                raise
+            self._close()
         if left is not None:
             self._pool.stop_at(None)
         for observer in self.observers:
             observer.end(self.settings)
+
+    def _close(self) -> None:
+        """Commits and tells what has not been, and gives back what is still claimed."""
+        self._in_flight.abandon()
+        self._json.look(last=True)
+        self._announce()
 
     def _bind(self) -> None:
         space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]

@@ -28,25 +28,40 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class Operation:
-    """What a node does to its inputs. Subclass it, override `apply` and, where it has weights, `weights`.
+    """Base class of what a node of a graph does to its inputs.
+
+    Override `apply` and, where it has weights, `weights`.
 
     Class attributes:
         commutative: True where the order of the inputs does not matter.
         linear: True where it gives the sum of what it gives for the terms of a sum, and has one input and no weights.
+
+    Example:
+        >>> import automl
+        >>> class Scale(Operation):
+        ...     def weights(self, settings, shapes):
+        ...         return (shapes[0],)  # one factor for each value of an example
+        ...     def apply(self, settings, inputs, weights):
+        ...         return inputs[0] * weights[0][:, None]
+        >>> nodes = automl.Node("input"), automl.Node("scale", (0,)), automl.Node("scale", (1,))
+        >>> graph = automl.Graph(nodes, outputs=(2,), operations={"scale": Scale()})
+        >>> len(automl.functional_hash(graph, automl.Probe((automl.Array((4,)),))))
+        16
     """
 
     commutative: bool = False
     linear: bool = False
 
     def identity(self, settings: Settings) -> Settings:
-        """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal
-        operations.
-        """
+        """Returns the normalised settings, defaults written out; two operations with equal ones share weights."""
         return settings
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and
-        batch).
+        """Returns the shape of each weight tensor, output axis first.
+
+        Args:
+            settings: of the node.
+            shapes: of the inputs, without stack and batch.
         """
         return ()
 
@@ -139,7 +154,12 @@ class Concat(Operation):
 
 
 class GlobalAverage(Operation):
-    """The mean over all axes behind the channels."""
+    """Takes the mean over all axes behind the channels.
+
+    Example:
+        >>> GlobalAverage().apply({}, [np.ones((1, 2, 3, 8, 8))], []).shape
+        (1, 2, 3)
+    """
 
     linear = True
 
@@ -292,7 +312,12 @@ class FactorizedReduce(Operation):
 
 
 class AveragePool(Operation):
-    """Average pooling that does not count its padding; settings kernel, stride, padding."""
+    """Average pooling that does not count its padding, with the settings kernel, stride and padding.
+
+    Example:
+        >>> AveragePool().apply({"kernel": 3, "stride": 2}, [np.ones((1, 2, 3, 8, 8))], []).shape
+        (1, 2, 3, 4, 4)
+    """
 
     linear = True
 
