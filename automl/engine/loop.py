@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.first_failures import FirstFailures
@@ -136,7 +138,10 @@ class Search:
     def _bind(self) -> None:
         space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
         if "hashes" in self.strategy.wants:
-            self.strategy.bind(space, shares, self._keyer.look())
+            with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):
+                foreign = self._jobs.foreign(space.sample(np.random.default_rng(self.settings.seed)))
+            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick.
+            self.strategy.bind(space, shares, None if foreign else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
 

@@ -9,6 +9,7 @@ from test_strategies_contracts import Plain
 
 import automl
 from automl import Choice, Integer, Real, Space
+from automl.behaviour import Function
 from automl.errors import InvalidInput
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
@@ -448,3 +449,30 @@ def test_one_trial_a_worker_is_under_way_unless_the_user_says_otherwise(tmp_path
 
 def layers_of_bowl(candidate, seed):
     return {"fitness": candidate.x}
+
+
+class Curves(Space):
+    slope = Integer(0, 8)
+    side = Choice("left", "right")  # nothing depends on it
+
+    def behaviour(self, candidate):
+        return Function(call=lambda x: x * candidate.slope)
+
+
+def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in_the_pool(tmp_path):
+    strategy = small()
+    study = automl.search(
+        Curves(), evaluator=steepness, strategy=strategy, trials=18, workers=0, baseline=False, finalists=1,
+        storage=f"sqlite:///{tmp_path}/curves.db",
+    )  # fmt: skip
+    outcomes = [one.outcome for one in study.trials()]
+    encodings = {one.candidate for one in study.trials()}
+    study.close()
+    assert strategy.hashes is None
+    assert len(encodings) == 18
+    assert outcomes.count("miss") == 9
+    assert outcomes.count("hit") == 9
+
+
+def steepness(candidate, seed):
+    return {"fitness": candidate.slope}
