@@ -126,8 +126,14 @@ class Fold(Operation):
 
 
 def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns `item`; raises Unhashable where two values have other numbers of axes and examples would be taken for
-    channels.
+    """Returns `item`, if it has as many axes as `other`.
+
+    Raises:
+        Unhashable: it has not, so that examples would be taken for channels.
+
+    Example:
+        >>> same_axes(np.ones((1, 4, 3)), np.zeros((1, 4, 5))).shape
+        (1, 4, 3)
     """
     if item.ndim != other.ndim:
         raise Unhashable(
@@ -221,6 +227,10 @@ def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray
 
     The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
     in evaluation, so that they stay far and near.
+
+    Example:
+        >>> bool(batch_norm(np.full((1, 6, 3), 7.0)).any())
+        False
     """
     axes = (1, *range(3, x.ndim))
     own = x[:, :-EXTRA]
@@ -414,6 +424,10 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
     The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
     the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
+
+    Example:
+        >>> cleaned(np.full((1, 4, 1), 1e-17), [np.ones((1, 4, 1))])[0, 0]
+        array([0.])
     """
     stack = len(output)
     scale = np.abs(output[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0)
@@ -425,7 +439,13 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns a sum with every value that is noise beside its own terms replaced by exact zero."""
+    """Returns a sum with every value that is noise beside its own terms replaced by exact zero.
+
+    Example:
+        >>> terms = [np.array([1.0, 1.0]), np.array([-1.0, 2.0])]
+        >>> without_cancelled(np.array([1e-17, 3.0]), terms)  # the first is what rounding left of 1 - 1
+        array([0., 3.])
+    """
     scale = np.abs(terms[0])
     for item in terms[1:]:
         scale = np.maximum(scale, np.abs(item))
