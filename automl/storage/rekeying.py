@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, select, true
 
 from automl.storage.bulk import chunks, folded, insert_into, insert_rows, unfolded, upsert_rows
 from automl.storage.engine import Database
@@ -107,13 +107,17 @@ def pending_candidates(database: Database, context_id: int, space: int) -> list[
 
 def keys_of(database: Database, hasher: bytes, space: int, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
     """Returns the new keys of candidates by their digests, as far as they are computed."""
-    found: dict[bytes, bytes] = {}
     with database.read() as connection:
-        for chunk in chunks(sorted(set(wanted)), CHUNK):
-            query = select(rekeyed.c.candidate, rekeyed.c.key).where(
-                rekeyed.c.hasher == hasher, rekeyed.c.space == space, rekeyed.c.candidate.in_(chunk)
-            )
-            found.update({row.candidate: row.key for row in connection.execute(query)})
+        return _keys_of(connection, hasher, space, wanted)
+
+
+def _keys_of(connection: Connection, hasher: bytes, space: int, wanted: Collection[bytes]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for chunk in chunks(sorted(set(wanted)), CHUNK):
+        query = select(rekeyed.c.candidate, rekeyed.c.key).where(
+            rekeyed.c.hasher == hasher, rekeyed.c.space == space, rekeyed.c.candidate.in_(chunk)
+        )
+        found.update({row.candidate: row.key for row in connection.execute(query)})
     return found
 
 
@@ -144,8 +148,6 @@ def lock(connection: Connection) -> None:
     """Lets nobody write evaluations until the end of this transaction; SQLite has no other writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE evaluation IN SHARE ROW EXCLUSIVE MODE")
-        for planned in ("seqscan", "hashjoin", "mergejoin"):  # it reads whole contexts
-            connection.exec_driver_sql(f"SET LOCAL enable_{planned} = on")
 
 
 def movable(connection: Connection, context_id: int, hasher: bytes, space: int, read_by: int) -> list[Waiting]:
@@ -158,17 +160,10 @@ def movable(connection: Connection, context_id: int, hasher: bytes, space: int, 
         space: the one that the evaluations remember.
         read_by: the one whose keys they get: another where they remember none.
     """
-    query = (
-        select(rekeyed.c.key.label("new_key"), *(evaluation.c[name] for name in Waiting._fields[1:]))
-        .join_from(
-            evaluation,
-            rekeyed,
-            and_(rekeyed.c.hasher == hasher, rekeyed.c.space == read_by, rekeyed.c.candidate == evaluation.c.candidate),
-            isouter=True,
-        )
-        .where(*_waits(context_id), _space == space)
-    )
-    return [Waiting(*row) for row in connection.execute(query)]
+    columns = [evaluation.c[name] for name in Waiting._fields[1:]]
+    rows = connection.execute(select(*columns).where(*_waits(context_id), _space == space)).all()
+    new = _keys_of(connection, hasher, read_by, [row.candidate for row in rows])
+    return [Waiting(new.get(row.candidate), *row) for row in rows]
 
 
 _PLACED: Final = ("key", "replicate", "new_key", "new_replicate", "found")
@@ -207,17 +202,11 @@ def copy_evaluations(
                 connection.exec_driver_sql(text, rows)
             continue
         said = [literal_column(str(int(space))), given.c.found] if table is evaluation else []
-        query = select(
-            literal_column(str(int(new))),
-            given.c.new_key,
-            given.c.new_replicate,
-            *(table.c[one] for one in kept),
-            *said,
-        ).join_from(
-            given,
-            table,
-            and_(table.c.context == old, table.c.key == given.c.key, table.c.replicate == given.c.replicate),
-        )
+        mine = (table.c.context == old, table.c.key == given.c.key, table.c.replicate == given.c.replicate)
+        # OFFSET 0 keeps the planner from joining in another way than by one index look-up for each row.
+        found = select(*(table.c[one] for one in kept)).where(*mine).offset(0).lateral("found")
+        place: tuple[Any, ...] = (literal_column(str(int(new))), given.c.new_key, given.c.new_replicate)
+        query = select(*place, *found.c, *said).join_from(given, found, true())
         statement = insert_into("postgresql", table).from_select(columns, query)
         for chunk in chunks(placed, CHUNK):
             connection.execute(statement, folded(_PLACED, chunk))
