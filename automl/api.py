@@ -138,6 +138,8 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
     seeds of NAS-Bench-201, 200 trials lost 0.2 % accuracy with a window of 16, and 1,000 trials nothing with 64.
     """
     workers = workers_of(parts, run)
+    if (own := parts.strategy.per_worker) is not None:
+        return own * max(1, workers)
     least = WINDOW_PER_WORKER * max(1, workers)
     if parts.space.defaults.window is None and parts.evaluator.inline and workers == 0:
         return max(least, min(WINDOW_INLINE, (budget or 50 * WINDOW_INLINE) // 50))

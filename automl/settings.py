@@ -154,7 +154,7 @@ class Setting:
     @property
     def bounds(self) -> str:
         """The values allowed, in words; empty where all are."""
-        if self.lowest is not None and self.highest not in (None, MOST):
+        if self.lowest is not None and self.highest is not None and self.highest < MOST:
             return f"between {self.lowest:g} and {self.highest:g}"
         if self.lowest is not None:
             return f"{self.lowest:g} or more"
@@ -270,8 +270,8 @@ class Declared:
         given = self.setting
         if not math.isfinite(number):
             self._refuse(number, "a finite number")
-        if given.highest == MOST and number > MOST:
-            self._refuse(number, f"{MOST:,} at most")
+        if given.highest is not None and number > given.highest >= MOST:
+            self._refuse(number, f"{given.highest:,} at most")
         if (
             (given.lowest is not None and number < given.lowest)
             or (given.highest is not None and number > given.highest)

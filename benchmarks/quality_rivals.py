@@ -136,4 +136,4 @@ def weak(rows: np.ndarray, targets: np.ndarray, pool: np.ndarray, rng: np.random
 
 
 def _network(rng: np.random.Generator) -> MLPRegressor:
-    return MLPRegressor((64, 64), alpha=1e-3, max_iter=150, random_state=int(rng.integers(1 << 31)))
+    return MLPRegressor(hidden_layer_sizes=(64, 64), alpha=1e-3, max_iter=150, random_state=int(rng.integers(1 << 31)))

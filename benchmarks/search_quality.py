@@ -12,7 +12,7 @@ two candidates are one class only where their encodings are equal. Three protoco
 Levels are those of regularized evolution with the cache at 300 evaluations in the same command, picked by value. A
 level counts as reached at the first checkpoint where the 95 % interval of the mean contains it or lies above.
 Hyper-parameters of the surrogate were looked at on CIFAR-10 and Cora. Finished runs are kept in a file, and a later
-call goes on.
+call goes on; `--print` prints what is kept.
 
     nice python benchmarks/search_quality.py [--repeats 40] [--only NAME …] [--data NAME …] [--out FILE.jsonl]
 """
@@ -20,6 +20,7 @@ call goes on.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import time
 from collections import defaultdict
@@ -41,6 +42,9 @@ CHECKPOINTS = (10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 75, 80, 90, 100, 125,
 SHOWN = (25, 50, 75, 100, 150, 200, 300)
 PATIENCE = 300
 """Trials in a row that met nothing new, after which a search is over and its winner stands."""
+
+KEPT = Path(__file__).parent / "search_quality.jsonl.gz"
+"""Finished runs: those of the table in the documentation, and what is run after them."""
 
 LEVEL = ("regularized evolution", 300)
 PROTOCOLS = ("value", "posterior", "mean", "test")
@@ -210,12 +214,14 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=40)
     arguments.add_argument("--only", nargs="+", choices=RIVALS, metavar="NAME")
     arguments.add_argument("--data", nargs="+", choices=BENCHES, default=list(BENCHES), metavar="NAME")
-    arguments.add_argument(
-        "--out", type=Path, default=Path("search_quality.jsonl"), help="where finished runs are kept"
-    )
+    arguments.add_argument("--out", type=Path, default=KEPT, help="where finished runs are kept")
     arguments.add_argument("--print", action="store_true", help="only print what is kept")
     chosen = arguments.parse_args()
-    rows = [json.loads(line) for line in chosen.out.read_text().splitlines()] if chosen.out.exists() else []
+    opened = gzip.open if chosen.out.suffix == ".gz" else open
+    rows = []
+    if chosen.out.exists():
+        with opened(chosen.out, "rt") as kept:
+            rows = [json.loads(line) for line in kept]
     done = {(row["bench"], row["rival"], row["seed"]) for row in rows}
     names = chosen.only or [name for name in RIVALS if name not in SLOW]
     for data in chosen.data:
@@ -226,7 +232,7 @@ def main() -> None:
                     continue
                 bench = bench or BENCHES[data]()
                 rows.append(searched(bench, name, seed))
-                with chosen.out.open("a") as out:
+                with opened(chosen.out, "at") as out:
                     out.write(json.dumps(rows[-1]) + "\n")
         table(rows, data)
 

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import numpy as np
 from cells201 import DATASETS, Cells, Run, drive
+from scipy import stats
 
 from automl.evidence import difference, relative_improvement
-from automl.evidence.intervals import bootstrap
 from automl.strategies.base import Strategy
 from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
 from automl.strategies.halving import SuccessiveHalving
@@ -67,8 +67,8 @@ def searched(cells: Cells, data: str, name: str, repeats: int, evaluations: int)
 
 def interval(values: list[float], digits: int) -> str:
     """Returns a mean with its interval."""
-    found = bootstrap(np.array(values), np.array(values), lambda one, _: one)
-    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    found = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    return f"{np.mean(values):.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
 def compared(one: list[Run], other: list[Run]) -> str:

@@ -78,16 +78,6 @@ def imported_by_pages():
             yield from ((module, name.strip()) for name in names.split(",") if module != "automl")
 
 
-FOLLOW = {
-    ("automl.hashing.hasher", "KindHasher"),
-    *(
-        ("automl.hashing.operations", name)
-        for name in ("Operation", "GlobalAverage", "AveragePool", "batch_norm", "cleaned")
-    ),
-}
-"""What the next version of the hash rewrites; their examples follow with it."""
-
-
 def public():
     """The module and the name of everything that a user can meet: by import, by name, or in the documentation."""
     found = {
@@ -95,7 +85,7 @@ def public():
         for module, name in (*in_the_reference(), *exported(), *registered(), *imported_by_pages())
         if (place := home(module, name))
     }
-    return sorted(found - FOLLOW)
+    return sorted(found)
 
 
 PUBLIC = public()

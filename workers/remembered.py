@@ -1,18 +1,22 @@
-"""What evaluators make of a task's data, kept for a few tasks and only while the data are what they were.
+"""What evaluators make of data, kept for a few tasks and files, and only while the data are what they were.
 
 Tasks are known by their identity, since arrays have no hash. A notebook makes many of them, and changes their arrays
-in place: so the oldest are forgotten, and a task is looked at anew whenever a search asks what it is.
+in place: so the oldest are forgotten, and a task is looked at anew whenever a search asks what it is. Files are known
+by their path, and read again when they were written since.
 """
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
 
 from automl.evaluators.task import Task
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 MOST = 8
 """So many things are remembered of each kind."""
@@ -68,3 +72,39 @@ def described(task: Task) -> dict[str, str]:
     for one in _all:
         one.forget_unless(task, found["fingerprint"])
     return found
+
+
+def while_unchanged(most: int) -> Callable[[F], F]:
+    """Remembers the latest values of a function of a file, and of whatever else it takes, while the file is unchanged.
+
+    Args:
+        most: so many values are remembered.
+
+    Example:
+        >>> import os, tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "table"
+        >>> _ = file.write_text("1")
+        >>> read = while_unchanged(4)(lambda path: [path.read_text()])
+        >>> read(file) is read(file)
+        True
+        >>> _ = file.write_text("22")
+        >>> read(file)
+        ['22']
+    """
+
+    def remembering(function: F) -> F:
+        @functools.lru_cache(maxsize=most)
+        def known(_: tuple[int, ...], path: Path, *more: Hashable) -> Any:
+            return function(path, *more)
+
+        @functools.wraps(function)
+        def call(path: Path, *more: Hashable) -> Any:
+            try:
+                state = path.stat()
+            except OSError:  # the function knows how to say that it is not there
+                return function(path, *more)
+            return known((state.st_mtime_ns, state.st_size, state.st_ino), path, *more)
+
+        return cast("F", call)
+
+    return remembering

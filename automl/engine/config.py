@@ -32,14 +32,17 @@ class StudySettings:
         5
     """
 
-    seed: int = setting(0, "What everything random follows from.", group="Search", lowest=0, unit="K")
+    seed: int = setting(
+        0, "What everything random follows from.", group="Search", lowest=0, highest=(1 << 64) - 1, unit="K"
+    )
     window: int | None = setting(
         None,
         "How many trials may be under way; a strategy is told a trial this much later.",
         group="Search",
         lowest=1,
         highest=MOST,
-        otherwise="four a worker, up to 64 where an evaluation costs next to nothing; of a stored study, its own",
+        otherwise="four a worker (surrogate: one), up to 64 where an evaluation costs next to nothing; of a stored "
+        "study, its own",
         unit="W",
     )
     asynchronous: bool = setting(

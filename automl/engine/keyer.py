@@ -45,6 +45,8 @@ class Keyer:
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
         self._pool_seconds = 0.0
+        self._pool: set[str] = set()  # encodings that a strategy asked about
+        self._pool_keys: set[bytes] = set()
 
     @property
     def seconds(self) -> float:
@@ -89,6 +91,8 @@ class Keyer:
         """Returns the key of each of a strategy's candidates, which need not be proposed."""
         began = time.perf_counter()
         keys = [one.key for one in self._hash_all(candidates)]
+        self._pool.update(one.json for one in candidates)
+        self._pool_keys.update(keys)
         self._pool_seconds += time.perf_counter() - began
         return keys
 
@@ -98,6 +102,10 @@ class Keyer:
         found = self._jobs.features(candidates)
         self._pool_seconds += time.perf_counter() - began
         return found
+
+    def pool_counts(self) -> dict[str, int]:
+        """Returns how many encodings a strategy asked about and how many functions they are; empty without any."""
+        return {"encodings": len(self._pool), "functions": len(self._pool_keys)} if self._pool else {}
 
     def pool_seconds(self) -> float:
         """Returns the seconds that were spent on a strategy's candidates since it was asked last."""

@@ -7,7 +7,10 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
@@ -87,6 +90,10 @@ class Search:
     def broken_off(self) -> int:
         return self._in_flight.broken_off
 
+    def pooled(self) -> dict[str, int]:
+        """Returns numbers of encodings and of functions that the strategy asked about; empty without any."""
+        return self._keyer.pool_counts()
+
     def run(self, phase: str = "search") -> None:
         """Runs the study from wherever it stands to the end of its budget.
 
@@ -109,19 +116,32 @@ class Search:
             try:
                 while self._turn():
                     pass
-            finally:
-                self._in_flight.abandon()
-                self._announce()
-                self._json.look(last=True)
+            except Interrupted:
+                self._close()
+                raise
+            except BaseException:
+                with contextlib.suppress(Exception):  # what ended the search is what has to be heard of
+                    self._close()
+                raise
+            self._close()
         if left is not None:
             self._pool.stop_at(None)
         for observer in self.observers:
             observer.end(self.settings)
 
+    def _close(self) -> None:
+        """Commits and tells what has not been, and gives back what is still claimed."""
+        self._in_flight.abandon()
+        self._json.look(last=True)
+        self._announce()
+
     def _bind(self) -> None:
         space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
         if "hashes" in self.strategy.wants:
-            self.strategy.bind(space, shares, self._keyer.look())
+            with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):
+                foreign = self._jobs.foreign(space.sample(np.random.default_rng(self.settings.seed)))
+            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick.
+            self.strategy.bind(space, shares, None if foreign else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
 

@@ -172,6 +172,8 @@ class Phases:
         )
         if learned := self.parts.strategy.account():
             self.store.note(record.id, "model", learned)
+        if self.current is not None and (pooled := self.current.pooled()):
+            self.store.note(record.id, "pool", pooled)
         studies = PhaseStudies(self.store, record)
         random: StudyRecord | None = None
         if config.baseline:

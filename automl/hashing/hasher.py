@@ -45,10 +45,21 @@ Features = Mapping[str, np.ndarray]
 
 
 class KindHasher(Protocol):
-    """What each kind of behaviour is hashed by. `digests` never raises for a single behaviour's sake.
+    """Hashes behaviours of one kind, many a call. `digests` never raises because of a single behaviour.
 
     One that can say more of a function has a method `features(behaviours, probe)` too, which returns `Features` for
     each: equal ones for equal functions, empty where they cannot be had.
+
+    Example:
+        >>> import numpy as np
+        >>> class SignHasher:
+        ...     def digests(self, behaviours, probe):
+        ...         return [mix(str(np.sign(behaviour))) for behaviour in behaviours]
+        ...     def observe(self, behaviour, probe):
+        ...         return Observed([("sign", np.sign(behaviour))], [])
+        >>> one, other, third = SignHasher().digests([3.0, 5.0, -1.0], Probe())
+        >>> one == other, one == third
+        (True, False)
     """
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:

@@ -98,9 +98,7 @@ class HashJobs:
 
     def start(self, sample: Candidate) -> None:
         """Starts the process beside this one, if candidates such as `sample` need it: it takes seconds to load."""
-        with self._limited(1):
-            own = runs_own_code(self.space.behaviour(sample), self.hasher.probe)
-        if own and self._child is None:
+        if self.foreign(sample) and self._child is None:
             self._start()
 
     def hash(self, candidates: Sequence[Candidate]) -> list[Hashed]:
@@ -128,6 +126,11 @@ class HashJobs:
             if one.fallback:
                 self.by_json[one.fallback] += 1
         return keys
+
+    def foreign(self, sample: Candidate) -> bool:
+        """Tells whether hashing candidates such as `sample` runs code of their own, which takes what time it likes."""
+        with self._limited(1):
+            return runs_own_code(self.space.behaviour(sample), self.hasher.probe)
 
     def features(self, candidates: Sequence[Candidate]) -> list[Features]:
         """Returns the features of each candidate's function, in order; empty where it has none.

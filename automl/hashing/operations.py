@@ -29,25 +29,40 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class Operation:
-    """What a node does to its inputs. Subclass it, override `apply` and, where it has weights, `weights`.
+    """Base class of what a node of a graph does to its inputs.
+
+    Override `apply` and, where it has weights, `weights`.
 
     Class attributes:
         commutative: True where the order of the inputs does not matter.
         linear: True where it gives the sum of what it gives for the terms of a sum, and has one input and no weights.
+
+    Example:
+        >>> import automl
+        >>> class Scale(Operation):
+        ...     def weights(self, settings, shapes):
+        ...         return (shapes[0],)  # one factor for each value of an example
+        ...     def apply(self, settings, inputs, weights):
+        ...         return inputs[0] * weights[0][:, None]
+        >>> nodes = automl.Node("input"), automl.Node("scale", (0,)), automl.Node("scale", (1,))
+        >>> graph = automl.Graph(nodes, outputs=(2,), operations={"scale": Scale()})
+        >>> len(automl.functional_hash(graph, automl.Probe((automl.Array((4,)),))))
+        16
     """
 
     commutative: bool = False
     linear: bool = False
 
     def identity(self, settings: Settings) -> Settings:
-        """Returns the settings that decide what the weights mean, defaults written out: equal ones are equal
-        operations.
-        """
+        """Returns the normalised settings, defaults written out; two operations with equal ones share weights."""
         return settings
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Returns the shape of each weight tensor, output axis first, for inputs of `shapes` (without stack and
-        batch).
+        """Returns the shape of each weight tensor, output axis first.
+
+        Args:
+            settings: of the node.
+            shapes: of the inputs, without stack and batch.
         """
         return ()
 
@@ -111,8 +126,14 @@ class Fold(Operation):
 
 
 def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Returns `item`; raises Unhashable where two values have other numbers of axes and examples would be taken for
-    channels.
+    """Returns `item`, if it has as many axes as `other`.
+
+    Raises:
+        Unhashable: it has not, so that examples would be taken for channels.
+
+    Example:
+        >>> same_axes(np.ones((1, 4, 3)), np.zeros((1, 4, 5))).shape
+        (1, 4, 3)
     """
     if item.ndim != other.ndim:
         raise Unhashable(
@@ -151,7 +172,12 @@ class Concat(Operation):
 
 
 class GlobalAverage(Operation):
-    """The mean over all axes behind the channels."""
+    """Takes the mean over all axes behind the channels.
+
+    Example:
+        >>> GlobalAverage().apply({}, [np.ones((1, 2, 3, 8, 8))], []).shape
+        (1, 2, 3)
+    """
 
     linear = True
 
@@ -201,6 +227,10 @@ def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray
 
     The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
     in evaluation, so that they stay far and near.
+
+    Example:
+        >>> bool(batch_norm(np.full((1, 6, 3), 7.0)).any())
+        False
     """
     axes = (1, *range(3, x.ndim))
     own = x[:, :-EXTRA]
@@ -312,7 +342,12 @@ class FactorizedReduce(Operation):
 
 
 class AveragePool(Operation):
-    """Average pooling that does not count its padding; settings kernel, stride, padding."""
+    """Average pooling that does not count its padding, with the settings kernel, stride and padding.
+
+    Example:
+        >>> AveragePool().apply({"kernel": 3, "stride": 2}, [np.ones((1, 2, 3, 8, 8))], []).shape
+        (1, 2, 3, 4, 4)
+    """
 
     linear = True
 
@@ -389,6 +424,10 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
     The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
     the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
+
+    Example:
+        >>> cleaned(np.full((1, 4, 1), 1e-17), [np.ones((1, 4, 1))])[0, 0]
+        array([0.])
     """
     stack = len(output)
     scale = np.abs(output[:, :-EXTRA]).reshape(stack, -1).max(axis=1, initial=0.0)
@@ -400,7 +439,13 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns a sum with every value that is noise beside its own terms replaced by exact zero."""
+    """Returns a sum with every value that is noise beside its own terms replaced by exact zero.
+
+    Example:
+        >>> terms = [np.array([1.0, 1.0]), np.array([-1.0, 2.0])]
+        >>> without_cancelled(np.array([1e-17, 3.0]), terms)  # the first is what rounding left of 1 - 1
+        array([0., 3.])
+    """
     scale = np.abs(terms[0])
     for item in terms[1:]:
         scale = np.maximum(scale, np.abs(item))

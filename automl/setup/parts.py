@@ -23,6 +23,7 @@ from automl.setup import targets
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
 from automl.strategies import Strategy
+from automl.strategies.random import Random
 
 
 @dataclass(frozen=True)
@@ -322,8 +323,15 @@ def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluat
 
 def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:
     if isinstance(found.thing, Strategy):
-        return strategies.create(found.thing, settings)
-    return strategies.made(found.thing, found.given, settings)
+        made = strategies.create(found.thing, settings)
+    else:
+        made = strategies.made(found.thing, found.given, settings)
+    if made.name == Random.name and type(made) is not Random:
+        raise InvalidInput(
+            f"strategy {type(made).__name__} is called {made.name!r}, the name of uniform sampling, which searches are "
+            "compared with; give it another name"
+        )
+    return made
 
 
 def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:

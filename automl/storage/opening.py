@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import struct
@@ -17,6 +18,8 @@ from automl.storage import migrate
 from automl.storage.connections import make_engine
 from automl.storage.schema import APPLICATION_ID, REVISION, metadata
 from automl.storage.urls import parse_url, shown, sqlite_path
+
+log = logging.getLogger(__name__)
 
 _MAGIC = b"SQLite format 3\0"
 _LOCK = 0x6175746F6D6C
@@ -234,6 +237,11 @@ def _use_write_ahead_log(connection: Connection) -> None:
         else:
             break
         time.sleep(0.05)
+    else:
+        log.warning(
+            "%s has no write-ahead log, for another process holds it: until it is opened anew readers wait for writers",
+            connection.engine.url.database,
+        )
     cursor.close()
 
 

@@ -106,7 +106,8 @@ class Strategy(ABC):
         pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
             `ask`; most strategies need not know.
         wants: what `bind` must give beside the space: "hashes", or nothing.
-        hashes: keys and features of candidates, for strategies that want them; None where nothing is hashed.
+        hashes: keys and features, for strategies that want them; None where hashing runs code of the candidates' own.
+        per_worker: trials under way for each worker where the user does not say; None leaves it to the search.
 
     Example:
         >>> from dataclasses import dataclass
@@ -141,6 +142,7 @@ class Strategy(ABC):
     pending: Sequence[Proposal] = ()
     wants: Collection[str] = ()
     hashes: Hashes | None = None
+    per_worker: int | None = None
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.

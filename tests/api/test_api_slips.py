@@ -50,6 +50,7 @@ WRONG = [
     ({"until": math.inf}, "until=inf: it must be a finite number"),
     ({"seed": 1.5}, "seed=1.5: it must be a whole number"),
     ({"seed": None}, "seed=None: it must be a whole number"),
+    ({"seed": 1 << 64}, "seed=18446744073709551616: it must be 18,446,744,073,709,551,615 at most"),
     ({"seed": -1}, "seed=-1: it must be 0 or more"),
     ({"window": 10**7}, "window=10000000: it must be 1,000,000 at most"),
     ({"replicates": 1 << 64}, "replicates=18446744073709551616: it must be 1,000,000 at most"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import os
 import weakref
 
 import numpy as np
@@ -11,7 +12,7 @@ from evidence_parts import database
 import automl
 from automl import Module, Task
 from automl.behaviour import Configuration
-from automl.evaluators.base import Work
+from automl.evaluators.base import Evaluation, Work
 from workers import remembered
 
 
@@ -155,3 +156,33 @@ def test_only_the_latest_tasks_are_kept():
         del task
     gc.collect()
     assert [one() is not None for one in kept] == [False] * (30 - remembered.MOST) + [True] * remembered.MOST
+
+
+def test_a_file_that_was_written_again_is_read_again(tmp_path):
+    """A table is known by its content; after it was replaced nothing that the old one gave is used."""
+    from workers.tables.hpolib import HPOLibTable
+
+    (tmp_path / "hpolib_space.json").write_text('{"order": ["a"], "choices": {"a": [1, 2, 3]}}')
+    table = HPOLibTable(path=str(tmp_path))
+    found = []
+    for loss in (0.5, 0.25):
+        grid = np.full((3, 1), loss)
+        np.savez(tmp_path / f"hpolib_{table.dataset}.npz", val_loss=grid, train_time=grid)
+        figures = table.evaluate(Work(Configuration({"a": 2}), {}, "{}"), Evaluation(0))
+        found.append((table.settings()["table"], figures["loss"]))
+    assert [loss for _, loss in found] == [0.5, 0.25]
+    assert found[0][0] != found[1][0]
+
+
+def test_a_file_is_read_once_while_it_is_unchanged_and_one_that_is_gone_is_missed(tmp_path):
+    calls = []
+    read = remembered.while_unchanged(2)(lambda path, word="": calls.append(word) or path.read_text() + word)
+    file = tmp_path / "table"
+    for content in ("a", "bb", "a"):
+        file.write_text(content)
+        os.utime(file, ns=(len(calls), len(calls)))
+        assert [read(file), read(file), read(file, "!")] == [content, content, f"{content}!"]
+    assert len(calls) == 6
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        read(file)

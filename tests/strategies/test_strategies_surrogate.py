@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from test_strategies_contracts import Plain
 
 import automl
 from automl import Choice, Integer, Real, Space
+from automl.behaviour import Function
 from automl.errors import InvalidInput
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
@@ -269,9 +271,14 @@ def test_a_search_gives_it_keys_and_features_and_an_interruption_changes_nothing
     with pytest.raises(KeyboardInterrupt):
         search("cut", [stop])
     assert search("cut") == whole
+    pool = told[0].pop("pool")
+    del told[1]["pool"]  # what the first random samples passed over is not hashed again
     assert told[0] == told[1]
     assert told[0]["foretold"] == "21 trials, each from all others"  # the last three are in the window
     assert "paths" in told[0]["carried by"]
+    hashed, equal = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", pool))
+    assert 200 < hashed < 24 * 10 + 300
+    assert 0 < equal < hashed
     assert [outcome for _, _, outcome, _, _ in whole] == ["miss"] * 24
     assert {origin for _, _, _, origin, _ in whole} == {"sample", "mutate"}
 
@@ -424,3 +431,48 @@ def test_each_point_left_out_is_foretold_as_without_it():
         others.observe(row)
     assert expected[4] == pytest.approx(others.means(np.delete(targets, 4)[:, None])[0][0, 0])
     assert deviation[4] ** 2 == pytest.approx(others.believing([]).deviations()[0] ** 2 + kernel.noise, abs=1e-5)
+
+
+def test_one_trial_a_worker_is_under_way_unless_the_user_says_otherwise(tmp_path):
+    def window(**given):
+        storage = f"sqlite:///{tmp_path}/windows.db"
+        study = automl.search(
+            Bowl(), evaluator=layers_of_bowl, trials=4, workers=0, study=str(given), storage=storage, **given
+        )
+        study.close()
+        return study.settings["window"]
+
+    assert window(strategy=small()) == 1
+    assert window(strategy=small(), window=4) == 4
+    assert window(strategy=Random()) > 1
+
+
+def layers_of_bowl(candidate, seed):
+    return {"fitness": candidate.x}
+
+
+class Curves(Space):
+    slope = Integer(0, 8)
+    side = Choice("left", "right")  # nothing depends on it
+
+    def behaviour(self, candidate):
+        return Function(call=lambda x: x * candidate.slope)
+
+
+def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in_the_pool(tmp_path):
+    strategy = small()
+    study = automl.search(
+        Curves(), evaluator=steepness, strategy=strategy, trials=18, workers=0, baseline=False, finalists=1,
+        storage=f"sqlite:///{tmp_path}/curves.db",
+    )  # fmt: skip
+    outcomes = [one.outcome for one in study.trials()]
+    encodings = {one.candidate for one in study.trials()}
+    study.close()
+    assert strategy.hashes is None
+    assert len(encodings) == 18
+    assert outcomes.count("miss") == 9
+    assert outcomes.count("hit") == 9
+
+
+def steepness(candidate, seed):
+    return {"fitness": candidate.slope}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import xxhash
 from automl.behaviour import Configuration
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from workers.remembered import while_unchanged
 from workers.tasks import data_file
 
 DATASETS = ("protein_structure", "slice_localization")
@@ -116,7 +116,7 @@ class _Grid:
             raise CandidateFailure(f"the grid of HPOLib has no configuration {work.candidate}") from None
 
 
-@functools.lru_cache(maxsize=4)
+@while_unchanged(4)
 def _read(file: Path) -> _Grid:
     axes = file.parent / "hpolib_space.json"
     if not axes.is_file():

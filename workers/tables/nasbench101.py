@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import xxhash
 from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
+from workers.remembered import while_unchanged
 from workers.tables.tfrecord import fields, records
 from workers.tasks import data_file
 
@@ -127,7 +127,7 @@ class _Table:
     fingerprint: str
 
 
-@functools.lru_cache(maxsize=2)
+@while_unchanged(2)
 def _read(file: Path) -> _Table:
     found: dict[int, dict[bytes, Runs]] = {}
     digest = xxhash.xxh3_128()

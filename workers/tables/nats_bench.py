@@ -8,7 +8,6 @@ nowhere else, and by a reader that makes plain containers and numbers and refuse
 from __future__ import annotations
 
 import bz2
-import functools
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import xxhash
 
 from automl.errors import InvalidInput
 from automl.jsontext import canonical
+from workers.remembered import while_unchanged
 
 PARTS = {
     "cifar10": (("cifar10-valid", "x-valid"), ("cifar10", "ori-test")),
@@ -51,7 +51,7 @@ def is_official(path: Path) -> bool:
     return path.is_dir() or path.name.endswith(".pbz2")
 
 
-@functools.lru_cache(maxsize=1)
+@while_unchanged(1)
 def read(path: Path) -> tuple[Table, str]:
     """Reads all figures and a fingerprint of them. The whole benchmark takes minutes.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
 from automl.jsontext import canonical
+from workers.remembered import while_unchanged
 from workers.tables import nats_bench
 from workers.tasks import data_file
 
@@ -140,7 +140,7 @@ def _checked(fidelity: Mapping[str, Any], epochs: int) -> int:
     return epochs
 
 
-@functools.lru_cache(maxsize=8)
+@while_unchanged(8)
 def _columns(file: Path, dataset: str, epochs: int) -> _Columns:
     if nats_bench.is_official(file):
         cells = nats_bench.read(file)[0][dataset, epochs]
@@ -169,7 +169,7 @@ def _official_cells(file: Path, dataset: str) -> list[str]:
     return list(dict.fromkeys(cell for epochs in nats_bench.EPOCHS for cell in table[dataset, epochs]))
 
 
-@functools.lru_cache(maxsize=8)
+@while_unchanged(8)
 def _index(file: Path, dataset: str) -> dict[str, int]:
     """Returns the row of each cell by its canonical JSON, the official string in quotation marks."""
     if nats_bench.is_official(file):
@@ -179,7 +179,7 @@ def _index(file: Path, dataset: str) -> dict[str, int]:
     return {canonical(cell_string([OPERATIONS[code] for code in row])): number for number, row in enumerate(rows)}
 
 
-@functools.lru_cache(maxsize=2)
+@while_unchanged(2)
 def _fingerprint(file: Path) -> str:
     return nats_bench.read(file)[1] if nats_bench.is_official(file) else xxhash.xxh3_128_hexdigest(file.read_bytes())
 

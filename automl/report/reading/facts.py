@@ -46,7 +46,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Space", _part(settings.get("space"), "target")),
         ("Evaluator", _part(settings.get("evaluator"), "name")),
         ("Strategy", _part(settings.get("strategy"), "name")),
-        ("Model", _model(environment.get("model") or {})),
+        ("Model", [*_model(environment.get("model") or {}), *_pool(environment.get("pool") or {})]),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
         ("Versions and hardware", _environment(environment)),
@@ -113,10 +113,20 @@ def _model(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns what a strategy's pool recognised before anything was proposed: no hits, and nothing was evaluated."""
+    if not stored:
+        return []
+    equal = stored["encodings"] - stored["functions"]
+    return [
+        ("pool", f"{count_of(stored['encodings'], 'encoding')} hashed, {equal:,} of them recognised as equal to others")
+    ]
+
+
 def _environment(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns versions, the coordinator's machine, and what the workers that evaluated computed on."""
     kinds = stored.get("workers") or []
-    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name not in ("workers", "model")]
+    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name not in ("workers", "model", "pool")]
     return [*rest, *([("workers", "; ".join(kinds))] if kinds else [])]
 
 

@@ -70,6 +70,7 @@ class Surrogate(Strategy):
     constraints: str = ""
 
     wants = ("hashes",)
+    per_worker = 1
 
     def __post_init__(self) -> None:
         for setting, least in (("first", 1), ("hashed", 2), ("kept", 10)):
