@@ -102,8 +102,7 @@ def test_the_best_of_both_searches_are_ranked_by_their_means(search):
     mean = max(trial.fitness for trial in confirmed if trial.origin == "search winner")
     assert (study.best.candidate.json, study.best.fitness, study.best.replicates) == (first.candidate, mean, 4)
     assert next(t for t in study.trials() if t.number == study.best.trial).key == first.key
-    luckiest = max(trial.fitness for trial in study.trials())
-    assert mean < luckiest
+    assert mean != next(trial.fitness for trial in study.trials() if trial.key == first.key)  # one evaluation's luck
 
 
 def test_what_it_cost_is_counted_and_said(search):
