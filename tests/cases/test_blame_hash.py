@@ -138,13 +138,13 @@ class Halves(Space):
         def halve(x):
             x = np.array(x, dtype=float)
             while np.any(np.abs(x) > 1 + candidate.x):
-                x = x / 2
+                x = np.where(np.abs(x) < 2000, x / 2, x)
             return x
 
         return Function(halve) if candidate.x % 2 else Function(lambda x: x * candidate.x)
 
 
-def test_a_function_that_ends_for_finite_numbers_only():
+def test_a_function_that_ends_for_small_numbers_only():
     space = Halves()
     with HashJobs(space, Hasher(), reference_to(space), seconds=2.0) as jobs:
         found = jobs.hash(candidates(space, range(6)))

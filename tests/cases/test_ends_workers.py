@@ -17,6 +17,7 @@ from automl.setup.targets import reference_to
 from workers.pools import actor, missing
 from workers.pools.missing import MissingWorkers
 from workers.pools.ray_pool import RayPool
+from workers.pools.ray_workers import RayWorkers
 
 
 class Numbers(automl.Space):
@@ -53,13 +54,13 @@ def no_place(ray_session, monkeypatch):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
     monkeypatch.setattr(missing, "SAY_SECONDS", 0.2)
     monkeypatch.setattr(missing, "GIVE_UP_SECONDS", 2.0)
-    restart = RayPool._restart
+    restart = RayWorkers.restart
 
     def nowhere(self, slot):
         self._make_actor = ray.remote(actor.Worker).options(num_cpus=1000, max_restarts=0)
         restart(self, slot)
 
-    monkeypatch.setattr(RayPool, "_restart", nowhere)
+    monkeypatch.setattr(RayWorkers, "restart", nowhere)
 
 
 def opened(tmp_path, workers):

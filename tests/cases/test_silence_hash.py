@@ -16,21 +16,19 @@ from automl.cli.progress import Lines
 PROBE = Probe(inputs=(Array((4,)),))
 
 
-class Float32(automl.Space):
-    """A plain tensor of another precision than the probe's: what a fixed filter bank is."""
+class TooSmall(automl.Space):
+    """Some networks ask for more values than the probe has."""
 
     a = Integer(1, 60)
 
     def behaviour(self, c):
         torch = pytest.importorskip("torch")
 
-        class Filter(torch.nn.Module):
-            bank = torch.ones(4, 4)
-
+        class Picking(torch.nn.Module):
             def forward(self, x):
-                return x @ self.bank if c.a % 2 else x * c.a
+                return x[:, 5] if c.a % 2 else x * c.a
 
-        return Module(build=Filter, probe=PROBE)
+        return Module(build=Picking, probe=PROBE)
 
 
 class Raising(automl.Space):
@@ -79,7 +77,7 @@ def studied(space, tmp_path, **given):
 
 
 WHY = {
-    Float32: "the same dtype",
+    TooSmall: "out of bounds",
     Raising: "ArithmeticError: odd",
     Blind: "A plain function as evaluator has no probe",
 }
