@@ -24,7 +24,8 @@ def legible(text: str, most: int | None = None) -> str:
 
     Args:
         text: Text to be shown. Line ends and tabs stay.
-        most: Largest number of characters to show, two thirds from the start and one third from the end; None shows all.
+        most: Largest number of characters to show, two thirds from the start and one third from the end. None shows
+            all.
 
     Example:
         >>> legible("a\x1b[31mb")

@@ -239,7 +239,7 @@ class Study:
 
 
 class RepeatedStudy(Study):
-    """Several independent runs of one search, each with its own seed and its own part of the cache, opened together.
+    """Several runs of one search, each with its own seed and its own part of the cache, opened together.
 
     The members are those of `Study`, over all runs: `best` is the best candidate of all runs by validation, `trials()`
     yields the trials of the first run, then those of the second, and so on, and `report()` pools the runs. `runs` is
