@@ -32,7 +32,7 @@ WINDOW_INLINE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSettings):
-    """Every setting of `automl.search`. Each is declared in the class that it belongs to (`Budget`, `Policy`, …).
+    """All settings of `automl.search`. Each is declared in the class that it belongs to (`Budget`, `Policy`, …).
 
     Example:
         >>> settings = SearchSettings(space="nasbench201", trials=100)
@@ -72,17 +72,20 @@ class SearchSettings(RunConfig, Runs, StudySettings, Policy, Budget, PartSetting
 def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     """Searches a space, compares the result with random search, and returns the study.
 
-    A study of the same name is continued; finished evaluations are never repeated. Settings that are left out are
-    then as they are stored. A larger budget is written to the study. Any other difference is refused.
+    A stored study of the same name is continued; finished evaluations are never repeated. Settings that are left out
+    then take their stored values. A larger budget is written to the study. Any other difference is refused.
 
     Args:
         every setting of `SearchSettings`.
 
+    Returns:
+        The finished `Study`, or a `RepeatedStudy` if `repeats` is above 1.
+
     Raises:
-        InvalidInput: something given is wrong; nothing was written.
-        StudyMismatch: a study of this name has other settings; each difference is named.
-        StorageError: the database failed; what had finished is intact, and calling again goes on.
-        Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name goes on.
+        InvalidInput: a setting is wrong; nothing was written.
+        StudyMismatch: a study of this name has other settings; the message names each difference.
+        StorageError: the database failed; what had been written is intact, and calling again continues.
+        Stopped: the search was interrupted (a KeyboardInterrupt); calling again with the same study name continues.
 
     Example:
         >>> import automl
@@ -148,11 +151,19 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
-    """Every setting of `automl.resume`: the study, a larger budget, and where this run happens.
+    """All settings of `automl.resume`: name of the study, larger budget, and the settings of this run (workers, limits,
+    storage).
+
+    Budgets are totals: `trials=2000` continues a study of 1,000 trials with 1,000 more. `automl.resume` makes this
+    object from its keyword arguments; the fields with their meanings are in `help(automl.resume)`.
 
     Example:
-        >>> ResumeSettings(study="cells", trials=2000).trials
-        2000
+        >>> settings = ResumeSettings(study="cells", trials=2000, timeout="auto")
+        >>> settings.trials, settings.workers, settings.storage
+        (2000, None, 'sqlite:///automl.db')
+        >>> ResumeSettings(study="cells", trials=0)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: trials=0: it must be ...
     """
 
     study: str = field(
@@ -162,16 +173,17 @@ class ResumeSettings(RunConfig, Budget):
 
 @takes(ResumeSettings)
 def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
-    """Goes on with a stored study exactly where it stopped; nothing finished is lost or done again.
+    """Continues a stored study exactly where it stopped; no finished evaluation is lost or repeated.
 
-    A bound of the budget that is given must be larger than the stored one (`until`: a better fitness).
+    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness).
 
     Args:
         every setting of `ResumeSettings`.
 
     Raises:
-        InvalidInput: no such study, its space or evaluator cannot be loaded by name, or a budget below the old one.
-        StudyBusy: another living process coordinates it.
+        InvalidInput: there is no such study, its space or evaluator cannot be loaded by name, or a budget is below the
+            old one.
+        StudyBusy: another living process coordinates the study.
 
     Example:
         >>> import automl
@@ -199,10 +211,13 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:
-    """Returns the record of a search, or the records of its runs where it runs several times.
+    """Returns the stored record of a search, or the records of its runs if it was repeated.
+
+    Returns:
+        List of `StudyRecord`, one for each run.
 
     Raises:
-        InvalidInput: no such study, or one that belongs to a search (its random search, its tests).
+        InvalidInput: there is no study of this name, or the study belongs to a search (its random search, its tests).
 
     Example:
         >>> database = Database("sqlite:///cells.db")

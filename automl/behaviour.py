@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """What one input looks like, without its batch axis.
+    """Shape and kind of one input, without its batch axis.
 
     Attributes:
-        shape: sizes of the axes after the batch axis, such as (1, 8, 8) for an 8x8 grey image.
-        low: for integer inputs (token indices) the smallest value; None for real inputs.
-        high: for integer inputs the largest value, included; None for real inputs.
+        shape: Sizes of the axes after the batch axis, such as (1, 8, 8) for an 8x8 grey image.
+        low: Smallest value of an integer input (token indices); None for real inputs.
+        high: Largest value of an integer input, included; None for real inputs.
 
     Example:
         >>> Array((1, 8, 8))  # a grey image of 8 x 8 pixels, real values
         Array(shape=(1, 8, 8), low=None, high=None)
-        >>> Array((16,), low=0, high=99)  # sixteen indices of tokens, one hundred of which there are
+        >>> Array((16,), low=0, high=99)  # sixteen token indices, from a vocabulary of 100
         Array(shape=(16,), low=0, high=99)
     """
 
@@ -41,9 +41,9 @@ class Probe:
     """The fixed inputs on which behaviours are run to be hashed.
 
     Attributes:
-        inputs: one entry per input of the behaviour.
-        batch: number of examples in each input; at least 2, so that batch statistics exist.
-        seed: of the generator that draws the probe values.
+        inputs: Tuple of `Array`, one for each input of the behaviour.
+        batch: Number of examples in each input; at least 2, so that batch statistics exist.
+        seed: Seed of the generator that draws the probe values.
 
     Example:
         >>> images = Probe((Array((3, 32, 32)),), batch=4)
@@ -61,9 +61,9 @@ class Node:
     """One operation of a graph, applied to the values of earlier nodes.
 
     Attributes:
-        operation: a name in the graph's operations (see `automl.hashing.builtin` for the built-in ones).
-        inputs: indices of the nodes whose values it takes, in the order that the operation expects.
-        settings: what else determines it (stride, groups, width), as sorted (name, JSON scalar) pairs.
+        operation: Name of an operation: one of the graph's own or a built-in one (see `automl.hashing.builtin`).
+        inputs: Indices of the nodes whose values the operation reads, in the order that the operation expects.
+        settings: Further settings of the operation (stride, groups, width), as sorted (name, JSON scalar) pairs.
 
     Example:
         >>> Node("conv", inputs=(0,), settings=(("kernel", 3), ("stride", 2)))
@@ -77,18 +77,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A directed acyclic graph of named operations: a cell, or a whole network.
+    """Behaviour that is a directed acyclic graph of named operations: a cell, or a whole network.
 
     Attributes:
-        nodes: in topological order; node i reads only nodes before i. An `input` node reads none.
-        outputs: indices of the nodes whose values are the graph's outputs, in order.
-        frame: JSON settings of what surrounds the graph in the network that is trained (stem width, number of cells).
-            The key covers them verbatim, because the evaluator's result depends on them.
-        module: builds the trainable `torch.nn.Module` around this graph; None where no evaluator needs one.
-        operations: the user's own operations by name, beside the built-in ones.
-        unordered_outputs: True where whoever consumes concatenated channels does not see their order.
-        probe: inputs to hash it on; None takes the evaluator's own (a cell is better given small ones: what reaches it
-            in the network has another shape than the evaluator's data).
+        nodes: Tuple of `Node` in topological order; node i reads only nodes before i. An `input` node reads none.
+        outputs: Indices of the nodes whose values are the graph's outputs, in order.
+        frame: JSON settings of the network around the graph (stem width, number of cells). The key covers these
+            settings verbatim, because the evaluator's result depends on them.
+        module: Function that builds the trainable `torch.nn.Module` around this graph; None if no evaluator needs one.
+        operations: Mapping from name to the user's own operations, in addition to the built-in ones.
+        unordered_outputs: True if the network does not depend on the order in which the outputs are concatenated.
+        probe: Inputs on which the graph is hashed. None takes the evaluator's own; a cell should be given small ones,
+            since the values that reach it in the network have another shape than the evaluator's data.
 
     Example:
         >>> import automl
@@ -118,21 +118,21 @@ class Graph:
 
 @dataclass(frozen=True)
 class Module:
-    """An eager `torch.nn.Module`.
+    """Behaviour that is an eager `torch.nn.Module`.
 
     Attributes:
-        build: returns a freshly initialised module (initialised from torch's current random state).
-        probe: inputs to hash it on, where they should differ from the evaluator's own (a reduced size); None takes
-            those.
-        reduced: builds a smaller module for hashing, equal for equal candidates and different for different ones; None
-            hashes what `build` returns.
+        build: Function that returns a new module, initialised from torch's current random state.
+        probe: Inputs on which the module is hashed, if they should differ from the evaluator's own (a reduced size).
+            None takes the evaluator's own.
+        reduced: Function that builds a smaller module for hashing: equal for equal candidates and different for
+            different ones. None hashes what `build` returns.
 
     Example:
         >>> def build():
         ...     import torch
         ...     return torch.nn.Linear(8, 2)
         >>> behaviour = Module(build, probe=Probe((Array((8,)),)))
-        >>> behaviour.kind  # nothing was built yet
+        >>> behaviour.kind  # `build` has not been called yet
         'module'
     """
 
@@ -143,7 +143,7 @@ class Module:
 
 
 class Language(Protocol):
-    """How programs of one language are run. The language decides how a program is encoded.
+    """Protocol of what runs programs of one language. The language decides how a program is encoded.
 
     Example:
         >>> import numpy as np
@@ -173,16 +173,22 @@ class Language(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A learning algorithm as a program: set up, predict, learn over typed memory.
+    """Behaviour that is a learning algorithm written as a program, which an interpreter (`language`) can run.
+
+    Programs of `automl.spaces.programs.language.ProgramLanguage` have the three functions of AutoML-Zero: setup,
+    predict and learn, on a typed memory of scalars, vectors and matrices. A language of one's own may have any other
+    form.
 
     Attributes:
-        code: the program as its language encodes it.
-        language: runs such programs.
+        code: The program in its language's encoding: any value that `language.outputs` can run, such as bytes.
+        language: Object that runs such programs, with the members of `Language`: `settings`, a mapping that the key
+            covers, and `outputs(programs, probe)`, which takes a list of codes and returns a float64 array of shape
+            (programs, outputs).
 
     Example:
         >>> class Constants:
         ...     settings = {}
-        ...     def outputs(self, programs, probe):  # a program of this language is the number that it predicts
+        ...     def outputs(self, programs, probe):  # a code is one number, and the program predicts it
         ...         import numpy as np
         ...         return np.array(programs, float)[:, None]
         >>> import automl
@@ -197,15 +203,15 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of arrays: an activation, a loss, an update rule.
+    """Behaviour that is a function of arrays, such as an activation, a loss or an update rule.
 
     Attributes:
-        call: takes float64 arrays of equal shape, one per argument, and returns an array or a tuple of arrays; numpy
-            functions, or torch functions when `torch` is True.
-        arity: number of arguments.
-        derivative: True where the evaluator also uses the derivatives with respect to each argument.
-        torch: True where `call` takes and returns torch tensors.
-        pointwise: True where each output element depends on the input elements at the same place only.
+        call: Function that takes float64 arrays of equal shape, one per argument, and returns an array or a tuple of
+            arrays. It uses numpy, or torch if `torch` is True.
+        arity: Number of arguments.
+        derivative: True if the evaluator also uses the derivatives with respect to each argument.
+        torch: True if `call` takes and returns torch tensors.
+        pointwise: True if each output element depends only on the input elements at the same position.
 
     Example:
         >>> import automl
@@ -226,7 +232,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A candidate that cannot be run before its evaluation: plain values that the evaluator reads.
+    """Behaviour of a candidate that cannot be run before its evaluation: plain values that the evaluator reads.
 
     Two configurations are equal when their JSON is equal.
 

@@ -17,14 +17,15 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 
 
 def legible(text: str, most: int | None = None) -> str:
-    r"""Returns text from elsewhere as it may be shown: control characters as codes, the middle of a long one left out.
+    r"""Returns text that may be shown safely: control characters escaped, the middle of a long text left out.
 
-    A name, a candidate or an error message may come from anywhere. Shown as it is, it could move the cursor, hide what
-    follows, or fill the screen.
+    Names, candidates and error messages can come from files and programs of others. Shown unchanged, their control
+    characters could move the cursor, hide the following text, or fill the screen.
 
     Args:
-        text: to be shown. Line ends and tabs stay.
-        most: characters that are shown, at most; all where left out.
+        text: Text to be shown. Line ends and tabs stay.
+        most: Largest number of characters to show, two thirds from the start and one third from the end. None shows
+            all.
 
     Example:
         >>> legible("a\x1b[31mb")
@@ -40,7 +41,9 @@ def legible(text: str, most: int | None = None) -> str:
 
 
 def one_line(text: str, most: int = MOST) -> str:
-    r"""Returns text from elsewhere on one line, made legible as `legible` does.
+    r"""Returns text on one line: every run of white space becomes one space, and control characters are escaped.
+
+    If the text is longer than `most` characters, its middle is left out first (see `legible`).
 
     Example:
         >>> one_line("no such column:\n  x")
@@ -50,7 +53,7 @@ def one_line(text: str, most: int = MOST) -> str:
 
 
 def brief(value: Any, most: int = 200) -> str:
-    """Returns a value as an error message may quote it: on one line, not too long, even where its `repr` fails.
+    """Returns a value as an error message quotes it: on one line, cut to `most` characters, even if its `repr` fails.
 
     Example:
         >>> brief({"lr": 0.1})
@@ -63,9 +66,9 @@ def brief(value: Any, most: int = 200) -> str:
 
 
 class AutoMLError(Exception):
-    r"""Root of all errors that the engine raises on purpose.
+    r"""Base class of all errors that the engine raises on purpose.
 
-    Whatever a message quotes, it is shown on one line, without control characters, and no longer than `MOST`.
+    The message is shown on one line, without control characters, and cut to `MOST` characters.
 
     Example:
         >>> str(AutoMLError("first line\nsecond"))
@@ -79,7 +82,7 @@ class AutoMLError(Exception):
 
 
 class InvalidInput(AutoMLError, ValueError):
-    """The user gave something wrong: a name, a value, a file, a combination of options. Nothing was written.
+    """Raised if the user gave something wrong: a name, a value, a file, a combination of options. Nothing was written.
 
     Example:
         >>> import automl
@@ -90,7 +93,7 @@ class InvalidInput(AutoMLError, ValueError):
 
 
 class InvalidCandidate(InvalidInput):
-    """A candidate's JSON does not describe a point of the space.
+    """Raised if a candidate's JSON does not describe a point of the space.
 
     Example:
         >>> import automl
@@ -103,11 +106,11 @@ class InvalidCandidate(InvalidInput):
 
 
 class InvalidEnqueued(InvalidCandidate):
-    """A candidate that was to be proposed first is no point of the space.
+    """Raised if a candidate that is to be proposed first does not belong to the space.
 
     Attributes:
-        number: its place among them, from 1.
-        reason: what is wrong with it.
+        number: Position of the candidate among those given, from 1.
+        reason: Sentence that says what is wrong with the candidate.
 
     Example:
         >>> error = InvalidEnqueued(2, "x = 21 is above 20")
@@ -122,7 +125,7 @@ class InvalidEnqueued(InvalidCandidate):
 
 
 class InvalidSpace(InvalidInput):
-    """A space definition cannot be searched: no fields, a `build` that raises, a field with one value too few.
+    """Raised if a space definition cannot be searched: no fields, a `build` that raises, a field with too few values.
 
     Example:
         >>> import automl
@@ -134,7 +137,7 @@ class InvalidSpace(InvalidInput):
 
 
 class StudyMismatch(InvalidInput):
-    """A study of this name exists with other settings; the message names each setting that differs.
+    """Raised if a study of this name exists with other settings; the message names each setting that differs.
 
     Example:
         >>> import automl
@@ -150,7 +153,7 @@ class StudyMismatch(InvalidInput):
 
 
 class StudyExists(InvalidInput):
-    """A study of this name exists already.
+    """Raised if a study of this name exists already.
 
     Example:
         >>> from automl.storage.engine import Database
@@ -165,19 +168,19 @@ class StudyExists(InvalidInput):
 
 
 class StudyBusy(InvalidInput):
-    """Another living process coordinates this study.
+    """Raised if another living process coordinates this study.
 
     Example:
         >>> try:
         ...     raise StudyBusy("study cells is run by process 4711 on node-1")
-        ... except InvalidInput as error:  # a mistake of the user's, like a wrong name
+        ... except InvalidInput as error:  # the user can correct it, as a wrong name
         ...     print(error)
         study cells is run by process 4711 on node-1
     """
 
 
 class StorageError(AutoMLError):
-    """The database failed in the middle of work; what was committed before stands.
+    """Raised if the database fails during work; what was committed before remains.
 
     Example:
         >>> issubclass(StorageError, InvalidInput)  # not the user's mistake: the command exits with 1
@@ -186,7 +189,8 @@ class StorageError(AutoMLError):
 
 
 class StorageRefused(InvalidInput):
-    """The database cannot be used at all: unreachable, not writable, not ours, damaged, or of an older schema.
+    """Raised if the database cannot be used at all: unreachable, not writable, not made by automl, damaged, or of an
+    older schema.
 
     Example:
         >>> import automl
@@ -197,7 +201,8 @@ class StorageRefused(InvalidInput):
 
 
 class Unhashable(AutoMLError):
-    """A behaviour cannot be run on probe inputs. Its candidate is then keyed by its JSON: only exact repeats are found.
+    """Raised if a behaviour cannot be run on probe inputs. A search then takes the candidate's JSON as its key, so that
+    only exact repeats are recognised.
 
     Example:
         >>> import automl
@@ -208,7 +213,7 @@ class Unhashable(AutoMLError):
 
 
 class WorkersUnavailable(InvalidInput):
-    """Ray cannot give the resources asked for.
+    """Raised if Ray cannot give the resources that were asked for.
 
     Example:
         >>> issubclass(WorkersUnavailable, InvalidInput)  # ask for fewer workers: the command exits with 2
@@ -217,10 +222,10 @@ class WorkersUnavailable(InvalidInput):
 
 
 class SearchFailed(AutoMLError):
-    """No evaluation of a search succeeded, and what went wrong is probably not the candidates' fault.
+    """Raised if no evaluation of a search succeeded and the candidates are probably not the cause.
 
     Attributes:
-        study: its name.
+        study: Name of the study.
 
     Example:
         >>> error = SearchFailed("cells", "all 20 candidates failed with the same error")
@@ -234,7 +239,7 @@ class SearchFailed(AutoMLError):
 
 
 class WorkersLost(AutoMLError):
-    """All workers of a search are gone and none came back in time. What had finished is kept.
+    """Raised if all workers of a search ended and none came back in time. Finished evaluations are kept.
 
     Example:
         >>> issubclass(WorkersLost, InvalidInput)  # the machine's fault: the command exits with 1
@@ -243,9 +248,11 @@ class WorkersLost(AutoMLError):
 
 
 class CandidateFailure(AutoMLError):
-    """The candidate itself is at fault. The failure is stored for its class, and is not tried again.
+    """Raised by an evaluator for a candidate that cannot be evaluated because of what it is.
 
-    Raise it from an evaluator for a candidate that cannot work, and never for what a machine may have caused.
+    The failure is stored for the candidate's equivalence class, that is, for every candidate that computes the same
+    function; none of these is evaluated again. Do not raise it for what a machine may have caused, such as a full disk:
+    MemoryError, OSError and ImportError are tried again on another worker.
 
     Example:
         >>> def accuracy(network):

@@ -93,12 +93,12 @@ _FOREIGN = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_
 
 
 def canonical(value: Any) -> str:
-    """Returns `value` as JSON text with sorted keys and no spaces; numbers and arrays of numpy and torch are written
-    as Python's are.
+    """Returns `value` as canonical JSON text: sorted keys, no spaces, numbers and arrays of numpy and torch written as
+    Python's.
 
     Raises:
-        InvalidInput: the value is not JSON, is nested too deeply, or holds NaN, an infinity or half a character (JSON
-            has no text for them).
+        InvalidInput: the value is not JSON, is nested too deeply, or holds NaN, an infinity or a lone surrogate (JSON
+            has no text for these).
 
     Example:
         >>> canonical({"b": [1, 2.0], "a": None})

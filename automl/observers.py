@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Base class of all observers, who are told what a search does. Override the methods that you want.
+    """Base class of observers: objects that a search informs of its progress. Override the methods that you need.
+
+    - `begin(settings, phase, trials, evaluations)`: a study starts or continues, with what is recorded so far.
+    - `turn(settings, trials, in_flight, evaluations)`: called once in each pass of the search loop, after results were
+      written to the database. `trials` is the list of `TrialRecord` written since the last call (it may be empty),
+      `in_flight` the number of evaluations on workers, `evaluations` the number of evaluations counted so far.
+    - `went_on`, `keyed`, `note`, `end`, `close`: see each method.
+
+    A search has several phases, such as the search itself, the confirmation of its best candidates, random search and
+    the tests. Each phase has a `begin`, calls of `turn` and an `end`. All methods are called in the process of the
+    search, between two passes of its loop, so they should return quickly.
 
     Example:
         >>> import automl
@@ -25,7 +35,7 @@ class Observer:
         >>> counter = Counter()
         >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///counted.db")
         >>> automl.search(Line(), observers=[counter], **given).close()
-        >>> counter.trials >= 5  # those of the confirmation are told too
+        >>> counter.trials >= 5  # 5 of the search, and those of the confirmation
         True
     """
 
@@ -52,7 +62,7 @@ class Observer:
 
 
 class Callbacks(Observer):
-    """Calls a user's functions after each trial, with the study and the trial's record.
+    """Observer that calls a user's functions with (study, trial record) after each trial.
 
     Example:
         >>> import automl

@@ -18,13 +18,13 @@ from automl.setup.targets import SpaceReference
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What all jobs of a pool have in common. It is sent to each worker once.
+    """Settings that all jobs of a pool share. They are sent to each worker once.
 
     Attributes:
-        space: where workers find the space.
-        evaluator: runs the evaluations.
-        objective: the metric that must be finite where it is present.
-        timeout: seconds allowed for one evaluation, or None.
+        space: Reference from which a worker loads the space.
+        evaluator: Evaluator that runs the evaluations.
+        objective: Name of the metric that must be finite if the evaluator returns it.
+        timeout: Seconds allowed for one evaluation; None sets no limit.
 
     Example:
         >>> import automl
@@ -43,12 +43,12 @@ class WorkerSetup:
 
 @dataclass(slots=True)  # not frozen: every evaluation makes one, and frozen ones take longer to make
 class Job:
-    """One evaluation on its way to a worker. Nobody changes it once it is made.
+    """One evaluation to be run by a worker. Treat it as immutable.
 
     Attributes:
-        id: chosen by the submitter, unique among the jobs in flight.
-        candidate: canonical JSON.
-        evaluation: how it is to be run. The worker fills in its own device.
+        id: Number chosen by the submitter, unique among the jobs in flight.
+        candidate: Canonical JSON of the candidate.
+        evaluation: Seed, part, fidelity and replicate of the evaluation. The worker sets its own device.
 
     Example:
         >>> Job(0, '{"x": 3}', Evaluation(seed=11)).evaluation.seed
@@ -69,10 +69,10 @@ class Running:
     """One evaluation that a worker has begun.
 
     Attributes:
-        job: the job's id.
-        worker: a name of the worker.
-        seconds: for how long, in real time.
-        others: evaluations of its batch; any of them may be the one that takes so long.
+        job: Id of the job.
+        worker: Name of the worker.
+        seconds: Seconds of real time since the evaluation began.
+        others: Number of other evaluations in the same batch; any of the batch may be the slow one.
 
     Example:
         >>> Running(job=7, worker="ray-3", seconds=41.5)
@@ -86,15 +86,14 @@ class Running:
 
 
 class Pool(ABC):
-    """Runs evaluations on workers. It is not thread-safe: one coordinator calls it.
+    """Base class of pools, which run evaluations on workers. Not thread-safe: one coordinator calls it.
 
-    A pool says whose fault a failure is. An exception that a machine might have caused is a candidate's fault only
-    when a second process has failed in the same way, so a pool runs such a job once more, elsewhere, before it
-    completes it.
+    A pool decides whether the candidate or the machine caused a failure. If a machine could have caused the exception,
+    the pool runs the job a second time in another process, and blames the candidate only if that fails in the same way.
 
     Attributes:
-        evaluates_here: True where evaluations run in the calling thread, inside `submit` or `completed`. Then `running`
-            is asked by another thread, for this one is busy.
+        evaluates_here: True if evaluations run in the calling thread, inside `submit` or `completed`. Another thread
+            must then call `running`.
 
     Example:
         >>> import automl
@@ -193,7 +192,7 @@ class Pool(ABC):
 
 
 def machine() -> str:
-    """Returns cores and processor of this machine, such as "2 x Intel(R) Xeon(R) Processor".
+    """Returns the number and the model of this machine's processors, such as "2 x Intel(R) Xeon(R) Processor".
 
     Example:
         >>> machine()
@@ -208,13 +207,16 @@ def machine() -> str:
 
 
 def hardware(device: str) -> str:
-    """Returns a description of this machine, with the names of its GPUs where the device is one.
+    """Returns a description of this machine in one line, with the names of its GPUs if the device is "cuda".
 
     Args:
-        device: "cpu" or "cuda"; torch is imported for the latter only.
+        device: "cpu" or "cuda"; torch is imported for "cuda" only.
+
+    Returns:
+        Text such as "2 x Intel(R) Xeon(R) Processor with NVIDIA H200".
 
     Example:
-        >>> hardware("cpu") == machine()
+        >>> hardware("cpu") == machine()  # number and model of the processors
         True
     """
     if device != "cuda":

@@ -43,7 +43,7 @@ def load(group: Group, name: str) -> Any:
     """Imports and returns the object registered under `name`.
 
     Raises:
-        InvalidInput: no such name (the nearest ones are offered), or importing it failed.
+        InvalidInput: there is no such name (the message offers the nearest ones), or importing it failed.
 
     Example:
         >>> load("strategies", "random")
@@ -63,12 +63,12 @@ def load(group: Group, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The object that a name stands for, and where it was found.
+    """Object that a name stands for, and the place where it was found.
 
     Attributes:
-        thing: the object; the module itself where a file or module was named without an attribute.
-        target: the name, with the path of a file made absolute.
-        source: 32 hexadecimal digits of the file's content, for files.
+        thing: The object; the module itself if a file or module was named without an attribute.
+        target: The name; the path of a file is made absolute.
+        source: Hash of the file's content, 32 hexadecimal digits; None for other targets.
 
     Example:
         >>> Named(thing=len, target="builtins:len")
@@ -83,8 +83,11 @@ class Named:
 def find(group: Group, target: str) -> Named:
     """Returns what `target` names: a registered name of the group, `file.py`, `file.py:Name` or `module:Name`.
 
+    Returns:
+        A `Named` with the object, which is not called.
+
     Raises:
-        InvalidInput: no such name, file, module or attribute.
+        InvalidInput: there is no such name, file, module or attribute.
 
     Example:
         >>> find("strategies", "automl.strategies.random:Random").thing.__name__

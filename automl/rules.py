@@ -21,7 +21,7 @@ _BUDGET = ("search", "resume")
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When a study ends: at the first limit that is reached.
+    """Limits of a study: it ends at the first that is reached. None sets no limit.
 
     Raises:
         InvalidInput: a value out of range.
@@ -76,30 +76,33 @@ class Budget:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """All settings of one study's loop.
+    """All settings of one study's search loop.
 
     Attributes:
-        study: its number in the database.
-        name: its name.
-        context: number of the context of full evaluations.
-        objective: whose metric is the fitness.
-        seed: of everything random in the study.
-        window: how many trials may be under way.
-        budget: when it ends.
-        plans: what each trial wants of its class: replicates, forgetting, audits.
-        part: of the data that evaluations report on.
-        enqueued: candidates that are proposed first, with the origin shown for each.
-        asynchronous: tell every result as it comes.
-        retries: how often an evaluation that was lost to the machine is tried again.
-        equal_failures: classes that may fail alike from the first trial on; None: any number.
-        timeout_follows: each evaluation is allowed a multiple of the median.
-        json_hint: what helps where candidates are keyed by their JSON.
-        rungs: the cheaper fidelities that may be asked for, cheapest first.
-        contexts: number of the context of each rung, by its budget fraction.
-        resumable: an evaluation goes on where a cheaper one of the same candidate ended, and costs the difference.
-        checkpoints: folder for the states that evaluations leave, or None.
-        needs: figures that a trial must have beside its fitness: the metrics and costs that are objectives or
-            constraints of the search. One that lacks such a figure has failed, whatever its evaluation is worth.
+        study: Number of the study in the database.
+        name: Name of the study.
+        context: Number of the context of full evaluations.
+        objective: `Objective` whose metric is the fitness.
+        seed: Seed of all random draws of the study.
+        window: Largest number of trials in flight.
+        budget: Limits at which the study ends.
+        plans: Object that decides for each trial how many replicates of its equivalence class it asks for, and on
+            forgetting and audits.
+        part: Part of the data on which evaluations measure: "validation" or "test".
+        enqueued: Sequence of (candidate, origin) pairs that are proposed first.
+        asynchronous: True if the strategy is told every result as soon as it arrives.
+        retries: Number of times that an evaluation is repeated after its worker or machine failed.
+        equal_failures: Number of classes at the start of the study that must all fail with the same error to end the
+            search; None never ends it.
+        timeout_follows: True if the time limit of an evaluation is a multiple of the median duration.
+        json_hint: Advice for the user, shown if candidates are keyed by their JSON.
+        rungs: Fidelities below the full one that the strategy may ask for, cheapest first.
+        contexts: Mapping from budget fraction to the number of the context of that fidelity.
+        resumable: True if an evaluation can continue from the checkpoint of a cheaper one of the same candidate; it
+            then costs the difference.
+        checkpoints: Path of the folder of checkpoints; None keeps none.
+        needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
+            objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy

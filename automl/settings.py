@@ -25,7 +25,10 @@ T = TypeVar("T")
 
 
 def known(part: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the settings of a part (a dataclass or any callable) with their default values.
+    """Returns the settings of a class or function as a dict from name to default value.
+
+    For a dataclass these are its fields, for any other callable its parameters. A setting without a default has
+    `inspect.Parameter.empty`. A callable without a signature (some builtins) gives an empty dict.
 
     Example:
         >>> from automl.strategies.evolution import RegularizedEvolution
@@ -53,7 +56,8 @@ def make(part: Callable[..., T], settings: Mapping[str, Any], what: str) -> T:
     """Calls a class or function with settings, after checking their names and types.
 
     Raises:
-        InvalidInput: an unknown setting, a missing one, or a value of another type than the default's.
+        InvalidInput: a setting is unknown or missing, has a value of another type than the default, or is refused by
+            the class or function itself.
 
     Example:
         >>> from automl.strategies.evolution import RegularizedEvolution
@@ -118,20 +122,21 @@ NOTHING: Any = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Setting:
-    """The meaning of a setting, its bounds, and how help and command line show it.
+    """Meaning of a setting, its bounds, and how help texts and the command line show it.
 
     Attributes:
-        meaning: one or two sentences, for the command line, `help(automl.search)` and the docs alike.
-        group: the heading under which it is shown.
-        lowest, highest: bounds of the values allowed, both included; None: no bound.
-        above: values must be larger than this.
-        otherwise: what happens where it is left out, in words; empty: the default itself is shown.
-        before: the value assumed for studies that were stored before the setting existed.
-        flags: on the command line; empty: made of the name; None: not offered there.
-        unit: what stands for the value in the help.
-        commands: of the command line that offer it.
-        variable: environment variable that the command line reads, too.
-        on_command_line: the default there, where that differs.
+        meaning: One or two sentences, shown by the command line, `help(automl.search)` and the documentation.
+        group: Heading under which the setting is shown.
+        lowest, highest: Bounds of the allowed values, both included; None sets no bound.
+        above: Bound that values must exceed; None sets no bound.
+        otherwise: Text that says what happens if the setting is left out; if empty, the default is shown.
+        before: Value that is assumed for studies stored before the setting existed.
+        flags: Option names on the command line. If empty, the option is made of the setting's name; None offers no
+            option.
+        unit: Placeholder for the value in the help, such as N.
+        commands: Names of the commands that offer the option.
+        variable: Name of an environment variable that the command line reads too; None reads none.
+        on_command_line: Default on the command line, if it differs from the field's.
 
     Example:
         >>> Setting("How many workers there are.", group="Workers", lowest=0, highest=64).bounds
@@ -162,12 +167,16 @@ class Setting:
 
 
 def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **more: Any) -> T:
-    """Declares a setting: a field of a dataclass that carries its meaning and its bounds.
+    """Returns a dataclass field with a default, to which the meaning and the bounds of a setting are attached.
+
+    Only `check` enforces the bounds: call it in `__post_init__` of the dataclass.
 
     Args:
-        default: of the field.
-        meaning, group, more: see `Setting`.
-        shown: False keeps the value out of the dataclass's `repr`.
+        default: Default value of the field; immutable, as for any dataclass field.
+        meaning: One or two sentences for users.
+        group: Heading under which the setting is shown; one of `Group`.
+        more: Other attributes of `Setting` by keyword, such as `lowest`, `highest` and `unit`.
+        shown: If False, the dataclass's `repr` leaves the value out (for values that may hold a password).
 
     Example:
         >>> @dataclass(frozen=True, kw_only=True)
@@ -187,13 +196,13 @@ def setting(default: T, meaning: str, *, group: Group, shown: bool = True, **mor
 
 @dataclass(frozen=True)
 class Declared:
-    """One setting of a dataclass: its name, type and default, and what was declared of it.
+    """One setting of a dataclass: name, type, default and declaration.
 
     Attributes:
-        name: of the field.
-        hint: its type.
-        default: of the field; NOTHING where it must be given.
-        setting: what else was declared.
+        name: Name of the field.
+        hint: Type annotation of the field.
+        default: Default of the field; NOTHING if a value is required.
+        setting: Declaration of the setting: meaning, group, bounds.
 
     Example:
         >>> from automl.rules import Budget
@@ -310,7 +319,7 @@ class Declared:
 
 
 def declared(part: type[Any]) -> Mapping[str, Declared]:
-    """Returns the settings that a dataclass and its bases declare, by name and in order.
+    """Returns the settings that a dataclass and its bases declare: a mapping from name to `Declared`, in order.
 
     Example:
         >>> from automl.rules import Budget
@@ -329,10 +338,10 @@ def declared(part: type[Any]) -> Mapping[str, Declared]:
 
 
 def check(part: Any) -> None:
-    """Checks the settings of a dataclass and converts each to its type. Call it in `__post_init__`.
+    """Checks the settings of a dataclass object and converts each to its type. Call it in `__post_init__`.
 
     Raises:
-        InvalidInput: a value of another type, or out of bounds.
+        InvalidInput: a value has another type, or is out of bounds.
 
     Example:
         >>> @dataclass(frozen=True, kw_only=True)
@@ -352,7 +361,7 @@ def check(part: Any) -> None:
 
 
 def part_of(kind: type[T], whole: Any) -> T:
-    """Returns an instance of `kind`, made of those settings of `whole` that `kind` declares.
+    """Returns an instance of the dataclass `kind`, made of those settings of `whole` that `kind` declares.
 
     Example:
         >>> from automl.api import SearchSettings

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best class of a study by validation.
+    """Best equivalence class of a study by validation fitness.
 
     Attributes:
-        candidate: the encoding that was tried last.
-        fitness: the mean over its replicates, as the objective reads.
-        metrics: all metrics, means too.
-        trial: its number.
-        replicates: how many evaluations that is the mean of; those that confirmed it are among them.
+        candidate: `Candidate` of this class that was proposed last.
+        fitness: Mean of the objective over the replicates, in the objective's own direction.
+        metrics: Mapping from metric name to mean over the replicates.
+        trial: Number of the trial.
+        replicates: Number of evaluations behind the mean, including those that confirmed the class after the search.
 
     Example:
         >>> best = Best(Candidate({"x": 20}), fitness=20.0, metrics={"value": 20.0}, trial=41, replicates=1)
@@ -51,7 +51,7 @@ class Best:
 
 
 class Report:
-    """The evidence of a study: as text, as one self-contained HTML file, as JSON data.
+    """Evidence of a study, as text (`str`), as one self-contained HTML file (`save`) or as JSON data (`json`).
 
     Example:
         >>> import automl
@@ -87,12 +87,12 @@ class Report:
 
 
 class Study:
-    """One named search in a database: its trials, its best candidate, its report.
+    """One named search in a database, with its trials, its best candidate and its report.
 
     Attributes:
-        name: of the study.
-        settings: as stored: parts, seeds, budgets, versions.
-        record_id: its number in the database.
+        name: Name of the study.
+        settings: Stored JSON settings: space, evaluator, strategy, seeds, budget, versions of libraries.
+        record_id: Number of the study in the database.
 
     Example:
         >>> import automl
@@ -239,10 +239,12 @@ class Study:
 
 
 class RepeatedStudy(Study):
-    """Several runs of one search, each with a seed and (mostly) a cold cache of its own.
+    """Several runs of one search, each with its own seed and its own part of the cache, opened together.
 
-    What a study says of itself, this one says of all runs: `best` is the best of them by validation, `trials` are those
-    of the first run, then of the second, and so on; `report()` pools them. `runs` are the studies behind it.
+    The members are those of `Study`, over all runs: `best` is the best candidate of all runs by validation, `trials()`
+    yields the trials of the first run, then those of the second, and so on, and `report()` pools the runs. `runs` is
+    the list of their studies. With `warm_cache=True` the runs share one part of the cache; they are then not
+    independent, and the report says so. `Study.open` with the name of the search opens all runs again.
 
     Example:
         >>> import automl
@@ -298,10 +300,10 @@ class RepeatedStudy(Study):
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:
-    """Returns a study's record by name.
+    """Returns a study's stored record by name.
 
     Raises:
-        InvalidInput: there is no such study; the nearest names are offered.
+        InvalidInput: there is no such study; the message offers the nearest names.
 
     Example:
         >>> studies = StudyStore(Database("sqlite:///cells.db"))

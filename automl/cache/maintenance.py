@@ -20,18 +20,22 @@ DAY_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class ContextStats:
-    """The numbers of classes and evaluations that are stored in one context.
+    """Number of equivalence classes and evaluations that are stored in one context.
 
     Attributes:
-        id, namespace, description: which it is.
-        fidelity_group: the first context that differs from this one in nothing but fidelity.
-        classes: keys with an evaluation.
-        replicates: successful evaluations.
-        failed: facts about candidates that failed by their own fault.
-        claimed, lost: evaluations under way, and such that anybody may claim again.
-        audits: evaluations of a hit's own encoding.
-        seconds: what all of them took.
-        moved: evaluations that stand under a newer key now, and are counted there alone.
+        id: Number of the context in this database.
+        namespace: Name of the part of the cache that the context belongs to.
+        description: JSON data that defines the context: hasher, evaluator, task, settings and fidelity.
+        fidelity_group: Number of the first context that differs from this one in nothing but the fidelity.
+        classes: Number of equivalence classes (keys) with at least one evaluation.
+        replicates: Number of successful evaluations.
+        failed: Number of evaluations that failed by the candidate's own fault; these failures are stored for the class.
+        claimed: Number of evaluations that are running.
+        lost: Number of evaluations whose process ended before they did; any process may run them again.
+        audits: Number of evaluations that were run although a result for the key was stored, to measure false merges.
+        seconds: Seconds that all these evaluations took on their workers.
+        moved: Number of evaluations that `automl.rekey` moved to a newer key; they are counted under the newer key
+            only.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
@@ -77,15 +81,17 @@ class ContextStats:
 
 @dataclass(frozen=True, slots=True)
 class StudyStats:
-    """The outcomes of one study's trials, and the seconds that they paid for and saved.
+    """Outcomes of one study's trials, and the evaluation seconds that the trials caused and saved.
 
     Attributes:
-        id, name, kind: which it is.
-        space, evaluator: names from its settings, empty where there are none.
-        outcomes: number of trials by outcome.
-        paid_seconds: evaluation seconds that its trials caused.
-        saved_seconds: what the results served from the cache would have cost.
-        hash_seconds: what finding the keys took.
+        id: Number of the study in this database.
+        name: Name of the study.
+        kind: Role of the study: "search", "baseline", "confirmation" or "test".
+        space, evaluator: Names taken from the study's settings; empty if the settings have none.
+        outcomes: Mapping from outcome ("miss", "hit", "partial", "joined", "failed") to number of trials.
+        paid_seconds: Seconds of the evaluations that the study's trials caused.
+        saved_seconds: Seconds that the evaluations whose results came from the cache had taken.
+        hash_seconds: Seconds that computing the keys took.
 
     Example:
         >>> outcomes = {"miss": 60, "hit": 35, "joined": 5}
@@ -114,9 +120,10 @@ class CacheStats:
     """What is in a cache, and how large its database is.
 
     Attributes:
-        contexts: one entry a context, those of one fidelity group together.
-        studies: one entry a study.
-        size_bytes: of the whole database.
+        contexts: List of `ContextStats`, one for each context, ordered so that contexts of one fidelity group are
+            adjacent.
+        studies: List of `StudyStats`, one for each study.
+        size_bytes: Size of the whole database in bytes.
 
     Example:
         >>> sorted(CacheStats(contexts=[], studies=[], size_bytes=4096).as_json())
@@ -136,7 +143,10 @@ class CacheStats:
 
 
 def stats(database: Database) -> CacheStats:
-    """Returns what is in the cache and what it has saved. A running study need not wait for it.
+    """Returns the contents of a cache and what the cache has saved. A running study need not wait for this call.
+
+    Returns:
+        A `CacheStats`; its lists are empty for a new database.
 
     Example:
         >>> found = stats(Database("sqlite:///cache.db"))
@@ -192,13 +202,13 @@ def _name(part: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How much `prune` removed, or would remove.
+    """Number of evaluations, classes and candidates that `prune` removed, or would remove.
 
     Attributes:
-        evaluations: with their results.
-        classes: that had no other evaluation and no trial.
-        candidates: whose JSON nothing refers to any more.
-        dry_run: True where nothing was removed; classes and candidates are then not counted.
+        evaluations: Number of evaluations removed, together with their results.
+        classes: Number of equivalence classes removed because no other evaluation and no trial belonged to them.
+        candidates: Number of stored candidates removed because nothing refers to their JSON any more.
+        dry_run: True if nothing was removed; `classes` and `candidates` are then not counted.
 
     Example:
         >>> Pruned(evaluations=120, classes=100, candidates=90, dry_run=False).sentence()
@@ -230,16 +240,20 @@ def prune(
     lost: bool = False,
     dry_run: bool = False,
 ) -> Pruned:
-    """Removes evaluations. Of several conditions all must hold. Claims, and the trials of studies, always stay.
+    """Removes evaluations that meet all given conditions. Running evaluations and the trials of studies always stay.
 
     Args:
-        database: to prune; running studies go on, and evaluate again what they miss.
-        older_than_days: only evaluations that ended longer ago.
-        contexts: only those of these contexts.
-        groups: only those of these contexts and of all that differ from them in fidelity alone.
-        failed: only evaluations that failed by their candidate's own fault.
-        lost: only evaluations that nobody finished.
-        dry_run: count, and remove nothing.
+        database: Open database. Running studies continue, and evaluate again what they no longer find.
+        older_than_days: If given, only evaluations that ended more than this many days ago.
+        contexts: Numbers of contexts; if any are given, only evaluations in these contexts.
+        groups: Numbers of contexts; if any are given, only evaluations in these contexts and in all contexts that
+            differ from one of these in fidelity alone.
+        failed: If True, only evaluations that failed by their candidate's own fault.
+        lost: If True, only evaluations whose process ended before they did.
+        dry_run: If True, count what would be removed and remove nothing.
+
+    Returns:
+        A `Pruned` with the numbers removed; all are 0 if no evaluation meets the conditions.
 
     Raises:
         InvalidInput: no condition was given, or a context does not exist.

@@ -24,10 +24,11 @@ AUDIT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Settings for classes that are met again: replicates, forgetting, audits, varied duplicates.
+    """Settings for what happens when a study meets an equivalence class again: replicates, forgetting, audits,
+    variation of duplicates.
 
     Attributes:
-        vary_at_most: how often a duplicate may be varied, before the stored fitness is served after all.
+        vary_at_most: Number of times that a duplicate is varied before the stored fitness is served instead.
 
     Raises:
         InvalidInput: a value out of range.
@@ -81,13 +82,15 @@ class Policy:
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class ReplicatePlan:
-    """The replicates of its class that one trial wants. Nobody changes it once it is made.
+    """Replicates of its equivalence class that one trial asks for. Treat it as immutable.
 
     Attributes:
-        first, replicates: it sees the replicates `first` … `replicates` - 1; `first` is above 0 where forgetting hides
-            the earlier ones.
-        adds: how many of them no earlier trial of the study has asked for.
-        audit: its own encoding is evaluated too, to measure false merges; that result is never served.
+        first: Number of the first replicate that the trial reads; above 0 if forgetting hides earlier replicates.
+        replicates: Number after the last replicate that the trial reads: it reads the replicates `first` to
+            `replicates` - 1.
+        adds: Number of these replicates that no earlier trial of the study has asked for.
+        audit: True if the trial's own candidate is also evaluated, to measure false merges; that result is never
+            served.
 
     Example:
         >>> plans = Occurrences(Policy(replicates=2), seed=0)
@@ -102,7 +105,8 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """Decides how many replicates a trial wants. The same trials in the same order get the same answers.
+    """Protocol of what decides how many replicates a trial asks for. The same trials in the same order get the same
+    plans.
 
     Example:
         >>> plans: Plans = FreshSeeds([3])
@@ -122,10 +126,10 @@ class Plans(Protocol):
 
 
 class FreshSeeds:
-    """Gives trial i of a test study `replicates[i]` replicates, numbered from 0.
+    """Plans `replicates[i]` replicates for trial i of a test study, numbered from 0.
 
     Args:
-        replicates: one number for each trial.
+        replicates: Number of replicates for each trial, in the order of trials.
 
     Example:
         >>> plans = FreshSeeds([3, 5])
@@ -149,13 +153,13 @@ class FreshSeeds:
 
 
 class Occurrences:
-    """Counts how often one study has met each class, and plans each trial from that count.
+    """Counts how often one study has met each equivalence class, and plans each trial from that count.
 
-    It is never stored: planning the same trials again rebuilds it.
+    The count is not stored: planning the same trials in the same order gives the same count again.
 
     Args:
-        policy: of the study.
-        seed: of the study.
+        policy: Cache policy of the study: replicates, forgetting, audits.
+        seed: Seed of the study; decides which look-ups forget and which hits are audited.
 
     Example:
         >>> plans = Occurrences(Policy(replicates=2), seed=0)
@@ -197,12 +201,12 @@ class Occurrences:
 
 
 def draw(seed: int, trial: int, stream: int) -> float:
-    """Returns a uniform number in [0, 1) that depends on the seed, the trial and the stream, and on nothing else.
+    """Returns a uniform number in [0, 1) that is determined by seed, trial number and stream alone.
 
     Args:
-        seed: of the study.
-        trial: its number.
-        stream: FORGET or AUDIT; each has numbers of its own.
+        seed: Seed of the study.
+        trial: Number of the trial.
+        stream: FORGET or AUDIT; each stream gives other numbers.
 
     Example:
         >>> draw(seed=0, trial=7, stream=FORGET) == draw(seed=0, trial=7, stream=FORGET)

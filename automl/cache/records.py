@@ -33,17 +33,20 @@ stopped: nobody wants its result any more (`Pool.stop_at`).
 
 @dataclass(slots=True)
 class Result:
-    """One finished evaluation.
+    """One finished evaluation, as stored in the cache.
 
     Attributes:
-        replicate: which of its class; negative for an audit.
-        metrics: what the evaluator returned, None when the candidate itself failed.
-        error: how it failed, else empty.
-        seconds: what it took.
-        study, trial: who paid for it, None outside of studies.
+        replicate: Number of the replicate within the equivalence class, from 0. A negative number marks an audit: an
+            evaluation run although a result was stored, to measure false merges.
+        metrics: Mapping from metric name to value, as the evaluator returned it; None if the candidate itself failed.
+            Failures of the machine are not stored as results.
+        error: One line that says how the candidate failed; empty on success.
+        seconds: Seconds that the evaluation took on its worker, by the pool's clock.
+        study: Number of the study that caused the evaluation; None if it was run outside of studies.
+        trial: Number of the trial that caused the evaluation; None outside of studies.
 
     Example:
-        >>> claim = Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=1)
+        >>> claim = Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=1)  # trial 7 asked for it
         >>> Completion(metrics={"accuracy": 0.93}, seconds=41.0).result(claim, study=1)
         Result(replicate=0, metrics={'accuracy': 0.93}, error='', seconds=41.0, study=1, trial=7)
     """
@@ -58,17 +61,18 @@ class Result:
 
 @dataclass(slots=True)
 class Claim:
-    """One evaluation that this process has reserved, and that nobody else will run.
+    """One evaluation that this process has reserved; no other process will run it.
 
     Attributes:
-        number: the trial that asked for it.
-        key: 16 bytes.
-        replicate: which of its class; negative for an audit.
-        seed: 63-bit; every random draw of the evaluation comes from it.
-        attempt: 1, or more when others have lost it.
+        number: Number of the trial that asked for the evaluation.
+        key: Functional hash of the candidate, 16 bytes.
+        replicate: Number of the replicate within the equivalence class, from 0. A negative number marks an audit: an
+            evaluation run although a result was stored, to measure false merges.
+        seed: 63-bit integer, from 0 to 2**63 - 1; every random draw of the evaluation comes from it.
+        attempt: Number of the attempt: 1, or more if earlier attempts were lost with their process.
 
     Example:
-        >>> Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=2).attempt > 1  # somebody has lost it before
+        >>> Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=2).attempt > 1  # an earlier attempt was lost
         True
     """
 
@@ -81,19 +85,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How one evaluation ended: with metrics, or with a fault. Exactly one of the two is given.
+    """Outcome of one evaluation: either metrics or a fault.
 
     Attributes:
-        job: number of the job that a pool ran; 0 outside of pools.
-        metrics: what the evaluator returned.
-        fault: who is to blame.
-        error: one line of text: the exception's type and message, or what happened to the worker.
-        seconds: what the evaluation took on its worker, on the pool's clock.
-        worker: a name of the worker, for logs.
-        curve: its learning curve as canonical JSON; empty where it failed or reported nothing.
-        place: of a failure, the exception's type and where it was raised; empty where nothing was raised.
-        traceback: of a failure, the whole traceback, capped.
-        left_out: names under which the evaluator returned no number; these things are not kept.
+        job: Number of the job that a pool ran; 0 if no pool was used.
+        metrics: Mapping from metric name to value, as the evaluator returned it; None if the evaluation failed.
+        fault: Cause of the failure (see `Fault`); None if the evaluation succeeded.
+        error: One line of text with the exception's type and message, or with what happened to the worker; empty on
+            success.
+        seconds: Seconds that the evaluation took on its worker, by the pool's clock. If a pool ran an evaluation twice
+            because the first failure was unclear, the sum of both.
+        worker: Name of the worker, for logs.
+        curve: Learning curve of the evaluation as canonical JSON; empty if it failed or reported nothing.
+        place: Exception type and source line of a failure; empty if nothing was raised.
+        traceback: Traceback of a failure, cut to a maximal length; empty on success.
+        left_out: Names under which the evaluator returned something that is not a number; these values are not stored.
 
     Example:
         >>> Completion(fault="timeout", error="took longer than 60 s").lost, Completion(fault="candidate").lost
@@ -123,21 +129,23 @@ class Completion:
 
 @dataclass(slots=True)
 class Resolution:
-    """The cache's answer to one trial: what is stored, what is now ours to evaluate, what others are evaluating.
+    """The cache's answer to one trial: stored results, evaluations that this process must run, evaluations that others
+    run.
 
     Attributes:
-        number: the trial.
-        results: the finished ones among the wanted, by replicate.
-        claims: what is now ours to evaluate.
-        waiting: replicates that somebody is evaluating, perhaps we ourselves for another trial.
-        queued: something missing was not claimed because the limit was reached.
-        audit: the finished audit of this encoding, if one was asked for.
+        number: Number of the trial.
+        results: Stored results among the replicates that the trial asked for, ordered by replicate.
+        claims: Evaluations that are now reserved for this process.
+        waiting: Numbers of the replicates that are being evaluated, by another process or by this one for another
+            trial.
+        queued: True if a missing replicate was not reserved because the limit on evaluations was reached.
+        audit: Result of the audit of this candidate; None if no audit was asked for or it has not finished.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
         >>> cache = EquivalenceCache("sqlite:///cache.db")
         >>> [answer] = cache.resolve_many(cache.context({}), None, [(0, bytes(16), "{}", ReplicatePlan())])
-        >>> answer.results, len(answer.claims)  # nobody has evaluated it, so it is ours to do
+        >>> answer.results, len(answer.claims)  # nobody has evaluated it, so this process must run it
         ((), 1)
     """
 

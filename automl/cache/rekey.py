@@ -51,11 +51,11 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A space that is at hand.
+    """A stored space that could be loaded, so that its candidates can be hashed again.
 
     Attributes:
-        stored: what evaluations remember of it.
-        jobs: hash its candidates.
+        stored: Description of the space as the evaluations store it.
+        jobs: Function that takes a hasher and returns the object that hashes the space's candidates with it.
 
     Example:
         >>> stored = StoredSpace(0, "nasbench201", {}, source="", imported=False)

@@ -11,15 +11,18 @@ from automl.hashing import HASHER_VERSION
 
 @dataclass(frozen=True, slots=True)
 class ContextDone:
-    """Evaluations of one context and one space that have new keys, or would get them.
+    """Evaluations of one context and one space that `automl.rekey` gave new keys, or would give.
 
     Attributes:
-        context, space: how sentences name them.
-        evaluations, seconds: how many, and what they took.
-        known: those among them that stood under their new keys already.
-        classes, classes_now: classes of these evaluations before and now.
-        merged: classes into which several have fallen together.
-        split: old classes whose evaluations went to several.
+        context: Name of the context in sentences for users.
+        space: Name of the space in sentences for users.
+        evaluations: Number of evaluations.
+        seconds: Seconds that these evaluations took.
+        known: Number of these evaluations that were stored under their new keys already.
+        classes: Number of equivalence classes of these evaluations under the old keys.
+        classes_now: Number of equivalence classes of these evaluations under the new keys.
+        merged: Number of new classes into which several old classes were merged.
+        split: Number of old classes whose evaluations now belong to several classes.
 
     Example:
         >>> one = ContextDone("context 1", "nasbench201", 100, 250.0, classes=90, classes_now=80, merged=10)
@@ -40,12 +43,14 @@ class ContextDone:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Evaluations of one context and one space that keep their old keys and are not served.
+    """Evaluations of one context and one space that keep their old keys, so that the cache does not serve them.
 
     Attributes:
-        context, space: how sentences name them.
-        evaluations, seconds: how many, and what they took.
-        why: a sentence.
+        context: Name of the context in sentences for users.
+        space: Name of the space in sentences for users.
+        evaluations: Number of evaluations.
+        seconds: Seconds that these evaluations took.
+        why: Clause that says why no new key could be computed.
 
     Example:
         >>> Kept("context 1", "of own.py:Tower", 3, 40.0, "it cannot be loaded (no file 'own.py')").evaluations
@@ -61,13 +66,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StudyDone:
-    """One study whose trials have new keys, so that it can be continued.
+    """Result of `automl.rekey` for one study that is to be continued.
 
     Attributes:
-        name: of the study.
-        trials: that got new keys, those of its phases included.
-        served_another: those among them that were served what another function had reached.
-        why: a sentence, where it could not be done; else empty.
+        name: Name of the study.
+        trials: Number of trials that got new keys, including those of the study's random search and tests.
+        served_another: Number of these trials that, under an old key, were served the result of a candidate which is
+            now known to compute another function. These trials keep the fitness that the strategy was told.
+        why: Sentence that says why the study could not get new keys; empty if it did.
 
     Example:
         >>> Rekeyed(studies=[StudyDone("digits-cells-1", 20)]).sentences()
@@ -82,16 +88,18 @@ class StudyDone:
 
 @dataclass(slots=True)
 class Rekeyed:
-    """What a change of keys did to contexts, studies and checkpoints.
+    """Summary of what `automl.rekey` changed after the functional hash got a new version.
 
     Attributes:
-        dry_run: True where nothing was written.
-        contexts, kept, studies: what became of evaluations and of studies that are not finished.
-        checkpoints: files that were moved.
+        dry_run: True if `automl.rekey` was called with `dry_run=True`: nothing was written.
+        contexts: List of `ContextDone`: evaluations that have new keys, for each context and space.
+        kept: List of `Kept`: evaluations that keep their old keys, with the reason.
+        studies: List of `StudyDone`: unfinished or named studies whose trials got new keys, or could not get them.
+        checkpoints: Number of checkpoint files of evaluations that were moved to the folder of their new context.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
-        >>> EquivalenceCache("sqlite:///cache.db").close()
+        >>> EquivalenceCache("sqlite:///cache.db").close()  # makes an empty database
         >>> import automl
         >>> automl.rekey("sqlite:///cache.db").sentences()  # doctest: +ELLIPSIS
         ['everything stands under keys of version ..., the version of this automl']

@@ -38,14 +38,19 @@ _JUDGE_EVERY_SECONDS = 0.5
 class EquivalenceCache:
     """Stores results of evaluations by (context, key, replicate), in a database that any number of processes share.
 
-    Pickles as its URL and namespace, and goes on working in a forked process, so it can be made once and used in
-    workers.
+    A cache pickles as its URL and namespace, and works in a forked process, so one object can be passed to workers.
+
+    The key is the functional hash of a candidate; candidates with one key in one context form an equivalence class. The
+    context is everything else that a result depends on: evaluator, task, settings, fidelity. The replicate counts the
+    evaluations of one class, each with a seed of its own.
 
     Args:
-        database_or_url: an open `Database`, or the URL of one.
-        namespace: results are shared inside one only; another name gives a cold cache in the same database.
-        session: on whose behalf claims are made; its own, made when first needed, without one.
-        space: number of the space that reads the candidates, which evaluations remember; None outside of studies.
+        database_or_url: Open `Database`, or the URL of one.
+        namespace: Name of a part of the cache. Results are shared within one namespace only; a new name starts empty.
+        session: `Session` in whose name evaluations are reserved. If None, the cache opens its own when it first needs
+            one.
+        space: Number of the stored space that the candidates belong to, stored with each evaluation; None outside of
+            studies.
 
     Raises:
         StorageRefused: the database cannot be used.
@@ -55,7 +60,7 @@ class EquivalenceCache:
         >>> def train():
         ...     print("training")
         ...     return 0.93
-        >>> key = bytes(16)  # of what is trained, such as `automl.functional_hash(network)`
+        >>> key = bytes(16)  # the key of what is trained, such as `automl.functional_hash(network)`
         >>> cache.get_or_evaluate(key, train, context={"epochs": 3})
         training
         0.93

@@ -37,11 +37,11 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How much an export wrote to its file.
+    """Number of contexts and evaluations that `export_cache` wrote to a file.
 
     Attributes:
-        contexts: number of them.
-        evaluations: number of them, in all contexts.
+        contexts: Number of contexts in the file.
+        evaluations: Number of evaluations in the file, in all contexts.
 
     Example:
         >>> Exported(contexts=2, evaluations=5044).sentence()
@@ -58,14 +58,16 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many rows of a file were new, known, or further replicates.
+    """Number of evaluations of a file that `import_cache` added to a database, and that it knew already.
 
     Attributes:
-        contexts: in the file.
-        added: evaluations that were not here.
-        known: evaluations that were here already, with the same result.
-        extra: those of `added` whose replicate was here with another result; they became further replicates.
-        outdated: numbers of the contexts whose keys come from an older hasher: nothing of them is served yet.
+        contexts: Number of contexts in the file.
+        added: Number of evaluations that were added to the database, including `extra`.
+        known: Number of evaluations that the database held already, with the same result.
+        extra: Number of evaluations among `added` whose replicate number was taken by another result (one seed can give
+            other figures on another machine); each was stored under the next free replicate number.
+        outdated: Tuple of the numbers of those contexts whose keys come from an older version of the functional hash.
+            The cache serves none of their evaluations until `automl.rekey` has given them new keys.
 
     Example:
         >>> Imported(contexts=1, added=100, known=20, extra=3).sentence()
@@ -98,14 +100,19 @@ def export_cache(
     groups: Sequence[int] = (),
     namespace: str | None = None,
 ) -> Exported:
-    """Writes the finished evaluations to a file. An older file stays until the new one is whole.
+    """Writes the finished evaluations of a database to a file. An existing file is replaced only when the new one is
+    complete.
 
     Args:
-        database: to read; running studies are not held up.
-        path: such as cache.jsonl.gz.
-        contexts: only these; all without any.
-        groups: these, and all that differ from one of them in fidelity alone.
-        namespace: only this one; all without one.
+        database: Open database to read. Running studies are not delayed.
+        path: Path of the file to write, such as cache.jsonl.gz.
+        contexts: Numbers of contexts; if any are given, only these are written.
+        groups: Numbers of contexts; if any are given, these are written, and all contexts that differ from one of these
+            in fidelity alone.
+        namespace: Name of a part of the cache; if given, only this part is written.
+
+    Returns:
+        An `Exported` with the numbers written; both are 0 for an empty database.
 
     Raises:
         InvalidInput: a context does not exist, or the file cannot be written.
@@ -189,19 +196,23 @@ def _space(database: Database, number: int) -> dict[str, Any]:
 def import_cache(
     database: Database, path: str | Path, *, max_bytes: int = MAX_BYTES, max_row: int = MAX_ROW
 ) -> Imported:
-    """Adds the evaluations of a file to the database. Afterwards it holds every replicate of both.
+    """Adds the evaluations of a file to a database, which then holds every replicate of both.
 
-    Every row is checked, and all are written in one transaction: a refusal leaves nothing behind.
+    Every row is checked, and all are written in one transaction: if a row is refused, the database is unchanged.
 
     Args:
-        database: to write to; running studies wait for the transaction (some seconds for 100,000 evaluations).
-        path: a file that `export_cache` wrote.
-        max_bytes: refuse a file that is larger than this when decompressed.
-        max_row: refuse a row that is longer than this, in bytes.
+        database: Open database to write to. Running studies wait for the transaction (some seconds for 100,000
+            evaluations).
+        path: Path of a file that `export_cache` wrote.
+        max_bytes: Largest size of the decompressed file in bytes; a larger file is refused.
+        max_row: Largest length of a row in bytes; a longer row is refused.
+
+    Returns:
+        An `Imported` with the numbers added and known.
 
     Raises:
-        InvalidInput: the file is not such a file, is damaged or too large, a row is not valid (its line is named), or
-            its keys come from a newer version of the hasher. Nothing was written.
+        InvalidInput: the file was not written by `export_cache`, is damaged or too large, has an invalid row (the line
+            number is named), or has keys of a newer version of the functional hash. Nothing was written.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
@@ -209,7 +220,7 @@ def import_cache(
         >>> ours.get_or_evaluate(b"k" * 16, lambda: 0.93)
         0.93
         >>> written = export_cache(ours.database, "cache.jsonl.gz")
-        >>> import_cache(ours.database, "cache.jsonl.gz")  # whoever has them already gets nothing twice
+        >>> import_cache(ours.database, "cache.jsonl.gz")  # nothing is stored twice
         Imported(contexts=1, added=0, known=1, extra=0, outdated=())
     """
     path = Path(path)

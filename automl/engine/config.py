@@ -25,7 +25,7 @@ _ALL = ("search", "resume", "baseline")
 
 @dataclass(frozen=True, kw_only=True)
 class StudySettings:
-    """The settings of a study that are neither its parts, nor its budget, nor the policy of the cache.
+    """Settings of a study other than its space, evaluator, strategy, budget and cache policy.
 
     Example:
         >>> StudySettings(seed=3, confirm=5).confirm
@@ -107,21 +107,23 @@ class StudySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig(StudySettings):
-    """All settings that are stored with a study, its parts aside. Resuming compares them.
+    """All settings that are stored with a study, except its space, evaluator and strategy. A resumed study must have
+    equal ones.
 
     Attributes:
-        window: as in `StudySettings`, decided.
-        budget: when the study ends.
-        policy: what is done when a class is met again.
-        repeat: which of several runs of one search this is: {"study": name of them all, "run": from 1, "seed" and
-            "namespace": what the runs' own were derived from}; None for a search that runs once.
+        window: Largest number of trials in flight, as in `StudySettings` but resolved to a number.
+        budget: Limits at which the study ends.
+        policy: Settings for what happens when an equivalence class is met again.
+        repeat: Dict that identifies one run of a repeated search: "study" is the name of the search, "run" the number
+            of the run from 1, "seed" and "namespace" the values of the search that those of the run were derived from.
+            None for a search that runs once.
 
     Raises:
         InvalidInput: a value out of range.
 
     Example:
         >>> config = StudyConfig(seed=3, window=64, budget=Budget(trials=1000))
-        >>> StudyConfig.read(config.settings()) == config  # what is stored says all of it
+        >>> StudyConfig.read(config.settings()) == config  # the stored settings are complete
         True
     """
 
@@ -164,7 +166,8 @@ UNKNOWN_BEFORE = {name: one.setting.before for name, one in STORED.items() if on
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Settings of one run of a study: workers, limits, storage, callbacks. The next run may have others.
+    """Settings of one run of a study: workers, limits, storage, callbacks. The next run of the same study may use
+    others.
 
     Raises:
         InvalidInput: a value out of range.
@@ -302,7 +305,12 @@ class RunConfig:
 
 
 def environment() -> dict[str, str]:
-    """Returns the versions of libraries and this machine. They are recorded with a study and never compared.
+    """Returns the versions of libraries and a description of this machine. They are recorded with a study and never
+    compared.
+
+    Returns:
+        Mapping from "python", "platform", "coordinator" or the name of a library to text; "not installed" for a missing
+        library.
 
     Example:
         >>> {"python", "numpy", "torch", "coordinator"} <= set(environment())
@@ -323,7 +331,10 @@ MAX_NAME = 1000
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Returns a phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
+    """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
+
+    Returns:
+        List of str, sorted by name; empty if the objects are equal.
 
     Example:
         >>> differences({"trials": 100, "seed": 0}, {"trials": 200, "seed": 0})
@@ -340,10 +351,11 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
 
 
 def check_name(name: str | None) -> None:
-    """Refuses a study's name that is empty, or could be the name of a study's run or phase.
+    """Refuses a study's name that is empty or contains a slash, which marks names of a study's runs and phases.
 
     Raises:
-        InvalidInput: it is empty, holds a slash, or is no text that can be stored and shown.
+        InvalidInput: the name is empty, longer than `MAX_NAME`, holds a slash, or is text that cannot be stored and
+            shown.
 
     Example:
         >>> check_name("cells")

@@ -14,14 +14,18 @@ from automl.settings import MOST, check, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """Settings of a search that is run several times: how often, and with how many caches.
+    """Settings of a repeated search: the number of runs, and whether these share a part of the cache.
+
+    `of(config, name)` returns a list of (study name, `StudyConfig`) pairs. The runs differ in the seed, which is
+    derived from the search's, and, unless `warm_cache` is True, in the namespace of the cache.
 
     Raises:
-        InvalidInput: fewer than one run, or a shared cache for one.
+        InvalidInput: `repeats` is below 1, or `warm_cache` is True for a single run.
 
     Example:
-        >>> [name for name, config in Runs(repeats=3).of(StudyConfig(), "cells")]
-        ['cells/1', 'cells/2', 'cells/3']
+        >>> runs = Runs(repeats=3).of(StudyConfig(seed=7), "cells")
+        >>> [name for name, config in runs], len({config.seed for name, config in runs})
+        (['cells/1', 'cells/2', 'cells/3'], 3)
     """
 
     repeats: int = setting(
@@ -61,10 +65,17 @@ class Runs:
 
 
 def common_config(runs: Sequence[Mapping[str, Any]]) -> tuple[StudyConfig, Runs]:
-    """Returns the settings that several runs of one search share, and the settings that say how they differ.
+    """Returns the settings of a repeated search from the stored settings of its runs; the inverse of `Runs.of`.
+
+    Args:
+        runs: Stored settings of all runs of one search, at least one.
+
+    Returns:
+        The `StudyConfig` of the whole search, with the seed and namespace that the runs' were derived from, and the
+        `Runs`.
 
     Example:
-        >>> stored = [config.settings() for _, config in Runs(repeats=2).of(StudyConfig(seed=7), "cells")]
+        >>> stored = [config.settings() for name, config in Runs(repeats=2).of(StudyConfig(seed=7), "cells")]
         >>> config, runs = common_config(stored)
         >>> config.seed, runs.repeats
         (7, 2)

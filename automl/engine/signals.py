@@ -13,11 +13,12 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stopped(KeyboardInterrupt):
-    """A search was asked to stop (by Ctrl-C, say). Finished evaluations are recorded, and it can be resumed.
+    """Raised if a search was asked to stop, such as by Ctrl-C. Finished evaluations are recorded, and the search can be
+    resumed.
 
     Attributes:
-        study: its name, for going on; None where the search had not begun.
-        signal: number of the signal that asked; the command's exit code is 128 more.
+        study: Name of the study to resume; None if the search had not begun.
+        signal: Number of the signal that was received; the command exits with 128 + this number.
 
     Example:
         >>> stopped = Stopped("cells", signal.SIGTERM)

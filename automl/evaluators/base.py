@@ -29,12 +29,12 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The candidate that an evaluator is to evaluate, as it receives it.
+    """Candidate as an evaluator receives it.
 
     Attributes:
-        behaviour: how the candidate can be run.
-        training: what changes training and not the function (learning rate, initialisation, augmentation).
-        candidate: the candidate's canonical JSON, for names and table look-ups; never a source of settings.
+        behaviour: Behaviour of the candidate: what can be run.
+        training: JSON settings that change training and not the function (learning rate, initialisation, augmentation).
+        candidate: Canonical JSON of the candidate, for names and table look-ups; never a source of settings.
 
     Example:
         >>> from automl.behaviour import Configuration
@@ -53,15 +53,19 @@ class Evaluation:
     """How an evaluator is to run one evaluation: seed, part of the data, fidelity, device.
 
     Attributes:
-        seed: 63-bit; every random draw comes from it. Equal work and seed give equal metrics on one kind of device.
-        part: which held-out part of the data the metrics describe. Search only ever asks for "validation".
-        replicate: the n-th evaluation of its class; tables with a figure per seed look theirs up by it.
-        fidelity: settings of a cheaper approximation (such as {"epochs": 3}) that replace the evaluator's own; empty
+        seed: 63-bit integer, from 0 to 2**63 - 1; every random draw must come from it. Equal work and seed give equal
+            metrics on one kind of device.
+        part: Part of the data on which the metrics are measured: "validation" in a search, "test" for the final
+            figures.
+        replicate: Number of the evaluation within its equivalence class, from 0; tables with one value per seed look
+            the value up by it.
+        fidelity: Settings of a cheaper approximation (such as {"epochs": 3}), which replace the evaluator's own; empty
             for full fidelity.
         device: "cpu" or "cuda".
-        checkpoint: where a `resumable` evaluator leaves its state and finds what a cheaper or a broken-off evaluation
-            of this very candidate, replicate and seed left; None where nothing is kept.
-        curve: what has been reported so far; it is stored beside the metrics, and changes none of them.
+        checkpoint: `Checkpoint` in which a `resumable` evaluator saves its state, and in which it finds the state of a
+            cheaper or interrupted evaluation of the same candidate, replicate and seed; None if no states are kept.
+        curve: Learning curve with what the evaluation has reported so far. It is stored with the metrics and changes
+            none of them.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
@@ -90,11 +94,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How much of a full evaluation is done.
+    """Setting of how much of a full evaluation is done.
 
     Attributes:
-        share: budget fraction: its cost relative to a full evaluation's, above 0; 1 for a full one.
-        settings: what stands in `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full one.
+        share: Budget fraction: cost relative to a full evaluation, above 0; 1 for a full one.
+        settings: Content of `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full evaluation.
 
     Raises:
         InvalidInput: a budget fraction of 0 or less, or above 1.
@@ -113,22 +117,23 @@ class Fidelity:
 
 
 class Evaluator(ABC):
-    """Base class of all evaluators: what turns a candidate into metrics. Subclasses are frozen dataclasses.
+    """Base class of evaluators, which turn a candidate into metrics. Subclasses are frozen dataclasses.
 
     Class attributes:
-        name: as registered and as shown in tables.
-        version: raise it whenever the code changes what the metrics are; old results are then no longer served.
-        inline: True where one evaluation takes well under a millisecond and may run in the coordinator's own process.
-        metrics: the metrics it returns, each with the better direction ("maximize" or "minimize"), the default
+        name: Name under which the evaluator is registered and shown in tables.
+        version: Version of the code. Raise it whenever the code changes what the metrics are; results of older versions
+            are then no longer served from the cache.
+        inline: True if one evaluation takes well under a millisecond and may run in the coordinator's own process.
+        metrics: Mapping from the name of each metric to its better direction ("maximize" or "minimize"), the default
             objective first.
-        test_is_population_mean: True for tables whose test figure is one mean over all seeds, so that replicates of
-            it say nothing.
-        deterministic: True where the seed and the replicate change no figure, so that another evaluation says nothing.
-        has_test_part: False where an evaluation for the test part reads the very data of the search (a plain function
-            that is told of no part, a table without test figures); reports then say "fresh seeds, same data" and speak
-            of no test.
-        resumable: True where an evaluation can go on from the checkpoint of a cheaper one, with the very result that it
-            would have had in one piece; going on then costs the difference. Its former name `carries` is still read.
+        test_is_population_mean: True for tables whose test value is one mean over all seeds, so that every replicate
+            gives the same value.
+        deterministic: True if seed and replicate change no metric, so that a second evaluation adds no information.
+        has_test_part: False if an evaluation for the test part measures on the data of the search (a plain function
+            without a parameter `part`, a table without test values); reports then say "fresh seeds, same data" instead
+            of test.
+        resumable: True if an evaluation can continue from the checkpoint of a cheaper one, with exactly the result of
+            an uninterrupted evaluation; continuing then costs the difference. Its former name `carries` is still read.
 
     Example:
         >>> import numpy as np
@@ -144,7 +149,7 @@ class Evaluator(ABC):
         >>> from automl.behaviour import Configuration
         >>> work = Work(Configuration({"x": 3}), {}, '{"x":3}')
         >>> one, same = (Noisy().evaluate(work, Evaluation(seed=5)) for _ in range(2))
-        >>> one == same  # all that is random comes from the seed
+        >>> one == same  # every random draw comes from the seed
         True
         >>> Noisy(spread=0.2).settings()
         {'spread': 0.2}

@@ -33,16 +33,20 @@ EVERY_SECONDS = 30.0
 
 @dataclass
 class Checkpoint:
-    """The file in which one evaluation saves its state, to go on from there later.
+    """Handle on the file in which one evaluation saves its training state, so that a later evaluation can continue from
+    it.
 
-    What is in it the evaluator decides. Read it with something that runs no code.
+    The evaluator chooses the format of the bytes. Load them with a reader that cannot execute code (JSON,
+    `torch.load(..., weights_only=True)`), not with pickle: others may be able to write to the folder. `write` replaces
+    the file atomically; `discard` removes it. The engine removes all checkpoints when no unfinished study uses their
+    folder any more.
 
     Attributes:
-        path: of the file; it and its folder need not exist.
+        path: Path of the file. Neither the file nor its folder need exist; `write` makes the folder.
 
     Example:
         >>> checkpoint = Checkpoint(Path("states") / "one")
-        >>> checkpoint.read() is None  # nothing was left there
+        >>> checkpoint.read() is None  # there is no file yet
         True
         >>> checkpoint.write(b"epoch 3")
         >>> checkpoint.read()
@@ -88,7 +92,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Each encoding of a class has its own: states are never shared.
+    """Returns the path of one evaluation's checkpoint. Each candidate has its own, even within one equivalence class.
 
     Example:
         >>> one, other = (file_of("states", bytes(16), 0, text) for text in ('{"x":1}', '{"x":2}'))
@@ -100,11 +104,11 @@ def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
 
 @dataclass
 class Use:
-    """One study that works with a folder of checkpoints: see `used`.
+    """Use of a folder of checkpoints by one study, see `used`.
 
     Attributes:
-        owner: names the study, among all studies of all databases.
-        kept: True where the study has states here that it may want again.
+        owner: Name of the study, unique among all studies of all databases.
+        kept: True if the study may need the states in the folder again.
 
     Example:
         >>> with used("states", "mine") as use:
@@ -124,15 +128,14 @@ class Use:
 
 @contextlib.contextmanager
 def used(folder: str | None, owner: str) -> Iterator[Use]:
-    """Marks a folder of checkpoints as used by a study. The last study that uses it removes the checkpoints.
+    """Context manager that registers a study as user of a folder of checkpoints. The last user removes the checkpoints.
 
-    A study uses the folder from the beginning of its loop to its end. Where the body raises, where the process is
-    killed and where the use is kept, the study is not at its end: the mark stays, and nobody removes the states before
-    the study has gone on, or `UNFINISHED_SECONDS` are over.
+    If the body raises, if the process is killed, or after `use.keep()`, the study counts as unfinished: it stays
+    registered, and the checkpoints are kept until the study has continued or `UNFINISHED_SECONDS` have passed.
 
     Args:
-        folder: of the group; None where nothing is kept.
-        owner: names the study, among all studies of all databases.
+        folder: Path of the folder; None if no checkpoints are kept.
+        owner: Name of the study, unique among all studies of all databases.
 
     Example:
         >>> import tempfile
@@ -193,7 +196,7 @@ def _lives(mark: Path) -> bool:
 
 
 def names_in(folder: str) -> dict[str, tuple[bytes, int]]:
-    """Returns the key and replicate of each checkpoint in a folder, by the name of its file.
+    """Returns a mapping from file name to key and replicate, for each checkpoint in a folder; empty without a folder.
 
     Example:
         >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
@@ -210,14 +213,16 @@ def names_in(folder: str) -> dict[str, tuple[bytes, int]]:
 
 
 def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
-    """Moves checkpoints to another folder, and returns how many; one that is there already stays where it is.
+    """Moves checkpoints to another folder and returns how many were moved. A checkpoint that exists there already is
+    not replaced.
 
-    Studies that may go on with them are marked as users of the new folder first, so that nobody removes the states.
+    Studies that may continue from these checkpoints are registered as users of the new folder first, so that the states
+    are not removed.
 
     Args:
-        old: folder; while a study works with it, nothing is moved.
-        new: folder.
-        places: the new key and replicate of each, by the name of its file.
+        old: Path of the present folder; while a study works with it, nothing is moved.
+        new: Path of the new folder.
+        places: Mapping from file name to the new key and replicate.
 
     Example:
         >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
     """Returns the number of parameters of a module, and of multiply-accumulates ("macs") in one example's forward pass.
 
-    Counted are the multiply-accumulates of convolutions, matrix products and attention, as torch's own flop counter
-    sees them (it counts each as two operations); sums, activations and normalisations are free, as papers have it.
+    Multiply-accumulates of convolutions, matrix products and attention are counted with torch's own flop counter (which
+    counts each as two operations). Sums, activations and normalisations count 0, as is usual in papers.
 
     Args:
-        module: is run once, in evaluation mode, on zeros.
-        inputs: the shape of each of its inputs, without the batch.
+        module: Module, which is run once in evaluation mode on zeros.
+        inputs: Shape of each input of the module, without the batch axis.
+
+    Returns:
+        `{"parameters": float, "macs": float}`.
 
     Example:
         >>> from torch import nn

@@ -25,11 +25,11 @@ Point = tuple[float, Mapping[str, float]]
 
 @dataclass(slots=True)
 class LearningCurve:
-    """The metrics that one evaluation reported after each epoch.
+    """Metrics that one evaluation reported during training, by epoch.
 
     Attributes:
-        points: (epoch, metrics) in ascending order of epochs. What an epoch is, the evaluator says: passes over the
-            data, steps, trees; it need not be whole.
+        points: List of (epoch, metrics) pairs in ascending order of epochs. The evaluator decides what an epoch is (a
+            pass over the data, a step, a tree); it may be a fraction.
 
     Example:
         >>> curve = LearningCurve()
@@ -128,7 +128,8 @@ class LearningCurve:
 
 
 def mean_values(curves: Sequence[LearningCurve], metric: str) -> dict[float, float]:
-    """Returns a metric's mean over several curves, for each epoch that all of them report.
+    """Returns the mean of one metric over several curves, as a dict from epoch to mean, for the epochs that all curves
+    have.
 
     Example:
         >>> one = LearningCurve([(1, {"accuracy": 0.6}), (2, {"accuracy": 0.8})])

@@ -34,37 +34,45 @@ _LIST = ", ".join(f"`{name}`" for name in _OFFERED if name != "seed")
 
 @dataclass(frozen=True)
 class FunctionEvaluator(Evaluator):
-    """Calls `function(candidate, seed)`, or `function(candidate)`, which returns a number or a dict of metrics.
+    """Evaluator that calls a user's function: `function(candidate)` or `function(candidate, seed)`, which returns a
+    number or a dict of metrics.
 
-    Whatever else a function names as a parameter it is given by that name:
+    A second argument without a default receives the seed, whatever its name. In addition, the function receives each of
+    the following if it has a parameter of that name:
 
-    - `seed`: 63-bit. Without it the function is taken to be deterministic.
-    - `part`: "validation" during the search, "test" for the final figures. Without it there is no test part: final
-      figures come from fresh seeds on the same data, and reports say so.
-    - `report`: a function; `report(epoch, value)` adds a dict of metrics, or a number under `objective_name`, to the
-      learning curve.
+    - `seed`: int from 0 to 2**63 - 1. A function that takes no seed counts as deterministic.
+    - `part`: "validation" during the search, "test" for the final figures. A function without it has no test part:
+      final figures come from fresh seeds on the same data, and reports say so.
+    - `report`: function; `report(epoch, value)` adds a dict of metrics, or a number under `objective_name`, to the
+      learning curve of the evaluation, which is stored and plotted and changes no result.
     - `device`: "cpu" or "cuda".
-    - `checkpoint`: an `automl.evaluators.checkpoints.Checkpoint`, or None where nothing is kept.
+    - `checkpoint`: `automl.evaluators.checkpoints.Checkpoint`, or None if the search keeps no checkpoints.
 
-    A parameter with another default than these could have (`part=3`) is the function's own business.
+    A parameter of one of these names whose default has another meaning, such as `part=3`, keeps its default. Accepted
+    are no default and None; `part` may also default to "validation" or "test", `device` to "cpu" or "cuda", and `seed`
+    to anything.
 
     Attributes:
-        function: the user's function.
-        objective_name: what a bare number is called.
-        code_version: a name for the state of the function's code. Empty: its source stands for it, with all that it
-            uses and captured, so that whatever changes starts a new context. With a name the code is not read; data
-            bound to the function (variables of its factory, defaults, arguments of a partial, the object of a method)
-            counts all the same, as far as it has content.
+        function: The user's function.
+        objective_name: Name of the metric if the function returns a bare number. Unless the search is given a
+            direction, the name tells it: `loss` or `val_error` is minimized, `accuracy` or an unknown word maximized; a
+            word such as `distance` requires a direction.
+        code_version: Version of the function's code: change it when the function changes. If empty, the code is
+            identified by its source, with the functions and variables that it uses; any change starts a new context, so
+            that stored results are no longer served. If given, the source is not read. Data bound to the function
+            (closure variables, defaults, arguments of a partial, the object of a method) is part of the context in both
+            cases, unless it cannot be compared by content.
 
     Raises:
-        InvalidInput: the function takes neither one nor two arguments beside those, or Python cannot say what it takes.
+        InvalidInput: the function requires other arguments than these, or Python cannot tell its signature (some
+            builtins).
 
     Example:
         >>> import automl
         >>> def score(candidate, seed):
         ...     return {"accuracy": candidate.x / 20, "loss": 1 - candidate.x / 20}
         >>> evaluator = FunctionEvaluator(score, code_version="1")
-        >>> evaluator.deterministic  # it asks for a seed
+        >>> evaluator.deterministic  # it takes a seed
         False
         >>> FunctionEvaluator(lambda candidate: candidate.x).deterministic
         True

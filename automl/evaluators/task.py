@@ -18,19 +18,20 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """A supervised learning task: three parts that share nothing.
+    """Supervised learning task with three disjoint parts: train, validation and test.
 
-    Each part is a pair (inputs, targets) of numpy arrays, or of what becomes one without loss: lists, torch tensors,
-    frames of numbers. Names of classes stay names, for evaluators that take them.
+    Each part is a pair (inputs, targets) of numpy arrays, or of what can be converted without loss: lists, torch
+    tensors, data frames of numbers. Class names stay text, for evaluators that take text.
 
     Attributes:
-        train: (inputs, targets); inputs of shape (examples, ...), numbers; targets integer classes or float values.
-        validation: the same for selecting candidates.
-        test: the same for the final figures; no search ever reads it.
-        name: as shown in tables.
+        train: Pair (inputs, targets): inputs are numbers of shape (examples, ...), targets integer classes or float
+            values.
+        validation: Pair of the same form, for the selection of candidates.
+        test: Pair of the same form, for the final figures; no search reads it.
+        name: Name of the task in tables.
 
     Raises:
-        InvalidInput: a part is no such pair, holds no numbers, or has another shape than the others.
+        InvalidInput: a part is not such a pair, holds no numbers, or has another shape than the others.
 
     Example:
         >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])

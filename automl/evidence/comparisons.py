@@ -23,11 +23,11 @@ LUCK = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a search is shown to beat random search, and why.
+    """Verdict on whether a search beats random search, with the reason.
 
     Attributes:
-        text: "beats random search", "does not", or "not supported: " and why.
-        reason: one or two sentences for readers: what it rests on.
+        text: "beats random search", "does not", or "not supported: " followed by the reason.
+        reason: One or two sentences for readers that explain the verdict.
 
     Example:
         >>> Verdict(BEATS, "Its winner is better beyond seed noise and luck of the draw.").beats
@@ -44,11 +44,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many evaluations one study counted, and how many classes it found: what comparisons must be equal in.
+    """Cost and yield of one study; two studies are compared only if these are equal.
 
     Attributes:
-        evaluations: distinct replicates of classes, run or found in the cache, in units of one full evaluation.
-        classes: distinct classes with a fitness.
+        evaluations: Number of evaluations, whether run or found in the cache, in units of one full evaluation.
+        classes: Number of distinct equivalence classes with a fitness.
 
     Example:
         >>> Effort(evaluations=300.0, classes=240)
@@ -63,12 +63,12 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
     """Returns RI = 100 · (mean method − mean random) / mean random, in percent; larger is better in either direction.
 
     Args:
-        method: test values of the method, nested as runs ⊃ architectures ⊃ seeds.
-        random: test values of uniformly sampled architectures, nested in the same way.
-        minimize: True for metrics such as losses; the sign is turned.
+        method: Test values of the method, nested as runs ⊃ architectures ⊃ seeds.
+        random: Test values of uniformly sampled architectures, nested in the same way.
+        minimize: True for metrics such as losses; the sign is then reversed.
 
     Returns:
-        The estimate with Fieller's interval (a bootstrap from ten runs on).
+        `Estimate` in percent, with Fieller's interval (a bootstrap from ten runs on).
 
     Example:
         >>> found = relative_improvement([[0.94], [0.95], [0.94]], [[0.90], [0.91], [0.89], [0.90]])
@@ -82,12 +82,16 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
-    """Returns by how much the search's winner beats random search's on fresh seeds, in the metric's unit.
+    """Returns by how much the winner of a search beats the winner of random search on fresh seeds, in the metric's
+    unit.
 
     Args:
-        winner: test values of the search's best by validation, nested as runs ⊃ seeds.
-        random_winner: the same for random search with equal evaluations.
-        minimize: True for metrics such as losses.
+        winner: Test values of the search's best by validation, nested as runs ⊃ seeds.
+        random_winner: Test values of the best of a random search with equal evaluations, nested in the same way.
+        minimize: True for metrics such as losses, where less is better; the gain is positive if the search is better.
+
+    Returns:
+        `Estimate` of the difference with its 95 % interval.
 
     Example:
         >>> one_run, its_random_search = [[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]]  # three seeds each
@@ -99,11 +103,21 @@ def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: 
 
 
 def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
-    """Returns how often a random search would have `exceeding` classes above the best of another random search.
+    """Returns the probability that at least `exceeding` classes of one random search lie above the best of another
+    random search.
 
-    If both had drawn at random, every order of the pooled classes by validation fitness would be equally likely. That
-    the best `exceeding` of them all belong to the first has then the probability below: 1/2^n for equal numbers. It
-    needs no assumption about the fitness, its noise or its ties, and is exact for a single run.
+    If both searches sample uniformly, every order of the pooled equivalence classes by validation fitness is equally
+    likely. The probability that the best `exceeding` of all belong to the first search is then 1/2^n for equal numbers
+    of classes, a one-sided p-value. It needs no assumption about the fitness, its noise or its ties, and is exact for
+    one run.
+
+    Args:
+        exceeding: Number of classes of the search that are better than the best of random search.
+        search: `Effort` of the search; its number of classes is used.
+        random: `Effort` of random search.
+
+    Returns:
+        Probability from 0 to 1; 1 for `exceeding=0`.
 
     Example:
         >>> equal = Effort(300, 240)
@@ -118,10 +132,19 @@ def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
 
 
 def needed_above(search: Effort, random: Effort) -> int:
-    """Returns how many classes must lie above random search's best to rule out luck (five, for equal numbers).
+    """Returns the number of classes that must be better than random search's best for a search to beat chance at the 5
+    % level.
+
+    A class is an equivalence class of candidates that compute the same function; better is meant in validation fitness,
+    in the direction of the objective. The level is one-sided (see `chance_of_luck`). With equally many classes in both
+    searches the number is five. If no number reaches the level, the number of the search's classes is returned.
+
+    Args:
+        search: `Effort` of the search.
+        random: `Effort` of random search.
 
     Example:
-        >>> needed_above(Effort(300, 240), Effort(300, 240))
+        >>> needed_above(Effort(evaluations=300, classes=240), Effort(evaluations=300, classes=240))
         5
     """
     count = 0
@@ -140,19 +163,20 @@ def judge_run(
     deterministic: bool = False,
     held_out: bool = True,
 ) -> Verdict:
-    """Judges one run. Its test figures must differ by more than the noise of seeds, *and* luck must be ruled out.
+    """Judges one run: its gain must exceed the noise of seeds, *and* a lucky draw must be excluded at the 5 % level.
 
-    Seeds alone cannot carry a verdict: two random searches end with different architectures, and fresh seeds only show
-    more clearly which of the two had the luck.
+    Seeds alone cannot support a verdict: two random searches end with different architectures, and more seeds only show
+    more clearly which of the two was luckier.
 
     Args:
-        gain: over random search.
-        search: what the search spent and found.
-        random: the same of random search.
-        exceeding: distinct classes of the search whose validation fitness is above random search's best.
-        seeds: fresh-seed test values of each winner, the smaller number.
-        deterministic: True where equal figures for all seeds are a property of the evaluator, not a coincidence.
-        held_out: True where the figures are those of a test part that no search reads.
+        gain: Estimated gain over random search.
+        search: Effort of the search.
+        random: Effort of random search.
+        exceeding: Number of distinct classes of the search that are better in validation fitness than random search's
+            best.
+        seeds: Number of fresh-seed test values of each winner, the smaller of the two.
+        deterministic: True if the evaluator gives equal values for all seeds by its nature.
+        held_out: True if the values were measured on a test part that no search reads.
 
     Example:
         >>> gain = gain_over_random_search([[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]])
@@ -229,16 +253,16 @@ def _refused(
 
 
 def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") -> Verdict:
-    """Judges several independent runs by the interval of their mean gain, which covers luck as well.
+    """Judges several independent runs by the interval of their mean gain, which covers the luck of single runs as well.
 
-    An interval without width comes from runs that agree to the last digit. It says nothing about how far other runs
-    would lie apart, so such runs are judged by their number: each would come out on one side with a chance of a half.
+    Runs that agree to the last digit give an interval of width 0, which does not show how far other runs would vary.
+    Such runs are judged by a sign test: each would be better or worse with probability 1/2.
 
     Args:
-        gain: over random search, its units being runs.
-        equal_evaluations: True where every run's random search had at least as many evaluations as the search.
-        dependence: a sentence that says why the runs are not independent; empty where they are. Then nothing is
-            claimed, for a copy of a run is no second one.
+        gain: Estimated gain over random search, with the runs as units.
+        equal_evaluations: True if every run's random search had at least as many evaluations as the search.
+        dependence: Sentence that says why the runs are not independent; empty if they are. Dependent runs support no
+            verdict.
 
     Example:
         >>> winners, of_random = [[0.94], [0.95], [0.94], [0.95]], [[0.91], [0.92], [0.92], [0.91]]  # four runs each
@@ -286,7 +310,7 @@ def _signed(value: float | None) -> str:
 
 
 def is_deterministic(values: list[list[float]]) -> bool:
-    """Tells whether repeated values of each architecture are equal, and at least one architecture has two.
+    """Tells whether the repeated values of each architecture are equal, and at least one architecture has two values.
 
     Example:
         >>> is_deterministic([[0.9, 0.9], [0.8, 0.8]]), is_deterministic([[0.9, 0.91]])

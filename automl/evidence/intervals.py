@@ -32,13 +32,13 @@ Nested: TypeAlias = "float | Sequence[Nested]"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95 % interval. `low` and `high` are None where the data give none.
+    """Estimated value with its 95 % interval. `low` and `high` are None if the data give no interval.
 
     Attributes:
-        value: the point estimate; None where there is no data, or the ratio's denominator is 0.
-        low, high: ends of the interval at the 95 % level.
-        method: how the interval was made, in words for readers.
-        units: numbers of independent units on both sides.
+        value: Point estimate; None if there are no data, or the ratio's denominator is 0.
+        low, high: Ends of the 95 % interval.
+        method: Description of how the interval was computed, for readers.
+        units: Pair with the numbers of independent units on both sides.
 
     Example:
         >>> Estimate(1.5, 0.5, 2.5, "Welch", (3, 3)).to_json()
@@ -63,7 +63,7 @@ class Estimate:
 
 
 def units(sample: Nested) -> np.ndarray:
-    """Returns the means of the independent units of a nested sample: its top level with more than one member.
+    """Returns the means of the independent units of a nested sample: the highest level that has more than one member.
 
     Returns:
         float64 array of shape (units,); empty for an empty sample.
@@ -93,7 +93,7 @@ def _mean(item: Nested) -> float:
 
 
 def difference(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
-    """Returns mean(one) − mean(other) with Welch's interval, or a bootstrap over runs where both have ten or more.
+    """Returns mean(one) − mean(other) with Welch's interval, or a bootstrap over runs if both have ten or more.
 
     Raises:
         InvalidInput: a value is not finite.
@@ -136,11 +136,11 @@ def _welch(a: np.ndarray, b: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def ratio(one: Nested, other: Nested, *, level: float = LEVEL) -> Estimate:
-    """Returns mean(one) / mean(other) with Fieller's interval, or a bootstrap over runs where both have ten or more.
+    """Returns mean(one) / mean(other) with Fieller's interval, or a bootstrap over runs if both have ten or more.
 
-    Fieller (1954): all ρ for which mean(one) − ρ·mean(other) does not differ from 0. Where the denominator itself does
-    not differ from 0 the set is unbounded and no interval is given, however many runs there are: resampling would give
-    one with two ends, which are those of the resamples and not of the ratio.
+    Fieller (1954): all ρ for which mean(one) − ρ·mean(other) does not differ from 0. If the denominator itself does not
+    differ from 0, this set is unbounded and no interval is given, however many runs there are; the two ends of a
+    bootstrap would describe the resamples and not the ratio.
 
     Raises:
         InvalidInput: a value is not finite.
@@ -182,11 +182,11 @@ def _ratio(a: np.ndarray, b: np.ndarray, level: float) -> Estimate:
 
 
 def representable(estimate: Estimate, scaled: Callable[[float], float]) -> Estimate:
-    """Returns an estimate on another scale. A figure or an end that overflows there is left out.
+    """Returns an estimate on another scale. A value or an interval that overflows there becomes None.
 
     Args:
-        estimate: with `value`, `low` and `high` on one scale.
-        scaled: takes each to the other; it may return an infinity.
+        estimate: Estimate on the present scale.
+        scaled: Function from the present scale to the other; it may return an infinity.
 
     Example:
         >>> import math

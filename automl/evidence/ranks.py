@@ -15,12 +15,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well two series rank the same things.
+    """Agreement of two rankings of the same architectures.
 
     Attributes:
-        tau: Kendall's tau-b, ties allowed; None where a series is constant or has fewer than two values.
-        rho: Spearman's rank correlation; None likewise.
-        pairs: architectures with both values.
+        tau: Kendall's tau-b, from -1 to 1, ties allowed; None if one of the series is constant or has fewer than two
+            values.
+        rho: Spearman's rank correlation, from -1 to 1; None in the same cases.
+        pairs: Number of architectures that have both values.
 
     Example:
         >>> rank_agreement([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
@@ -33,7 +34,10 @@ class Agreement:
 
 
 def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
-    """Compares two figures of the same architectures, in the same order.
+    """Returns how far two series of scores, of the same architectures in the same order, rank them alike.
+
+    Returns:
+        `Agreement`; tau and rho are None for a constant series or fewer than two values.
 
     Raises:
         InvalidInput: the lengths differ, or a value is not finite.
@@ -56,14 +60,24 @@ def rank_agreement(one: Sequence[float], other: Sequence[float]) -> Agreement:
 
 
 def agreement_between(one: Mapping[Key, float], other: Mapping[Key, float]) -> Agreement:
-    """Compares what two seeds, fidelities or contexts say of the same architectures, leaving out what only one has.
+    """Returns how far two sets of scores rank the same architectures alike: two seeds, two fidelities or two contexts.
+
+    Only architectures with both scores are compared. Both scores must have the same better direction.
+
+    Args:
+        one: Mapping from architecture (any hashable key) to score.
+        other: Mapping from architecture to the other score.
+
+    Returns:
+        `Agreement`; tau and rho are None if fewer than two architectures have both scores.
 
     Raises:
-        InvalidInput: a value is not finite.
+        InvalidInput: a score of a compared architecture is not finite.
 
     Example:
-        >>> agreement_between({"a": 0.91, "b": 0.93, "c": 0.92}, {"a": 0.81, "b": 0.85}).pairs
-        2
+        >>> found = agreement_between({"a": 0.91, "b": 0.93, "c": 0.92}, {"a": 0.81, "b": 0.85})
+        >>> found.tau, found.pairs  # "c" has one score only
+        (1.0, 2)
     """
     both = [key for key in one if key in other]
     return rank_agreement([one[key] for key in both], [other[key] for key in both])

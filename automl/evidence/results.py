@@ -29,17 +29,23 @@ _SHARED = frozenset({"", "random"})
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """The relative improvement (RI) of one method on one data set.
+    """Relative improvement (RI) of one method over random architectures on one data set.
+
+    RI = 100 · (mean of the method − mean of random) / mean of random, of the accuracies in a results file.
 
     Attributes:
-        ri: in percent, with its interval.
-        runs: of the method that counted.
-        random: random values that counted.
-        left_out: blank values among the method's and its random rows.
+        ri: `Estimate` of RI in percent, with its 95 % interval.
+        runs: Number of the method's runs that entered RI.
+        random: Number of accuracies of random architectures that entered RI.
+        left_out: Number of rows, of the method and of its random architectures, that were ignored because their
+            accuracy is blank.
+        dataset: Name of the data set.
+        method: Name of the method.
 
     Example:
-        >>> ResultRow("cifar10", "ours", Estimate(4.2, 3.1, 5.3), runs=5, random=20, left_out=0).ri.value
-        4.2
+        >>> row = ResultRow("cifar10", "ours", Estimate(4.2, low=3.1, high=5.3), runs=5, random=20, left_out=0)
+        >>> f"{row.method} on {row.dataset}: {row.ri.value} % [{row.ri.low}, {row.ri.high}]"
+        'ours on cifar10: 4.2 % [3.1, 5.3]'
     """
 
     dataset: str
@@ -52,12 +58,12 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultsTable:
-    """The relative improvement of each method on each data set, in the order of a results file.
+    """Relative improvement (RI) of each method on each data set, in the order of a results file.
 
     Attributes:
-        source: name of the file.
-        rows: one for each method and data set.
-        notes: sentences on what looks wrong in the file.
+        source: Name of the file.
+        rows: Tuple of `ResultRow`, one for each method and data set.
+        notes: Sentences about what looks wrong in the file.
 
     Example:
         >>> table = ResultsTable("results.csv", (ResultRow("cifar10", "ours", Estimate(4.2), 5, 20, 0),))
@@ -111,9 +117,15 @@ class _Group:
 def results_table(path: str | Path) -> ResultsTable:
     r"""Reads a results file and returns the relative improvement of every method on every data set.
 
+    The file is a CSV with the columns dataset, method, kind ("method" or "random"), run and acc. Random rows with an
+    empty method name serve every method of their data set that has none of its own.
+
+    Args:
+        path: Path of the file.
+
     Raises:
-        InvalidInput: no such file, a column is missing, a row is malformed (its line is named), or a method has no
-            random rows (it is named).
+        InvalidInput: there is no such file, a column is missing, a row is malformed (the line number is named), or a
+            method has no random rows (the method is named).
 
     Example:
         >>> rows = "digits,ours,method,1,0.97", "digits,,random,1,0.94", "digits,,random,2,0.93"

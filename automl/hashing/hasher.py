@@ -24,11 +24,12 @@ HASHER_VERSION = "2"
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Hashed:
-    """The key of one candidate, and why it was keyed by its JSON where it was. Nobody changes it once it is made.
+    """Key of one candidate, with the reason if the key was computed from the candidate's JSON. Treat it as immutable.
 
     Attributes:
-        key: 16 bytes.
-        fallback: empty, or the one sentence why the behaviour could not be probed; the key then stands for the JSON.
+        key: Key, 16 bytes.
+        fallback: Sentence that says why the behaviour could not be run on the probe, so that the key was computed from
+            the JSON; empty if the key is a functional hash.
 
     Example:
         >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
@@ -45,15 +46,26 @@ Features = Mapping[str, np.ndarray]
 
 
 class KindHasher(Protocol):
-    """Hashes behaviours of one kind, many a call. `digests` never raises because of a single behaviour.
+    """Protocol of what hashes behaviours of one kind (graph, module, program, function, or a kind of your own).
 
-    One that can say more of a function has a method `features(behaviours, probe)` too, which returns `Features` for
-    each: equal ones for equal functions, empty where they cannot be had.
+    `digests(behaviours, probe)` takes a batch of behaviours and returns one entry for each, in order: 16 bytes that are
+    equal for equal functions, or an `Unhashable` (returned, not raised) for a behaviour that cannot be run on the
+    probe. One bad behaviour must not make the whole batch fail.
+
+    `observe(behaviour, probe)` returns the arrays behind one digest, as `Observed`, for explanations of why two keys
+    differ; it raises `Unhashable` if there are none.
+
+    `features(behaviours, probe)` is optional. It returns for each behaviour a mapping from group name to an array of
+    numbers that describe the function, for strategies that learn from them: equal arrays for equal functions, and an
+    empty mapping for a behaviour that cannot be run.
+
+    `probe` holds the inputs to run on. A hasher of your own is registered under the kind's name as an entry point of
+    the group `automl.hashers`.
 
     Example:
         >>> import numpy as np
         >>> class SignHasher:
-        ...     def digests(self, behaviours, probe):
+        ...     def digests(self, behaviours, probe):  # of numbers: equal if their signs are; no inputs needed
         ...         return [mix(str(np.sign(behaviour))) for behaviour in behaviours]
         ...     def observe(self, behaviour, probe):
         ...         return Observed([("sign", np.sign(behaviour))], [])
@@ -72,13 +84,14 @@ class KindHasher(Protocol):
 
 
 class Hasher:
-    """Finds the keys of behaviours. It remembers sub-results, so keep one for a whole search.
+    """Computes the keys of behaviours. It caches intermediate results, so use one hasher for a whole search.
 
     Args:
-        probe: the inputs on which behaviours are run, shaped like the evaluator's data.
-        mantissa_bits: precision of rounded values; the default is right unless you study the hash itself.
-        space_source: stands for the space and its code; it tells candidates of equal JSON apart where these cannot be
-            probed, and is in no other key.
+        probe: Inputs on which behaviours are run, with the shapes of the evaluator's data.
+        mantissa_bits: Number of mantissa bits to which values are rounded before hashing; the default is right unless
+            you study the hash itself.
+        space_source: Digest of the space and its code. It distinguishes candidates of different spaces with equal JSON
+            that are keyed by their JSON, and enters no other key.
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
@@ -236,20 +249,20 @@ def functional_hash(
 ) -> bytes:
     """Returns 16 bytes that are equal for things that compute the same function, and different for others.
 
-    Usable with nothing else of the engine: in front of an Optuna objective, for instance.
+    Needs nothing else of the engine, so it can be used in front of an Optuna objective, for instance.
 
     Args:
-        thing: a `Graph`, `Module`, `Program` or `Function`; a `torch.nn.Module` (hashed on a copy); or a callable of
-            float64 numpy arrays, one for each of its parameters.
-        probe: the inputs to run it on. Graphs and modules need one unless they bring their own.
+        thing: A `Graph`, `Module`, `Program` or `Function`; a `torch.nn.Module` (hashed on a copy); or a callable whose
+            parameters are all float64 numpy arrays.
+        probe: Inputs to run the thing on. Graphs and modules require one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
-        mantissa_bits: precision of rounded values.
-        timeout: seconds allowed for a plain function, which is called on infinities and NaN too and may never return
-            from them; None sets no limit. Only in the main thread, and not within a call into C.
+        mantissa_bits: Number of mantissa bits to which values are rounded before hashing.
+        timeout: Seconds allowed for a plain function, which is also called on infinities and NaN and may not return
+            from them; None sets no limit. The limit works in the main thread only, and cannot interrupt a call into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
-        InvalidInput: it is nothing that can be run, or `training` is not JSON.
+        InvalidInput: the thing is nothing that can be run, or `training` is not JSON.
 
     Example:
         >>> import automl
@@ -258,7 +271,7 @@ def functional_hash(
         True
         >>> functional_hash(np.tanh) == functional_hash(np.sin)
         False
-        >>> functional_hash(np.tanh, training={"lr": 0.1}) == functional_hash(np.tanh)  # trained in another way
+        >>> functional_hash(np.tanh, training={"lr": 0.1}) == functional_hash(np.tanh)  # other training settings
         False
     """
     from automl.hashing.things import as_behaviour

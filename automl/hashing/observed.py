@@ -14,11 +14,11 @@ from automl.hashing.mixing import rounded
 
 @dataclass(frozen=True)
 class Observed:
-    """The arrays behind one behaviour's digest, and what was left of the behaviour after pruning.
+    """Arrays from which one behaviour's digest was computed, and the behaviour in normal form.
 
     Attributes:
-        values: named arrays in the order in which they are mixed.
-        form: what is left of the behaviour once everything is taken away that no output depends on, one line each.
+        values: List of (name, array) pairs, in the order in which they are hashed.
+        form: Lines of text that describe the behaviour without the parts that no output depends on.
 
     Example:
         >>> seen = Observed([("output 0", np.array([1.0, 2.0]))], ["input", "relu(0)"])
@@ -32,13 +32,13 @@ class Observed:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two behaviours differ.
+    """First position at which the values of two behaviours differ.
 
     Attributes:
-        where: the name of the array and the position in it.
-        one: the value there, as text.
-        other: the other's.
-        amount: how far apart they are relative to the larger, between 0 and 2; None where that means nothing (shapes).
+        where: Name of the array and index in it, as text.
+        one: Value of the first behaviour there, as text.
+        other: Value of the second behaviour there, as text.
+        amount: Difference relative to the larger value, between 0 and 2; None if it has no meaning (different shapes).
 
     Example:
         >>> Difference("output 0[3]", "1.5", "1.25", amount=1 / 6).text()
@@ -57,7 +57,7 @@ class Difference:
 
 
 def first_difference(one: Observed, other: Observed, mantissa_bits: int) -> Difference | None:
-    """Returns the first place where the rounded values of two behaviours differ, or None where all agree.
+    """Returns the first position where the rounded values of two behaviours differ, or None if all agree.
 
     Example:
         >>> one = Observed([("output 0", np.array([1.0, 2.0]))], [])

@@ -29,19 +29,20 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class Operation:
-    """Base class of what a node of a graph does to its inputs.
+    """Base class of operations: what a node of a graph does to its inputs.
 
-    Override `apply` and, where it has weights, `weights`.
+    Override `apply` and, for an operation with weights, `weights`.
 
     Class attributes:
-        commutative: True where the order of the inputs does not matter.
-        linear: True where it gives the sum of what it gives for the terms of a sum, and has one input and no weights.
+        commutative: True if the order of the inputs does not matter.
+        linear: True if the operation has one input, no weights, and maps a sum to the sum of what it gives for the
+            terms.
 
     Example:
         >>> import automl
         >>> class Scale(Operation):
         ...     def weights(self, settings, shapes):
-        ...         return (shapes[0],)  # one factor for each value of an example
+        ...         return (shapes[0],)  # shape of the weight: one factor per value of an example
         ...     def apply(self, settings, inputs, weights):
         ...         return inputs[0] * weights[0][:, None]
         >>> nodes = automl.Node("input"), automl.Node("scale", (0,)), automl.Node("scale", (1,))
@@ -86,7 +87,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Elementwise(Operation):
-    """A function without weights that is applied to each value of one input.
+    """Function without weights, applied to each element of one input.
 
     Example:
         >>> Elementwise(np.tanh).apply({}, [np.zeros((1, 2, 3))], []).shape  # stack, batch, features
@@ -104,7 +105,7 @@ class Elementwise(Operation):
 
 @dataclass(frozen=True)
 class Fold(Operation):
-    """A function of two arrays that is folded over any number of inputs of one shape.
+    """Function of two arrays, folded over any number of inputs of one shape, such as a sum.
 
     Example:
         >>> ones = np.ones((1, 2, 3))
@@ -144,7 +145,8 @@ def same_axes(item: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Own(Operation):
-    """An operation made of a user's function of arrays of shape (batch, ...), one for each input.
+    """Operation made of a user's function, which takes arrays of shape (batch, ...), one per input, and settings by
+    keyword.
 
     Example:
         >>> Own(lambda x, power: x**power).apply({"power": 2}, [np.full((1, 2, 3), 3.0)], [])[0, 0]
@@ -160,7 +162,7 @@ class Own(Operation):
 
 
 class Concat(Operation):
-    """Joins inputs along the channel axis.
+    """Concatenates inputs along the channel axis.
 
     Example:
         >>> Concat().apply({}, [np.ones((1, 2, 3, 8, 8)), np.ones((1, 2, 5, 8, 8))], []).shape
@@ -172,7 +174,7 @@ class Concat(Operation):
 
 
 class GlobalAverage(Operation):
-    """Takes the mean over all axes behind the channels.
+    """Mean over all axes after the channel axis.
 
     Example:
         >>> GlobalAverage().apply({}, [np.ones((1, 2, 3, 8, 8))], []).shape
@@ -186,7 +188,7 @@ class GlobalAverage(Operation):
 
 
 class Linear(Operation):
-    """A dense layer on the last axis, with the settings `width` (default: as it came) and `bias` (default True).
+    """Dense layer on the last axis, with the settings `width` (by default the input's) and `bias` (default True).
 
     Example:
         >>> Linear().weights({"width": 5}, [(3,)])  # matrix and bias
@@ -211,10 +213,10 @@ class Linear(Operation):
 class BatchNorm(Operation):
     """Batch norm in training mode, with scale 1 and shift 0 as at the start of training.
 
-    The setting `epsilon` is that of the real layer.
+    The setting `epsilon` is that of the layer in the trained network.
 
     Example:
-        >>> bool(BatchNorm().apply({}, [np.full((1, 6, 3), 7.0)], []).any())  # what is constant becomes zero
+        >>> bool(BatchNorm().apply({}, [np.full((1, 6, 3), 7.0)], []).any())  # constant channels become zero
         False
     """
 
@@ -223,10 +225,10 @@ class BatchNorm(Operation):
 
 
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
-    """Normalises each channel over batch and space; what is constant there becomes exact zero.
+    """Normalises each channel over the batch and the spatial axes; constant channels become exactly zero.
 
-    The statistics are those of the probe's own examples; the far and the near one are shifted and divided like them, as
-    in evaluation, so that they stay far and near.
+    Mean and variance are those of the probe's own examples. The last two examples, with very large and very small
+    values, are shifted and divided by these too, as a network does in evaluation mode.
 
     Example:
         >>> bool(batch_norm(np.full((1, 6, 3), 7.0)).any())
@@ -274,8 +276,8 @@ def _patches(x: np.ndarray, window: tuple[int, int, int, int], fill: float) -> n
 class Convolution(Operation):
     """A two-dimensional convolution without bias, padded to keep the size.
 
-    Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (output channels, default:
-    as they came).
+    Settings: kernel, stride, dilation, padding, groups (a number, or "depthwise") and width (number of output channels,
+    by default the number of input channels).
 
     Example:
         >>> Convolution().weights({"kernel": 3, "groups": "depthwise"}, [(16, 8, 8)])
@@ -318,9 +320,12 @@ class Convolution(Operation):
 
 
 class FactorizedReduce(Operation):
-    """Halves the size by two 1x1 convolutions of stride 2 (Liu et al. 2019, DARTS).
+    """Halves height and width by two parallel 1x1 convolutions of stride 2 (Liu et al. 2019, arXiv 1806.09055, DARTS).
 
-    The second begins one pixel further; their outputs stand side by side.
+    The second convolution reads the input shifted by one pixel in both directions. The two outputs are concatenated
+    along the channel axis, so that the number of channels is kept. The operation has neither ReLU nor batch norm, which
+    are operations of their own. `weights` returns the shapes (output channels, input channels, height, width) of both
+    kernels for an input of shape (channels, height, width).
 
     Example:
         >>> FactorizedReduce().weights({}, [(16, 8, 8)])
@@ -342,7 +347,7 @@ class FactorizedReduce(Operation):
 
 
 class AveragePool(Operation):
-    """Average pooling that does not count its padding, with the settings kernel, stride and padding.
+    """Average pooling without counting the padding, with the settings kernel, stride and padding.
 
     Example:
         >>> AveragePool().apply({"kernel": 3, "stride": 2}, [np.ones((1, 2, 3, 8, 8))], []).shape
@@ -372,13 +377,10 @@ class MaxPool(Operation):
 
 @dataclass(frozen=True)
 class Steps(Operation):
-    """Several operations, one after the other, under one name.
+    """Several operations applied one after the other, under one name.
 
-    Each takes the node's settings, except where it has fixed ones of its own. The hasher runs each step as a node of
-    its own, so that a chain and the same chain written as nodes are one function.
-
-    The hasher runs each step as a node of its own, so that a chain and the same chain written as nodes are one
-    function.
+    Each step receives the node's settings, overridden by fixed settings of its own. The hasher runs each step as a
+    separate node, so that a chain and the same operations written as nodes get one key.
 
     Example:
         >>> chain = Steps(((Elementwise(np.tanh), {}), (Convolution(), {"kernel": 1})))
@@ -391,7 +393,7 @@ class Steps(Operation):
 
 @dataclass(frozen=True)
 class WithTail(Operation):
-    """An operation with weights, and operations without that follow it, run as one step for speed.
+    """Operation with weights followed by operations without weights, run as one step for speed.
 
     Example:
         >>> WithTail(Convolution(), {"kernel": 3}, ((BatchNorm(), {}),)).label({})
@@ -419,11 +421,11 @@ class WithTail(Operation):
 
 
 def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the output with values below the rounding noise of the inputs replaced by exact zero, per item of the
-    stack.
+    """Returns the output with values below the rounding noise of the inputs replaced by exact zero, for each item of
+    the stack.
 
-    The far and the near example are left as they are: their values have sizes of their own, and what is tiny beside
-    the largest of them is no noise. Only a sum leaves noise there (`without_cancelled`).
+    The last two examples, with very large and very small values, are left unchanged: each has a scale of its own.
+    Rounding noise in these comes from sums only (see `without_cancelled`).
 
     Example:
         >>> cleaned(np.full((1, 4, 1), 1e-17), [np.ones((1, 4, 1))])[0, 0]
@@ -439,11 +441,21 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def without_cancelled(output: np.ndarray, terms: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns a sum with every value that is noise beside its own terms replaced by exact zero.
+    """Returns a sum in which results of cancellation are exactly zero.
+
+    An element is the result of cancellation if its absolute value is below 2**-38 times the largest absolute value
+    among the terms at the same position (infinite terms are ignored): it is rounding noise, as in 0.1 + 0.2 - 0.3.
+
+    Args:
+        output: Sum of the terms.
+        terms: Arrays that were added, of the output's shape.
+
+    Returns:
+        New array of the output's shape.
 
     Example:
-        >>> terms = [np.array([1.0, 1.0]), np.array([-1.0, 2.0])]
-        >>> without_cancelled(np.array([1e-17, 3.0]), terms)  # the first is what rounding left of 1 - 1
+        >>> terms = [np.array([0.1 + 0.2, 1.0]), np.array([-0.3, 2.0])]
+        >>> without_cancelled(terms[0] + terms[1], terms)  # 0.1 + 0.2 - 0.3 gives 5.6e-17
         array([0., 3.])
     """
     scale = np.abs(terms[0])

@@ -39,7 +39,7 @@ def to_json(data: Reportable) -> dict[str, Any]:
 
 
 def render_terminal(data: Reportable, console: Console) -> None:
-    """Prints a report, about one screen of it.
+    """Prints a report of about one screen to a rich console.
 
     Example:
         >>> from rich.console import Console
@@ -55,7 +55,8 @@ def render_terminal(data: Reportable, console: Console) -> None:
 
 
 def write_html(data: Reportable | Explanation, path: str | Path) -> None:
-    """Writes a report, or the comparison of two candidates, as one self-contained HTML file.
+    """Writes a report, or the comparison of two candidates, as one self-contained HTML file. An existing file is
+    replaced.
 
     Raises:
         InvalidInput: the file cannot be written.

@@ -270,27 +270,33 @@ class Check:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All figures of one study's report, as `collect` read them.
+    """All values in one study's report, as `collect` read them.
 
     Attributes:
-        settings: of the study, as stored.
-        deterministic: True where test figures are equal for every seed.
-        population: True where they are looked up in a table and are means over all seeds there are.
-        confirmation: evaluations of the best classes on validation before they were ranked as winners.
-        winners, random_winners, random_samples: re-evaluated on the test part, by rank.
-        front_members: of a search with several objectives, re-evaluated too, as `search.front` is ordered.
-        learning: None where no evaluation reported anything on its way.
-        genealogy: from the first ancestor to the best.
-        encodings: of the best's class, cheapest first.
-        audits: what re-evaluations of hits found, where there were any.
-        facts: groups of names and values: what it takes to reproduce the study.
-        notes: what the reader should know about gaps in this report.
-        objectives: of the study, and constraints that winners keep.
-        held_out: True where final figures are those of a test part; False where the evaluator has none, so that fresh
-            seeds on the same data are all there is.
-        drawn_from: names of the other searches in this database whose evaluations served this one or its phases.
-        traceback: of the first failure that has one; empty where none was kept.
-        keyed_by_json: how many candidates were keyed by their JSON and why; empty where none was.
+        settings: Stored settings of the study.
+        deterministic: True if test values are equal for every seed.
+        population: True if test values come from a table and are means over all seeds in it.
+        confirmation: `StudyPart` of the additional validation evaluations of the best classes, before these were ranked
+            as winners; None if there are none.
+        winners, random_winners, random_samples: Lists of candidates re-evaluated on the test part, by rank: the
+            search's best, random search's best, and random candidates.
+        front_members: List of the members of the Pareto front, re-evaluated too, ordered as `search.front`; empty for
+            one objective.
+        learning: Summary of the learning curves; None if no evaluation reported one.
+        genealogy: List of candidates from the first ancestor to the best.
+        encodings: List of different candidates in the best's equivalence class, cheapest first.
+        audits: Dict with the result of the audits (evaluations of hits that measure false merges); empty if there were
+            none.
+        facts: List of groups of (name, value) pairs that are needed to reproduce the study: versions, hardware,
+            settings.
+        notes: Sentences about what is missing in this report.
+        objectives: Objectives of the study, and constraints that winners satisfy.
+        held_out: True if final values were measured on a test part; False if the evaluator has none, so that they come
+            from fresh seeds on the same data.
+        drawn_from: Names of the other searches in this database whose evaluations served this one or its phases.
+        traceback: Traceback of the first failure that has one; empty if none was stored.
+        keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
+            were none.
 
     Example:
         >>> import automl

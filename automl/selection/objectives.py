@@ -21,11 +21,11 @@ _CONSTRAINT = re.compile(r"\s*([^<>=\s]+)\s*(<=?|>=?)\s*([^<>=\s]+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A metric of the evaluator or a cost of the space, to be made large or small.
+    """Metric of the evaluator or cost of the space that is to be maximized or minimized.
 
     Attributes:
-        metric: its name.
-        minimize: True where less is better.
+        metric: Name of the metric or cost.
+        minimize: True if less is better.
 
     Example:
         >>> Objective("loss", minimize=True).worth(0.25)
@@ -47,12 +47,12 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A bound on a metric or a cost. A value equal to the bound keeps it.
+    """Bound on a metric or a cost. A value equal to the bound satisfies the constraint.
 
     Attributes:
-        metric: what is bounded.
+        metric: Name of the metric or cost.
         most: True for an upper bound, False for a lower one.
-        bound: the number.
+        bound: The bound, in the metric's own unit.
 
     Example:
         >>> small = Constraint("parameters", most=True, bound=1e6)
@@ -75,12 +75,18 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """The objectives and constraints of one study.
+    """Objectives and constraints of one study.
+
+    A study always has one objective that is its fitness. A multi-objective strategy (such as NSGA-II) can compare
+    candidates in several objectives, by Pareto dominance.
 
     Attributes:
-        fitness: the study's own objective.
-        all: what candidates are compared in; the study's own objective alone where no other was asked for.
-        constraints: what a candidate must keep to be a winner, of the search or of random search.
+        fitness: `Objective` whose metric is the fitness of the study: what `trial.fitness` and `study.best` mean.
+        all: Tuple of the `Objective` in which candidates are compared; `(fitness,)` unless the strategy was given
+            several. It need not contain `fitness`.
+        constraints: Tuple of the `Constraint` that a candidate must satisfy to be reported as a winner, in the search
+            and in random search.
+        needs: Set of names of the metrics and costs that a trial must have: those in `all` and `constraints`.
 
     Example:
         >>> accuracy, size = read_objectives("accuracy:maximize,parameters:minimize")
@@ -126,6 +132,9 @@ class Objectives:
 def objectives_of(settings: Mapping[str, Any]) -> Objectives:
     """Returns the objectives and constraints of a stored study, read from its settings.
 
+    Returns:
+        `Objectives`, with the study's single objective if its strategy was given no others.
+
     Example:
         >>> strategy = {"name": "random", "settings": {}}
         >>> settings = {"objective": "accuracy", "direction": "maximize", "strategy": strategy}
@@ -144,7 +153,7 @@ def read_objectives(text: str) -> list[Objective]:
     """Reads objectives from text such as `accuracy:maximize,parameters:minimize`.
 
     Raises:
-        InvalidInput: a part is not like that.
+        InvalidInput: a part of the text has another form.
 
     Example:
         >>> read_objectives("accuracy:maximize,parameters:minimize")
@@ -166,7 +175,7 @@ def read_constraints(text: str) -> list[Constraint]:
     """Reads constraints from text such as `parameters<1e6,latency<=20`; `<` and `<=` mean the same.
 
     Raises:
-        InvalidInput: a part is not like that.
+        InvalidInput: a part of the text has another form.
 
     Example:
         >>> for one in read_constraints("parameters<1e6,accuracy>=0.9"):

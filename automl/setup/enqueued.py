@@ -20,13 +20,13 @@ def enqueued_values(space: Space, given: Sequence[Any]) -> tuple[Any, ...]:
     """Returns the JSON data of candidates that are to be proposed first.
 
     Args:
-        space: that they belong to.
-        given: one after the other. Each is JSON data, a `Candidate`, a `Best`, a trial's record, JSON text, an entry of
-            a report's JSON or a row of `trials_dataframe()` (both have the candidate under `candidate`), or a row of a
-            pandas frame with a column for each field.
+        space: Space that the candidates belong to.
+        given: Sequence of candidates, in the order of proposal. Each is JSON data, a `Candidate`, a `Best`, a trial's
+            record, JSON text, an entry of a report's JSON or a row of `trials_dataframe()` (both have the candidate
+            under `candidate`), or a row of a pandas frame with one column per field.
 
     Raises:
-        InvalidEnqueued: one is no candidate of the space; its number is named.
+        InvalidEnqueued: an entry does not describe a candidate of the space; the message gives its position.
 
     Example:
         >>> import automl

@@ -28,17 +28,18 @@ from automl.strategies.random import Random
 
 @dataclass(frozen=True)
 class Parts:
-    """The space, evaluator, strategy and objective of one search, found and checked.
+    """Parts of one search, loaded and checked: space, evaluator, strategy and objective.
 
     Attributes:
-        space, reference: the space, and how workers find it.
-        evaluator: runs evaluations.
-        evaluator_given: its name and JSON settings, from which `automl resume` makes it again; None where it holds an
-            object (a user's function or arrays) that only the user's program can give.
-        strategy: proposes.
-        objective: the metric that is the fitness.
+        space: The space.
+        reference: Reference from which workers load the space.
+        evaluator: Evaluator that runs the evaluations.
+        evaluator_given: Name and JSON settings of the evaluator, from which `automl resume` makes it again; None if it
+            holds an object (a user's function or arrays) that only the user's program can provide.
+        strategy: Strategy that proposes candidates.
+        objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
-        notice: what the user should know of how these were found, in a sentence; empty where there is nothing.
+        notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -73,7 +74,7 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartSettings:
-    """The parts of a search as a user names them: evaluator, task, strategy, their settings, the objective.
+    """Parts of a search as a user names them: evaluator, task, strategy, their settings, objective and direction.
 
     Raises:
         InvalidInput: a value of another type.
@@ -151,15 +152,15 @@ def assemble(
     stored: Mapping[str, Any] | None = None,
     fallback: Callable[..., Any] | None = None,
 ) -> Parts:
-    """Finds and checks all parts. Each name is resolved once.
+    """Loads and checks the parts of a search: space, evaluator, strategy and objective.
 
-    What is left out is taken from the stored study, where there is one, and else from the space's defaults.
+    A part that is left out is taken from the stored study, if there is one, and otherwise from the space's defaults.
 
     Args:
-        target: the space.
-        chosen: the other parts.
-        stored: settings of a stored study that is continued.
-        fallback: the evaluator where nobody names one.
+        target: Space, or its target such as `nasbench201`, `file.py:Name` or `module:Name`.
+        chosen: Other parts as the user named them; None takes all from `stored` or the defaults.
+        stored: Stored settings of a study that is continued; None for a new study.
+        fallback: Evaluator to be used if neither the user, the stored study nor the space names one.
 
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
@@ -266,12 +267,19 @@ def _find_strategy(given: str | Strategy | None, stored: str | None, default: st
 def split_settings(
     given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Sorts the settings of `--set` by the part that knows them: space, evaluator, strategy.
+    """Splits the settings of `--set` into those of the space, the evaluator and the strategy.
 
-    A name may say its part (`strategy.population`); a bare name must be known to exactly one.
+    A name may have a prefix (`strategy.population`); without one it must be known to exactly one of the three.
+
+    Args:
+        given: Mapping from name to value.
+        menus: Mapping from "space", "evaluator" and "strategy" to the settings that each knows, with their defaults.
+
+    Returns:
+        Three dicts: settings of the space, the evaluator and the strategy.
 
     Raises:
-        InvalidInput: no part knows the name, or more than one does.
+        InvalidInput: none of the three knows the name, or several do and it has no prefix.
 
     Example:
         >>> menus = {"space": {"vertices": 7}, "evaluator": {"epochs": 108}, "strategy": {"population": 100}}
@@ -349,18 +357,24 @@ def objective_of(
     stored: Mapping[str, Any] | None = None,
     default: str | None = None,
 ) -> tuple[str, str, str]:
-    """Returns a search's objective, its direction, and a sentence where the direction was read off the name.
+    """Returns the name of a search's objective, its direction, and a notice if the direction was inferred from the
+    name.
 
-    A function's metrics have no direction but what their names say (`val_loss`), which is said.
+    The metric is `objective`, or else the stored one, or else `default`, or else the evaluator's first. The direction
+    is `direction`, or else the stored one, or else the evaluator's. A `FunctionEvaluator` declares no directions: for
+    it the name decides, so that `val_loss` is minimized; an unknown name is maximized.
 
     Args:
-        evaluator: measures it.
-        objective, direction: as the user gave them.
-        stored: settings of a study that is continued.
-        default: the objective of a search where the user gave none.
+        evaluator: Evaluator that measures the objective.
+        objective, direction: Values that the user gave; None if left out.
+        stored: Stored settings of a study that is continued; None for a new study.
+        default: Name of the space's default objective; None if it has none.
+
+    Returns:
+        Metric name; "maximize" or "minimize"; and a sentence for the user if the name made it "minimize", otherwise "".
 
     Raises:
-        InvalidInput: a metric that the evaluator does not have, or a name that says no direction and would have to.
+        InvalidInput: the evaluator does not have the metric, or the name alone decides and is ambiguous (`distance`).
 
     Example:
         >>> import automl
@@ -383,13 +397,19 @@ def objective_of(
 
 
 def rungs_of(parts: Parts) -> list[Fidelity]:
-    """Returns the cheaper fidelities that the strategy will ask the evaluator for, cheapest first.
+    """Returns the fidelities below the full one that the strategy will ask for, cheapest first.
+
+    A `Fidelity` has the budget fraction `share`, its cost relative to a full evaluation: 12 of 200 epochs cost 0.06.
+
+    Returns:
+        List of `Fidelity`; empty for a strategy that asks for full evaluations only.
 
     Raises:
-        InvalidInput: the strategy needs some, and the evaluator has none; or one of them costs a full evaluation.
+        InvalidInput: the strategy requires cheaper fidelities and the evaluator offers none, or the evaluator offers
+            one with a budget fraction of 1.
 
     Example:
-        >>> rungs_of(assemble("nasbench201"))  # evolution asks for full evaluations only
+        >>> rungs_of(assemble("nasbench201"))  # the default, evolution, uses full evaluations only
         []
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
         [Fidelity(share=0.06, settings={'epochs': 12})]

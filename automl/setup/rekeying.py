@@ -153,35 +153,46 @@ def rekey(
     memory: int | None = None,
     dry_run: bool = False,
 ) -> Rekeyed:
-    """Gives stored evaluations the keys of the present functional hash. Nothing is evaluated.
+    """Recomputes the keys of stored evaluations after the functional hash has got a new version. Nothing is evaluated.
 
-    The key of each evaluation is computed from the candidate that was evaluated. Classes that fall together keep all
-    replicates, in the order of time; a class that splits gives each evaluation to its own candidate's class. Searches
-    that are not finished get new keys too, so that they can be continued; finished ones stay as they were found. It
-    may be killed and called again, by several processes at once, while searches run.
+    The cache serves only evaluations whose keys come from the version of this automl; call this once after an upgrade
+    that changed the version (`automl cache stats` shows it). Each new key is computed from the candidate that was
+    evaluated. If two equivalence classes become one, all replicates are kept, numbered in the order in which they were
+    evaluated. If one class becomes several, each evaluation goes to the class of its own candidate. Unfinished searches
+    get new keys for their trials, so that they can be continued; finished searches and their reports stay unchanged,
+    unless named in `studies`.
+
+    An interrupted call can be repeated. Several processes may call `rekey` at one time, also while searches run.
 
     Args:
         storage: URL of the database.
-        spaces: objects or targets: of evaluations that remember no space, of files that have moved, of objects.
-        studies: finished searches that are to be continued, by name.
-        contexts: numbers; all without any.
-        checkpoints: folder of the states that long evaluations left; None: beside an SQLite database.
-        hash_timeout: seconds allowed for hashing one candidate.
-        memory: bytes that hashing one candidate may take; None: half of what the machine has.
-        dry_run: say what would be done, and write nothing.
+        spaces: Spaces that cannot be loaded by the name stored with the evaluations: those of a file that has moved,
+            those that were objects in a program, and the space of evaluations stored without one. Each is a `Space`, or
+            a target such as `nasbench201`, `file.py:Name` or `module:Name`. Evaluations whose space is not found keep
+            their old keys; the result names them.
+        studies: Names of finished searches that are to get new keys too, because they are to be continued.
+        contexts: Numbers of the contexts to work on; if empty, all contexts with old keys, and the studies.
+        checkpoints: Path of the folder of checkpoints. None takes the folder `FILE-checkpoints` beside an SQLite
+            database; with PostgreSQL, None moves no checkpoints.
+        hash_timeout: Seconds allowed for hashing one candidate.
+        memory: Bytes that hashing one candidate may take, in the process where candidates with code of their own are
+            hashed. None takes half of the machine's memory.
+        dry_run: If True, report what would change and write nothing.
 
     Returns:
-        What became of everything, with `sentences()`.
+        A `Rekeyed`: numbers of evaluations, classes, studies and checkpoints, and `sentences()`, the same as a list of
+        sentences.
 
     Raises:
         StorageRefused: the database cannot be used.
-        InvalidInput: a space, study or context that is named does not exist.
+        InvalidInput: a space, study or context that is named does not exist; or a context that is named has no old
+            keys.
 
     Example:
         >>> import automl, tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> url = f"sqlite:///{folder.name}/a.db"
-        >>> automl.EquivalenceCache(url).close()
+        >>> automl.EquivalenceCache(url).close()  # an empty database: nothing has an old key
         >>> automl.rekey(url).evaluations
         0
     """

@@ -24,14 +24,15 @@ _MADE = frozenset({"_abc_impl", "_declared", "_record"})
 
 @dataclass(frozen=True)
 class SpaceCode:
-    r"""What a space consists of: a text or a digest for each field, method and attribute.
+    r"""Code of a space: a text or a digest for each field, method and attribute.
 
     Attributes:
-        parts: what stands for each of its fields, methods and attributes: fields in words, the rest as digests.
-        is_users: False for spaces that come with a package, whose versions answer for them.
-        files: whose source was looked at.
-        libraries: that are known by name and version only.
-        left_out: parts that have no content, so that changes of them go unnoticed.
+        parts: Mapping from the name of each field, method and attribute to its description: fields as text, the rest as
+            digests.
+        is_users: False for spaces that come with a package and are identified by its version.
+        files: Paths of the files whose source was read.
+        libraries: Names of the libraries that are identified by name and version only.
+        left_out: Names of members that cannot be compared by content, so that changes of these go unnoticed.
 
     Example:
         >>> from pathlib import Path

@@ -23,14 +23,15 @@ from automl.spaces.space import Space
 
 @dataclass(frozen=True)
 class SpaceReference:
-    """How a worker finds a space: its target and settings, or the object itself.
+    """Reference from which a worker loads a space: target and settings, or the object itself.
 
     Attributes:
-        target: as on the command line; None for a space that only exists as an object in the caller's program.
-        settings: of the instance.
-        source: 32 hexadecimal digits of the file's content, for targets that are files; workers load this very content.
-        space: the object itself where there is no target.
-        code: what the space consists of.
+        target: Target as on the command line; None for a space that exists only as an object in the caller's program.
+        settings: Mapping from name to value: the settings with which the space is made.
+        source: Hash of the file's content, 32 hexadecimal digits, if the target is a file; workers load exactly this
+            content.
+        space: The space object if there is no target.
+        code: Code of the space.
 
     Example:
         >>> space, reference = resolve("nasbench201")
@@ -83,11 +84,14 @@ _KEPT = 32
 
 
 def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Space, SpaceReference]:
-    """Loads the space named by `target`, made with `settings`.
+    """Loads the space that `target` names and makes it with `settings`.
+
+    Returns:
+        The space and its `SpaceReference`.
 
     Raises:
-        InvalidInput: no such name, file, module or attribute, or settings that the space does not know.
-        InvalidSpace: the thing found is no space.
+        InvalidInput: there is no such name, file, module or attribute, or the space does not know a setting.
+        InvalidSpace: the object is not a space.
 
     Example:
         >>> space, reference = resolve("nasbench101", {"vertices": 5})
@@ -101,11 +105,15 @@ def resolve(target: str, settings: Mapping[str, Any] | None = None) -> tuple[Spa
 
 
 def made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceReference]:
-    """Makes the space that a target was found to name. Pools of this process then load that very space.
+    """Makes the space from the object that a target names, with settings. Pools of this process then use this very
+    space.
+
+    Returns:
+        The space and its `SpaceReference`.
 
     Raises:
-        InvalidInput: settings that the space does not know.
-        InvalidSpace: the thing found is no space.
+        InvalidInput: the space does not know a setting.
+        InvalidSpace: the object is not a space.
 
     Example:
         >>> space, reference = made(find("nasbench101"), {"vertices": 5})
@@ -126,11 +134,11 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
 
 
 def find(target: str) -> Named:
-    r"""Returns the class, function or instance that a target names; it is not called yet.
+    r"""Returns the class, function or instance that a target names, without calling it.
 
     Raises:
-        InvalidInput: no such name, file, module or attribute.
-        InvalidSpace: a file or module that offers no space, or several.
+        InvalidInput: there is no such name, file, module or attribute.
+        InvalidSpace: the file or module contains no space, or several.
 
     Example:
         >>> from pathlib import Path
@@ -146,7 +154,7 @@ def find(target: str) -> Named:
 
 
 def reference_to(space: Space) -> SpaceReference:
-    """Returns a reference to a space made in the caller's program; it travels as the object itself.
+    """Returns a reference to a space made in the caller's program; workers receive the object itself.
 
     Example:
         >>> import automl

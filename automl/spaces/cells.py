@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class CellSpace(Space):
     """Base class of spaces whose candidates are graphs.
 
-    A subclass says how to read a candidate (`graph`) and how to vary one.
+    A subclass defines how a candidate becomes a graph (`graph`) and, if it has no declared fields, how candidates are
+    varied.
 
     Example:
         >>> import automl
@@ -44,7 +45,7 @@ class CellSpace(Space):
 
 
 def graph_picture(graph: Graph) -> Any:
-    """Returns a graph to draw: a node for each operation, an edge for each value that it reads.
+    """Returns a graph as a `networkx.DiGraph` to draw: a node for each operation, an edge for each value that it reads.
 
     Example:
         >>> from automl.behaviour import Node

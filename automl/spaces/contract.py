@@ -15,10 +15,14 @@ from automl.spaces.space import Candidate, Space
 
 
 def checked(space: Space, value: Any) -> Candidate:
-    """Decodes JSON data, or takes a candidate, and checks that encoding and decoding gives the same again.
+    """Decodes JSON data, or takes a candidate, and checks that encoding and decoding again gives the same candidate.
+
+    Returns:
+        The `Candidate`.
 
     Raises:
-        InvalidCandidate: it does not; the place where they differ is named.
+        InvalidCandidate: the data are not a candidate, or come back changed; the message names the place where they
+            differ.
 
     Example:
         >>> import automl
@@ -31,11 +35,11 @@ def checked(space: Space, value: Any) -> Candidate:
 
 
 def read_back(space: Space, candidate: Candidate) -> Candidate:
-    """Checks that a space reads a candidate's JSON data as that very candidate, and returns it.
+    """Checks that a space decodes a candidate's JSON data to that very candidate, and returns it.
 
     Raises:
-        InvalidCandidate: reading gives another one (the place where they differ is named), `decode` refuses it, or it
-            is no candidate at all.
+        InvalidCandidate: decoding gives another candidate (the message names the place where they differ), `decode`
+            refuses the data, or the object is no candidate at all.
 
     Example:
         >>> import automl
@@ -57,9 +61,12 @@ def read_back(space: Space, candidate: Candidate) -> Candidate:
 
 
 def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], str]:
-    """Returns a candidate's costs, without those that are no finite numbers, and a sentence where something is wrong.
+    """Returns a candidate's costs, without those that are not finite numbers, and a warning if something is wrong.
 
-    Costs belong to one candidate and come beside an evaluation that is paid for, so they never make it fail.
+    Costs describe one candidate, and an error in them never makes its evaluation fail.
+
+    Returns:
+        Mapping from name to number, empty if the space declares no costs; and a sentence, empty if all is well.
 
     Example:
         >>> import automl

@@ -10,7 +10,7 @@ from automl.spaces.options import shown
 
 
 def difference(given: Any, read: Any, path: str = "candidate") -> str:
-    """Returns the first place in which two pieces of JSON data differ, such as "candidate.width: 8 became 16".
+    """Returns the first place where two pieces of JSON data differ, such as "candidate.width: 8 became 16".
 
     Example:
         >>> difference({"width": 8, "depth": 2}, {"width": 16, "depth": 2})

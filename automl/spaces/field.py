@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class Field(ABC):
-    """Base class of fields. Subclass it to add a kind; every method takes and returns JSON data.
+    """Base class of fields: the choices that make up a space. Subclass it to add a kind of field.
+
+    Override `sample(rng)`, which returns a random value; `mutate(value, rng)`, which returns another value;
+    `check(value, path)`, which returns the value in normal form or raises; and `size()`, which returns the number of
+    values, None for infinitely many. Values are JSON data.
 
     Example:
         >>> class Even(Field):
@@ -62,7 +66,7 @@ class Field(ABC):
 
 
 def is_whole(value: Any) -> bool:
-    """Tells whether a value is an `int` of Python's; True and False are none.
+    """Tells whether a value is a Python `int`; True and False are not.
 
     Example:
         >>> is_whole(3), is_whole(True), is_whole(3.0)
@@ -72,7 +76,7 @@ def is_whole(value: Any) -> bool:
 
 
 def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
-    """Returns the error that says what a value at `path` should have been.
+    """Returns the `InvalidCandidate` error which says what the value at `path` should have been.
 
     Example:
         >>> str(refusal("net.width", "wide", "a whole number"))
@@ -82,7 +86,7 @@ def refusal(path: str, value: Any, wanted: str) -> InvalidCandidate:
 
 
 def finite(value: Any) -> float | None:
-    """Returns a number as a float, and None for anything that is no finite number (texts and booleans, too).
+    """Returns a number as a float, and None for anything that is no finite number (text and booleans, too).
 
     Example:
         >>> finite(3), finite(float("inf")), finite("3")

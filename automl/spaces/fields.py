@@ -29,16 +29,16 @@ _NO_OPTION = object()
 
 
 class Choice(Field):
-    """One of the given options: numbers, texts, booleans, None, lists, dicts, or spaces (which makes a conditional
-    space).
+    """Field with one of the given options: numbers, texts, booleans, None, lists, dicts, or spaces (conditional
+    choices).
 
-    A chosen space appears as its fields plus `kind`, the name of its class. A dict is an option as it stands; it may
-    have an entry `kind` of its own. Numbers may come from numpy. Where a candidate is read, a number that differs from
-    an option by a rounding error (0.1 * 3 for 0.3) means that option.
+    A chosen space appears as a dict of its fields plus `kind`, the name of its class. A dict is an option as given; it
+    may have an entry `kind` of its own. Numbers may come from numpy. When a candidate is read, a number that differs
+    from an option by a rounding error (0.1 * 3 for 0.3) means that option.
 
     Raises:
-        InvalidSpace: no options, two equal ones, all of them in one list, one that is neither JSON nor a space, or one
-            whose entries have names that candidates use themselves (`value`, `json`).
+        InvalidSpace: there are no options or two equal ones, all options are in one list, an option is neither JSON nor
+            a space, or a dict has a key that candidates use themselves (`value`, `json`).
 
     Example:
         >>> optimizer = Choice({"kind": "sgd", "momentum": 0.9}, {"kind": "adam"})
@@ -140,10 +140,10 @@ class Choice(Field):
 
 
 class Repeat(Field):
-    """A list of `minimum` to `maximum` values of one field or space, both included.
+    """List of `minimum` to `maximum` values of one field or space, both bounds included.
 
     Raises:
-        InvalidSpace: bounds that are not 0 <= minimum <= maximum, or an item that is neither field nor space.
+        InvalidSpace: the bounds are not 0 <= minimum <= maximum, or the item is neither field nor space.
 
     Example:
         >>> layers = Repeat(Choice(16, 32), 1, 3)
@@ -210,7 +210,7 @@ class Repeat(Field):
 
 
 class Record(Field):
-    """Named fields; its values are dicts. A space's own fields make one.
+    """Named fields together; a value is a dict. The fields of a space form a record.
 
     Example:
         >>> from automl.spaces.ranges import Integer
@@ -265,10 +265,10 @@ class Record(Field):
 
 
 def as_field(item: Any, where: str) -> Field:
-    """Returns a field as it is, and a space as the record of its fields.
+    """Returns a field unchanged, and a space as the record of its fields.
 
     Raises:
-        InvalidSpace: it is neither; the message says where it stands.
+        InvalidSpace: the item is neither; the message says where it was given.
 
     Example:
         >>> import automl

@@ -18,10 +18,10 @@ _LARGEST_EXPONENT = 709.78
 
 
 class Integer(Field):
-    """A whole number from `low` to `high`, both included; with `log`, uniform in its logarithm.
+    """Field with an integer from `low` to `high`, both included; with `log`, sampled uniformly in its logarithm.
 
     Raises:
-        InvalidSpace: `low` above `high`, a bound that is no whole number or has more than 64 bits, or `log` with `low`
+        InvalidSpace: `low` is above `high`, a bound is no integer or has more than 64 bits, or `log` is used with `low`
             below 1.
 
     Example:
@@ -76,13 +76,13 @@ class Integer(Field):
 
 
 class Real(Field):
-    """A real number from `low` to `high`; with `log`, uniform in its logarithm.
+    """Field with a real number from `low` to `high`; with `log`, sampled uniformly in its logarithm.
 
-    Where a candidate is read, a number beyond a bound by a rounding error means the bound.
+    When a candidate is read, a number beyond a bound by a rounding error means the bound.
 
     Raises:
-        InvalidSpace: `low` above `high`, a bound that is no finite number, bounds whose difference no float holds, or
-            `log` with `low` not above 0.
+        InvalidSpace: `low` is above `high`, a bound is no finite number, the difference of the bounds overflows a
+            float, or `log` is used with `low` not above 0.
 
     Example:
         >>> import numpy as np

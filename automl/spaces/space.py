@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 class Candidate:
-    """One immutable point of a space. Equal JSON means the same candidate.
+    """Point of a space: one configuration, architecture, formula or program. Candidates compare equal if their JSON is
+    equal.
 
-    The fields of a declarative space are attributes: `c.depth`, `c.block.width`, `c.layers[0].kind`.
+    If the space declares fields, the candidate has them as attributes, also nested ones: for fields `depth`, `block`
+    and `layers`, `c.depth`, `c.block.width` and `c.layers[0].kind`. Different candidates may still compute the same
+    function; the functional hash tells.
 
     Attributes:
-        value: the candidate as JSON data; never change it.
-        json: the same as canonical text.
+        value: Candidate as JSON data. Attributes cannot be assigned; do not change the data in place either.
+        json: Candidate as canonical JSON text: sorted keys, no spaces.
 
     Example:
         >>> import automl
@@ -85,17 +88,17 @@ def _view(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a search of a space uses where the user names nothing else: evaluator, strategy, budget.
+    """Defaults of a search of a space: evaluator, strategy and budget, used where the user names nothing else.
 
     Attributes:
-        evaluator: a registered name.
-        evaluator_settings: of that evaluator, such as {"task": "digits", "epochs": 8}.
-        strategy: a registered name.
-        strategy_settings: of that strategy.
-        objective: a metric of the evaluator; None takes the evaluator's first.
-        trials: how many.
-        until: fitness that is enough, or None.
-        window: how many trials may be under way; None takes four per worker, and with evaluators that cost nothing a
+        evaluator: Registered name of the evaluator; None if the user must name one.
+        evaluator_settings: Mapping from name to value, for that evaluator, such as {"task": "digits", "epochs": 8}.
+        strategy: Registered name of the strategy.
+        strategy_settings: Mapping from name to value, for that strategy.
+        objective: Name of a metric of the evaluator; None takes the evaluator's first.
+        trials: Number of trials after which a search ends.
+        until: Fitness at which a search ends; None sets no such limit.
+        window: Largest number of trials in flight. None takes four per worker, and with evaluators that cost nothing a
             fiftieth of the budget up to 64.
 
     Example:
@@ -118,17 +121,18 @@ class Defaults:
 
 
 class Space(metaclass=SpaceType):
-    """Base class of search spaces. Its fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its choices.
+    """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
+    choices.
 
-    A field may have any name but `kind`, `value` and `json`; where it is that of a method (`costs`, `size`), the method
-    stays what it is, and `c.costs` of a candidate is the field.
+    A field may have any name but `kind`, `value` and `json`. If it has the name of a method (`costs`, `size`), the
+    method stays available, and `c.costs` of a candidate is the field.
 
-    A declarative space adds `build` (candidate to torch module) and, where something changes training and not the
-    function, `training`. A space of another shape (cells, programs) overrides `sample`, `mutate`, `crossover`,
-    `decode` and `behaviour` instead. All randomness comes from the generator that is passed in.
+    A space with declared fields adds `build`, which turns a candidate into a torch module, and, for fields that change
+    training and not the function, `training`. A space of another form (cells, programs) overrides `sample`, `mutate`,
+    `crossover`, `decode` and `behaviour` instead. All randomness comes from the generator that is passed in.
 
     Class attributes:
-        defaults: what a search of this space uses where the user names nothing else.
+        defaults: Evaluator, strategy and budget of a search of this space where the user names nothing else.
 
     Example:
         >>> import automl

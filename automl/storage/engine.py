@@ -35,18 +35,18 @@ _WRITER_SECONDS = 30 * 86400.0
 
 
 class Database:
-    """An open database of results and studies. A new one is created with the current schema.
+    """Open database of results and studies. A new one gets the current schema.
 
-    Usable from several threads; writing transactions follow one another. After a fork the child opens its own
-    connections. Pickles as its URL.
+    It may be used from several threads; writing transactions are run one after another. In a forked process it opens
+    its own connections. It pickles as its URL.
 
     Args:
         url: `sqlite:///file.db` or `postgresql+psycopg://user:password@host/database`.
-        create: False for commands that only read: a missing database is refused, not created.
-        patience: seconds to wait for a PostgreSQL server that went away while we worked, or for a lock.
+        create: If False, a missing database is refused instead of created (for commands that only read).
+        patience: Seconds to wait for a lock, or for a PostgreSQL server that went away during work.
 
     Raises:
-        StorageRefused: it cannot be used; the message says why, without passwords; nothing was written.
+        StorageRefused: the database cannot be used; the message says why, without passwords. Nothing was written.
 
     Example:
         >>> database = Database("sqlite:///cells.db")

@@ -53,11 +53,13 @@ class SessionRecord:
 
 
 class Session:
-    """One process at work on a database. Close it, or use it in `with`; when its process dies, its claims become free.
+    """Registration of one process that works on a database. Close it, or use it in `with`.
+
+    If the process dies, other processes may run the evaluations that it had reserved.
 
     Args:
-        database: where it is at work.
-        heartbeat: seconds between two signs of life.
+        database: Database on which the process works.
+        heartbeat: Seconds between two signs of life written to the database.
 
     Example:
         >>> with Session(Database("sqlite:///cells.db")) as session:

@@ -16,14 +16,14 @@ from automl.storage.schema import space
 
 @dataclass(frozen=True, slots=True)
 class StoredSpace:
-    """One space as stored.
+    """Space as stored in a database.
 
     Attributes:
-        id: its number in this database; 0 where it has none yet.
-        target: how a search named it.
-        settings: of the instance.
-        source: hash of its source, empty where the version of a package answers for it.
-        imported: True where the name comes from an imported file alone: what such a name stands for is nobody's here.
+        id: Number of the space in this database; 0 if it is not stored yet.
+        target: Name of the space as a search gave it.
+        settings: Mapping from name to value: the settings with which the space was made.
+        source: Hash of the space's source; empty if the version of a package identifies it.
+        imported: True if the name comes from an imported file only; what the name stands for here is then unknown.
 
     Example:
         >>> stored = StoredSpace(0, "cells.py:Cells", {"width": 16}, source="0" * 32, imported=False)

@@ -28,16 +28,17 @@ OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """One study as stored.
+    """Study as stored in a database.
 
     Attributes:
-        id, name: unique in the database.
-        kind: what it is for.
-        parent: the search that a baseline or test study belongs to.
-        settings: JSON; what resuming must find unchanged.
+        id: Number of the study, unique in the database.
+        name: Name of the study, unique in the database.
+        kind: Role of the study: "search", "baseline", "confirmation" or "test".
+        parent: Number of the search that a baseline or test study belongs to; None for a search.
+        settings: JSON settings that must be unchanged when the study is resumed.
         state: "open" or "finished".
-        created: seconds since 1970, by the database's clock.
-        trials: number of trials told.
+        created: Time of creation in seconds since 1970, by the database's clock.
+        trials: Number of trials that the strategy was told.
 
     Example:
         >>> studies = StudyStore(Database("sqlite:///cells.db"))
@@ -58,27 +59,28 @@ class StudyRecord:
 
 @dataclass(slots=True)
 class TrialRecord:
-    """One proposal of one study and what came of it; written once, when it has been told.
+    """One proposal of a study and its outcome, written once, when the strategy was told.
 
     Attributes:
-        number: in the order of proposals, from 0.
-        candidate: canonical JSON.
-        key: 16 bytes.
-        context: id of the context that the key means something in.
-        outcome: what it took.
-        fitness: as the objective reads; None for a failed trial, and below a full evaluation, whose figures compare
-            among themselves only.
-        metrics: means over the replicates.
-        replicates: number of results in those means.
-        origin: which part of the strategy proposed it.
-        parents: numbers of the trials it was bred from.
-        error: why it failed, else empty.
-        paid_seconds: evaluation seconds that this trial caused.
-        saved_seconds: what the results served from the cache would have cost.
-        hash_seconds: what finding the key took.
-        costs: figures of this encoding (parameters, FLOPs), never served by key.
-        told_at: completion time: seconds since the study began, on the coordinator's running clock.
-        position: completion order, from 0: the order in which trials were told to the strategy.
+        number: Number of the trial in the order of proposals, from 0.
+        candidate: Canonical JSON of the candidate.
+        key: Functional hash of the candidate, 16 bytes.
+        context: Number of the context that the key belongs to.
+        outcome: "miss" (the trial caused its evaluation), "hit" (all results came from the cache), "partial" (one more
+            replicate was evaluated), "joined" (it waited for an evaluation that was running already) or "failed".
+        fitness: Value of the objective, in its own direction; None for a failed trial and below a full evaluation,
+            whose values are comparable only among themselves.
+        metrics: Mapping from metric name to mean over the replicates.
+        replicates: Number of results in these means.
+        origin: Way in which the strategy made the candidate, such as "sample" or "mutate".
+        parents: Numbers of the trials whose candidates were varied to make this one.
+        error: One line that says why the trial failed; empty on success.
+        paid_seconds: Seconds of the evaluations that this trial caused.
+        saved_seconds: Seconds that the evaluations whose results came from the cache had taken.
+        hash_seconds: Seconds that computing the key took.
+        costs: Mapping from name to cost of this very candidate (parameters, FLOPs); never served by key.
+        told_at: Seconds from the begin of the study to the completion of the trial, on the coordinator's running clock.
+        position: Number of the trial in the order of completion, from 0: the order in which the strategy was told.
 
     Example:
         >>> served = TrialRecord(7, '{"x":3}', bytes(16), context=1, outcome="hit", fitness=0.93, saved_seconds=41.0)
@@ -106,7 +108,7 @@ class TrialRecord:
 
 
 class Standing(NamedTuple):
-    """The position, key, outcome and fitness of one trial: what ranking needs, and quick to read.
+    """Position, key, outcome and fitness of one trial: all that ranking needs, and quick to read.
 
     Example:
         >>> Standing(position=0, key=bytes(16), outcome="miss", fitness=0.93).fitness

@@ -19,7 +19,8 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
     """Returns a strategy by its registered name, or from `file.py:Name` or `module:Name`, made with settings.
 
     Raises:
-        InvalidInput: unknown name, unknown setting (the known ones are offered), or a value out of range.
+        InvalidInput: the name is unknown, a setting is unknown (the message lists the known ones), or a value is out of
+            range.
 
     Example:
         >>> create("regularized_evolution", {"population": 20}).population
@@ -34,15 +35,15 @@ def create(name: str | Strategy, settings: Mapping[str, Any] | None = None) -> S
 
 
 def made(found: Any, name: str, settings: Mapping[str, Any]) -> Strategy:
-    """Makes a strategy of a class that was already found.
+    """Returns a strategy made from its class with settings.
 
     Args:
-        found: the class.
-        name: under which it was found, for error messages.
-        settings: by name.
+        found: Class of the strategy.
+        name: Name under which the class was found, for error messages.
+        settings: Mapping from name to value.
 
     Raises:
-        InvalidInput: it is no class of strategies, an unknown setting, or a value out of range.
+        InvalidInput: the object is no class of strategies, a setting is unknown, or a value is out of range.
 
     Example:
         >>> from automl.strategies.random import Random

@@ -23,13 +23,13 @@ FULL = 1.0
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
 class Proposal:
-    """A candidate that a strategy proposes, and where it comes from. Nobody changes it once it is made.
+    """Candidate that a strategy proposes, with its origin. Treat it as immutable.
 
     Attributes:
-        candidate: the proposed point of the space.
-        origin: how it was made: "sample", "mutate", "crossover", "enqueued".
-        parents: numbers of the trials it was made from.
-        fidelity: the budget fraction of its evaluation, one of those that `bind` was given.
+        candidate: The proposed candidate.
+        origin: Way in which it was made: "sample", "mutate", "crossover" or "enqueued".
+        parents: Numbers of the trials whose candidates were varied.
+        fidelity: Budget fraction of its evaluation, one of those that `bind` was given; 1 for a full evaluation.
 
     Example:
         >>> Proposal(Candidate({"x": 3}), origin="mutate", parents=(4,)).fidelity
@@ -44,16 +44,17 @@ class Proposal:
 
 @dataclass(slots=True)  # not frozen, as above
 class Told:
-    """One finished trial, as strategies are told of it. Nobody changes it once it is made.
+    """Finished trial, as a strategy is told of it. Treat it as immutable.
 
     Attributes:
-        number: of the trial.
-        candidate: what was proposed.
-        fitness: larger is better, whatever the study's direction; None where the evaluation failed.
-        metrics: all metrics, for strategies with several objectives; empty where the evaluation failed.
-        duplicate: True where the fitness came from the cache and no evaluation was run.
-        fidelity: as it was proposed; fitness is compared only among trials of one fidelity.
-        parents: as it was proposed: numbers of the trials it was made from.
+        number: Number of the trial.
+        candidate: Candidate that was proposed.
+        fitness: Fitness to maximize (negated if the study minimizes); None if the evaluation failed.
+        metrics: Mapping from metric name to value, for strategies with several objectives; empty if the evaluation
+            failed.
+        duplicate: True if the fitness came from the cache and no evaluation was run.
+        fidelity: Budget fraction as proposed; fitness is comparable only among trials of one fidelity.
+        parents: Numbers of the trials whose candidates were varied, as proposed.
 
     Example:
         >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
@@ -70,7 +71,8 @@ class Told:
 
 
 class Hashes(Protocol):
-    """What the search's own hasher says of candidates before they are proposed. It evaluates nothing.
+    """Protocol by which a strategy asks for the keys and features of candidates before it proposes them. Nothing is
+    evaluated.
 
     Example:
         >>> class Exact:
@@ -96,18 +98,19 @@ class Hashes(Protocol):
 
 
 class Strategy(ABC):
-    """Base class of all strategies. Subclasses are dataclasses whose fields are settings.
+    """Base class of strategies, which propose candidates. Subclasses are dataclasses whose fields are settings.
 
-    `bind` gives a strategy its space; then it is asked for proposals and told how they did.
+    `bind` gives a strategy its space; then `ask` returns proposals and `tell` passes their results.
 
     Attributes:
-        space: what proposals are points of.
-        fidelities: budget fractions that proposals may ask for, rising; 1, a full evaluation, is the last.
-        pending: in-flight proposals: not told yet, in the order proposed. Whoever runs the strategy sets it before each
-            `ask`; most strategies need not know.
-        wants: what `bind` must give beside the space: "hashes", or nothing.
-        hashes: keys and features, for strategies that want them; None where hashing runs code of the candidates' own.
-        per_worker: trials under way for each worker where the user does not say; None leaves it to the search.
+        space: Space of the proposed candidates.
+        fidelities: Budget fractions that proposals may ask for, ascending; the last is 1, a full evaluation.
+        pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
+            `ask`; most strategies need not use it.
+        wants: Names of what `bind` must give in addition to the space: ("hashes",) or empty.
+        hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
+            run the candidates' own code.
+        per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
 
     Example:
         >>> from dataclasses import dataclass

@@ -94,7 +94,7 @@ class RegularizedEvolution(_Evolution):
         >>> for start in range(0, 400, 10):
         ...     asked = strategy.ask(10, rng)
         ...     strategy.tell([Told(start + i, one.candidate, float(one.candidate.x)) for i, one in enumerate(asked)])
-        >>> max(one.candidate.x for one in asked) > 900  # it has climbed
+        >>> max(one.candidate.x for one in asked) > 900  # after 400 trials
         True
     """
 
@@ -103,7 +103,7 @@ class RegularizedEvolution(_Evolution):
 
 @dataclass
 class ElitistEvolution(_Evolution):
-    """Evolution with elitism: the fittest members survive for ever; else as `RegularizedEvolution`.
+    """Evolution with elitism: the fittest members always survive; otherwise as `RegularizedEvolution`.
 
     Example:
         >>> import automl

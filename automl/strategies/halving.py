@@ -24,26 +24,26 @@ PROMOTED = "promote"
 
 @dataclass
 class SuccessiveHalving(Strategy):
-    """ASHA (Li et al. 2020, arXiv 1810.05934): the best 1/reduction of each rung go on to the next, dearer fidelity.
+    """ASHA (Li et al. 2020, arXiv 1810.05934): the best 1/reduction of each rung are promoted to the next fidelity.
 
-    Where none is to be promoted, a new candidate begins at the lowest rung.
+    If no candidate can be promoted, a new one starts at the lowest rung.
 
-    Never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within rungs only. An
-    in-flight promotion counts as made, so no candidate is promoted twice.
+    The strategy never waits for a rung to fill. A rung is a fidelity of the evaluator; fitness is compared within a
+    rung only. A promotion in flight counts as made, so no candidate is promoted twice.
 
     Attributes:
-        reduction: one in so many candidates of a rung is promoted; the paper's eta.
-        levels: number of rungs, full evaluations included; each costs about 1/reduction of the next. Fewer where the
-            evaluator has no fidelity in between.
-        proposer: the strategy that new candidates come from, by name; it is told what the lowest rung says of them. The
+        reduction: Number of candidates of a rung of which one is promoted; eta in the paper.
+        levels: Number of rungs, including full evaluations; each costs about 1/reduction of the next. There are fewer
+            if the evaluator has no fidelity in between.
+        proposer: Name of the strategy that new candidates come from; it is told the results of the lowest rung. The
             paper samples uniformly.
 
     Raises:
-        InvalidInput: a setting out of range, or an unknown proposer.
+        InvalidInput: a setting is out of range, or the proposer is unknown.
 
     Example:
         >>> strategy = SuccessiveHalving(reduction=3, levels=3)
-        >>> strategy.rungs([0.02, 0.1, 0.3, 0.5])  # of an evaluator that can train for these parts of its epochs
+        >>> strategy.rungs([0.02, 0.1, 0.3, 0.5])  # budget fractions that the evaluator offers
         [0.1, 0.3, 0.5]
     """
 

@@ -17,15 +17,15 @@ from automl.strategies.parts import fitness_of
 class LocalSearch(Strategy):
     """Hill climbing with restarts; the baseline of White et al. 2021 (arXiv 2005.02960).
 
-    Late results of an earlier climb do not count. Before a climb only random candidates count, in a climb only the
-    descendants of its start, and against `patience` only the mutants of its best.
+    Results that arrive after their climb has ended are ignored. Between climbs only random candidates count, during a
+    climb only descendants of its start, and towards `patience` only mutants of its best.
 
     Attributes:
-        starts: random candidates of which the fittest begins a climb.
-        patience: mutants of the best trial of a climb, none of them better, after which the climb ends.
+        starts: Number of random candidates of which the fittest starts a climb.
+        patience: Number of mutants of a climb's best trial, none of them better, after which the climb ends.
 
     Raises:
-        InvalidInput: a setting out of range.
+        InvalidInput: a setting is out of range.
 
     Example:
         >>> import automl

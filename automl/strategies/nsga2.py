@@ -24,15 +24,15 @@ class NSGA2(Strategy):
     survives.
 
     Attributes:
-        objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
-            Left empty, the study's own objective is the only one.
-        constraints: such as "parameters<1e6,latency<=20"; feasible candidates rank before infeasible ones, and
-            those by the sum of their violations, each relative to its bound. A value equal to its bound is feasible.
-        population: number of survivors.
-        crossover: fraction of children that have two parents, from 0 to 1.
+        objectives: Text such as "accuracy:maximize,parameters:minimize", of metrics of the evaluator and costs of the
+            space. If empty, the study's own objective is the only one.
+        constraints: Text such as "parameters<1e6,latency<=20". Feasible candidates rank before infeasible ones, and
+            these by the sum of their violations, each relative to its bound. A value equal to its bound is feasible.
+        population: Number of survivors.
+        crossover: Fraction of children that have two parents, from 0 to 1.
 
     Raises:
-        InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+        InvalidInput: a setting cannot be read or is out of range; in `tell`, a metric does not exist.
 
     Example:
         >>> strategy = NSGA2(objectives="accuracy:maximize,parameters:minimize", constraints="parameters<1e6")
@@ -114,10 +114,13 @@ class NSGA2(Strategy):
 
 
 def fronts(values: np.ndarray) -> np.ndarray:
-    """Returns the Pareto front that each row belongs to, 0 for the best: int array of shape (rows,).
+    """Returns the number of the Pareto front that each row belongs to, 0 for the best.
 
     Args:
-        values: of shape (rows, objectives), larger being better.
+        values: Array of shape (rows, objectives), larger being better.
+
+    Returns:
+        int array of shape (rows,).
 
     Example:
         >>> fronts(np.array([[1.0, 4.0], [3.0, 3.0], [4.0, 1.0], [2.0, 2.0]]))  # the second beats the last in both
@@ -135,10 +138,13 @@ def fronts(values: np.ndarray) -> np.ndarray:
 
 
 def crowding(values: np.ndarray) -> np.ndarray:
-    """Returns the crowding distance of each row within one front: float array of shape (rows,), ends infinitely far.
+    """Returns the crowding distance of each row within one front, with infinity for the ends.
 
     Args:
-        values: of shape (rows, objectives).
+        values: Array of shape (rows, objectives).
+
+    Returns:
+        float array of shape (rows,).
 
     Example:
         >>> crowding(np.array([[0.0, 4.0], [1.0, 3.0], [4.0, 0.0]]))

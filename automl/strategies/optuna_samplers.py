@@ -36,16 +36,16 @@ _NUMBERING = frozenset({"cmaes", "qmc"})
 
 @dataclass
 class OptunaSampler(Strategy):
-    """One of Optuna's samplers as a strategy. Its study in memory is rebuilt from history.
+    """Strategy that uses a sampler of Optuna. Its Optuna study is kept in memory and rebuilt from the stored trials.
 
-    Duplicates are told with the fitness that the cache gave them, failures as failed trials. "cmaes" and "qmc" see a
-    `Choice` as whole numbers in the order of its options.
+    Duplicates are reported to Optuna with the fitness from the cache, failures as failed trials. "cmaes" and "qmc" see
+    a `Choice` as integers in the order of its options.
 
     Attributes:
         sampler: "tpe", "gp" (needs torch), "cmaes" (needs the package cmaes), "nsgaiii" or "qmc" (quasi-random).
 
     Raises:
-        InvalidInput: an unknown sampler, one whose package is missing, or a space that declares no fields.
+        InvalidInput: the sampler is unknown, its package is missing, or the space declares no fields.
 
     Example:
         >>> import automl

@@ -13,7 +13,7 @@ from automl.strategies.base import Proposal, Told
 
 
 def fitness_of(trial: Told) -> float:
-    """Returns a trial's fitness, and minus infinity for one that failed.
+    """Returns a trial's fitness; minus infinity for a trial that failed.
 
     Example:
         >>> from automl.spaces.space import Candidate
@@ -24,7 +24,7 @@ def fitness_of(trial: Told) -> float:
 
 
 def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Generator) -> list[Told]:
-    """Selects `n` parents, each the fittest of `size` members drawn with replacement; ties go to the first drawn.
+    """Returns `n` parents, each the fittest of `size` members drawn with replacement; ties go to the first drawn.
 
     Example:
         >>> from automl.spaces.space import Candidate
@@ -41,7 +41,7 @@ def tournaments(population: Sequence[Told], n: int, size: int, rng: np.random.Ge
 def vary(
     space: Space, population: Sequence[Told], n: int, size: int, crossover: float, rng: np.random.Generator
 ) -> list[Proposal]:
-    """Makes `n` children of tournament winners: mutants, a fraction `crossover` of them after crossing two winners.
+    """Returns `n` children of tournament winners: mutants, a fraction `crossover` of them after crossing two winners.
 
     Example:
         >>> import automl
@@ -60,7 +60,8 @@ def vary(
 
 
 def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.random.Generator) -> list[Proposal]:
-    """Makes one child for each couple: a mutant of the first parent, or of both crossed where there is a second.
+    """Returns one proposal for each couple: a mutant of the first parent, or of the crossover of both if there is a
+    second.
 
     Example:
         >>> import automl
@@ -79,7 +80,7 @@ def children(space: Space, couples: Sequence[tuple[Told, Told | None]], rng: np.
 
 
 class Survivors(Protocol):
-    """A population that decides who stays in it.
+    """Protocol of a population that decides which trials stay in it.
 
     Example:
         >>> from automl.spaces.space import Candidate
@@ -102,7 +103,7 @@ class Survivors(Protocol):
 
 
 class Youngest:
-    """The last `capacity` trials survive, however good older ones were (aging; Real et al. 2019, section 3).
+    """Population of the last `capacity` trials, whatever their fitness (aging; Real et al. 2019, section 3).
 
     Example:
         >>> from automl.spaces.space import Candidate
@@ -123,7 +124,8 @@ class Youngest:
 
 
 class Fittest:
-    """The `capacity` fittest trials survive (elitism); of equals, the younger ones, so that plateaus can be crossed.
+    """Population of the `capacity` fittest trials (elitism); among equals the younger ones, so that plateaus can be
+    crossed.
 
     Example:
         >>> from automl.spaces.space import Candidate

@@ -13,7 +13,7 @@ from automl.strategies.base import Proposal, Strategy, Told
 
 @dataclass
 class Random(Strategy):
-    """Proposes uniform samples and learns nothing.
+    """Random search: proposes uniform samples and learns nothing.
 
     Example:
         >>> import automl

@@ -17,7 +17,7 @@ from automl.jsontext import canonical
 
 
 class EvaluatorContract:
-    """Tests that every evaluator passes; pytest collects them from a subclass whose name starts with `Test`.
+    """Tests that every evaluator must pass; pytest collects them from a subclass whose name starts with `Test`.
 
     Example:
         >>> from automl.behaviour import Configuration

@@ -16,10 +16,10 @@ from automl.hashing.hasher import Hasher
 
 
 class HashContract:
-    """Tests that every representation passes; pytest collects them from a subclass whose name starts with `Test`.
+    """Tests that every representation must pass; pytest collects them from a subclass whose name starts with `Test`.
 
     Class attributes:
-        probe: inputs to run behaviours on.
+        probe: Inputs on which behaviours are run.
 
     Example:
         >>> import numpy as np

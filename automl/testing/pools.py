@@ -18,7 +18,7 @@ from automl.spaces.space import Space
 
 
 class Numbers(Space):
-    """A space of numbers from 0 to 1,099. From 1,000 on, `Numbered` misbehaves in ways that pools must handle.
+    """Space of the numbers from 0 to 1,099. From 1,000 on, `Numbered` fails in ways that pools must handle.
 
     Example:
         >>> Numbers().decode({"x": 7}).x
@@ -49,7 +49,7 @@ FAILURES: Mapping[int, tuple[Fault, Callable[[], Any]]] = {
 
 @dataclass(frozen=True)
 class Numbered(Evaluator):
-    """Evaluates a number: returns it with seed and replicate, or fails as `FAILURES` lists.
+    """Evaluator that returns a candidate's number with the seed and the replicate, or fails as `FAILURES` lists.
 
     Example:
         >>> Numbered().evaluate(Work(Configuration({"x": 7}), {}, '{"x":7}'), Evaluation(seed=11))["v"]
@@ -69,7 +69,7 @@ class Numbered(Evaluator):
 
 
 class PoolContract:
-    """Tests that every pool passes; pytest collects them from a subclass whose name starts with `Test`.
+    """Tests that every pool must pass; pytest collects them from a subclass whose name starts with `Test`.
 
     Example:
         >>> from workers.pools.inline import InlinePool
@@ -141,7 +141,7 @@ def _job(number: int, x: int) -> Job:
 
 
 def run(pool: Pool, numbers: Sequence[int]) -> list[Completion]:
-    """Runs one job for each number, with its place as id and seed; returns their completions in that order.
+    """Runs one job for each number, with its position as id and seed, and returns the completions in that order.
 
     Example:
         >>> from workers.pools.inline import InlinePool

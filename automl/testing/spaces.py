@@ -16,10 +16,10 @@ from automl.spaces.space import Candidate, Space
 
 
 class SpaceContract:
-    """Tests that every space passes; pytest collects them from a subclass whose name starts with `Test`.
+    """Tests that every space must pass; pytest collects them from a subclass whose name starts with `Test`.
 
     Class attributes:
-        samples: how many random candidates each test looks at.
+        samples: Number of random candidates that each test looks at.
 
     Example:
         >>> import automl

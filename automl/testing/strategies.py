@@ -15,7 +15,7 @@ OFFERED = (1 / 27, 1 / 9, 1 / 3, 1.0)
 
 
 class StrategyContract:
-    """Tests that every strategy passes; pytest collects them from a subclass whose name starts with `Test`.
+    """Tests that every strategy must pass; pytest collects them from a subclass whose name starts with `Test`.
 
     Example:
         >>> import automl

@@ -24,12 +24,12 @@ NOT_READ = Fingerprint("")
 
 @dataclass(frozen=True)
 class Description:
-    """What stands for an evaluator in a context: its name, version and settings, and the digest of its code.
+    """Identity of an evaluator in a context: name, version, settings, and the digest of its code.
 
     Attributes:
-        stands: what stands for it in a context and in a study, as JSON data.
-        source: fingerprint of its code; empty where its version answers for it.
-        read: what its code depends on, and which files and libraries that is.
+        stands: JSON data that identifies the evaluator in a context and in a study.
+        source: Fingerprint of the evaluator's code; empty if its version identifies the code.
+        read: `Fingerprint` of the code, with the files and libraries that the code depends on.
 
     Example:
         >>> from automl.evaluators.function import FunctionEvaluator
@@ -44,13 +44,14 @@ class Description:
 
 
 def description(evaluator: Evaluator) -> Description:
-    """Returns what identifies an evaluator now: name, version, settings, and its code where no version is named.
+    """Returns what identifies an evaluator now: name, version and settings, and the code's digest if no version is
+    given.
 
-    A version that the user named answers for the code. Without one the source does, with all that it captured. What an
-    instance holds counts in either case.
+    A version that the user gave identifies the code. Otherwise the source does, together with the variables that it
+    captured. The data that an instance holds is part of the identity in both cases.
 
     Raises:
-        InvalidInput: it depends on something that has no content, and names no version.
+        InvalidInput: the evaluator depends on an object that cannot be compared by content, and gives no version.
 
     Example:
         >>> import automl
@@ -77,7 +78,7 @@ def description(evaluator: Evaluator) -> Description:
 
 
 def describe(evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns the JSON data that stands for an evaluator in a context, see `description`.
+    """Returns the JSON data that identifies an evaluator in a context, see `description`.
 
     Example:
         >>> from automl.testing.pools import Numbered

@@ -16,11 +16,11 @@ class Token(Protocol):
 
 
 class NoContent(Exception):
-    """An evaluator uses something that has no content to compare, such as an open file.
+    """Raised if an evaluator uses an object that cannot be compared by content, such as an open file.
 
     Attributes:
-        what: it is, such as "an open file".
-        path: names through which it was reached, the outermost first.
+        what: Description of the object, such as "an open file".
+        path: Names through which the object was reached, the outermost first.
 
     Example:
         >>> str(NoContent("an open file").within("log").within("trainer."))

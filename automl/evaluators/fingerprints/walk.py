@@ -28,15 +28,15 @@ from automl.evaluators.fingerprints.written import File, file_of, mixed
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """A digest of some code and of everything that it uses, with the names of what was read for it.
+    """Digest of some code and of everything that the code uses, with the names of what was read.
 
     Attributes:
-        digest: 32 hexadecimal digits.
-        files: whose source was looked at, sorted.
-        libraries: that are known by name and version only, sorted.
-        variables: names of the environment variables that the code reads, sorted.
-        parts: eight hexadecimal digits of each function, class, number and piece of data, by name; for telling what
-            has changed, where the digest has.
+        digest: Digest, 32 hexadecimal digits.
+        files: Paths of the files whose source was read, sorted.
+        libraries: Names of the libraries that are identified by name and version only, sorted.
+        variables: Names of the environment variables that the code reads, sorted.
+        parts: Mapping from name to an eight-digit digest, for each function, class, number and piece of data; shows
+            what changed if the digest did.
 
     Example:
         >>> rate = 0.1
@@ -53,17 +53,18 @@ class Fingerprint:
 
 
 def fingerprint(*things: Any, code: bool = True, environment: bool = False) -> Fingerprint:
-    """Returns what functions, classes and other objects depend on, with all that they use and captured.
+    """Returns the digest of functions, classes and other objects, with everything that they use and capture.
 
-    Comments, docstrings and layout do not count, nor do the process, the machine and the folder.
+    Comments, docstrings and layout change nothing, nor do the process, the machine and the folder.
 
     Args:
-        things: to be read, in order.
-        code: whether code counts; without it functions and classes are known by their names, and data alone counts.
-        environment: whether the environment variables count that code reads by name; they are listed in any case.
+        things: Objects to be read, in order.
+        code: If False, functions and classes are identified by their names, and only data counts.
+        environment: If True, the values of environment variables that the code reads by name count; their names are
+            listed in any case.
 
     Raises:
-        NoContent: something captured cannot be told apart by its content, such as an open file.
+        NoContent: a captured object cannot be compared by content, such as an open file.
 
     Example:
         >>> def make(goal):

@@ -40,15 +40,18 @@ ANCESTORS = 400
 
 
 def collect(database: Database, study_name: str, space: Space | None = None) -> ReportData:
-    """Reads a study, its random search and its test figures.
+    """Reads a study, its random search and its test values from a database.
 
     Args:
-        database: open, for reading at least.
-        study_name: of a search, or of a baseline that stands alone.
-        space: for pictures and descriptions; without it candidates are shown as their JSON.
+        database: Database, open for reading at least.
+        study_name: Name of a search, or of a baseline without a search.
+        space: Space for pictures and descriptions of candidates; if None, candidates are shown as JSON.
+
+    Returns:
+        `ReportData`.
 
     Raises:
-        InvalidInput: no study of this name; the nearest are offered.
+        InvalidInput: there is no study of this name; the message offers the nearest.
 
     Example:
         >>> import automl

@@ -93,15 +93,17 @@ class Method:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All figures of a report over several studies.
+    """All values in a report on several studies, or on the runs of a repeated search.
 
     Attributes:
-        studies: the report of each.
-        methods: studies that are runs of one method are pooled.
-        checklist: best practices, kept or not.
-        notes: what the reader should know of gaps.
-        study: name of the study whose runs these are, where they are.
-        facts: what it takes to reproduce them.
+        studies: List of `ReportData`, one for each study.
+        methods: List of `Method`. Studies that differ in nothing but seed and part of the cache are runs of one method,
+            and their results are pooled; other studies are methods of their own.
+        checklist: List of `Check`: best practices of Yang et al. (2020), each with whether the studies follow it.
+        notes: Sentences about what is missing in the data.
+        study: Name of the repeated search whose runs are compared; empty if unrelated studies are.
+        facts: List of groups of (name, value) pairs that are needed to reproduce the studies: versions, hardware,
+            settings.
 
     Example:
         >>> import automl
@@ -110,7 +112,7 @@ class Comparison:
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
         >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
         >>> found = automl.search(Line(), study="line", repeats=2, **given).report().data
-        >>> found.name, [method.runs for method in found.methods]
+        >>> found.study, [method.runs for method in found.methods]  # one method
         ('line', [2])
     """
 
@@ -127,11 +129,15 @@ class Comparison:
 
 
 def compare(studies: Sequence[ReportData], name: str = "") -> Comparison:
-    """Puts several studies side by side and pools those that are runs of one method.
+    """Compares several studies, and pools those that are runs of one method (equal except for seed and part of the
+    cache).
 
     Args:
-        studies: read by `collect`.
-        name: of the study whose runs these are, where they are.
+        studies: Sequence of `ReportData`, as `collect` returns them.
+        name: Name of the repeated search whose runs these are; empty for unrelated studies.
+
+    Returns:
+        `Comparison`.
 
     Raises:
         InvalidInput: no study was given, or one was given twice.

@@ -20,8 +20,8 @@ def define(text: str, operators: Mapping[str, Operator] = BUILT_IN) -> Operator:
     """Returns the operator that a line such as `mish(x) = x * tanh(softplus(x))` defines.
 
     Args:
-        text: name, one or two arguments, and an expression over them.
-        operators: what the expression may use, by name.
+        text: Line of the form `name(arguments) = expression`, with one or two arguments.
+        operators: Mapping from name to the `Operator` that the expression may use.
 
     Raises:
         InvalidSpace: the line has another form.

@@ -16,19 +16,19 @@ from automl.errors import InvalidSpace
 
 @dataclass(frozen=True)
 class Operator:
-    """A function of one or two arrays, applied element by element.
+    """Function of one or two arrays that is applied element by element in expressions.
 
     Attributes:
-        name: as in the text of an expression; a Python identifier.
-        value: takes one or two numpy arrays of equal shape (or numbers) and returns an array of that shape and type.
-            Use numpy functions, so that float32 stays float32 and the hasher can follow rounding errors.
-        derivative: takes the same and returns the derivative with respect to the argument, or a tuple of two; None
-            where there is none, and then only spaces that need no derivatives (update rules) can use the operator. At a
-            kink, return the mean of both sides, as the built-in operators do: equal functions then have equal
-            derivatives.
-        formula: how people write it, with {0} and {1} for the arguments; the default is name(…).
-        numpy: Python source of the value, in numpy, with {0} and {1}; needed for `exported` only.
-        torch: the same in torch; {0:t} asks for a tensor where the argument may be a number.
+        name: Name in the text of an expression; a Python identifier.
+        value: Function that takes one or two numpy arrays of equal shape (or numbers) and returns an array of that
+            shape and type. Use numpy functions, so that float32 stays float32 and the hasher can follow rounding
+            errors.
+        derivative: Function that takes the same and returns the derivative with respect to the argument, or a tuple of
+            two. If None, the operator can be used only in spaces that need no derivatives (update rules). At a kink,
+            return the mean of both sides, as the built-in operators do; equal functions then have equal derivatives.
+        formula: Format in which people write the operator, with {0} and {1} for the arguments; by default name(…).
+        numpy: Python source of the value, in numpy, with {0} and {1}; needed by `exported` only.
+        torch: Python source of the value, in torch; {0:t} asks for a tensor where the argument may be a number.
 
     Raises:
         InvalidSpace: the name is no identifier, or the value takes neither one nor two arguments.

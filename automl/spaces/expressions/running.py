@@ -18,10 +18,11 @@ class Step:
     """One operation of a compiled expression: a variable, a constant, or a call.
 
     Attributes:
-        tree: the subtree.
-        operator: of a call; None for variables and constants.
-        arguments: numbers of the steps that the operator takes; for a variable, the number of the function's argument.
-        value: of a constant.
+        tree: Subtree that the step computes.
+        operator: `Operator` of a call; None for variables and constants.
+        arguments: Numbers of the steps whose values the operator takes; for a variable, the number of the function's
+            argument.
+        value: Value of a constant.
 
     Example:
         >>> from automl.spaces.expressions.operators import BUILT_IN
@@ -39,7 +40,8 @@ class Step:
 
 
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
-    """Returns the operations of a tree in the order in which they run; equal subtrees become one step.
+    """Returns the operations of a tree as a list of `Step`, in the order in which they run; equal subtrees become one
+    step.
 
     A subtree without variables becomes a constant. The last step is the whole tree.
 
@@ -84,16 +86,20 @@ def _is_constant(step: Step) -> bool:
 
 
 class Compiled:
-    """An expression that can be called on arrays, with its derivative where one is needed.
+    """Expression that has been compiled to a function on numpy arrays, optionally with its derivative.
+
+    `value(*arrays)` and `value_and_derivative(*arrays)` take one array per variable, all of one shape, and return
+    arrays of that shape and type. Value and derivative are elementwise. Outside its domain an operator gives what numpy
+    gives (NaN, an infinity).
 
     Args:
-        tree: the expression.
-        operators: by name.
-        variables: names of the arguments, in order.
-        towards: the variable that derivatives are with respect to; None where none are needed.
+        tree: Expression to compile.
+        operators: Mapping from name to `Operator`, such as `BUILT_IN`.
+        variables: Names of the arguments, in order.
+        towards: Name of the variable with respect to which the derivative is taken. If None, the derivative is 0.
 
     Raises:
-        InvalidSpace: an operator between the result and `towards` has no derivative.
+        InvalidSpace: an operator on a path from the root of the tree to the variable `towards` has no derivative.
 
     Example:
         >>> from automl.spaces.expressions.operators import BUILT_IN
@@ -164,7 +170,7 @@ class Compiled:
 
 
 def without_derivative(name: str) -> str:
-    """Returns the sentence that refuses an operator whose derivative is needed and missing.
+    """Returns the error message for an operator whose derivative is needed and missing.
 
     Example:
         >>> print(without_derivative("heaviside"))

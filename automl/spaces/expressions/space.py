@@ -31,7 +31,7 @@ LARGEST = 1e30
 
 
 def finite(x: Any) -> Any:
-    """Clips numbers to ±LARGEST, and maps NaN to -LARGEST, so that only finite numbers are compared.
+    """Clips numbers to ±LARGEST and maps NaN to -LARGEST, so that expressions are compared on finite numbers only.
 
     Example:
         >>> finite(np.array([1.0, np.inf, -np.inf]))
@@ -42,30 +42,32 @@ def finite(x: Any) -> Any:
 
 @dataclass(eq=False)
 class ExpressionSpace(Space):
-    """Base class of spaces of formulas. A candidate is the text of one, such as "x * sigmoid(x)".
+    """Base class of spaces of formulas. A candidate is the text of a formula, such as "x * sigmoid(x)".
 
     A subclass sets the class attributes.
 
     Class attributes:
-        variables: names of the arguments, in order.
-        needs: groups of variables; every drawn expression has at least one of each group.
-        towards: the variable that evaluators differentiate with respect to; None where derivatives are not used.
-        leaves: variables as often as they should be drawn; empty draws all equally often.
-        usual: names of the operators where the setting `operators` names none; None takes every one that is possible.
-        own_operators: operators beside the built-in ones (see `Operator` and `define`).
-        domain: for a variable, a function that maps every number into the range that evaluators give, and leaves that
-            range as it is. Functions that differ outside it only are one function then. Without one, `finite` does,
-            so that what happens at infinity divides no functions.
-        result: what the function gives, for formulas, such as "f(x)".
+        variables: Names of the arguments, in order.
+        needs: Groups of variables; every sampled expression contains at least one variable of each group.
+        towards: Name of the variable with respect to which evaluators differentiate; None if derivatives are not used.
+        leaves: Names of variables, repeated in proportion to how often they are to be drawn; if empty, all are equally
+            likely.
+        usual: Names of the operators that are used if the setting `operators` names none; None takes every possible
+            one.
+        own_operators: Operators in addition to the built-in ones (see `Operator` and `define`).
+        domain: Mapping from variable to a function that maps every number into the range that evaluators use, and
+            leaves numbers in that range unchanged. Expressions that differ only outside this range get one key. A
+            variable without an entry is mapped by `finite`, so that values at infinity do not distinguish expressions.
+        result: Name of the result in formulas, such as "f(x)".
 
     Attributes:
-        operators: names of the operators that may be used.
-        constants: numbers that leaves are drawn from; mutation moves them, and candidates may hold any.
-        most: operators, variables and constants of an expression, at most.
+        operators: Names of the operators that may be used; None takes `usual`.
+        constants: Numbers from which constants are drawn. Mutation changes them, and candidates may hold any number.
+        most: Largest number of operators, variables and constants in an expression.
 
     Raises:
-        InvalidSpace: an unknown operator, one without a derivative where it is needed, constants that are not finite,
-            or a size below 3.
+        InvalidSpace: an operator is unknown or lacks a derivative that is needed, a constant is not finite, or the size
+            is below 3.
 
     Example:
         >>> import automl

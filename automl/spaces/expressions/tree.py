@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An argument of the function, by name.
+    """Argument of the function, identified by its name.
 
     Example:
         >>> Call("tanh", (Variable("x"),)).arguments[0].name
@@ -35,8 +35,8 @@ class Call:
     """An operator applied to one or two trees.
 
     Attributes:
-        operator: its name.
-        arguments: one tree for each argument.
+        operator: Name of the operator.
+        arguments: Tuple of trees, one for each argument.
 
     Example:
         >>> tree = Call("add", (Variable("x"), Constant(1.0)))
@@ -53,7 +53,8 @@ Path = tuple[int, ...]
 
 
 def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Yields the path and the subtree of every place in a tree, the root first.
+    """Yields a (path, subtree) pair for every place in a tree, the root first. A path lists argument numbers from the
+    root.
 
     Example:
         >>> tree = Call("add", (Variable("x"), Constant(1.0)))
@@ -67,7 +68,7 @@ def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 
 def size(tree: Tree) -> int:
-    """Returns the number of operators, variables and constants.
+    """Returns the number of operators, variables and constants in a tree; 1 for a variable or a constant.
 
     Example:
         >>> size(Call("mul", (Variable("x"), Call("tanh", (Variable("x"),)))))
@@ -77,7 +78,7 @@ def size(tree: Tree) -> int:
 
 
 def depth(tree: Tree) -> int:
-    """Returns the number of operators on the longest way from the root to a leaf.
+    """Returns the number of operators on the longest path from the root to a leaf; 0 for a variable or a constant.
 
     Example:
         >>> depth(Call("mul", (Variable("x"), Call("tanh", (Variable("x"),)))))
@@ -97,7 +98,7 @@ def variables(tree: Tree) -> set[str]:
 
 
 def replaced(tree: Tree, path: Path, other: Tree) -> Tree:
-    """Returns a copy of a tree with another tree at one place.
+    """Returns a copy of a tree in which the subtree at `path` is replaced by another tree.
 
     Example:
         >>> replaced(Call("tanh", (Variable("x"),)), (0,), Constant(2.0))

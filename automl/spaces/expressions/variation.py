@@ -17,15 +17,15 @@ ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Grammar:
-    """The operators, variables, constants and sizes that trees may have.
+    """Operators, variables, constants and sizes that trees of a space may have.
 
     Attributes:
-        operators: allowed ones.
-        variables: names of the arguments, those to be drawn more often several times.
-        constants: numbers that leaves are drawn from.
-        most: operators and leaves of a tree, at most.
-        needs: groups of variables; a drawn tree has at least one of each group.
-        constant_share: probability that a drawn leaf is a constant.
+        operators: Tuple of the allowed `Operator`.
+        variables: Names of the arguments, repeated in proportion to how often they are to be drawn.
+        constants: Numbers from which constants are drawn.
+        most: Largest number of operators and leaves in a tree.
+        needs: Groups of variables; a sampled tree contains at least one variable of each group.
+        constant_share: Probability that a sampled leaf is a constant.
 
     Example:
         >>> from automl.spaces.expressions.operators import BUILT_IN

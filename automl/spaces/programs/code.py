@@ -20,13 +20,13 @@ _RECORD = struct.Struct("<6B2x2d")
 
 
 class Instruction(NamedTuple):
-    """One instruction of a program. What its operation does not use is 0.
+    """One instruction of a program. Entries that its operation does not use are 0.
 
     Attributes:
-        operation: number in the language.
-        out, first, second: addresses within their types.
-        i, j: indices of the element written.
-        x, y: constants.
+        operation: Number of the operation in the language.
+        out, first, second: Addresses of the output and of the inputs, each within its type.
+        i, j: Row and column of the element that is written.
+        x, y: Constants of the operation.
 
     Example:
         >>> Instruction(operation=1, out=1, first=2, second=3)
@@ -48,7 +48,7 @@ Functions = tuple[tuple[Instruction, ...], tuple[Instruction, ...], tuple[Instru
 
 
 def encode_record(instruction: Instruction) -> bytes:
-    """Returns one instruction as bytes, always equally many.
+    """Returns one instruction as bytes of fixed length.
 
     Example:
         >>> record = encode_record(Instruction(operation=1, out=1, first=2, second=3))
@@ -59,7 +59,7 @@ def encode_record(instruction: Instruction) -> bytes:
 
 
 def decode_record(record: bytes) -> Instruction:
-    """Returns the instruction that some bytes stand for, the reverse of `encode_record`.
+    """Returns the instruction that is encoded in some bytes, the inverse of `encode_record`.
 
     Example:
         >>> decode_record(encode_record(Instruction(operation=56, out=2, x=0.5))).x
@@ -91,7 +91,7 @@ def encode(functions: Sequence[Sequence[Instruction]]) -> bytes:
 
 
 def decode(code: bytes) -> Functions:
-    """Returns the instructions of a program's three functions: setup, predict, learn.
+    """Returns the instructions of a program's three functions: a tuple (setup, predict, learn) of tuples.
 
     Example:
         >>> add = Instruction(operation=1, out=1, first=2, second=3)
@@ -104,10 +104,10 @@ def decode(code: bytes) -> Functions:
 
 
 def join(codes: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joins programs into one array, as the compiled interpreter reads them.
+    """Concatenates programs into arrays that the compiled interpreter reads.
 
     Returns:
-        the bytes as uint8, the same as float64, and int64 offsets of length programs + 1.
+        The bytes as a uint8 array, the same bytes as a float64 array, and int64 offsets of length programs + 1.
 
     Example:
         >>> one, two = encode([(), (), ()]), encode([(Instruction(0),), (), ()])

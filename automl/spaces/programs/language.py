@@ -28,18 +28,20 @@ _TYPES = {"": 0, "s": 1, "v": 2, "m": 3}
 
 @dataclass(frozen=True)
 class ProgramLanguage:
-    """A typed memory and the operations on it; it runs programs of its own (`automl.behaviour.Language`).
+    """Typed memory, the operations on it, and the interpreter that runs programs (an `automl.behaviour.Language`).
+
+    A program has three functions: setup, predict and learn (Real et al. 2020, arXiv 2003.03384).
 
     Attributes:
-        features: length F of vectors; matrices are F x F.
-        scalars, vectors, matrices: number of addresses of each type. s0 is the label, s1 the prediction, v0 the
-            features.
-        probabilities: True where s1 becomes 1 / (1 + exp(-s1)) after predict, for classification.
-        error_limit: an absolute error above it, or one that is no number, ends a program.
-        own: a user's own operations, beside those of Table S1.
+        features: Length F of vectors; matrices have shape (F, F).
+        scalars, vectors, matrices: Number of addresses of each type. Scalar s0 is the label, s1 the prediction; vector
+            v0 holds the features.
+        probabilities: True if s1 is mapped to 1 / (1 + exp(-s1)) after predict, for classification.
+        error_limit: Largest absolute error; a larger one, or NaN, ends the program.
+        own: Tuple of a user's own operations, in addition to those of Table S1 of the paper.
 
     Raises:
-        InvalidInput: a size out of range, or two operations of one name.
+        InvalidInput: a size is out of range, or two operations have one name.
 
     Example:
         >>> import numpy as np

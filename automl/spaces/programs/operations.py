@@ -25,19 +25,19 @@ FIRST_OWN = 65
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of instruction.
+    """Kind of instruction: its name, types and effect.
 
     Attributes:
-        name: unique; `operations=[...]` of a space lists names.
-        output: type of the address that it writes, "" for the one that does nothing.
-        inputs: types of the addresses that it reads, at most two.
-        form: its text, {0} and {1} standing for the inputs, # for a constant, [i] for an index of the output.
-        meaning: one clause for readers, with {out}, {0}, {1}, {i}, {j}, {x}, {y} to be filled in.
-        kernel: what the interpreter does.
-        commutes: True where the two inputs can be exchanged.
-        function: for a user's own operation, function(out, first[, second]) that numba can compile. It fills `out` in
-            place, and depends on nothing else. A scalar is an array of shape (1,), a vector one of (F,), a matrix one
-            of (F, F).
+        name: Unique name; `operations=[...]` of a space lists these names.
+        output: Type of the address that it writes ("s", "v" or "m"); "" for the operation that does nothing.
+        inputs: Types of the addresses that it reads, at most two.
+        form: Format of its text: {0} and {1} stand for the inputs, # for a constant, [i] for an index of the output.
+        meaning: One clause for readers, with {out}, {0}, {1}, {i}, {j}, {x}, {y} to be filled in.
+        kernel: Number that tells the interpreter what to do.
+        commutes: True if the two inputs can be exchanged.
+        function: Function of a user's own operation: function(out, first[, second]), which numba can compile. It writes
+            its result into `out` and depends on nothing but its inputs. A scalar is an array of shape (1,), a vector
+            one of shape (F,), a matrix one of shape (F, F).
 
     Example:
         >>> product = next(one for one in OPERATIONS if one.name == "vector_inner_product")
@@ -75,14 +75,14 @@ def own_operation(
     """Returns an operation that a user defines; programs write it as `output = name(input, ...)`.
 
     Args:
-        name: letters, digits and underscores.
-        output: "s", "v" or "m".
-        inputs: one or two of these.
-        function: see `Operation`.
-        meaning: one clause for readers.
+        name: Name of letters, digits and underscores.
+        output: Type of the result: "s" (scalar), "v" (vector) or "m" (matrix).
+        inputs: Types of the one or two inputs.
+        function: Function that computes the result, see `Operation`.
+        meaning: One clause for readers.
 
     Raises:
-        InvalidInput: a name or a type that is none, or not one or two inputs.
+        InvalidInput: the name or a type is invalid, or there are not one or two inputs.
 
     Example:
         >>> def clip(out, first):

@@ -15,13 +15,13 @@ from automl.spaces.programs.operations import FIRST_OWN, Operation
 
 
 def compile_own(operations: Sequence[Operation], features: int) -> Any:
-    """Compiles a user's own operations into the one function that the interpreter calls for all of them.
+    """Compiles a user's own operations into one function, which the interpreter calls for all of them.
 
     Raises:
         InvalidInput: numba cannot compile one of the functions; the message names it.
 
     Example:
-        >>> compile_own([], features=4) is not None  # without operations of one's own it does nothing
+        >>> compile_own([], features=4) is not None  # without operations the function does nothing
         True
     """
     if not operations:

@@ -27,25 +27,26 @@ TRIES = 40
 
 @dataclass
 class Surrogate(Strategy):
-    """Bayesian optimisation over a pool: random candidates first, then those of which the model expects most.
+    """Bayesian optimisation over a pool of candidates: random ones first, then those with the largest expected
+    improvement.
 
-    The model is a Gaussian process over the declared fields and, where the hasher reads some off a function, its
-    features. What is under way counts as evaluated, with the value that is expected of it. Failed evaluations rank
-    below all others. No function that was told or is under way is proposed, as long as another can be found.
+    The model is a Gaussian process over the declared fields and, for functions that the hasher can describe by numbers,
+    these features. A trial in flight counts as evaluated, with its predicted value. Failed evaluations rank below all
+    others. A function that was evaluated or is in flight is not proposed again, as long as another can be found.
 
-    Meant for evaluations that cost more than a proposal, which takes some milliseconds.
+    Use it if an evaluation costs more than a proposal, which takes some milliseconds.
 
     Attributes:
-        first: random candidates, before the model is asked.
-        hashed: candidates that are made after each evaluation, half samples, half mutants of the ten best.
-        kept: candidates in the pool, at most.
-        features: False leaves the features of functions out.
-        objectives: such as "accuracy:maximize,parameters:minimize": metrics of the evaluator and costs of the space.
-            Left empty, the study's own objective is the only one.
-        constraints: such as "parameters<1e6,latency<=20".
+        first: Number of random candidates before the model is used.
+        hashed: Number of candidates that are made after each evaluation, half samples, half mutants of the ten best.
+        kept: Largest number of candidates in the pool.
+        features: If False, the features of functions are not used.
+        objectives: Text such as "accuracy:maximize,parameters:minimize", of metrics of the evaluator and costs of the
+            space. If empty, the study's own objective is the only one.
+        constraints: Text such as "parameters<1e6,latency<=20".
 
     Raises:
-        InvalidInput: a setting that cannot be read or is out of range; while told, a metric that does not exist.
+        InvalidInput: a setting cannot be read or is out of range; in `tell`, a metric does not exist.
 
     Example:
         >>> import automl
