@@ -24,8 +24,7 @@ AUDIT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Settings for what happens when a study meets an equivalence class again: replicates, forgetting, audits,
-    variation of duplicates.
+    """Settings for an equivalence class that is met again: replicates, forgetting, audits, varied duplicates.
 
     Attributes:
         vary_at_most: Number of times that a duplicate is varied before the stored fitness is served instead.
@@ -105,8 +104,7 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """Protocol of what decides how many replicates a trial asks for. The same trials in the same order get the same
-    plans.
+    """Protocol that plans the replicates of each trial. The same trials in the same order get the same plans.
 
     Example:
         >>> plans: Plans = FreshSeeds([3])

@@ -129,8 +129,7 @@ class Completion:
 
 @dataclass(slots=True)
 class Resolution:
-    """The cache's answer to one trial: stored results, evaluations that this process must run, evaluations that others
-    run.
+    """The cache's answer to one trial: stored results, evaluations to run now, evaluations that others run.
 
     Attributes:
         number: Number of the trial.

@@ -13,8 +13,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised if a search was asked to stop, such as by Ctrl-C. Finished evaluations are recorded, and the search can be
-    resumed.
+    """Raised if a search was asked to stop, such as by Ctrl-C. Finished evaluations are recorded; it can be resumed.
 
     Attributes:
         study: Name of the study to resume; None if the search had not begun.

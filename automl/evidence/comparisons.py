@@ -82,8 +82,7 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
-    """Returns by how much the winner of a search beats the winner of random search on fresh seeds, in the metric's
-    unit.
+    """Returns by how much the winner of a search beats random search's on fresh seeds, in the metric's unit.
 
     Args:
         winner: Test values of the search's best by validation, nested as runs ⊃ seeds.
