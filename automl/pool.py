@@ -142,7 +142,9 @@ class Pool(ABC):
 
     @abstractmethod
     def completed(self, timeout: float | None = None) -> list[Completion]:
-        """Returns all completions that have arrived, waiting up to `timeout` seconds (None: for ever) for the first.
+        """Returns all completions that have arrived, waiting up to `timeout` seconds for the first.
+
+        If `timeout` is None, waits without a limit.
 
         Returns at once with an empty list when nothing is in flight.
         """

@@ -43,7 +43,7 @@ class StopSignals:
 
     Attributes:
         number: of the first signal, once it has come.
-        stop: called by the first signal; None: it raises Stopped.
+        stop: function that the first signal calls; if None, the signal raises Stopped.
     """
 
     def __init__(self) -> None:

@@ -75,11 +75,15 @@ class KindHasher(Protocol):
     """
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
-        """Returns the digest of each function, or why it cannot be had."""
+        """Returns 16 bytes for each behaviour, in order, or the `Unhashable` that says why there are none."""
         ...
 
     def observe(self, behaviour: Any, probe: Probe) -> Observed:
-        """Returns the values behind a digest; raises Unhashable where there is none."""
+        """Returns the arrays behind one digest.
+
+        Raises:
+            Unhashable: the behaviour cannot be run on the probe.
+        """
         ...
 
 
@@ -257,8 +261,9 @@ def functional_hash(
         probe: Inputs to run the thing on. Graphs and modules require one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
         mantissa_bits: Number of mantissa bits to which values are rounded before hashing.
-        timeout: Seconds allowed for a plain function, which is also called on infinities and NaN and may not return
-            from them; None sets no limit. The limit works in the main thread only, and cannot interrupt a call into C.
+        timeout: Seconds allowed for a plain function, which is called on numbers from 1e-12 to 1e4 in size and may not
+            return from some; None sets no limit. The limit works in the main thread only, and cannot interrupt a call
+            into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.

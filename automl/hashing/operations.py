@@ -227,8 +227,8 @@ class BatchNorm(Operation):
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
     """Normalises each channel over the batch and the spatial axes; constant channels become exactly zero.
 
-    Mean and variance are those of the probe's own examples. The last two examples, with very large and very small
-    values, are shifted and divided by these too, as a network does in evaluation mode.
+    Mean and variance are those of the probe's own examples. The two examples that follow them, one with large and one
+    with small values, are shifted and divided by these too, as a network does in evaluation mode.
 
     Example:
         >>> bool(batch_norm(np.full((1, 6, 3), 7.0)).any())
@@ -424,7 +424,7 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, for each item of
     the stack.
 
-    The last two examples, with very large and very small values, are left unchanged: each has a scale of its own.
+    The last two examples, one with large and one with small values, are left unchanged: each has a scale of its own.
     Rounding noise in these comes from sums only (see `without_cancelled`).
 
     Example:

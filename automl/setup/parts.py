@@ -276,7 +276,7 @@ def split_settings(
         menus: Mapping from "space", "evaluator" and "strategy" to the settings that each knows, with their defaults.
 
     Returns:
-        Three dicts: settings of the space, the evaluator and the strategy.
+        Three dicts with the settings of the space, the evaluator and the strategy.
 
     Raises:
         InvalidInput: none of the three knows the name, or several do and it has no prefix.
