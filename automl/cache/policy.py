@@ -115,7 +115,7 @@ class Plans(Protocol):
     policy: Policy
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Counts one more occurrence of the class and returns what this trial wants of it."""
+        """Counts one more occurrence of the equivalence class and returns the plan of this trial."""
         ...
 
     def __contains__(self, key: bytes) -> bool:
@@ -141,7 +141,7 @@ class FreshSeeds:
         self._met: dict[bytes, int] = {}
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Returns the replicates 0 … n - 1 for the trial's n."""
+        """Returns a plan with the replicates 0 to n - 1, where n is the number for this trial."""
         before, now = self._met.get(key, 0), self._replicates[trial]
         self._met[key] = max(before, now)
         return ReplicatePlan(0, now, max(0, now - before), audit=False)
@@ -172,7 +172,7 @@ class Occurrences:
         self._forgotten: dict[bytes, int] = {}
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Counts one more occurrence of the class and returns what this trial wants of it.
+        """Counts one more occurrence of the equivalence class and returns the plan of this trial.
 
         The m-th occurrence sees the replicates 0 … min(m, K) - 1, and one more for every time that the class was
         forgotten; the occurrence that forgets sees the new one alone. Occurrences that add nothing may be audited.

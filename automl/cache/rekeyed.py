@@ -113,20 +113,20 @@ class Rekeyed:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations that have new keys, or would get them."""
+        """Number of evaluations that have new keys, or would get them in a call without `dry_run`."""
         return sum(one.evaluations for one in self.contexts)
 
     @property
     def seconds(self) -> float:
-        """What these took."""
+        """Seconds that these evaluations took."""
         return sum(one.seconds for one in self.contexts)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns it as JSON data."""
+        """Returns the summary as JSON data, with the version of the functional hash under `hasher`."""
         return {**dataclasses.asdict(self), "hasher": HASHER_VERSION}
 
     def sentences(self) -> list[str]:
-        """Returns it in words."""
+        """Returns the summary as a list of sentences."""
         if not (self.contexts or self.kept or self.studies):
             return [f"everything stands under keys of version {HASHER_VERSION}, the version of this automl"]
         said = []

@@ -146,7 +146,7 @@ class StudyConfig(StudySettings):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
-        """Reads stored settings. One that is missing has the value that versions without it used."""
+        """Reads stored settings. A missing setting gets the value that versions without it used."""
         known = {**UNKNOWN_BEFORE, **stored}
         budget, policy, own = (
             {name: known[name] for name in declared(kind) if name in known} for kind in (Budget, Policy, StudySettings)
@@ -289,7 +289,7 @@ class RunConfig:
 
     @property
     def timeout_seconds(self) -> float | None:
-        """Seconds allowed for one evaluation, where they are known before the search begins."""
+        """Seconds allowed for one evaluation; None if there is no limit or it is found during the search (auto)."""
         return seconds_of(self.timeout)
 
     @property
@@ -300,7 +300,7 @@ class RunConfig:
 
     @property
     def memory_bytes(self) -> int | None:
-        """What each worker may allocate."""
+        """Bytes that each worker may allocate; None sets no limit."""
         return memory_of(self.memory_per_worker)
 
 

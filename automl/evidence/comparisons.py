@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Cost and yield of one study; two studies are compared only if these are equal.
+    """Number of evaluations and of classes of one study. A fair comparison needs equal evaluations.
 
     Attributes:
         evaluations: Number of evaluations, whether run or found in the cache, in units of one full evaluation.

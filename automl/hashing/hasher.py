@@ -124,8 +124,8 @@ class Hasher:
         """Returns the key of each (behaviour, training settings), in order.
 
         Args:
-            pairs: behaviours with what changes training and not the function; the settings are mixed in verbatim.
-            candidates: the canonical JSON of each; a behaviour that cannot be probed is keyed by it.
+            pairs: behaviours, each with the JSON settings that change training and not the function.
+            candidates: canonical JSON of each candidate, from which the key is computed if the behaviour cannot be run.
 
         Raises:
             Unhashable: a behaviour cannot be probed and no `candidates` were given.
@@ -170,10 +170,10 @@ class Hasher:
         """Returns the key of a candidate whose behaviour could not be probed.
 
         Args:
-            kind: of its behaviour.
+            kind: kind of its behaviour.
             candidate: canonical JSON.
-            training: what changes training and not the function.
-            why: it could not be probed, one sentence.
+            training: JSON settings that change training and not the function.
+            why: sentence that says why the behaviour could not be run.
         """
         surroundings = mix_settings(training) if training else b""
         source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
@@ -184,7 +184,7 @@ class Hasher:
         return functools.partial(Hasher, **given), ()  # it travels without what it remembers
 
     def description(self) -> dict[str, Any]:
-        """Returns what the keys depend on beside the behaviours, as JSON data for a context."""
+        """Returns JSON data for a context: everything besides the behaviours that the keys depend on."""
         return {"version": HASHER_VERSION, "mantissa_bits": self.mantissa_bits, "probe": probe_description(self.probe)}
 
     def observe(self, behaviour: Behaviour) -> Observed | None:
