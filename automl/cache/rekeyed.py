@@ -53,8 +53,9 @@ class Kept:
         why: Clause that says why no new key could be computed.
 
     Example:
-        >>> Kept("context 1", "of own.py:Tower", 3, 40.0, "it cannot be loaded (no file 'own.py')").evaluations
-        3
+        >>> one = Kept("context 1", "of own.py:Tower", 3, seconds=40.0, why="it cannot be loaded (no file 'own.py')")
+        >>> Rekeyed(kept=[one]).sentences()
+        ["3 evaluations in context 1, 40.0 s of work, of own.py:Tower are kept under their old keys and not ..."]
     """
 
     context: str

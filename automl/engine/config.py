@@ -28,8 +28,9 @@ class StudySettings:
     """Settings of a study other than its space, evaluator, strategy, budget and cache policy.
 
     Example:
-        >>> StudySettings(seed=3, confirm=5).confirm
-        5
+        >>> settings = StudySettings(seed=3, confirm=5)
+        >>> settings.confirm, settings.finalists, settings.test_seeds  # the others have defaults
+        (5, 3, 3)
     """
 
     seed: int = setting(

@@ -104,8 +104,12 @@ class Fidelity:
         InvalidInput: a budget fraction of 0 or less, or above 1.
 
     Example:
-        >>> Fidelity(0.1, {"epochs": 3}).share
-        0.1
+        >>> cheap = Fidelity(0.1, {"epochs": 3})  # such as 3 of 30 epochs
+        >>> Evaluation(seed=11, fidelity=cheap.settings).fidelity["epochs"]
+        3
+        >>> Fidelity(0.0)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the budget fraction of a fidelity must be above 0 and at most 1, not 0.0
     """
 
     share: float = 1.0

@@ -78,7 +78,7 @@ class FunctionEvaluator(Evaluator):
         True
         >>> FunctionEvaluator(lambda: 1)
         Traceback (most recent call last):
-        automl.errors.InvalidInput: evaluator <lambda> must take (candidate) or (candidate, seed), and then ...
+        automl.errors.InvalidInput: evaluator <lambda> must take (candidate) or (candidate, seed), and then `part`, ...
     """
 
     name: ClassVar[str] = "function"
