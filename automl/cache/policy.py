@@ -30,7 +30,7 @@ class Policy:
         vary_at_most: Number of times that a duplicate is varied before the stored fitness is served instead.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> Policy(replicates=4, audit_probability=0.05).on_duplicate

@@ -120,7 +120,7 @@ class StudyConfig(StudySettings):
             None for a search that runs once.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> config = StudyConfig(seed=3, window=64, budget=Budget(trials=1000))
@@ -171,7 +171,7 @@ class RunConfig:
     others.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> run = RunConfig(workers=4, memory_per_worker="2 GB", timeout=600)

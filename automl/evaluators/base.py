@@ -101,7 +101,7 @@ class Fidelity:
         settings: Content of `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full evaluation.
 
     Raises:
-        InvalidInput: a budget fraction of 0 or less, or above 1.
+        InvalidInput: the budget fraction is 0 or less, or above 1.
 
     Example:
         >>> cheap = Fidelity(0.1, {"epochs": 3})  # such as 3 of 30 epochs

@@ -77,7 +77,7 @@ class PartSettings:
     """Parts of a search as a user names them: evaluator, task, strategy, their settings, objective and direction.
 
     Raises:
-        InvalidInput: a value of another type.
+        InvalidInput: a value has another type.
 
     Example:
         >>> chosen = PartSettings(strategy="regularized_evolution", settings={"population": 50})

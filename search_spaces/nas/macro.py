@@ -21,8 +21,7 @@ BLOCKS = ("identity", "conv3x3", "conv5x5", "depthwise3x3", "residual3x3")
 
 
 class MacroNet(Space):
-    """Space of networks of stages with up to `blocks` blocks each. Between stages, the size halves and the width
-    doubles.
+    """Space of networks of stages with up to `blocks` blocks each. From stage to stage, size halves and width doubles.
 
     Args:
         channels: Number of channels of the input images.

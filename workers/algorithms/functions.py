@@ -36,7 +36,7 @@ class _FunctionEvaluator(Evaluator):
         networks: trained for each evaluation.
 
     Raises:
-        InvalidInput: a setting out of range.
+        InvalidInput: a setting is out of range.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize"}
