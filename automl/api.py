@@ -151,8 +151,7 @@ def _window(parts: Parts, run: RunConfig, budget: int | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeSettings(RunConfig, Budget):
-    """All settings of `automl.resume`: name of the study, larger budget, and the settings of this run (workers, limits,
-    storage).
+    """All settings of `automl.resume`: name of the study, larger budget, workers, limits and storage of this run.
 
     Budgets are totals: `trials=2000` continues a study of 1,000 trials with 1,000 more. `automl.resume` makes this
     object from its keyword arguments; the fields with their meanings are in `help(automl.resume)`.

@@ -40,25 +40,32 @@ class Observer:
     """
 
     def note(self, text: str) -> None:
-        """Is told a sentence that the user should read; an empty one says nothing."""
+        """Called with a sentence that the user should read; an empty text carries no message."""
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
-        """Is told that a study starts or resumes, with the trials recorded and the evaluations counted so far."""
+        """Called when a study starts or resumes, with the numbers of trials recorded and evaluations counted so far."""
 
     def went_on(self, settings: LoopSettings, best: float | None) -> None:
-        """Is told the best fitness of the trials recorded before; None where there is none."""
+        """Called after `begin` with the best fitness of the trials recorded before; None if there is none."""
 
     def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
-        """Is told how many candidates this run has hashed, and how many of them by their JSON."""
+        """Called with the number of candidates that this run has hashed, and how many were keyed by their JSON."""
 
     def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
-        """Is told the trials that one turn of the loop recorded, and how many evaluations are with workers."""
+        """Called in each pass of the loop with the trials recorded since the last call.
+
+        Args:
+            settings: Settings of the study's loop.
+            trials: Records written to the database since the last call; may be empty.
+            in_flight: Number of evaluations on workers.
+            evaluations: Number of evaluations counted since the study began, in units of one full evaluation.
+        """
 
     def end(self, settings: LoopSettings) -> None:
-        """Is told that the study's loop has ended."""
+        """Called when the study's loop has ended."""
 
     def close(self) -> None:
-        """Is told that nothing more will come."""
+        """Called last: no other method is called afterwards."""
 
 
 class Callbacks(Observer):

@@ -119,7 +119,7 @@ class Pool(ABC):
     @property
     @abstractmethod
     def device(self) -> str:
-        """Returns "cuda" where the workers were given a usable GPU, else "cpu"."""
+        """Returns "cuda" if the workers were given a usable GPU, else "cpu"."""
 
     @property
     def hardware(self) -> Sequence[str]:
@@ -133,7 +133,7 @@ class Pool(ABC):
     def capacity(self) -> int:
         """Returns how many more jobs can be started at once; claims are made for no more than that.
 
-        Cheap evaluations travel in batches sized by time, so it may exceed the number of free workers.
+        Cheap evaluations are sent in batches, so the number may exceed that of free workers.
         """
 
     @abstractmethod
@@ -142,7 +142,9 @@ class Pool(ABC):
 
     @abstractmethod
     def completed(self, timeout: float | None = None) -> list[Completion]:
-        """Returns all completions that have arrived, waiting up to `timeout` seconds (None: for ever) for the first.
+        """Returns all completions that have arrived, waiting up to `timeout` seconds for the first.
+
+        If `timeout` is None, waits without a limit.
 
         Returns at once with an empty list when nothing is in flight.
         """
@@ -156,23 +158,23 @@ class Pool(ABC):
         """Stops the workers; jobs in flight are abandoned. May be called twice."""
 
     def stop_at(self, seconds: float | None) -> None:
-        """Breaks off evaluations that run beyond this moment of the pool's clock: they complete as "stopped".
+        """Interrupts evaluations that run beyond this time of the pool's clock: they complete as "stopped".
 
         A pool that cannot do so lets them end. May be called from a signal handler.
 
         Args:
-            seconds: on the clock of `now`; None lets every evaluation end.
+            seconds: time on the clock of `now`; None lets every evaluation end.
         """
 
     def limit(self, seconds: float | None) -> None:
         """Replaces the plan's time limit for evaluations that begin from now on."""
 
     def running(self) -> list[Running]:
-        """Returns the evaluations under way, or nothing where the pool does not know them."""
+        """Returns the evaluations that are running; an empty list if the pool does not know them."""
         return []
 
     def news(self) -> list[str]:
-        """Returns sentences that the user should read (workers that are missing), each of them once."""
+        """Returns new sentences that the user should read (about missing workers); each is returned once."""
         return []
 
     @property

@@ -24,7 +24,7 @@ class Budget:
     """Limits of a study: it ends at the first that is reached. None sets no limit.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> Budget(trials=1000, hours=0.5).seconds

@@ -158,7 +158,7 @@ class Setting:
 
     @property
     def bounds(self) -> str:
-        """The values allowed, in words; empty where all are."""
+        """Allowed values in words; empty if all are allowed."""
         if self.lowest is not None and self.highest is not None and self.highest < MOST:
             return f"between {self.lowest:g} and {self.highest:g}"
         if self.lowest is not None:
@@ -221,20 +221,20 @@ class Declared:
 
     @property
     def members(self) -> tuple[Any, ...]:
-        """The types allowed, None left out."""
+        """Allowed types, without None."""
         union = get_origin(self.hint) in (Union, types.UnionType)
         return tuple(one for one in get_args(self.hint) if one is not type(None)) if union else (self.hint,)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values allowed, where there are a few of them."""
+        """Allowed values of a `Literal`; empty for other types."""
         return get_args(self.members[0]) if get_origin(self.members[0]) is Literal else ()
 
     def default_in_words(self, default: Any = NOTHING) -> str:
-        """Returns what happens where the setting is left out; empty where there is nothing to say.
+        """Returns what happens if the setting is left out; empty if there is no default to show.
 
         Args:
-            default: where it is another one than the field's.
+            default: default to show, if it differs from the field's.
         """
         default = self.default if default is NOTHING else default
         if self.setting.otherwise:
@@ -244,10 +244,10 @@ class Declared:
         return {True: "yes", False: "no"}[default] if isinstance(default, bool) else str(default)
 
     def fit(self, value: Any) -> Any:
-        """Returns a value as its type wants it: numbers of other libraries as Python's, sequences as tuples.
+        """Returns a value converted to its type: numbers of other libraries to Python's, sequences to tuples.
 
         Raises:
-            InvalidInput: it is of another type, or out of bounds.
+            InvalidInput: the value has another type, or is out of bounds.
         """
         if value is None and type(None) in get_args(self.hint):
             return None

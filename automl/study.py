@@ -116,15 +116,15 @@ class Study:
 
     @property
     def runs(self) -> list[Study]:
-        """The runs of the whole search: this one, where it ran once."""
+        """List of the runs of the search; `[self]` if it ran once."""
         return [self]
 
     @classmethod
     def open(cls, name: str, storage: str = "sqlite:///automl.db") -> Study:
-        """Opens a stored study for reading. Where it has several runs, all of them are opened together.
+        """Opens a stored study for reading, or all runs of a repeated search as a `RepeatedStudy`.
 
         Raises:
-            InvalidInput: no study of this name (the nearest are offered).
+            InvalidInput: there is no study of this name; the message offers the nearest.
             StorageRefused: the database cannot be used.
         """
         database = Database(storage, create=False)
@@ -145,10 +145,10 @@ class Study:
 
     @property
     def space(self) -> Space:
-        """The space, loaded from its target where the study was opened by name.
+        """The space; loaded from its target if the study was opened by name.
 
         Raises:
-            InvalidInput: the space was an object in somebody's program, or its file is gone or changed.
+            InvalidInput: the space was an object in a user's program, or its file is missing or changed.
         """
         if self._space is None:
             self._space = stored_space(self.settings)
@@ -156,10 +156,10 @@ class Study:
 
     @property
     def best(self) -> Best:
-        """The best class by validation, of those that keep the constraints. It is confirmed once the search is over.
+        """`Best` class by validation among those that satisfy the constraints. Confirmed once the search is over.
 
         Raises:
-            InvalidInput: no such trial has succeeded yet.
+            InvalidInput: no trial that satisfies the constraints has succeeded yet.
         """
         found = best_of(self.store, self.store.by_id(self.record_id), objectives_of(self.settings))
         if found is None:
@@ -208,13 +208,13 @@ class Study:
         """Returns the learning curves of the evaluations behind a trial, cached ones too.
 
         Args:
-            number: of the trial, such as `study.best.trial`.
+            number: number of the trial, such as `study.best.trial`.
 
         Returns:
-            One curve for each replicate of its class that reported something.
+            List with one curve for each replicate of the trial's class that reported something.
 
         Raises:
-            InvalidInput: no trial of this number has been told.
+            InvalidInput: the study has no finished trial of this number.
         """
         trial = self.store.trial(self.record_id, number)
         if trial is None:
@@ -292,7 +292,7 @@ class RepeatedStudy(Study):
         return pandas.concat([run.trials_dataframe().assign(study=run.name) for run in self._runs], ignore_index=True)
 
     def learning_curves(self, number: int) -> list[LearningCurve]:
-        """Refuses: every run has a trial of each number."""
+        """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].learning_curves({number})")
 
     def report(self) -> Report:

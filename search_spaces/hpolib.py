@@ -11,7 +11,8 @@ _UNITS = (16, 32, 64, 128, 256, 512)
 
 
 class HPOLib(Space):
-    """The nine hyperparameters of HPOLib's tables. They have no behaviour, so only equal candidates share a key.
+    """Space of the nine hyperparameters of HPOLib's tables. They have no behaviour, so only equal candidates share a
+    key.
 
     Example:
         >>> HPOLib().size()

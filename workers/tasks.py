@@ -34,9 +34,11 @@ def data_file(name: str, what: str) -> Path:
 
 @functools.lru_cache(maxsize=1)
 def digits() -> Task:
-    """Returns scikit-learn's digits: 1,797 images of shape (1, 8, 8) in [0, 1]; half train, a quarter each held out.
+    """Returns scikit-learn's digits as a `Task`: 1,797 images of shape (1, 8, 8) with values in [0, 1], ten classes.
 
     Source: UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), CC BY 4.0.
+
+    Half of the images are for training, a quarter each for validation and test, with equal shares of the classes.
 
     Example:
         >>> task = digits()
@@ -58,12 +60,14 @@ def digits() -> Task:
 
 
 def fashion_mnist_6k() -> Task:
-    """Returns 8,000 images of Fashion-MNIST, shape (1, 28, 28) in [0, 1]: 5,000 train, 1,000 validation, 2,000 test.
+    """Returns 8,000 images of Fashion-MNIST as a `Task`: shape (1, 28, 28), values in [0, 1], ten classes.
 
     Source: Xiao, Rasul, Vollgraf 2017 (MIT), the first 600 and 200 images of each class.
 
+    5,000 are for training, 1,000 for validation and 2,000 for test.
+
     Raises:
-        InvalidInput: the file is not there.
+        InvalidInput: the data file is not there.
 
     Example:
         >>> from unittest import mock

@@ -62,17 +62,17 @@ class ContextStats:
 
     @property
     def hasher(self) -> str:
-        """The version of the functional hash that made its keys; empty where they are somebody's own."""
+        """Version of the functional hash that computed the keys; empty if a user computed them otherwise."""
         return version_of(self.description) or ""
 
     @property
     def evaluator(self) -> str:
-        """The evaluator's name, as far as the description holds one."""
+        """Name of the evaluator; empty if the description has none."""
         return _name(self.description.get("evaluator"))
 
     @property
     def fidelity(self) -> str:
-        """The settings of a cheaper evaluation, such as "epochs=3"; empty for full ones."""
+        """Settings of a cheaper evaluation, such as "epochs=3"; empty for full evaluations."""
         found = self.description.get("fidelity")
         if not isinstance(found, dict):
             return ""
@@ -111,7 +111,7 @@ class StudyStats:
 
     @property
     def hits(self) -> int:
-        """Trials that cost no evaluation."""
+        """Number of trials that needed no evaluation of their own."""
         return self.outcomes.get("hit", 0) + self.outcomes.get("joined", 0)
 
 
@@ -135,7 +135,7 @@ class CacheStats:
     size_bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON data. `lineage` is the key under which programs read the fidelity group."""
+        """Returns the statistics as JSON data, with the fidelity group under the key `lineage`."""
         found = dataclasses.asdict(self)
         for context in found["contexts"]:
             context["lineage"] = context.pop("fidelity_group")
@@ -221,7 +221,7 @@ class Pruned:
     dry_run: bool
 
     def sentence(self) -> str:
-        """Returns it in words."""
+        """Returns the numbers as a sentence."""
         if self.dry_run:
             return f"{self.evaluations:,} evaluations would be removed; nothing was"
         return (

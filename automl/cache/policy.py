@@ -24,14 +24,13 @@ AUDIT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Settings for what happens when a study meets an equivalence class again: replicates, forgetting, audits,
-    variation of duplicates.
+    """Settings for an equivalence class that is met again: replicates, forgetting, audits, varied duplicates.
 
     Attributes:
         vary_at_most: Number of times that a duplicate is varied before the stored fitness is served instead.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> Policy(replicates=4, audit_probability=0.05).on_duplicate
@@ -105,8 +104,7 @@ class ReplicatePlan:
 
 
 class Plans(Protocol):
-    """Protocol of what decides how many replicates a trial asks for. The same trials in the same order get the same
-    plans.
+    """Protocol that plans the replicates of each trial. The same trials in the same order get the same plans.
 
     Example:
         >>> plans: Plans = FreshSeeds([3])
@@ -117,7 +115,7 @@ class Plans(Protocol):
     policy: Policy
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Counts one more occurrence of the class and returns what this trial wants of it."""
+        """Counts one more occurrence of the equivalence class and returns the plan of this trial."""
         ...
 
     def __contains__(self, key: bytes) -> bool:
@@ -143,7 +141,7 @@ class FreshSeeds:
         self._met: dict[bytes, int] = {}
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Returns the replicates 0 … n - 1 for the trial's n."""
+        """Returns a plan with the replicates 0 to n - 1, where n is the number for this trial."""
         before, now = self._met.get(key, 0), self._replicates[trial]
         self._met[key] = max(before, now)
         return ReplicatePlan(0, now, max(0, now - before), audit=False)
@@ -174,7 +172,7 @@ class Occurrences:
         self._forgotten: dict[bytes, int] = {}
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
-        """Counts one more occurrence of the class and returns what this trial wants of it.
+        """Counts one more occurrence of the equivalence class and returns the plan of this trial.
 
         The m-th occurrence sees the replicates 0 … min(m, K) - 1, and one more for every time that the class was
         forgotten; the occurrence that forgets sees the new one alone. Occurrences that add nothing may be audited.

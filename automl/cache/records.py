@@ -93,8 +93,8 @@ class Completion:
         fault: Cause of the failure (see `Fault`); None if the evaluation succeeded.
         error: One line of text with the exception's type and message, or with what happened to the worker; empty on
             success.
-        seconds: Seconds that the evaluation took on its worker, by the pool's clock. If a pool ran an evaluation twice
-            because the first failure was unclear, the sum of both.
+        seconds: Seconds that the evaluation took on its worker, by the pool's clock. If a pool ran a failed
+            evaluation twice and both attempts failed, the sum of both.
         worker: Name of the worker, for logs.
         curve: Learning curve of the evaluation as canonical JSON; empty if it failed or reported nothing.
         place: Exception type and source line of a failure; empty if nothing was raised.
@@ -119,18 +119,17 @@ class Completion:
 
     @property
     def lost(self) -> bool:
-        """True where the evaluation failed and its candidate is not to blame, so that anybody may try again."""
+        """True if the evaluation failed and the candidate did not cause it, so that any process may try again."""
         return self.metrics is None and self.fault != "candidate"
 
     def result(self, claim: Claim, study: int | None) -> Result:
-        """Returns the result of the claimed evaluation, paid for by this study."""
+        """Returns the result of the claimed evaluation, which this study caused."""
         return Result(claim.replicate, self.metrics, self.error, self.seconds, study, claim.number)
 
 
 @dataclass(slots=True)
 class Resolution:
-    """The cache's answer to one trial: stored results, evaluations that this process must run, evaluations that others
-    run.
+    """The cache's answer to one trial: stored results, evaluations to run now, evaluations that others run.
 
     Attributes:
         number: Number of the trial.

@@ -69,7 +69,7 @@ class Found:
 
 
 FindSpace = Callable[[StoredSpace | None], Found | str]
-"""Returns a space that evaluations remember, or why it is not at hand; None: of those that remember none."""
+"""Returns a space that evaluations store, or why it cannot be loaded; None asks for that of evaluations without one."""
 
 
 @dataclass

@@ -53,8 +53,9 @@ class Kept:
         why: Clause that says why no new key could be computed.
 
     Example:
-        >>> Kept("context 1", "of own.py:Tower", 3, 40.0, "it cannot be loaded (no file 'own.py')").evaluations
-        3
+        >>> one = Kept("context 1", "of own.py:Tower", 3, seconds=40.0, why="it cannot be loaded (no file 'own.py')")
+        >>> Rekeyed(kept=[one]).sentences()
+        ["3 evaluations in context 1, 40.0 s of work, of own.py:Tower are kept under their old keys and not ..."]
     """
 
     context: str
@@ -113,20 +114,20 @@ class Rekeyed:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations that have new keys, or would get them."""
+        """Number of evaluations that have new keys, or would get them in a call without `dry_run`."""
         return sum(one.evaluations for one in self.contexts)
 
     @property
     def seconds(self) -> float:
-        """What these took."""
+        """Seconds that these evaluations took."""
         return sum(one.seconds for one in self.contexts)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns it as JSON data."""
+        """Returns the summary as JSON data, with the version of the functional hash under `hasher`."""
         return {**dataclasses.asdict(self), "hasher": HASHER_VERSION}
 
     def sentences(self) -> list[str]:
-        """Returns it in words."""
+        """Returns the summary as a list of sentences."""
         if not (self.contexts or self.kept or self.studies):
             return [f"everything stands under keys of version {HASHER_VERSION}, the version of this automl"]
         said = []

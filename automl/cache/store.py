@@ -91,7 +91,7 @@ class EquivalenceCache:
 
     @property
     def session(self) -> Session:
-        """The session that claims are made for."""
+        """`Session` in whose name evaluations are reserved."""
         if os.getpid() != self._process:
             self._process = os.getpid()
             self._lock = threading.Lock()  # the parent's may have been held when it forked
@@ -158,13 +158,13 @@ class EquivalenceCache:
         key the first claims and the second waits. Claims that were lost, or whose session is dead, are taken over.
 
         Args:
-            context: from `context()`.
-            study: who pays, None outside of studies.
-            asked: (number, key, candidate, plan) of each trial.
-            limit: how many evaluations could be started now.
+            context: number of a context, from `context()`.
+            study: number of the study that causes the evaluations; None outside of studies.
+            asked: (trial number, key, candidate JSON, plan) for each trial.
+            limit: number of evaluations that could be started now.
             count: True to count that these classes have been seen once more. Trials of a study are counted when they
                 are recorded.
-            connection: a writing transaction to take part in.
+            connection: open writing transaction to use; None opens one.
 
         Raises:
             InvalidInput: a key is not 16 bytes.
@@ -207,15 +207,15 @@ class EquivalenceCache:
     def finish_many(
         self, context: int, ends: Sequence[tuple[Claim, Completion]], connection: Connection | None = None
     ) -> None:
-        """Ends claims. A claim that was lost to somebody else is logged and dropped.
+        """Ends claims. A claim that another process has taken over is logged and dropped.
 
         Metrics, and an error of the candidate's own, are facts about the class and are stored with the learning curve.
-        After any other fault nobody is to blame, and anybody may claim the evaluation again.
+        After any other fault, any process may claim the evaluation again.
 
         Args:
-            context: from `context()`.
-            ends: each claim with how its evaluation ended.
-            connection: a writing transaction to take part in.
+            context: number of a context, from `context()`.
+            ends: pairs of a claim and the completion of its evaluation.
+            connection: open writing transaction to use; None opens one.
 
         Raises:
             InvalidInput: metrics are not JSON, or hold NaN or an infinity; nothing was stored.
@@ -254,7 +254,7 @@ class EquivalenceCache:
             )
 
     def holder(self, context: int, key: bytes, replicate: int) -> str:
-        """Returns a sentence on the process that is evaluating a replicate; empty where nobody is, or we are."""
+        """Returns a sentence on the other process that is evaluating a replicate; empty if there is none."""
         with self.database.read() as connection:
             rows = evaluations.read_evaluations(connection, context, [(key, replicate, replicate)])
             ids = {row.session for row in rows if row.state == evaluations.CLAIMED and row.session != self.session.id}
@@ -268,7 +268,7 @@ class EquivalenceCache:
         )
 
     def traceback(self, context: int, key: bytes) -> str:
-        """Returns the traceback of the first failure of a class, of the machine's too; empty where there is none."""
+        """Returns the traceback of a class's first failure, whether the candidate or the machine failed; else empty."""
         with self.database.read() as connection:
             rows = evaluations.read_evaluations(connection, context, [(key, 0, 1 << 62)])
         return next((text for row in rows if (text := row.error.partition("\n")[2])), "")
@@ -318,7 +318,7 @@ class EquivalenceCache:
         return get_or_evaluate(self, key, function, replicates=replicates, context=context or {})
 
     def close(self) -> None:
-        """Ends the session and closes the database, where they are the cache's own."""
+        """Ends the session and closes the database, if the cache opened them itself."""
         if self._owns_session and self._session is not None:
             self._session.close()
             self._session = None

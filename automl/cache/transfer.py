@@ -52,7 +52,7 @@ class Exported:
     evaluations: int
 
     def sentence(self) -> str:
-        """Returns it in words."""
+        """Returns the numbers as a sentence."""
         return f"exported {self.evaluations:,} evaluations of {self.contexts:,} contexts"
 
 
@@ -81,7 +81,7 @@ class Imported:
     outdated: tuple[int, ...] = ()
 
     def sentence(self) -> str:
-        """Returns it in words."""
+        """Returns the numbers as a sentence."""
         more = f", {self.extra:,} of them as further replicates" if self.extra else ""
         old = (
             f"; {len(self.outdated):,} of {self.contexts:,} contexts have keys of an older functional hash, and "

@@ -28,8 +28,9 @@ class StudySettings:
     """Settings of a study other than its space, evaluator, strategy, budget and cache policy.
 
     Example:
-        >>> StudySettings(seed=3, confirm=5).confirm
-        5
+        >>> settings = StudySettings(seed=3, confirm=5)
+        >>> settings.confirm, settings.finalists, settings.test_seeds  # the others have defaults
+        (5, 3, 3)
     """
 
     seed: int = setting(
@@ -119,7 +120,7 @@ class StudyConfig(StudySettings):
             None for a search that runs once.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> config = StudyConfig(seed=3, window=64, budget=Budget(trials=1000))
@@ -146,7 +147,7 @@ class StudyConfig(StudySettings):
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
-        """Reads stored settings. One that is missing has the value that versions without it used."""
+        """Reads stored settings. A missing setting gets the value that versions without it used."""
         known = {**UNKNOWN_BEFORE, **stored}
         budget, policy, own = (
             {name: known[name] for name in declared(kind) if name in known} for kind in (Budget, Policy, StudySettings)
@@ -170,7 +171,7 @@ class RunConfig:
     others.
 
     Raises:
-        InvalidInput: a value out of range.
+        InvalidInput: a value is out of range.
 
     Example:
         >>> run = RunConfig(workers=4, memory_per_worker="2 GB", timeout=600)
@@ -289,7 +290,7 @@ class RunConfig:
 
     @property
     def timeout_seconds(self) -> float | None:
-        """Seconds allowed for one evaluation, where they are known before the search begins."""
+        """Seconds allowed for one evaluation; None if there is no limit or it is found during the search (auto)."""
         return seconds_of(self.timeout)
 
     @property
@@ -300,7 +301,7 @@ class RunConfig:
 
     @property
     def memory_bytes(self) -> int | None:
-        """What each worker may allocate."""
+        """Bytes that each worker may allocate; None sets no limit."""
         return memory_of(self.memory_per_worker)
 
 

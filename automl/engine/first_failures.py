@@ -27,7 +27,7 @@ class FirstFailures:
 
     Args:
         study: name of the study.
-        most: classes that may fail alike; None: any number.
+        most: number of classes that may fail with one error; None sets no limit.
     """
 
     def __init__(self, study: str, most: int | None) -> None:

@@ -52,7 +52,7 @@ class Runs:
             raise InvalidInput("a warm cache is shared by several runs; ask for them, as in --repeats 5 --warm-cache")
 
     def of(self, config: StudyConfig, name: str) -> list[tuple[str, StudyConfig]]:
-        """Returns each run's name (NAME/1, NAME/2, …) and settings; no user can give a study such a name."""
+        """Returns (name, settings) of each run. Names are NAME/1, NAME/2, …, which no user can give a study."""
         return [(f"{name}/{run}", self._config(config, name, run)) for run in range(1, self.repeats + 1)]
 
     def _config(self, config: StudyConfig, name: str, run: int) -> StudyConfig:

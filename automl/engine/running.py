@@ -46,7 +46,7 @@ def execute(
         config: of the study; of several runs, what they have in common.
         run: where and how.
         name: of the study, None for a free one.
-        runs: how often and in which caches it runs; None: once.
+        runs: number of runs and whether they share a part of the cache; None runs it once.
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     with StopSignals() as signals:

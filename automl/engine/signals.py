@@ -13,8 +13,7 @@ STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised if a search was asked to stop, such as by Ctrl-C. Finished evaluations are recorded, and the search can be
-    resumed.
+    """Raised if a search was asked to stop, such as by Ctrl-C. Finished evaluations are recorded; it can be resumed.
 
     Attributes:
         study: Name of the study to resume; None if the search had not begun.
@@ -44,7 +43,7 @@ class StopSignals:
 
     Attributes:
         number: of the first signal, once it has come.
-        stop: called by the first signal; None: it raises Stopped.
+        stop: function that the first signal calls; if None, the signal raises Stopped.
     """
 
     def __init__(self) -> None:

@@ -101,11 +101,15 @@ class Fidelity:
         settings: Content of `Evaluation.fidelity`, such as {"epochs": 3}; empty for a full evaluation.
 
     Raises:
-        InvalidInput: a budget fraction of 0 or less, or above 1.
+        InvalidInput: the budget fraction is 0 or less, or above 1.
 
     Example:
-        >>> Fidelity(0.1, {"epochs": 3}).share
-        0.1
+        >>> cheap = Fidelity(0.1, {"epochs": 3})  # such as 3 of 30 epochs
+        >>> Evaluation(seed=11, fidelity=cheap.settings).fidelity["epochs"]
+        3
+        >>> Fidelity(0.0)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the budget fraction of a fidelity must be above 0 and at most 1, not 0.0
     """
 
     share: float = 1.0
@@ -174,14 +178,17 @@ class Evaluator(ABC):
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         """Runs one evaluation and returns its metrics, the objective of the search among them.
 
-        Metrics without the objective are stored all the same, and a search that finds it in none of its first block
-        of trials is refused: the objective is the user's setting, and no candidate's fault.
+        Metrics without the objective are stored too. A search whose first block of trials all lack the objective is
+        refused: the setting is wrong then, and not the candidates.
 
-        The key "cost_seconds", where present, is what the evaluation would have cost (tables know it); simulated clocks
-        advance by it.
+        The metric "cost_seconds", if present, gives the seconds that the evaluation would have cost (tables have it);
+        simulated clocks advance by them.
+
+        Returns:
+            Mapping from metric name to number.
 
         Raises:
-            Exception: anything raised here is taken for the candidate's own fault (a fact about its class), except
+            Exception: any exception counts as the candidate's own failure, stored for its equivalence class, except
                 MemoryError, OSError and ImportError.
         """
 
@@ -198,11 +205,11 @@ class Evaluator(ABC):
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that change the metrics.
 
-        A Task stands in it as its name and fingerprint; a field that is no JSON (an array, a function, an object) as
-        its type and a digest of its content.
+        A Task is described by name and fingerprint, a field that is no JSON (an array, a function, an object) by type
+        and a digest of its content.
 
         Raises:
-            InvalidInput: a field has no content, such as an open file.
+            InvalidInput: a field cannot be compared by content, such as an open file.
         """
         names = [item.name for item in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
         described: dict[str, Any] = {}
@@ -212,7 +219,7 @@ class Evaluator(ABC):
         return described
 
     def looked_at(self) -> Fingerprint | None:
-        """Returns which files and libraries the user's code behind this evaluator uses; None where there is none."""
+        """Returns the files and libraries that the user's code in this evaluator uses; None without such code."""
         return None
 
     def probe(self) -> Probe:
@@ -236,7 +243,7 @@ class Evaluator(ABC):
     def misfit(self, work: Work) -> str:
         """Says, before a search begins, why a candidate cannot be evaluated, or returns an empty text.
 
-        A few samples are asked about. A search is refused where none of them fits; a space may hold some that do not.
+        A search asks about a few samples, and is refused if none of them can be evaluated.
         """
         return ""
 

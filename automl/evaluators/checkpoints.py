@@ -57,7 +57,7 @@ class Checkpoint:
     _saved: float = field(default_factory=time.monotonic)
 
     def read(self) -> bytes | None:
-        """Returns what was written last, None where there is nothing to read."""
+        """Returns the bytes that were written last; None if there is no file or it cannot be read."""
         try:
             return self.path.read_bytes()
         except OSError:
@@ -65,16 +65,16 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """True when the last state saved is old enough that a crash now would cost something."""
+        """True if the last `write` was `EVERY_SECONDS` ago or longer, so that saving again is worth its cost."""
         return time.monotonic() - self._saved >= EVERY_SECONDS
 
     def write(self, state: bytes) -> None:
-        """Replaces the file at once and as a whole. A full or missing disk costs the checkpoint, not the evaluation."""
+        """Replaces the file atomically. If the disk is full or missing, nothing is saved and nothing raised."""
         self._saved = time.monotonic()
         _write(self.path, state)
 
     def discard(self) -> None:
-        """Removes the file, where there is one."""
+        """Removes the file, if it exists."""
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
@@ -122,7 +122,7 @@ class Use:
     kept: bool = False
 
     def keep(self) -> None:
-        """Leaves the checkpoints where they are when the loop ends: the study may go on with them."""
+        """Keeps the checkpoints when the loop ends, because the study may continue from them."""
         self.kept = True
 
 

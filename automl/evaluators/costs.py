@@ -21,7 +21,7 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
         inputs: Shape of each input of the module, without the batch axis.
 
     Returns:
-        `{"parameters": float, "macs": float}`.
+        Dict with the entries "parameters" and "macs", both floats.
 
     Example:
         >>> from torch import nn

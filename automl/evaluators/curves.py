@@ -46,11 +46,11 @@ class LearningCurve:
     def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
         """Adds a point, or further metrics to the last point. Points of later epochs are removed.
 
-        A training that had to begin anew reports those again.
+        A training that had to start again reports these epochs again.
 
         Args:
-            epoch: how far the evaluation is.
-            metrics: by name; those that are not finite are left out, and so are texts and the like beside numbers.
+            epoch: number of epochs done so far; a finite number.
+            metrics: mapping from name to number; values that are not finite numbers are left out.
 
         Raises:
             InvalidInput: the epoch is no finite number, or the metrics are no mapping with a number in it.
@@ -88,20 +88,20 @@ class LearningCurve:
 
     @property
     def epochs(self) -> list[float]:
-        """The epochs that have a point."""
+        """List of the epochs that have a point."""
         return [epoch for epoch, _ in self.points]
 
     @property
     def metrics(self) -> list[str]:
-        """The names of all metrics reported, sorted."""
+        """Names of all metrics reported, sorted."""
         return sorted({name for _, metrics in self.points for name in metrics})
 
     def values(self, metric: str) -> dict[float, float]:
-        """Returns a metric by epoch, without the epochs that did not report it."""
+        """Returns a dict from epoch to value of one metric, without the epochs that did not report it."""
         return {epoch: metrics[metric] for epoch, metrics in self.points if metric in metrics}
 
     def json(self) -> str:
-        """Returns it as canonical JSON, an empty text for no points."""
+        """Returns the curve as canonical JSON; an empty text for no points."""
         return canonical([[epoch, dict(metrics)] for epoch, metrics in self.points]) if self.points else ""
 
     @classmethod

@@ -78,7 +78,7 @@ class FunctionEvaluator(Evaluator):
         True
         >>> FunctionEvaluator(lambda: 1)
         Traceback (most recent call last):
-        automl.errors.InvalidInput: evaluator <lambda> must take (candidate) or (candidate, seed), and then ...
+        automl.errors.InvalidInput: evaluator <lambda> must take (candidate) or (candidate, seed), and then `part`, ...
     """
 
     name: ClassVar[str] = "function"
@@ -98,19 +98,19 @@ class FunctionEvaluator(Evaluator):
 
     @property
     def metrics(self) -> Mapping[str, str]:  # type: ignore[override]
-        """What a bare number is called, with the direction that its name says; a dict of metrics has its own names."""
+        """Mapping from `objective_name` to the direction that its name tells; metrics of a dict are not listed."""
         with suppress(InvalidInput):
             return {self.objective_name: direction_of(self.objective_name) or "maximize"}
         return {self.objective_name: "maximize"}  # a name that says neither: who sets up a search asks the user
 
     @property
     def deterministic(self) -> bool:  # type: ignore[override]
-        """True for a function that takes no seed."""
+        """True if the function takes no seed."""
         return not self._takes_seed
 
     @property
     def has_test_part(self) -> bool:  # type: ignore[override]
-        """True for a function that is told which part of its data to measure on."""
+        """True if the function has the parameter `part`."""
         return "part" in self._named_ones
 
     def settings(self) -> dict[str, Any]:
@@ -121,10 +121,10 @@ class FunctionEvaluator(Evaluator):
         return {"function": self._title(), "code": self.code_version, **({"captured": bound} if bound else {})}
 
     def looked_at(self) -> Fingerprint:
-        """Returns what the function depends on.
+        """Returns the fingerprint of the function: its source, with the files and libraries that it uses.
 
         Raises:
-            InvalidInput: it captures something that has no content, or is a builtin.
+            InvalidInput: the function captures what cannot be compared by content, or is a builtin.
         """
         if self.code_version:
             return Fingerprint("")

@@ -102,9 +102,9 @@ class Task:
         return digest.hexdigest()
 
     def description(self) -> dict[str, str]:
-        """Returns what stands for this task in a context: its name for readers, its fingerprint for equality.
+        """Returns what identifies this task in a context: its name for readers, its fingerprint for equality.
 
-        Both are read off the data now, which may have been changed in place since they were last looked at.
+        The fingerprint is computed from the data as they are now, since arrays can be changed in place.
         """
         self.__dict__.pop("classes", None)
         return {"name": self.name, "fingerprint": self.fingerprint()}

@@ -44,15 +44,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Cost and yield of one study; two studies are compared only if these are equal.
+    """Number of evaluations and of classes of one study. A fair comparison needs equal evaluations.
 
     Attributes:
         evaluations: Number of evaluations, whether run or found in the cache, in units of one full evaluation.
         classes: Number of distinct equivalence classes with a fitness.
 
     Example:
-        >>> Effort(evaluations=300.0, classes=240)
-        Effort(evaluations=300.0, classes=240)
+        >>> search, random = Effort(evaluations=300.0, classes=240), Effort(evaluations=300.0, classes=260)
+        >>> round(chance_of_luck(5, search, random), 3)  # with more classes, random search more often has the best
+        0.025
     """
 
     evaluations: float
@@ -82,8 +83,7 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
 
 
 def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
-    """Returns by how much the winner of a search beats the winner of random search on fresh seeds, in the metric's
-    unit.
+    """Returns by how much the winner of a search beats random search's on fresh seeds, in the metric's unit.
 
     Args:
         winner: Test values of the search's best by validation, nested as runs ⊃ seeds.
@@ -172,8 +172,8 @@ def judge_run(
         gain: Estimated gain over random search.
         search: Effort of the search.
         random: Effort of random search.
-        exceeding: Number of distinct classes of the search that are better in validation fitness than random search's
-            best.
+        exceeding: Number of equivalence classes of the search that are better in validation fitness than random
+            search's best.
         seeds: Number of fresh-seed test values of each winner, the smaller of the two.
         deterministic: True if the evaluator gives equal values for all seeds by its nature.
         held_out: True if the values were measured on a test part that no search reads.

@@ -34,13 +34,13 @@ class ResultRow:
     RI = 100 · (mean of the method − mean of random) / mean of random, of the accuracies in a results file.
 
     Attributes:
+        dataset: Name of the data set.
+        method: Name of the method.
         ri: `Estimate` of RI in percent, with its 95 % interval.
         runs: Number of the method's runs that entered RI.
         random: Number of accuracies of random architectures that entered RI.
         left_out: Number of rows, of the method and of its random architectures, that were ignored because their
             accuracy is blank.
-        dataset: Name of the data set.
-        method: Name of the method.
 
     Example:
         >>> row = ResultRow("cifar10", "ours", Estimate(4.2, low=3.1, high=5.3), runs=5, random=20, left_out=0)

@@ -105,7 +105,7 @@ class FunctionHasher:
         self._bits = mantissa_bits
 
     def digests(self, functions: Sequence[Function], probe: Probe) -> list[bytes | Unhashable]:
-        """Returns the digest of each function, or why it cannot be had. Of the probe, only the seed matters."""
+        """Returns the digest of each function, or the reason why there is none. Of the probe, only the seed matters."""
         return [self._digest(function, probe.seed) for function in functions]
 
     def observe(self, function: Function, probe: Probe) -> Observed:

@@ -64,7 +64,7 @@ class GraphHasher:
         self._smallest: dict[bytes, bytes] = {}
 
     def digests(self, graphs: Sequence[Graph], probe: Probe) -> list[bytes | Unhashable]:
-        """Returns the digest of each graph's function, or why it cannot be had."""
+        """Returns the digest of each graph's function, or the reason why there is none."""
         results: list[bytes | Unhashable] = []
         for start in range(0, len(graphs), CHUNK):
             if self._table.bytes > ValueTable.LIMIT:

@@ -75,11 +75,15 @@ class KindHasher(Protocol):
     """
 
     def digests(self, behaviours: Sequence[Any], probe: Probe) -> Sequence[bytes | Unhashable]:
-        """Returns the digest of each function, or why it cannot be had."""
+        """Returns 16 bytes for each behaviour, in order, or the `Unhashable` that says why there are none."""
         ...
 
     def observe(self, behaviour: Any, probe: Probe) -> Observed:
-        """Returns the values behind a digest; raises Unhashable where there is none."""
+        """Returns the arrays behind one digest.
+
+        Raises:
+            Unhashable: the behaviour cannot be run on the probe.
+        """
         ...
 
 
@@ -120,8 +124,8 @@ class Hasher:
         """Returns the key of each (behaviour, training settings), in order.
 
         Args:
-            pairs: behaviours with what changes training and not the function; the settings are mixed in verbatim.
-            candidates: the canonical JSON of each; a behaviour that cannot be probed is keyed by it.
+            pairs: behaviours, each with the JSON settings that change training and not the function.
+            candidates: canonical JSON of each candidate, from which the key is computed if the behaviour cannot be run.
 
         Raises:
             Unhashable: a behaviour cannot be probed and no `candidates` were given.
@@ -166,10 +170,10 @@ class Hasher:
         """Returns the key of a candidate whose behaviour could not be probed.
 
         Args:
-            kind: of its behaviour.
+            kind: kind of its behaviour.
             candidate: canonical JSON.
-            training: what changes training and not the function.
-            why: it could not be probed, one sentence.
+            training: JSON settings that change training and not the function.
+            why: sentence that says why the behaviour could not be run.
         """
         surroundings = mix_settings(training) if training else b""
         source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
@@ -180,7 +184,7 @@ class Hasher:
         return functools.partial(Hasher, **given), ()  # it travels without what it remembers
 
     def description(self) -> dict[str, Any]:
-        """Returns what the keys depend on beside the behaviours, as JSON data for a context."""
+        """Returns JSON data for a context: everything besides the behaviours that the keys depend on."""
         return {"version": HASHER_VERSION, "mantissa_bits": self.mantissa_bits, "probe": probe_description(self.probe)}
 
     def observe(self, behaviour: Behaviour) -> Observed | None:
@@ -257,8 +261,9 @@ def functional_hash(
         probe: Inputs to run the thing on. Graphs and modules require one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
         mantissa_bits: Number of mantissa bits to which values are rounded before hashing.
-        timeout: Seconds allowed for a plain function, which is also called on infinities and NaN and may not return
-            from them; None sets no limit. The limit works in the main thread only, and cannot interrupt a call into C.
+        timeout: Seconds allowed for a plain function, which is called on numbers from 1e-12 to 1e4 in size and may not
+            return from some; None sets no limit. The limit works in the main thread only, and cannot interrupt a call
+            into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.

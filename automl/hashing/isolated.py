@@ -35,7 +35,7 @@ COSTS_REMEMBERED = 1 << 16
 """Candidates whose costs are remembered between their hash and their record, at most."""
 
 Costs = tuple[Mapping[str, float], str]
-"""A candidate's costs, and a sentence where they cannot be had."""
+"""A candidate's costs, and a sentence if there are none."""
 
 
 class Reference(Protocol):
@@ -59,7 +59,8 @@ class HashJobs:
         hasher: turns them into keys.
         reference: how a process beside this one finds the space; None hashes everything here.
         seconds: allowed for one candidate.
-        memory: bytes that one candidate may take in the process beside this one; None: half of what the machine has.
+        memory: bytes that one candidate may take in the process beside this one; None takes half of what the
+            machine has.
 
     Attributes:
         by_json: why candidates were keyed by their JSON, and how many.

@@ -55,7 +55,7 @@ class ModuleHasher:
         self._bits = mantissa_bits
 
     def digests(self, modules: Sequence[Module], probe: Probe) -> list[bytes | Unhashable]:
-        """Returns the digest of each module's function, or why it cannot be had."""
+        """Returns the digest of each module's function, or the reason why there is none."""
         return [self._digest(module, module.probe or probe) for module in modules]
 
     def observe(self, module: Module, probe: Probe) -> Observed:

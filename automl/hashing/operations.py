@@ -55,20 +55,20 @@ class Operation:
     linear: bool = False
 
     def identity(self, settings: Settings) -> Settings:
-        """Returns the normalised settings, defaults written out; two operations with equal ones share weights."""
+        """Returns the settings with defaults written out; operations with equal settings share weights."""
         return settings
 
     def weights(self, settings: Settings, shapes: Sequence[Shape]) -> tuple[Shape, ...]:
         """Returns the shape of each weight tensor, output axis first.
 
         Args:
-            settings: of the node.
-            shapes: of the inputs, without stack and batch.
+            settings: settings of the node.
+            shapes: shapes of the inputs, without the stack and batch axes.
         """
         return ()
 
     def seed(self, settings: Settings) -> bytes:
-        """Returns what its weights are drawn from, beside the values that reach it."""
+        """Returns the seed of the weights, which also depend on the values that reach the operation."""
         return mix(type(self).__qualname__, canonical(dict(self.identity(settings))))
 
     def label(self, settings: Settings) -> str:
@@ -77,7 +77,7 @@ class Operation:
         return type(self).__name__ + (f"[{inside}]" if inside else "")
 
     def has_weights(self) -> bool:
-        """Returns True where it may have weights."""
+        """Tells whether the operation may have weights."""
         return type(self).weights is not Operation.weights
 
     def apply(self, settings: Settings, inputs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -227,8 +227,8 @@ class BatchNorm(Operation):
 def batch_norm(x: np.ndarray, epsilon: float = BATCH_NORM_EPSILON) -> np.ndarray:
     """Normalises each channel over the batch and the spatial axes; constant channels become exactly zero.
 
-    Mean and variance are those of the probe's own examples. The last two examples, with very large and very small
-    values, are shifted and divided by these too, as a network does in evaluation mode.
+    Mean and variance are those of the probe's own examples. The two examples that follow them, one with large and one
+    with small values, are shifted and divided by these too, as a network does in evaluation mode.
 
     Example:
         >>> bool(batch_norm(np.full((1, 6, 3), 7.0)).any())
@@ -424,7 +424,7 @@ def cleaned(output: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Returns the output with values below the rounding noise of the inputs replaced by exact zero, for each item of
     the stack.
 
-    The last two examples, with very large and very small values, are left unchanged: each has a scale of its own.
+    The last two examples, one with large and one with small values, are left unchanged: each has a scale of its own.
     Rounding noise in these comes from sums only (see `without_cancelled`).
 
     Example:

@@ -27,7 +27,7 @@ class ProgramHasher:
         self._bits = mantissa_bits
 
     def digests(self, programs: Sequence[Program], probe: Probe) -> list[bytes | Unhashable]:
-        """Returns the digest of each program's predictions, or why they cannot be had."""
+        """Returns the digest of each program's predictions, or the reason why there is none."""
         results: list[bytes | Unhashable] = [b""] * len(programs)
         by_language: dict[int, list[int]] = defaultdict(list)
         for number, program in enumerate(programs):

@@ -276,8 +276,8 @@ class ReportData:
         settings: Stored settings of the study.
         deterministic: True if test values are equal for every seed.
         population: True if test values come from a table and are means over all seeds in it.
-        confirmation: `StudyPart` of the additional validation evaluations of the best classes, before these were ranked
-            as winners; None if there are none.
+        confirmation: `StudyPart` of the additional validation evaluations of the best equivalence classes, before these
+            were ranked as winners; None if there are none.
         winners, random_winners, random_samples: Lists of candidates re-evaluated on the test part, by rank: the
             search's best, random search's best, and random candidates.
         front_members: List of the members of the Pareto front, re-evaluated too, ordered as `search.front`; empty for

@@ -65,7 +65,7 @@ class Constraint:
     bound: float
 
     def excess(self, value: float) -> float:
-        """Returns by how much a value breaks the bound, relative to it; 0 where it keeps it."""
+        """Returns by how much a value violates the bound, relative to the bound; 0 if the value satisfies it."""
         off = (value - self.bound) if self.most else (self.bound - value)
         return max(0.0, off / (abs(self.bound) or 1.0))
 
@@ -101,11 +101,11 @@ class Objectives:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The figures, beside the fitness, that a candidate must have to be compared and judged."""
+        """Names of the metrics and costs, besides the fitness, that a trial must have to be compared and judged."""
         return frozenset({*(one.metric for one in self.all), *(one.metric for one in self.constraints)} - {FITNESS})
 
     def figures(self, trial: TrialRecord) -> dict[str, float]:
-        """Returns the trial's figures by name, empty where it failed or was a cheaper evaluation."""
+        """Returns the trial's metrics and costs by name; empty if it failed or was a cheaper evaluation."""
         if trial.fitness is None:
             return {}
         return {
@@ -115,14 +115,14 @@ class Objectives:
         }
 
     def worth(self, trial: TrialRecord) -> tuple[float, ...] | None:
-        """Returns the trial's figure in each objective, larger being better; None where it lacks one."""
+        """Returns the trial's value in each objective, larger being better; None if it lacks one."""
         known = self.figures(trial)
         if any(one.metric not in known for one in self.all):
             return None
         return tuple(one.worth(known[one.metric]) for one in self.all)
 
     def allows(self, trial: TrialRecord) -> bool:
-        """Tells whether a trial keeps all constraints; one that lacks a figure does not."""
+        """Tells whether a trial satisfies all constraints; a trial that lacks a metric does not."""
         if not self.constraints:
             return True
         known = self.figures(trial)

@@ -77,7 +77,7 @@ class PartSettings:
     """Parts of a search as a user names them: evaluator, task, strategy, their settings, objective and direction.
 
     Raises:
-        InvalidInput: a value of another type.
+        InvalidInput: a value has another type.
 
     Example:
         >>> chosen = PartSettings(strategy="regularized_evolution", settings={"population": 50})
@@ -276,7 +276,7 @@ def split_settings(
         menus: Mapping from "space", "evaluator" and "strategy" to the settings that each knows, with their defaults.
 
     Returns:
-        Three dicts: settings of the space, the evaluator and the strategy.
+        Three dicts with the settings of the space, the evaluator and the strategy.
 
     Raises:
         InvalidInput: none of the three knows the name, or several do and it has no prefix.

@@ -60,7 +60,7 @@ class SpacesAtHand:
         ]
 
     def find(self, stored: StoredSpace | None) -> Found | str:
-        """Returns a space, or why it is not at hand; None: that of evaluations which remember none."""
+        """Returns a space, or why it cannot be loaded; None asks for that of evaluations which store none."""
         if stored is None:
             return self._named()
         same = [one for one in self._references if _is(one, stored)]
@@ -180,8 +180,8 @@ def rekey(
         dry_run: If True, report what would change and write nothing.
 
     Returns:
-        A `Rekeyed`: numbers of evaluations, classes, studies and checkpoints, and `sentences()`, the same as a list of
-        sentences.
+        A `Rekeyed` with the numbers of evaluations, classes, studies and checkpoints, and with `sentences()`, which
+        returns the same as a list of sentences.
 
     Raises:
         StorageRefused: the database cannot be used.

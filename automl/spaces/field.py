@@ -46,7 +46,7 @@ class Field(ABC):
 
     @abstractmethod
     def mutate(self, value: Any, rng: np.random.Generator) -> Any:
-        """Returns a value near `value` and different from it, or `value` itself where there is no other."""
+        """Returns a value near `value` and different from it, or `value` itself if there is no other."""
 
     @abstractmethod
     def check(self, value: Any, path: str) -> Any:
@@ -61,7 +61,7 @@ class Field(ABC):
         return one if rng.random() < 0.5 else other
 
     def mutable(self, value: Any) -> int:
-        """Returns how many single choices `value` holds: a mutation hits each with equal probability."""
+        """Returns the number of single choices in `value`; a mutation changes each with equal probability."""
         return 0 if self.size() == 1 else 1
 
 

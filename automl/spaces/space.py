@@ -174,7 +174,7 @@ class Space(metaclass=SpaceType):
 
     @property
     def kind(self) -> str:
-        """The name under which this space appears as an option of a `Choice`."""
+        """Name of this space as an option of a `Choice`: the name of its class."""
         return type(self).__name__
 
     @property
@@ -258,7 +258,7 @@ class Space(metaclass=SpaceType):
         return Candidate(values)
 
     def size(self) -> int | None:
-        """Returns the number of candidates (encodings, not functions), or None where there is no end to them."""
+        """Returns the number of candidates (encodings, not functions); None if there are infinitely many."""
         return self._fields().size()
 
     def _fields(self) -> Record:
@@ -274,7 +274,7 @@ class Space(metaclass=SpaceType):
         raise InvalidSpace(f"space {self.kind} has no `build`: define build(self, c), or give a function as evaluator")
 
     def behaviour(self, candidate: Candidate) -> Behaviour:
-        """Returns how the candidate can be run: a module where the space has a `build`, else a mere configuration."""
+        """Returns the behaviour: a `Module` if the space has a `build`, else a `Configuration`."""
         if type(self).build is Space.build:
             return Configuration(candidate.value)
         return Module(build=lambda: self.build(candidate))
@@ -288,7 +288,7 @@ class Space(metaclass=SpaceType):
         return {}
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
-        """Returns what this encoding costs (parameters, FLOPs). Costs are never shared by key."""
+        """Returns the costs of this candidate by name (parameters, FLOPs). Costs are never shared by key."""
         return {}
 
     def describe(self, candidate: Candidate) -> str:
@@ -296,15 +296,15 @@ class Space(metaclass=SpaceType):
         return candidate.json
 
     def explanation(self, candidate: Candidate) -> list[str]:
-        """Returns lines that say what a candidate does, part by part; none where `describe` says it all."""
+        """Returns lines that explain a candidate part by part; empty if `describe` is enough."""
         return []
 
     def exported(self, candidate: Candidate) -> str:
-        """Returns the source of a Python file that does what a candidate does and needs nothing of ours, or ""."""
+        """Returns the source of a Python file that does what a candidate does without automl; "" if there is none."""
         return ""
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
-        """Returns the graph to draw for a candidate (nodes and edges with a `label`), or None where there is none."""
+        """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
 
     def settings(self) -> Mapping[str, Any]:

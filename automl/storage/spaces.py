@@ -27,8 +27,8 @@ class StoredSpace:
 
     Example:
         >>> stored = StoredSpace(0, "cells.py:Cells", {"width": 16}, source="0" * 32, imported=False)
-        >>> stored.target, stored.settings
-        ('cells.py:Cells', {'width': 16})
+        >>> str(stored), len(stored.digest)  # the digest of target, settings and source
+        ('cells.py:Cells with width=16', 16)
     """
 
     id: int

@@ -87,7 +87,7 @@ class Hashes(Protocol):
     """
 
     def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
-        """Returns the key of each candidate's function, in order: equal keys, equal results."""
+        """Returns the key of each candidate, in order; candidates with equal keys have equal results."""
         ...
 
     def features(self, candidates: Sequence[Candidate]) -> Sequence[Mapping[str, np.ndarray]]:
@@ -151,10 +151,10 @@ class Strategy(ABC):
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
 
         Args:
-            offered: budget fractions, rising; 1, a full evaluation, is the last.
+            offered: budget fractions, ascending; the last is 1, a full evaluation.
 
         Raises:
-            InvalidInput: they do not suffice for this strategy.
+            InvalidInput: the strategy needs fidelities that are not offered.
         """
         return (FULL,)
 
@@ -162,9 +162,9 @@ class Strategy(ABC):
         """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten.
 
         Args:
-            space: what proposals are points of.
-            fidelities: budget fractions, rising; 1 is the last.
-            hashes: of the search, given to strategies that want them.
+            space: space of the proposed candidates.
+            fidelities: budget fractions that proposals may ask for, ascending; the last is 1.
+            hashes: object that returns keys and features, for strategies with "hashes" in `wants`.
         """
         self.space = space
         self.hashes = hashes

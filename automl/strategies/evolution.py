@@ -25,7 +25,7 @@ class _Evolution(Strategy):
             kept, as the demo of AutoML-Zero does when a search is stuck; None keeps one population for ever.
 
     Raises:
-        InvalidInput: a setting out of range.
+        InvalidInput: a setting is out of range.
     """
 
     population: int = 100

@@ -21,9 +21,13 @@ NAMED = {
 
 @dataclass(eq=False)
 class Activation(ExpressionSpace):
-    """Activation functions f(x), rated by the accuracy of small networks trained with them.
+    """Space of activation functions f(x), to be rated by the accuracy of small networks trained with them.
 
-    The key covers value and derivative, since training uses both. After Ramachandran et al. 2017 (arXiv 1710.05941).
+    A candidate is the text of an expression in x, such as "x * sigmoid(x)"; `decode` brings it into normal form and
+    refuses what it cannot read with InvalidCandidate. The settings `operators`, `constants` and `most` bound the
+    expressions (see `ExpressionSpace`). The functional hash is computed from f and its derivative, since training uses
+    both. The default evaluator is `workers.algorithms.functions.ActivationTraining`. `references()` returns known
+    functions by name, with which results are compared. After Ramachandran et al. 2017 (arXiv 1710.05941).
 
     Example:
         >>> space = Activation()

@@ -37,11 +37,11 @@ def _class(t: Any) -> Any:
 
 @dataclass(eq=False)
 class Loss(ExpressionSpace):
-    """Loss functions f(p, t) of a probability and a target (0 or 1), rated by the accuracy reached with them.
+    """Space of loss functions f(p, t) of a probability and a target (0 or 1), rated by the accuracy reached with them.
 
-    The loss of an example is the sum over classes. Training uses the derivative with respect to p only, so that is what
-    the key covers: losses that differ by a function of the target are one. After Gonzalez and Miikkulainen 2020 (arXiv
-    1905.11528).
+    The loss of an example is the sum of f over the classes. Training uses the derivative with respect to p only, so the
+    functional hash is computed from this derivative: losses that differ by a function of the target get one key. After
+    Gonzalez and Miikkulainen 2020 (arXiv 1905.11528).
 
     Example:
         >>> space = Loss()

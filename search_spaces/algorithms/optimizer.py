@@ -80,12 +80,14 @@ def _count(t: Any) -> Any:
 
 @dataclass(eq=False)
 class Optimizer(ExpressionSpace):
-    """Update rules (what is subtracted from a weight), rated by the accuracy that networks reach with them.
+    """Space of update rules (what is subtracted from a weight), rated by the accuracy that networks reach with them.
 
-    Arguments, for each weight: the gradient g; the momentum buffer b ← 0.9 b + g; the averages m of g and v of g² with
-    decays 0.9 and 0.999, bias corrected; the weight w; the step t, from 1; the decays `linear` and `cosine`, from 1
-    towards 0. The key covers the values in these ranges, so that |v| and v are one. After Bello et al. 2017
-    (arXiv 1709.07417).
+    A candidate is the text of an expression in these variables, one value for each weight: `g`, the gradient; `b`, the
+    momentum buffer (b ← 0.9 b + g); `m` and `v`, the bias-corrected moving averages of g (decay rate 0.9) and of g²
+    (decay rate 0.999); `w`, the weight; `t`, the number of the step, from 1; `linear` and `cosine`, schedules that fall
+    from 1 towards 0 during training. No learning rate is applied outside the expression. The functional hash is
+    computed from values in the ranges that these variables have in training, so that |v| and v get one key. After Bello
+    et al. 2017 (arXiv 1709.07417).
 
     Example:
         >>> space = Optimizer()

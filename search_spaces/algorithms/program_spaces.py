@@ -23,7 +23,9 @@ SIX = (
 
 @dataclass(eq=False)
 class AutoMLZeroLinear(ProgramSpace):
-    """The published demo: rediscover linear regression by gradient descent from six operations.
+    """Space of programs in which to rediscover linear regression by gradient descent, from six operations.
+
+    As in the published demo of Real et al. 2020 (arXiv 2003.03384).
 
     Example:
         >>> import numpy as np
@@ -50,9 +52,10 @@ class AutoMLZeroLinear(ProgramSpace):
 
 @dataclass(eq=False)
 class AutoMLZeroTwoLayer(ProgramSpace):
-    """Regression on random two-layer networks, with every operation; lengths vary, as in section 4.1 of the paper.
+    """Space of programs for regression on random two-layer networks, with every operation and variable lengths.
 
-    Two dozen problems, because a search with every operation learns fewer by heart.
+    As in section 4.1 of Real et al. 2020 (arXiv 2003.03384). A search uses 24 problems, because with every operation
+    fewer would be memorised.
 
     Example:
         >>> AutoMLZeroTwoLayer().defaults.evaluator_settings["task"]
@@ -77,9 +80,10 @@ class AutoMLZeroTwoLayer(ProgramSpace):
 
 @dataclass(eq=False)
 class AutoMLZeroDigits(ProgramSpace):
-    """Binary classification of pairs of digits from 16 random projections, with every operation (section 4.2).
+    """Space of programs that classify pairs of digits from 16 random projections, with every operation.
 
-    All 36 pairs that may be searched on, each under four projections, so that fewer are learnt by heart.
+    As in section 4.2 of Real et al. 2020 (arXiv 2003.03384). A search uses all 36 pairs that are not reserved for the
+    final figures, each under four projections, so that fewer programs succeed by memorising.
 
     Example:
         >>> AutoMLZeroDigits().defaults.evaluator_settings["task"]

@@ -53,7 +53,7 @@ def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
 
 
 class DARTS(CellSpace):
-    """The genotypes of DARTS: in two cells, each of four nodes applies two operations to two earlier values.
+    """Space of the genotypes of DARTS: two cells of four nodes, each of which applies two operations to earlier values.
 
     Example:
         >>> import numpy as np

@@ -17,16 +17,16 @@ INPUT_CHANNELS, PIXELS, CLASSES = 1, 8 * 8, 10
 
 
 class DigitsCells(NASBench201):
-    """The 15,625 cells of NAS-Bench-201 between a stem and a head, to be trained on grey 8x8 images of ten classes.
+    """Space of the 15,625 cells of NAS-Bench-201 between a stem and a head, for grey 8x8 images of ten classes.
 
-    The network: a 1x1 convolution with batch norm to `channels`; `cells` cells; batch norm, ReLU, mean over the image,
-    a linear layer. Stem and head look at single pixels, so whatever is seen of shapes is seen by the candidate's
-    operations. That, and a training that is short, is why fitness tells architectures apart and seeds hardly matter
-    (benchmarks/digits_signal.py measures it).
+    The network consists of a 1x1 convolution with batch norm to `channels` channels; `cells` equal cells; batch norm,
+    ReLU, mean over the image, and a linear layer. Stem and head act on single pixels, so only the candidate's
+    operations can combine neighbouring pixels. For this reason, and because training is short, fitness differs between
+    architectures by much more than between seeds (measured by benchmarks/digits_signal.py).
 
     Args:
-        channels: behind the stem.
-        cells: all with the same operations.
+        channels: Number of channels after the stem.
+        cells: Number of cells, all with the same operations.
 
     Example:
         >>> space = DigitsCells()

@@ -69,7 +69,7 @@ def read_genotype(value: Any) -> dict[str, Any]:
 
 
 def to_genotype(value: Mapping[str, Any]) -> str:
-    """Returns a genotype (a candidate's JSON data) as the text that the papers' code reads.
+    """Returns a genotype (a candidate's JSON data) as the text that the code of the papers reads.
 
     Example:
         >>> node = [["skip_connect", 0], ["max_pool_3x3", 1]]

@@ -21,17 +21,17 @@ BLOCKS = ("identity", "conv3x3", "conv5x5", "depthwise3x3", "residual3x3")
 
 
 class MacroNet(Space):
-    """Networks of stages of up to `blocks` blocks. Between stages the size halves and the width doubles.
+    """Space of networks of stages with up to `blocks` blocks each. From stage to stage, size halves and width doubles.
 
     Args:
-        channels: of the input images.
-        classes: of the output.
-        width: of the first stage.
-        stages: how many; each halves the size, so images must be at least 2 ** (stages - 1) wide.
-        blocks: the most blocks in a stage.
+        channels: Number of channels of the input images.
+        classes: Number of classes.
+        width: Number of channels of the first stage.
+        stages: Number of stages. Each but the first halves the size, so images must be at least 2 ** (stages - 1) wide.
+        blocks: Largest number of blocks in a stage.
 
     Raises:
-        InvalidSpace: a number below 1.
+        InvalidSpace: a number is below 1.
 
     Example:
         >>> import numpy as np

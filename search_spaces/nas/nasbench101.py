@@ -83,13 +83,13 @@ def cell_graph(matrix: Sequence[Sequence[int]], ops: Sequence[str], **settings: 
 
 
 class NASBench101(CellSpace):
-    """Cells of up to `vertices` vertices, input and output among them, and nine edges.
+    """Space of cells with up to `vertices` vertices, input and output included, and up to nine edges.
 
     Args:
-        vertices: 2 to 7.
+        vertices: Largest number of vertices, from 2 to 7.
 
     Raises:
-        InvalidSpace: another number of vertices.
+        InvalidSpace: `vertices` is out of this range.
 
     Example:
         >>> import numpy as np

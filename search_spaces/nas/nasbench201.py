@@ -95,7 +95,9 @@ def cell_graph(operations: tuple[str, ...], **settings: Any) -> Graph:
 
 
 class NASBench201(CellSpace):
-    """The 15,625 cells of the benchmark; 5,044 functions. Each edge is a declared field, `edge_SOURCE_NODE`.
+    """Space of the 15,625 cells of NAS-Bench-201, with 5,044 different functions.
+
+    Each edge is a declared field, `edge_SOURCE_NODE`.
 
     Example:
         >>> space = NASBench201()

@@ -61,12 +61,12 @@ _LAYERS = {name: _Layer(name) for name in OPERATIONS if name != "skip"}
 
 
 class NASBenchGraph(CellSpace):
-    """The 59,049 architectures of NAS-Bench-Graph, in 26,206 classes of isomorphic ones.
+    """Space of the 59,049 architectures of NAS-Bench-Graph, which form 26,206 classes of isomorphic ones.
 
-    The benchmark trained one of each class, and none of four skips.
+    The benchmark trained one architecture of each class, and none of four skip connections.
 
     Args:
-        proteins: only the kinds of layers that were trained on the data set proteins.
+        proteins: If True, only the kinds of layers that were trained on the data set proteins.
 
     Example:
         >>> import numpy as np

@@ -100,7 +100,10 @@ def _pixels(inputs: np.ndarray) -> np.ndarray:
 
 
 def digits_parity() -> Task:
-    """Returns scikit-learn's digits with two classes, even and odd; parts as in `workers.tasks.digits`.
+    """Returns scikit-learn's digits with two classes, 0 for even and 1 for odd digits, as a `Task`.
+
+    Images have shape (1, 8, 8) with values in [0, 1]: 898 for training, and a quarter of 1,797 each for validation and
+    test, as in `workers.tasks.digits`.
 
     Example:
         >>> task = digits_parity()

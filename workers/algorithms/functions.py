@@ -36,7 +36,7 @@ class _FunctionEvaluator(Evaluator):
         networks: trained for each evaluation.
 
     Raises:
-        InvalidInput: a setting out of range.
+        InvalidInput: a setting is out of range.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {"accuracy": "maximize"}
@@ -101,12 +101,13 @@ class _OnOneTask(_FunctionEvaluator):
 
 @dataclass(frozen=True)
 class ActivationTraining(_OnOneTask):
-    """Trains perceptrons whose hidden units are the candidate, and measures their accuracy.
+    """Trains multi-layer perceptrons with the candidate as activation function, and measures their accuracy.
 
-    The candidate maps x to (value, derivative). Training minimises cross-entropy with Adam.
+    The candidate maps x to (value, derivative). Training minimises cross-entropy with Adam. The metric "accuracy" is
+    the mean over `networks` networks on the evaluation's part of the data, from 0 to 1.
 
-    So that no function is judged by its scale, initial weights keep the second moment of signals, as He et al. 2015
-    derive for ReLU: gain² = 1 / E[f(z)²] for standard normal z, kept between 1/10 and 10.
+    Initial weights are scaled so that the second moment of signals is kept, as He et al. 2015 derive for ReLU: gain² =
+    1 / E[f(z)²] for standard normal z, bounded by 1/10 and 10. A function is thus not judged by its scale.
 
     Example:
         >>> ActivationTraining(epochs=1, networks=2).settings()["hidden"]
@@ -131,7 +132,7 @@ def _normal_points() -> np.ndarray:
 
 
 def gain_of(activation: Activation) -> float:
-    """Returns the factor for initial weights that keeps signals of one size behind an activation.
+    """Returns the factor for initial weights with which an activation keeps the scale of signals.
 
     Raises:
         CandidateFailure: the function is not finite at usual values.
@@ -151,14 +152,14 @@ def gain_of(activation: Activation) -> float:
 
 @dataclass(frozen=True)
 class LossTraining(_OnOneTask):
-    """Trains perceptrons (ReLU, Adam) to lower the candidate, and measures their accuracy.
+    """Trains multi-layer perceptrons (ReLU, Adam) with the candidate as loss, and measures their accuracy.
 
     The candidate gives the derivative of f(prediction, target) with respect to the prediction, the probability of one
     class; the target is 1 for the right class and 0 for the others. The loss is the sum over classes.
 
     Attributes:
-        label_noise: share of training examples whose class is drawn anew, the same ones for all candidates; held-out
-            parts stay as they are.
+        label_noise: Share of training examples whose class is replaced by a random one, the same examples for all
+            candidates; validation and test part stay unchanged.
 
     Example:
         >>> LossTraining(label_noise=0.2).settings()["label_noise"]
@@ -197,16 +198,22 @@ def _noisy(targets: np.ndarray, share: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class OptimizerTraining(_FunctionEvaluator):
-    """Trains perceptrons with the candidate as update rule, on each of several tasks; fitness is the mean accuracy.
+    """Trains multi-layer perceptrons with the candidate as update rule on several tasks, and measures their accuracy.
 
-    The candidate gives what is subtracted from each weight, from eight arguments: the gradient g; the momentum buffer
-    b ← 0.9 b + g; the averages m of g and v of g² with decays 0.9 and 0.999, bias corrected; the weight w; the step t,
-    counted from 1; and two decays from 1 towards 0, `linear` and `cosine`. After Bello et al. 2017 (arXiv
+    The candidate returns what is subtracted from each weight; no learning rate is applied to it. Its eight arguments,
+    in this order, are arrays of the weights' shape: the gradient g; the momentum buffer b ← 0.9 b + g; the
+    bias-corrected moving averages of g (decay rate 0.9) and of g² (decay rate 0.999); the weight; the number of the
+    step, from 1; and two schedules that fall from 1 towards 0, linear and cosine. After Bello et al. 2017 (arXiv
     1709.07417), section 4.
 
+    Metrics on the evaluation's part of the data, from 0 to 1: "accuracy", the mean over the tasks, and "worst", the
+    accuracy on the task with the lowest.
+
     Attributes:
-        tasks: names or Tasks; the default is digits and Fashion-MNIST (5,000 images), or even and odd digits instead
-            where the data folder does not hold it. The choice is part of the context of every result.
+        tasks: Sequence of task names (registered ones, such as "digits" or "fashion-mnist-6k") or `Task` objects for
+            classification. By default "digits" and "fashion-mnist-6k" (5,000 training images); without that file in the
+            data folder, "digits" and "digits-parity". The tasks are part of the context, so results on different tasks
+            are stored apart.
 
     Example:
         >>> evaluator = OptimizerTraining(tasks=("digits", "digits-parity"))

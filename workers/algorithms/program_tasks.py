@@ -19,16 +19,16 @@ from workers import tasks as images
 
 @dataclass(frozen=True, eq=False)
 class Problems:
-    """Several problems of one shape; an algorithm starts each from clean memory.
+    """Arrays of several problems of one shape. A program starts each problem with its memory cleared.
 
     Attributes:
-        train: float64 of shape (problems, examples, features), learnt from in this order.
-        train_targets: float64 of shape (problems, examples).
-        held: float64 of shape (problems, held-out examples, features), only predicted.
-        held_targets: float64 of shape (problems, held-out examples).
+        train: float64 array of shape (problems, examples, features): inputs to learn from, in this order.
+        train_targets: float64 array of shape (problems, examples): their targets.
+        held: float64 array of shape (problems, held-out examples, features): inputs to predict.
+        held_targets: float64 array of shape (problems, held-out examples): their targets.
 
     Raises:
-        InvalidInput: shapes that do not fit, no example, or a value that is no finite number.
+        InvalidInput: the shapes do not fit together, there is no example, or a value is not finite.
 
     Example:
         >>> import numpy as np
@@ -74,12 +74,12 @@ class Problems:
 
 @dataclass(frozen=True)
 class ProgramTask:
-    """A user's own task for programs.
+    """Task of a user's own for programs, with problems for the search and other problems for the final figures.
 
     Attributes:
-        search: problems on which candidates are rated.
-        unseen: problems that no search reads, for the final figures.
-        name: as shown in tables.
+        search: `Problems` on which a search rates candidates.
+        unseen: `Problems` that no search reads, for the final figures.
+        name: Name of the task in tables.
 
     Example:
         >>> wanted = Wanted(features=3, problems=2, train=5, held=4, seed=0, unseen=False)
@@ -103,9 +103,17 @@ class ProgramTask:
 
 
 def from_task(task: Task) -> ProgramTask:
-    """Reads an `automl.Task` as one problem (inputs of shape (examples, features)) or several (one more axis first).
+    """Returns an `automl.Task` of regression or of classes 0 and 1 as a `ProgramTask`.
 
-    Candidates are rated on its validation part, and the final figures come from its test part.
+    Inputs of shape (examples, features) are one problem; inputs of shape (problems, examples, features) are several,
+    with targets of shape (problems, examples). Programs learn from the train part. In a search, their predictions are
+    rated on the validation part (`search.held` of the result); for the final figures, on the test part (`unseen.held`).
+
+    Returns:
+        `ProgramTask` with float64 arrays; both `search.train` and `unseen.train` are the train part.
+
+    Raises:
+        InvalidInput: the arrays have other shapes, or a value is not finite.
 
     Example:
         >>> import numpy as np
@@ -127,18 +135,20 @@ def from_task(task: Task) -> ProgramTask:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many problems a generator is to make, and how large they are.
+    """Request to a generator of problems: how many problems, and of which size.
 
     Attributes:
-        features: F.
-        problems: how many.
-        train, held: examples of each problem to learn from and to predict.
-        seed: other seeds give other problems.
-        unseen: True for problems that no search meets.
+        features: Number of features of each example.
+        problems: Number of problems.
+        train: Number of examples to learn from in each problem.
+        held: Number of held-out examples to predict in each problem.
+        seed: Seed of the generator; other seeds give other problems.
+        unseen: If True, other problems than any that a search uses, for the final figures.
 
     Example:
-        >>> Wanted(features=4, problems=10, train=100, held=100, seed=0, unseen=True).unseen
-        True
+        >>> problems = linear_regression(Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=True))
+        >>> problems.train.shape, problems.held.shape
+        ((10, 100, 4), (10, 50, 4))
     """
 
     features: int
@@ -150,7 +160,17 @@ class Wanted:
 
 
 def linear_regression(wanted: Wanted) -> Problems:
-    """Returns problems whose target is a random linear function of normal features (Real et al. 2020, section 4.1).
+    """Returns linear regression problems, as in section 4.1 of Real et al. 2020 (arXiv 2003.03384).
+
+    Features and weights are drawn from the standard normal distribution, the weights anew for each problem; there is no
+    bias and no noise. With `unseen=True` other random numbers are drawn.
+
+    Args:
+        wanted: Numbers of problems, examples and features, and the seed.
+
+    Returns:
+        `Problems` with `train` of shape (problems, train, features), `train_targets` of shape (problems, train), and
+        `held` and `held_targets` of the same form.
 
     Example:
         >>> problems = linear_regression(Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=False))
@@ -166,7 +186,13 @@ def linear_regression(wanted: Wanted) -> Problems:
 
 
 def two_layer_regression(wanted: Wanted) -> Problems:
-    """Returns problems whose target is a random network of one hidden layer (F units, ReLU) of normal features.
+    """Returns regression problems whose target is a random network with one hidden layer of ReLU units.
+
+    As in section 4.1 of Real et al. 2020 (arXiv 2003.03384). Features and weights are drawn from the standard normal
+    distribution; the hidden layer has as many units as there are features.
+
+    Returns:
+        `Problems` with the numbers of problems, examples and features in `wanted`.
 
     Example:
         >>> two_layer_regression(Wanted(features=4, problems=2, train=100, held=50, seed=0, unseen=False)).train.shape
@@ -196,7 +222,15 @@ SEARCH_PAIRS = 36
 
 
 def digit_pairs(wanted: Wanted) -> Problems:
-    """Returns problems of telling two digits apart (scikit-learn's, 8 x 8) from random projections of the pixels.
+    """Returns problems of telling two digits apart, from random projections of scikit-learn's 8x8 images.
+
+    Inputs are standardised; the target is 1 for the larger digit of the pair and 0 for the other.
+
+    Returns:
+        `Problems` with the numbers of problems, examples and features in `wanted`.
+
+    Raises:
+        InvalidInput: more examples are asked for than the two classes have.
 
     Example:
         >>> problems = digit_pairs(Wanted(features=16, problems=2, train=50, held=20, seed=0, unseen=False))
@@ -207,7 +241,15 @@ def digit_pairs(wanted: Wanted) -> Problems:
 
 
 def fashion_pairs(wanted: Wanted) -> Problems:
-    """Returns problems of telling two kinds of clothes apart (Fashion-MNIST, 28 x 28) from random projections.
+    """Returns problems of telling two kinds of clothes apart, from random projections of Fashion-MNIST's 28x28 images.
+
+    Inputs are standardised; the target is 1 for the class with the larger number and 0 for the other.
+
+    Returns:
+        `Problems` with the numbers of problems, examples and features in `wanted`.
+
+    Raises:
+        InvalidInput: the data file is not there, or more examples are asked for than the two classes have.
 
     Example:
         >>> wanted = Wanted(features=16, problems=1, train=10, held=10, seed=0, unseen=False)
@@ -262,10 +304,10 @@ GENERATORS: dict[str, Callable[[Wanted], Problems]] = {
 
 @functools.lru_cache(maxsize=32)
 def generate(name: str, wanted: Wanted) -> Problems:
-    """Returns the problems of a named task.
+    """Returns the problems of a named task, one of `GENERATORS`.
 
     Raises:
-        InvalidInput: no such task, or one that cannot give this many examples.
+        InvalidInput: there is no task of this name, or it does not have so many examples.
 
     Example:
         >>> wanted = Wanted(features=4, problems=10, train=100, held=50, seed=0, unseen=False)

@@ -30,19 +30,20 @@ IN_STEP = 16
 class ProgramTasks(Evaluator):
     """Trains a program on each problem of a task and rates its predictions on held-out examples (arXiv 2003.03384).
 
-    Fitness on a problem is 1 - (2/pi) * atan(RMSE), or the accuracy where the language predicts probabilities; 0 for
-    a program that ends early. `part="test"` rates on unseen problems.
+    The fitness on one problem is 1 - (2/pi) * atan(RMSE), or the accuracy if the language predicts probabilities; 0 for
+    a program that ends early. With `part="test"` the problems are those that no search reads.
 
     Attributes:
-        task: a name in `program_tasks.GENERATORS`, a `ProgramTask`, or an `automl.Task` of own arrays.
-        problems: number of problems to search on (named tasks only, as the following).
-        train_examples, held_examples: of each of these problems.
-        unseen_problems, unseen_train_examples: the same for unseen problems.
-        task_seed: other seeds give other problems.
-        combine: "mean" or "median" of the problems' fitness.
+        task: Name in `program_tasks.GENERATORS`, a `ProgramTask`, or an `automl.Task` with arrays of the user's own.
+        problems: Number of problems to search on. This setting and the following have an effect for named tasks only.
+        train_examples, held_examples: Numbers of examples to learn from and to predict in each of these problems.
+        unseen_problems, unseen_train_examples: Number of problems for the final figures, and of examples to learn from
+            in each.
+        task_seed: Seed of the problems; other seeds give other problems.
+        combine: "mean" or "median": how the fitness on the problems becomes one number.
 
     Raises:
-        InvalidInput: a setting out of range.
+        InvalidInput: a setting is out of range.
 
     Example:
         >>> evaluator = ProgramTasks(task="linear-regression", problems=3, train_examples=20, held_examples=10)

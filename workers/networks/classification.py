@@ -32,33 +32,34 @@ _CHOICES = {
 class Classification(Evaluator):
     """Trains a candidate's torch module on a task, and measures its accuracy on a held-out part.
 
-    Metrics: "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
-    dropout come from the evaluation's seed: on the CPU, equal seeds give bit-for-bit equal metrics on equally many
+    Metrics are "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
+    dropout come from the evaluation's seed: on the CPU, equal seeds give bit-for-bit equal metrics with equally many
     threads. Training stops with an error as soon as the loss is not finite.
 
-    After every epoch "train_loss", the mean over its steps, is reported, and both metrics on the validation part; where
-    that part is large beside the training part, every n-th epoch, so that it costs less than a tenth. It changes no
-    result.
+    After every epoch the learning curve gets "train_loss", the mean over the epoch's steps, and both metrics on the
+    validation part; if that part is large compared with the training part, only every n-th epoch, so that measuring
+    costs less than a tenth of training. The curve changes no result.
 
     A space's `training` may give any of the fields from `epochs` to `gradient_clip` for one candidate ("lr" is short
-    for "learning_rate"). The fidelity {"epochs": n} breaks the very same training off after n epochs, in the middle of
-    its schedule; with a checkpoint a fuller evaluation goes on from there.
+    for "learning_rate"). The fidelity {"epochs": n} stops the same training after n epochs, in the middle of its
+    schedule; with a checkpoint, a longer evaluation continues from there.
 
     Attributes:
-        task: a Task, or the name of a registered one. Inputs are float arrays of shape (examples, channels, height,
+        task: `Task`, or the name of a registered one. Inputs are float arrays of shape (examples, channels, height,
             width), (examples, height, width), which get a channel axis, or (examples, features); unsigned bytes are
-            divided by 255, other integers stay (token indices). Targets are whole classes from 0, of shape (examples,):
-            see `Task.classes` for what is refused.
-        epochs: passes over the training part.
-        batch_size: examples per step; the last, smaller batch of an epoch is left out unless it is the only one.
+            divided by 255, other integers stay (token indices). Targets are integer classes from 0, of shape
+            (examples,): see `Task.classes` for what is refused.
+        epochs: Number of passes over the training part.
+        batch_size: Number of examples per step; the last, smaller batch of an epoch is left out unless it is the only
+            one.
         optimizer: "sgd" (Nesterov) or "adamw".
-        learning_rate: at its highest.
-        momentum: of sgd.
-        weight_decay: as in torch's optimizers.
+        learning_rate: Largest learning rate of the schedule.
+        momentum: Momentum of sgd.
+        weight_decay: Weight decay, as in torch's optimizers.
         schedule: "cosine" (down to 0) or "constant", after the warm-up.
-        warmup: share of all steps in which the learning rate rises linearly.
-        label_smoothing: from 0 to 1.
-        gradient_clip: largest norm of all gradients together, or None.
+        warmup: Share of all steps in which the learning rate rises linearly.
+        label_smoothing: Label smoothing of the training loss, from 0 to 1.
+        gradient_clip: Largest norm of all gradients together; None does not clip.
         precision: "float32"; "float16" or "bfloat16" for automatic mixed precision; "auto" takes float16 with loss
             scaling on CUDA and float32 on the CPU.
 

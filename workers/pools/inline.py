@@ -18,14 +18,15 @@ _NOT_WANTED = "the search's time was over"
 
 
 class InlinePool(Pool):
-    """Runs evaluations in this process, one after another. An unclear failure is tried again in another process.
+    """Pool that runs evaluations in this process, one after another. An unclear failure is tried again in another
+    process.
 
     Args:
-        plan: what all jobs have in common.
-        workers: jobs that may be in flight at one time; they run one after another all the same.
+        plan: Settings that all jobs share.
+        workers: Number of jobs that may be in flight at one time; they still run one after another.
 
     Raises:
-        InvalidInput: the plan has a timeout and this is not the main thread.
+        InvalidInput: the plan has a timeout and the calling thread is not the main thread.
 
     Example:
         >>> from automl.setup.targets import reference_to

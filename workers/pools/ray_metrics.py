@@ -19,12 +19,12 @@ _BOUNDARIES = [0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0, 3600.0, 36000
 
 
 class RayMetrics(Observer):
-    """Observes a search and reports through `ray.util.metrics`. This process must be connected to Ray.
+    """Observer that reports a search through `ray.util.metrics`. This process must be connected to Ray.
 
-    Counters: automl_trials (tags study, outcome), automl_evaluation_seconds (tag study, as all that follow),
-    automl_saved_seconds, automl_hashing_seconds. Gauges: automl_evaluations_in_flight, automl_best_fitness. Histogram:
-    automl_seconds_per_trial, of the trials that paid for an evaluation; Ray takes its sums from the middles of its
-    buckets, so sums are to be read from the counters.
+    Counters are automl_trials (tags study and outcome), automl_evaluation_seconds, automl_saved_seconds and
+    automl_hashing_seconds. Gauges are automl_evaluations_in_flight and automl_best_fitness. The histogram
+    automl_seconds_per_trial covers the trials that caused an evaluation; Ray computes its sum from the middles of the
+    buckets, so take sums from the counters. All but the first have the tag study.
 
     Example:
         >>> issubclass(RayMetrics, Observer)  # `RayPool.observer()` gives the search one

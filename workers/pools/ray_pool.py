@@ -19,26 +19,28 @@ _LOOK_SECONDS = 1.0  # how often missing workers are looked at while others are 
 
 
 class RayPool(Pool):
-    """Runs evaluations in Ray actors, which are reused.
+    """Pool that runs evaluations in Ray actors, which are reused.
 
-    A worker that dies is replaced. When it held several evaluations, those it had not reported are run again one by
-    one, and only one that dies alone is blamed ("lost"). One that takes too long is interrupted ("timeout"), and its
-    worker ended where that does not help. What a machine may have caused is tried again by another worker, or by a
-    fresh one where there is no other. A worker that Ray cannot place is waited for, said to be missing, and given up.
+    A worker that dies is replaced. If it held several evaluations, those not reported yet are run again one by one, and
+    only one that fails alone counts as "lost". An evaluation that takes too long is interrupted ("timeout"), and its
+    worker is ended if that does not help. A failure that a machine may have caused is tried again by another worker, or
+    by a new one if there is no other. A worker that Ray cannot place is waited for, reported as missing, and finally
+    given up.
 
     Args:
-        plan: what all jobs have in common; it travels to each worker once.
-        workers: number of actors; None takes one per `num_cpus` (and `num_gpus`) that Ray has.
-        num_cpus: CPUs of each worker, which are also its threads.
-        num_gpus: GPUs of each worker; fractions share one.
-        memory: bytes that the evaluations of one worker may take on top of what it holds when idle; None sets no limit.
-        address: of a running Ray cluster; None starts a local one on the loopback interface and stops it with the pool.
-            A Ray that this process is already connected to is used in either case, and left running.
-        dashboard: whether a local Ray starts its dashboard.
+        plan: Settings that all jobs share, sent to each worker once.
+        workers: Number of actors; None takes one per `num_cpus` (and `num_gpus`) that Ray has.
+        num_cpus: Number of CPUs of each worker, and of its threads.
+        num_gpus: Number of GPUs of each worker; with a fraction, several workers share one.
+        memory: Bytes that the evaluations of one worker may take in addition to what it holds when idle; None sets no
+            limit.
+        address: Address of a running Ray cluster. None starts a local one on the loopback interface and stops it with
+            the pool. If this process is connected to a Ray already, that one is used and left running.
+        dashboard: Whether a local Ray starts its dashboard.
 
     Raises:
         WorkersUnavailable: Ray cannot be reached, or has fewer resources than the workers need.
-        InvalidInput: a number makes no sense, or the workers cannot load the plan.
+        InvalidInput: a number is out of range, or the workers cannot load the plan.
 
     Example:
         >>> from automl.setup.targets import reference_to

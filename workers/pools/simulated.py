@@ -24,20 +24,20 @@ LEAST_SECONDS = 60.0
 
 
 class SimulatedPool(Pool):
-    """Runs evaluations in this process on a simulated clock, which each advances by its "cost_seconds".
+    """Pool that runs evaluations in this process on a simulated clock, which each advances by its "cost_seconds".
 
-    An evaluation that names no cost advances it by its real seconds.
+    An evaluation without this metric advances the clock by its real seconds.
 
-    Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout an
-    evaluation whose cost exceeds it ends, at that time, as timed out; so does one that takes a minute of real time, or
-    as long as the timeout where that is longer.
+    Completions come in the order of their simulated ends, equal ends in the order of submission. With a timeout, an
+    evaluation whose cost exceeds it ends at that time as timed out; so does an evaluation that takes a minute of real
+    time, or as long as the timeout if that is longer.
 
     Args:
-        plan: what all jobs have in common.
-        workers: simulated workers.
+        plan: Settings that all jobs share.
+        workers: Number of simulated workers.
 
     Raises:
-        InvalidInput: fewer than one worker.
+        InvalidInput: `workers` is below 1.
 
     Example:
         >>> from automl.setup.targets import reference_to

@@ -24,14 +24,14 @@ DATASETS = ("protein_structure", "slice_localization")
 class HPOLibTable(Evaluator):
     """Looks up regression networks, trained with all settings of nine hyperparameters (Klein and Hutter 2019, FCNet).
 
-    Metrics: "loss", the validation mean squared error after 100 epochs, and "cost_seconds" of that training. Four seeds
-    exist: replicate r is the r-th, counted round. The table has no test figures; for the test part it gives the mean
-    over all four seeds, which says how good the settings are and nothing about other data.
+    Metrics are "loss", the validation mean squared error after 100 epochs, and "cost_seconds" of that training. There
+    are four seeds: replicate r takes seed r modulo 4. The table has no test values; for the test part it gives the mean
+    over all four seeds, which describes the settings on the same data.
 
     Attributes:
-        dataset: "protein_structure" or "slice_localization".
-        randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
-        path: of the folder with the files; None looks in $AUTOML_DATA/hpolib.
+        dataset: Name of the data set: "protein_structure" or "slice_localization".
+        randomised: If True, the evaluation's seed chooses among the four seeds, instead of the replicate.
+        path: Path of the folder with the files; None looks in $AUTOML_DATA/hpolib.
 
     Example:
         >>> HPOLibTable(dataset="protein_structure").has_test_part

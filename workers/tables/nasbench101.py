@@ -34,15 +34,16 @@ Runs = list[tuple[float, float, float]]
 class NASBench101Table(Evaluator):
     """Looks up the accuracy of cells in NAS-Bench-101's own files, which are read without TensorFlow.
 
-    They are `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
+    The files are `nasbench_only108.tfrecord` and `nasbench_full.tfrecord`.
 
-    Metrics: "accuracy" on CIFAR-10 in percent, "cost_seconds" of the training. Replicate r is the r-th run, counted
-    round; the test figure is the mean over all runs. A cell is found under any numbering of its vertices, with or
-    without dead ones.
+    Metrics are "accuracy" on CIFAR-10 in percent and "cost_seconds" of the training. Replicate r takes run r modulo the
+    number of runs; the test value is the mean over all runs. A cell is found under any numbering of its vertices, with
+    or without vertices that no path uses.
 
     Attributes:
-        epochs: 108, or 4, 12 or 36 with the full file; the fidelity {"epochs": 12} replaces it.
-        path: of the file, from https://github.com/google-research/nasbench; None looks for
+        epochs: Number of training epochs: 108, or 4, 12 or 36 with the full file; the fidelity {"epochs": 12} replaces
+            it.
+        path: Path of the file, from https://github.com/google-research/nasbench; None looks for
             $AUTOML_DATA/nasbench101/nasbench_only108.tfrecord. Reading it takes about a minute, and several for the
             full one.
 
@@ -154,13 +155,14 @@ def _last(metrics: bytes) -> tuple[float, float, float]:
 
 
 def module_hash(matrix: Sequence[Sequence[int]], ops: Sequence[str]) -> bytes:
-    """Returns the 16 bytes under which the benchmark stores a cell; no renumbering of its vertices changes them.
+    """Returns the 16 bytes under which the benchmark stores a cell; renumbering the vertices does not change them.
 
-    Vertices off every path from input to output are left out. Each starts with the MD5 of (edges out, edges in, label)
-    and takes up its neighbours' on both sides, as often as there are vertices (Ying et al. 2019, appendix).
+    Vertices that are on no path from input to output are left out. Each vertex starts with the MD5 of (edges out, edges
+    in, label) and is mixed with the hashes of its neighbours on both sides, as many times as there are vertices (Ying
+    et al. 2019, appendix).
 
     Raises:
-        ValueError: an operation that the benchmark does not have, or no path from input to output.
+        ValueError: the benchmark does not have an operation, or there is no path from input to output.
 
     Example:
         >>> ops = ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]

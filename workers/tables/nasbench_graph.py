@@ -21,14 +21,14 @@ DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers",
 
 @dataclass(frozen=True)
 class NASBenchGraphTable(Evaluator):
-    """Looks architectures up in the package `nas-bench-graph`.
+    """Looks up architectures of graph networks in the package `nas-bench-graph`.
 
-    Metrics: "accuracy" on the validation part in percent (for proteins the area under the ROC curve), "parameters" in
-    millions and "latency" in seconds, as measured. The package has means over three seeds and no more, so every
-    replicate is the same. It trained fewer kinds of layers on proteins: search there with `--set proteins=true`.
+    Metrics are "accuracy" on the validation part in percent (for proteins the area under the ROC curve), "parameters"
+    in millions and "latency" in seconds, as measured. The package has means over three seeds only, so every replicate
+    is equal. On proteins it trained fewer kinds of layers: search there with `--set proteins=true`.
 
     Attributes:
-        dataset: one of the nine.
+        dataset: Name of one of the nine data sets.
 
     Example:
         >>> NASBenchGraphTable(dataset="citeseer").metrics["latency"]

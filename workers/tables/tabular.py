@@ -27,17 +27,17 @@ _PREFIX = {"cifar10": "c10", "cifar100": "c100", "imagenet16-120": "in16"}
 class NASBench201Table(Evaluator):
     """Looks up the published accuracies of NAS-Bench-201's 15,625 cells (Dong and Yang 2020; NATS-Bench, TPAMI 2021).
 
-    Metrics: "accuracy" in percent, "cost_seconds" of the training. Validation figures of 200 epochs exist for two or
-    three seeds: replicate r is the r-th of them, counted round. Test figures are the mean over all seeds that were
-    trained (the table holds no others), and so are the same for every replicate. Twelve epochs were trained once.
+    Metrics are "accuracy" in percent and "cost_seconds" of the training. Validation values of 200 epochs exist for two
+    or three seeds: replicate r takes seed r modulo their number. Test values are the mean over all seeds that were
+    trained (the table holds no others), so that they are equal for every replicate. Twelve epochs were trained once.
 
     Attributes:
-        dataset: "cifar10", "cifar100" or "imagenet16-120".
-        epochs: 200 or 12; the fidelity {"epochs": 12} replaces it. nb201.npz has no training seconds for 12 epochs;
-            12/200 of those for 200 are taken.
-        randomised: True takes the evaluation's seed instead of its replicate to choose among the seeds.
-        path: of nb201.npz, or of NATS-Bench's own file or folder (see `workers.tables.nats_bench`; reading those takes
-            minutes); None looks for $AUTOML_DATA/nasbench201/nb201.npz.
+        dataset: Name of the data set: "cifar10", "cifar100" or "imagenet16-120".
+        epochs: Number of training epochs: 200 or 12; the fidelity {"epochs": 12} replaces it. nb201.npz has no training
+            seconds for 12 epochs; 12/200 of those for 200 are taken.
+        randomised: If True, the evaluation's seed chooses among the seeds, instead of the replicate.
+        path: Path of nb201.npz, or of NATS-Bench's own file or folder (see `workers.tables.nats_bench`; reading those
+            takes minutes); None looks for $AUTOML_DATA/nasbench201/nb201.npz.
 
     Example:
         >>> table = NASBench201Table(dataset="cifar100")
@@ -185,7 +185,7 @@ def _fingerprint(file: Path) -> str:
 
 
 def cell_string(operations: Sequence[str]) -> str:
-    """Returns a cell's official string from its six operations, in edge order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2.
+    """Returns a cell's official string for its six operations, in edge order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2.
 
     Example:
         >>> cell_string(["nor_conv_3x3", "skip_connect", "none", "avg_pool_3x3", "nor_conv_1x1", "skip_connect"])

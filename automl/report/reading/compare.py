@@ -112,7 +112,7 @@ class Comparison:
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
         >>> given = dict(evaluator=height, trials=5, baseline=False, workers=0, storage="sqlite:///line.db")
         >>> found = automl.search(Line(), study="line", repeats=2, **given).report().data
-        >>> found.study, [method.runs for method in found.methods]  # one method
+        >>> found.study, [method.runs for method in found.methods]  # one method, two runs
         ('line', [2])
     """
 

@@ -40,8 +40,7 @@ class Step:
 
 
 def steps_of(tree: Tree, operators: Mapping[str, Operator], variables: Sequence[str]) -> list[Step]:
-    """Returns the operations of a tree as a list of `Step`, in the order in which they run; equal subtrees become one
-    step.
+    """Returns the operations of a tree as a list of `Step`, in running order; equal subtrees become one step.
 
     A subtree without variables becomes a constant. The last step is the whole tree.
 

@@ -53,8 +53,7 @@ Path = tuple[int, ...]
 
 
 def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
-    """Yields a (path, subtree) pair for every place in a tree, the root first. A path lists argument numbers from the
-    root.
+    """Yields a (path, subtree) pair for every place in a tree, the root first. Paths list argument numbers.
 
     Example:
         >>> tree = Call("add", (Variable("x"), Constant(1.0)))

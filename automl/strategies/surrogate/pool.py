@@ -43,7 +43,7 @@ class Columns:
 
     Args:
         space: of the candidates.
-        hashes: knows keys and features; None: candidates are equal where their encodings are, and have no features.
+        hashes: gives keys and features; if None, candidates are equal if their JSON is, and have no features.
         first: candidates that the scales are taken from.
         features: False leaves features out.
     """

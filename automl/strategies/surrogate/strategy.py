@@ -27,8 +27,7 @@ TRIES = 40
 
 @dataclass
 class Surrogate(Strategy):
-    """Bayesian optimisation over a pool of candidates: random ones first, then those with the largest expected
-    improvement.
+    """Bayesian optimisation over a pool: random candidates first, then those with the largest expected improvement.
 
     The model is a Gaussian process over the declared fields and, for functions that the hasher can describe by numbers,
     these features. A trial in flight counts as evaluated, with its predicted value. Failed evaluations rank below all
