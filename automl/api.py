@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,10 +113,10 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
 
 def _said(study: Study) -> Study:
     """Warns where not one trial has succeeded: whoever goes on without looking should not take that for a result."""
-    with contextlib.suppress(InvalidInput):
-        _ = study.best
+    runs = [run.record_id for run in study.runs]
+    if any(study.store.outcomes(run).keys() - {"failed"} for run in runs):
         return study
-    failed = failed_trials(study.store, [run.record_id for run in study.runs])
+    failed = failed_trials(study.store, runs)
     if failed.hopeless:
         warnings.warn(f"study {study.name}: {failed.sentence()}", stacklevel=4)
     return study

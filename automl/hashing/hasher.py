@@ -287,6 +287,6 @@ def functional_hash(
             return Hasher(probe, mantissa_bits).hash_many([(behaviour, training or {})])[0].key
     except OutOfTime:
         raise Unhashable(
-            f"the function has not returned from the probe points for {timeout:g} s (infinities and NaN are among "
-            "them): let it end for every number, or give a larger `timeout`"
+            f"the function has not returned from the probe points for {timeout:g} s (from 1e-12 to 16,384 and their "
+            "negatives): let it end for every number, or give a larger `timeout`"
         ) from None

@@ -273,6 +273,12 @@ class StudyStore:
         query = select(trial.c.position, trial.c.key, trial.c.outcome, trial.c.fitness)
         return map(Standing._make, self._by_position(query, study_id, -1, 20_000))
 
+    def outcomes(self, study_id: int) -> dict[Outcome, int]:
+        """Returns the number of trials of each outcome that occurs in a study."""
+        query = select(trial.c.outcome, func.count()).where(trial.c.study == study_id).group_by(trial.c.outcome)
+        with self.database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def _by_position(self, query: Select[Any], study_id: int, after: int, page: int) -> Iterator[Row[Any]]:
         query = query.where(trial.c.study == study_id).order_by(trial.c.position).limit(page)
         while True:

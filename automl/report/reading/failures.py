@@ -47,10 +47,10 @@ def failed_trials(store: StudyStore, studies: Iterable[int]) -> FailedTrials:
     first: tuple[int, bytes] | None = None
     failed = 0
     for study in studies:
-        for standing in store.standings(study):
-            trials += 1
-            failed += standing.outcome == "failed"
-        if not failed:
+        outcomes = store.outcomes(study)
+        trials += sum(outcomes.values())
+        failed += outcomes.get("failed", 0)
+        if "failed" not in outcomes:
             continue
         for trial in store.trials(study):
             if trial.outcome == "failed":
