@@ -10,9 +10,10 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -126,11 +127,22 @@ def _attribute_of(module: ModuleType, name: str, target: str) -> Any:
         raise InvalidInput(unknown(f"attribute of {target.partition(':')[0]}", name, known)) from None
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles a file each time it is loaded.
+
+    Python takes kept bytecode for that of a file with the same size and the same second of its last change: an edit of
+    one digit, loaded at once, would run as it was before.
+    """
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError("no bytecode is looked for, and none is kept")
+
+
 def _load_file(path: Path, source: str) -> ModuleType:
     name = f"automl_user_space_{source}"
     if name in sys.modules:
         return sys.modules[name]
-    specification = importlib.util.spec_from_file_location(name, path)
+    specification = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+import xxhash
+
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -44,8 +46,9 @@ class Keyer:
         self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
+        self._read: set[str] = set()  # encodings that the space was seen to read as they are
         self._pool_seconds = 0.0
-        self._pool: set[str] = set()  # encodings that a strategy asked about
+        self._pool: set[int] = set()  # digests of encodings that a strategy asked about
         self._pool_keys: set[bytes] = set()
 
     @property
@@ -91,7 +94,7 @@ class Keyer:
         """Returns the key of each of a strategy's candidates, which need not be proposed."""
         began = time.perf_counter()
         keys = [one.key for one in self._hash_all(candidates)]
-        self._pool.update(one.json for one in candidates)
+        self._pool.update(xxhash.xxh3_64_intdigest(one.json.encode()) for one in candidates)
         self._pool_keys.update(keys)
         self._pool_seconds += time.perf_counter() - began
         return keys
@@ -135,10 +138,12 @@ class Keyer:
         """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
         found = list(proposals)
         seconds = self._jobs.seconds * max(1, len(found))
+        if len(self._read) > REMEMBERED:
+            self._read.clear()
         with blaming(lambda: f"space {self._space.kind} cannot read what it proposes", seconds):
             for place, proposal in enumerate(proposals):
                 given = proposal.candidate
-                if isinstance(given, Candidate) and given.json in self._hashed:
+                if isinstance(given, Candidate) and given.json in self._read:
                     continue
                 if (read := self._space.checked(given)) is not given:
                     changed = difference(given.value, read.value)
@@ -146,6 +151,7 @@ class Keyer:
                         "reading", f"{self._space.kind} reads what it proposes as other candidates ({changed})"
                     )
                     found[place] = replace(proposal, candidate=read)
+                self._read.add(read.json)
         return found
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:

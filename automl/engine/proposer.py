@@ -42,7 +42,9 @@ class Proposer:
         """Tells the strategy of recorded trials, where there are any."""
         if trials:
             self._meter.told(trials)
-            self._strategy.tell(trials)
+            strategy, seconds = self._strategy, self._keyer.seconds * len(trials)
+            with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to learn", seconds):
+                strategy.tell(trials)
 
     def propose(self) -> list[Trial]:
         """Returns the trials of as many blocks as the window and the budget have room for."""

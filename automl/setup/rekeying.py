@@ -20,7 +20,7 @@ from automl.isolation.limits import OutOfTime, OwnExit, alarm, no_exit
 from automl.setup import targets
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
-from automl.storage import rekeying
+from automl.storage import rekeying, transfers
 from automl.storage.engine import Database
 from automl.storage.spaces import StoredSpace
 
@@ -228,5 +228,7 @@ def _rekey(
             rekey_studies(database, keys, every, studies, report)
     if not dry_run:
         report.checkpoints = rekey_checkpoints(database, checkpoints or database.beside("checkpoints"), every)
-        rekeying.forget_keys(database, {one.mark for one in chosen})
+        still = transfers.unmoved(database, [one.id for one in every])
+        waiting = {one.mark for one in every if one.id in still}  # another process may be at work for one of them
+        rekeying.forget_keys(database, {one.mark for one in chosen} - waiting)
     return report

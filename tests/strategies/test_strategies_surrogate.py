@@ -10,10 +10,16 @@ from test_strategies_contracts import Plain
 import automl
 from automl import Choice, Integer, Real, Space
 from automl.behaviour import Function
+from automl.cache.policy import Occurrences, Policy
+from automl.engine.keyer import Keyer
 from automl.errors import InvalidInput
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
+from automl.rules import Budget, LoopSettings
+from automl.selection.objectives import Objective
+from automl.spaces.space import Candidate
 from automl.strategies import Told, create
+from automl.strategies.base import Proposal
 from automl.strategies.halving import SuccessiveHalving
 from automl.strategies.random import Random
 from automl.strategies.surrogate import Surrogate
@@ -476,3 +482,47 @@ def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in
 
 def steepness(candidate, seed):
     return {"fitness": candidate.slope}
+
+
+class Clipped(Space):
+    """The space reads 21 to 30 as 20."""
+
+    x = Integer(0, 30)
+
+    def decode(self, value):
+        return super().decode({"x": min(value["x"], 20)})
+
+
+def test_what_was_only_asked_about_is_read_back_once_it_is_proposed():
+    settings = LoopSettings(
+        study=1, name="s", context=1, objective=Objective("value"), seed=0, window=4,
+        budget=Budget(trials=9), plans=Occurrences(Policy(), seed=0),
+    )  # fmt: skip
+    keyer = Keyer(settings, HashJobs(Clipped(), Hasher()))
+    beyond = Candidate({"x": 28})
+    asked = keyer.pooled([beyond, Candidate({"x": 20})])
+    [(proposal, key)] = keyer.keys([Proposal(beyond)], 0)
+    assert proposal.candidate.value == {"x": 20}
+    assert key == asked[1] != asked[0]  # never the key of 28 with the figure of 20
+
+
+def test_a_space_that_fails_while_the_strategy_learns_is_named(tmp_path):
+    class Failing(Space):
+        x = Integer(0, 30)
+
+        def mutate(self, candidate, rng):
+            raise RuntimeError("no")
+
+    evaluator = automl.FunctionEvaluator(lambda c: float(c.x), code_version="1")
+    with pytest.raises(automl.AutoMLError, match="strategy surrogate on space Failing fails to learn: RuntimeError"):
+        automl.search(
+            Failing(), evaluator=evaluator, strategy=small(), trials=12, workers=0, baseline=False,
+            storage=f"sqlite:///{tmp_path}/a.db",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("largest", [1e155, 1e200, 1.7e308])
+def test_figures_of_any_size_are_warped_and_searched_on(largest):
+    values = warped(np.array([-largest, 0.0, 1.0, largest / 2, largest, -np.inf]))
+    assert np.isfinite(values).all()
+    assert (np.diff(values[:5]) >= 0).all()

@@ -54,7 +54,9 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
             with loopback() if _on_loopback_only(address) else nullcontext():
                 ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise WorkersUnavailable(f"no Ray cluster answers at {address!r}: {one_line(error)}") from error
+            raise WorkersUnavailable(
+                f"no Ray cluster answers at {address!r}: {one_line(error)}{_of_tokens(error)}"
+            ) from error
         return True
     with loopback():
         ray.init(
@@ -78,6 +80,19 @@ def dashboard_url() -> str | None:
 
     url = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR).dashboard_url
     return f"http://{url}" if url else None
+
+
+def _of_tokens(error: BaseException) -> str:
+    """Returns what to do where the cluster asks for a token that this process does not send."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if "InvalidAuthToken" in str(chain) or "AuthenticationError" in type(chain).__name__:
+            return (
+                "; it asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN where the "
+                "token does not lie in ~/.ray/auth_token"
+            )
+        chain = chain.__cause__ or chain.__context__
+    return ""
 
 
 def _no_obituaries_on_stdout() -> None:

@@ -36,6 +36,9 @@ class Warped:
     density_slope: float
 
 
+_LARGEST = 1e300
+
+
 class Warp:
     """Turns measured values into such values.
 
@@ -46,11 +49,12 @@ class Warp:
     def __init__(self, values: np.ndarray) -> None:
         self.finite = np.isfinite(values)
         known = values[self.finite]
-        self._off = known - np.median(known) if len(known) else known
+        with np.errstate(over="ignore"):  # beyond what is told apart, figures are as good as equal
+            self._off = np.clip(known - np.median(known), -_LARGEST, _LARGEST) if len(known) else known
         self.varied = bool(len(known)) and bool(np.abs(self._off).max() > 0.0)
         upper = self._off[self._off >= 0.0]
-        scale = float(np.sqrt(np.mean(upper**2))) if self.varied else 1.0
         largest = float(np.abs(self._off).max()) if self.varied else 1.0
+        scale = largest * float(np.sqrt(np.mean((upper / largest) ** 2))) if self.varied else 1.0
         scale = scale or largest
         self.centre = float(np.log(3.0 * scale))
         self.bounds = (float(np.log(scale)) - 1.0, float(np.log(largest)) + 3.0)
