@@ -145,6 +145,7 @@ class Keys:
                 continue
             read = {one: texts[one] for one in missing if one in texts}
             read |= rekeying.candidates_of(self.database, [one for one in missing if one not in read])
+            refused.update(dict.fromkeys(set(missing) - read.keys(), "its JSON is not in the database"))
             began = time.monotonic()
             new, why = self._hashed(context, found, number, read)
             refused.update(why)

@@ -10,7 +10,7 @@ import xxhash
 
 from automl.behaviour import Array, Probe
 from automl.cache import keys
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, one_line
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.jsontext import canonical, stored
 from automl.storage import rekeying, transfers
@@ -76,9 +76,12 @@ def version_of(description: Mapping[str, Any]) -> str | None:
     return None if found is None else str(found)
 
 
+_DIGITS = 9  # of a version, at most: Python refuses to read numbers of thousands
+
+
 def is_newer(version: str) -> bool:
     """Tells whether a version of the hash is one that is not known here yet."""
-    return version.isdecimal() and int(version) > int(HASHER_VERSION)
+    return version.isdecimal() and (len(version) > _DIGITS or int(version) > int(HASHER_VERSION))
 
 
 def refuse_newer(version: str) -> None:
@@ -89,7 +92,7 @@ def refuse_newer(version: str) -> None:
     """
     if is_newer(version):
         raise InvalidInput(
-            f"its keys come from version {version} of the functional hash, and this automl has version "
+            f"its keys come from version {one_line(version, 40)} of the functional hash, and this automl has version "
             f"{HASHER_VERSION}: update automl"
         )
 

@@ -100,6 +100,9 @@ BAD = {
     "a namespace as a number": lambda rows: changed(rows, 1, namespace=5),
     "a namespace with a NUL": lambda rows: changed(rows, 1, namespace="a\0"),
     "a context as a list": lambda rows: changed(rows, 1, context=[1]),
+    "a context of a hasher of 5,000 digits": lambda rows: changed(
+        rows, 1, context={**rows[1]["context"], "hasher": {"version": "9" * 5000}}
+    ),
     "a space as a list": lambda rows: changed(rows, 2, target=["x"]),
     "settings of a space as text": lambda rows: changed(rows, 2, settings="{}"),
     "a number of a space as text": lambda rows: changed(rows, 2, space=str(rows[2]["space"])),

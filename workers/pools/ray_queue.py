@@ -69,10 +69,10 @@ class RayQueue:
 
     def dispatch(self) -> None:
         """Sends what can be sent now."""
-        ready = self._workers.ready()
-        for slot in ready:
+        for slot in self._workers.ready():
             if not slot.calls:
                 self._send_alone(slot)
+        ready = self._workers.ready()  # without a worker that was just started again
         alone = bool(self._suspects or self._seconds)  # they want an idle worker, so none is given more than it has
         while self._waiting:
             open_slots = [slot for slot in ready if len(slot.calls) < (1 if alone else self.batch.depth)]
