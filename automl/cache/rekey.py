@@ -23,10 +23,11 @@ from automl.cache.versions import Outdated
 from automl.errors import AutoMLError, one_line
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
-from automl.isolation.limits import OutOfTime, OwnExit, alarm, no_exit
+from automl.isolation.limits import FAULTS, alarm, no_exit
 from automl.jsontext import canonical, parse
 from automl.spaces.space import Candidate
 from automl.storage import evaluations, rekeying
+from automl.storage.bulk import chunks
 from automl.storage.engine import Database
 from automl.storage.spaces import StoredSpace, space_id, spaces_of
 
@@ -169,12 +170,12 @@ class Keys:
             try:
                 with no_exit(), alarm(jobs.seconds):
                     read[one] = jobs.space.decode(parse(text))
-            except _FAULTS as error:
+            except FAULTS as error:
                 why[one] = _said(error)
         try:
             with no_exit():
                 hashed = jobs.hash(list(read.values()))
-        except _FAULTS as error:
+        except FAULTS as error:
             if len(read) == 1:
                 return {}, why | dict.fromkeys(read, _said(error))
             parts = [self._hashed(context, found, number, {one: texts[one]}) for one in read]
@@ -182,10 +183,6 @@ class Keys:
                 one: said for _, refused in parts for one, said in refused.items()
             }
         return {one: item.key for one, item in zip(read, hashed, strict=True)}, why
-
-
-_FAULTS = (Exception, SystemExit, OutOfTime, OwnExit)
-"""What a user's space may raise."""
 
 
 def _said(error: BaseException) -> str:
@@ -265,7 +262,7 @@ def _change(
     into: dict[bytes, set[bytes]] = {}
     known = 0
     seconds = 0.0
-    for chunk in _chunks(sorted(classes), _CLASSES):
+    for chunk in chunks(sorted(classes), _CLASSES):
         here: dict[bytes, dict[int, rekeying.Standing]] = {key: {} for key in chunk}
         for there in evaluations.read_evaluations(connection, new, [(key, *rekeying.ALL) for key in chunk]):
             here[there.key][there.replicate] = there
@@ -311,7 +308,3 @@ def _found(context: Outdated, row: rekeying.Waiting) -> str:
 def _result(connection: Connection, context: int, row: rekeying.Waiting) -> tuple[str | None, str]:
     [stored] = evaluations.read_evaluations(connection, context, [(row.key, row.replicate, row.replicate)])
     return stored.metrics, stored.error
-
-
-def _chunks(items: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

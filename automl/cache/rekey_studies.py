@@ -69,7 +69,7 @@ def rekey_studies(
             try:
                 store.coordinate(record.id, session.id)
                 try:
-                    report.studies.append(_search(store, found, contexts, record, phases))
+                    report.studies.append(_search(store, found, contexts, record, phases, space))
                 finally:
                     store.release(record.id, session.id)
             except StudyBusy as error:
@@ -79,11 +79,14 @@ def rekey_studies(
 
 
 def _search(
-    store: StudyStore, found: Keys, contexts: Sequence[Outdated], search: StudyRecord, phases: Sequence[StudyRecord]
+    store: StudyStore,
+    found: Keys,
+    contexts: Sequence[Outdated],
+    search: StudyRecord,
+    phases: Sequence[StudyRecord],
+    space: Found,
 ) -> StudyDone:
     """Changes a search and its phases; the search last, for it stands for all of them."""
-    space = found.find(StoredSpace.of_study(search.settings))
-    assert not isinstance(space, str)
     trials = wrong = 0
     for one in (*phases, search):
         if why := _study(store, found, contexts, one, space):

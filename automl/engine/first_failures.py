@@ -8,9 +8,6 @@ from collections.abc import Iterable
 from automl.errors import SearchFailed
 from automl.storage.studies import TrialRecord
 
-EQUAL_FAILURES = 20
-"""So many classes, one after another from the first trial on, that fail alike end a search."""
-
 
 def alike(error: str) -> str:
     """Returns what two errors have in common that differ in numbers only.

@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Draw = Callable[[torch.Generator], torch.Tensor]
-
 
 class Noise:
     """Random numbers that have met nothing yet.

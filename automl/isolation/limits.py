@@ -39,6 +39,10 @@ class OwnExit(BaseException):
         self.code = code
 
 
+FAULTS = (Exception, SystemExit, OutOfTime, OwnExit)
+"""What a user's code may raise under the limits of this module."""
+
+
 def in_main_thread() -> bool:
     """Tells whether timer signals arrive in the calling thread."""
     return threading.current_thread() is threading.main_thread()

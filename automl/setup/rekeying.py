@@ -16,7 +16,7 @@ from automl.cache.versions import outdated, without_probe
 from automl.errors import InvalidInput, one_line
 from automl.hashing import Hasher
 from automl.hashing.isolated import HASH_SECONDS, HashJobs
-from automl.isolation.limits import OutOfTime, OwnExit, alarm, no_exit
+from automl.isolation.limits import FAULTS, alarm, no_exit
 from automl.setup import targets
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
@@ -76,7 +76,7 @@ class SpacesAtHand:
         try:
             with no_exit(), alarm(LOAD_SECONDS):
                 _, reference = targets.resolve(stored.target, stored.settings)
-        except _FAULTS as error:
+        except FAULTS as error:
             said = str(error) if isinstance(error, InvalidInput) else f"{type(error).__name__}: {error}"
             return f"it cannot be loaded ({one_line(said)})"
         if not _is(reference, stored):
@@ -100,9 +100,6 @@ class SpacesAtHand:
     def _jobs(self, reference: SpaceReference, hasher: Hasher) -> HashJobs:
         own = Hasher(hasher.probe, hasher.mantissa_bits, space_source=reference.code.digest)
         return HashJobs(reference.load(), own, reference, seconds=self.seconds, memory=self.memory)
-
-
-_FAULTS = (Exception, SystemExit, OutOfTime, OwnExit)
 
 
 def source_of(reference: SpaceReference) -> str:

@@ -12,13 +12,13 @@ from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
-from automl.isolation.limits import BrokenOff, OutOfTime, OwnExit, alarm, in_main_thread, no_exit
+from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
 from automl.pool import Completion, Job
 from automl.spaces.space import Space
 from workers.pools.blame import failure
 
-_ENDS = (Exception, SystemExit, OutOfTime, OwnExit, BrokenOff)
+_ENDS = (*FAULTS, BrokenOff)
 """What ends one evaluation, and nothing else."""
 
 

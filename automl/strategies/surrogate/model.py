@@ -6,7 +6,7 @@ before them seeds, so that a strategy rebuilt from its history has the same pool
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -209,7 +209,8 @@ class Model:
 
     def _forget(self) -> None:
         """Leaves the process the best half and the latest half of as many points as it may keep."""
-        best = [place for place in self._ranking().tolist() if place in set(self._active)][: KEPT // 2]
+        active = set(self._active)
+        best = [place for place in self._ranking().tolist() if place in active][: KEPT // 2]
         kept = sorted({*best, *self._active[-(KEPT - len(best)) :]})
         at = {place: row for row, place in enumerate(self._active)}
         rows = self._process.rows[[at[place] for place in kept]].copy()
@@ -255,15 +256,12 @@ class Model:
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 
-    def choose(
-        self, n: int, under_way: Sequence[Candidate], keys: Sequence[bytes], rng: np.random.Generator
-    ) -> list[Member]:
+    def choose(self, n: int, under_way: Mapping[bytes, Candidate], rng: np.random.Generator) -> list[Member]:
         """Returns up to `n` members of the pool, fewer where it has no more.
 
         Args:
             n: how many.
-            under_way: candidates that were proposed and not told.
-            keys: of these, each once.
+            under_way: candidates that were proposed and not told, by key.
             rng: draws the weights of several objectives.
         """
         width = self._judge.width
@@ -272,12 +270,11 @@ class Model:
         pool, observed = self._process.means(targets)
         allowed = self._allowed()[self._active]
         best = float(observed[allowed, 0].max()) if allowed.any() else None
-        by_key = dict(zip(keys_of(self._hashes, under_way), under_way, strict=True))
         believing = self._process.believing(
-            [self._row(key, by_key[key]) for key in keys if key not in self._place][:BELIEVED]
+            [self._row(key, one) for key, one in under_way.items() if key not in self._place][:BELIEVED]
         )
         open_ = self._pool.alive.copy()
-        open_[[self._pool.slot[key] for key in keys if key in self._pool.slot]] = False
+        open_[[self._pool.slot[key] for key in under_way if key in self._pool.slot]] = False
         chosen: list[Member] = []
         while len(chosen) < n and open_.any():
             deviation = believing.deviations()

@@ -54,8 +54,7 @@ class Columns:
         self._scales: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         found = self._features(first)
         for name in sorted({str(name) for one in found for name in one}):
-            rows = np.array([one[name] for one in found if name in one])
-            rows = np.log1p(np.maximum(rows, 0.0)) if name == "paths" else rows
+            rows = np.array([_compressed(name, one[name]) for one in found if name in one])
             middle, spread = np.asarray(rows.mean(axis=0)), np.asarray(rows.std(axis=0))
             if name == "paths":
                 spread = np.full(len(spread), np.sqrt((spread**2).sum()))
@@ -89,12 +88,17 @@ class Columns:
             rows = np.tile(middle, (len(candidates), 1))
             for row, one in zip(rows, found, strict=True):
                 if name in one and len(one[name]) == len(row):
-                    row[:] = np.log1p(np.maximum(one[name], 0.0)) if name == "paths" else one[name]
+                    row[:] = _compressed(name, one[name])
             parts.append((rows - middle) / spread)
         return np.concatenate(parts, axis=1)
 
     def _features(self, candidates: Sequence[Candidate]) -> Sequence[Mapping[str, np.ndarray]]:
         return self._hashes.features(candidates) if self._hashes is not None else [{}] * len(candidates)
+
+
+def _compressed(name: str, values: np.ndarray) -> np.ndarray:
+    """Returns a group's numbers as they are learned from: counts of paths, which grow fast, by their logarithm."""
+    return np.log1p(np.maximum(values, 0.0)) if name == "paths" else values
 
 
 def keys_of(hashes: Hashes | None, candidates: Sequence[Candidate]) -> list[bytes]:

@@ -89,10 +89,11 @@ class Surrogate(Strategy):
                 self._model.learn(trial)
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
-        under_way = dict.fromkeys(keys_of(self.hashes, [one.candidate for one in self.pending]))
+        pending = [one.candidate for one in self.pending]
+        under_way = dict(zip(keys_of(self.hashes, pending), pending, strict=True))
         if self._model.told < self.first:
             return self._random(n, set(under_way), rng)
-        chosen = self._model.choose(n, [one.candidate for one in self.pending], list(under_way), rng)
+        chosen = self._model.choose(n, under_way, rng)
         proposals = [
             Proposal(member.candidate, "mutate" if member.parents else "sample", member.parents) for member in chosen
         ]
