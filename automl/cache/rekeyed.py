@@ -97,6 +97,8 @@ class Rekeyed:
         kept: List of `Kept`: evaluations that keep their old keys, with the reason.
         studies: List of `StudyDone`: unfinished or named studies whose trials got new keys, or could not get them.
         checkpoints: Number of checkpoint files of evaluations that were moved to the folder of their new context.
+        by_json: Number of candidates whose new key was computed in this call from their JSON, so that only exact
+            repeats of them are recognised, by the sentence that says why.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
@@ -111,6 +113,7 @@ class Rekeyed:
     kept: list[Kept] = field(default_factory=list)
     studies: list[StudyDone] = field(default_factory=list)
     checkpoints: int = 0
+    by_json: dict[str, int] = field(default_factory=dict)
 
     @property
     def evaluations(self) -> int:
@@ -157,6 +160,7 @@ class Rekeyed:
                 else ""
             )
             said.append(f"study {study.name} {verb} new keys for {study.trials:,} trials and can be continued{wrong}")
+        said += [f"candidates keyed by their JSON: {count:,}, because {why}" for why, count in self.by_json.items()]
         if self.checkpoints:
             said.append(f"{self.checkpoints:,} checkpoints were moved along")
         return said

@@ -128,6 +128,17 @@ def candidates_of(database: Database, wanted: Sequence[bytes]) -> dict[bytes, st
         return {row.digest: row.json for row in connection.execute(query)}
 
 
+def standing_under(database: Database, contexts: Sequence[int], keys: Collection[bytes]) -> set[bytes]:
+    """Returns those of the keys under which an evaluation stands in one of the contexts."""
+    found: set[bytes] = set()
+    with database.read() as connection:
+        for one in contexts:
+            for chunk in chunks(sorted(keys), CHUNK):
+                query = select(evaluation.c.key).where(evaluation.c.context == one, evaluation.c.key.in_(chunk))
+                found.update(connection.execute(query.distinct()).scalars())
+    return found
+
+
 def keep_keys(database: Database, hasher: bytes, space: int, keys: dict[bytes, bytes]) -> None:
     """Stores new keys by the digests of their candidates; another process may have been faster."""
     columns = ("hasher", "space", "candidate", "key")
