@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from automl.cache import keys
+from automl.cache.features import StoredFeatures
 from automl.cache.rekeyed import ContextDone, Kept, Rekeyed
 from automl.cache.replicates import numbered
 from automl.cache.versions import Outdated
@@ -29,6 +30,7 @@ from automl.spaces.space import Candidate
 from automl.storage import evaluations, rekeying
 from automl.storage.bulk import chunks
 from automl.storage.engine import Database
+from automl.storage.features import any_features
 from automl.storage.spaces import StoredSpace, space_id, spaces_of
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ FindSpace = Callable[[StoredSpace | None], Found | str]
 class Keys:
     """New keys of candidates, computed here or by another process.
 
+    Where the classes of the old keys had features, those of the new ones are computed along with the keys.
+
     Attributes:
         database: where they are stored on the way.
         find: finds spaces.
@@ -90,6 +94,7 @@ class Keys:
     _found: dict[int, Found | str] = field(default_factory=dict)
     _ids: dict[bytes, int] = field(default_factory=dict)
     _jobs: dict[tuple[bytes, int], HashJobs] = field(default_factory=dict)
+    _features: dict[bytes, bool] = field(default_factory=dict)  # by the mark of the old hasher
 
     def space(self, number: int) -> Found | str:
         """Returns the space of this number, or why it is not at hand."""
@@ -175,6 +180,7 @@ class Keys:
         try:
             with no_exit():
                 hashed = jobs.hash(list(read.values()))
+                features = jobs.features(list(read.values())) if self._had_features(context) else []
         except FAULTS as error:
             if len(read) == 1:
                 return {}, why | dict.fromkeys(read, _said(error))
@@ -182,7 +188,18 @@ class Keys:
             return {one: key for keys, _ in parts for one, key in keys.items()}, why | {
                 one: said for _, refused in parts for one, said in refused.items()
             }
+        if features:
+            kept = StoredFeatures(self.database, context.hasher)
+            kept.add({item.key: one for item, one in zip(hashed, features, strict=True)})
+            kept.write()
         return {one: item.key for one, item in zip(read, hashed, strict=True)}, why
+
+    def _had_features(self, context: Outdated) -> bool:
+        """Tells whether somebody wanted the features of classes under the old keys."""
+        if context.mark_before not in self._features:
+            with self.database.read() as connection:
+                self._features[context.mark_before] = any_features(connection, context.mark_before)
+        return self._features[context.mark_before]
 
 
 def _said(error: BaseException) -> str:
