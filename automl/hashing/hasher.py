@@ -12,6 +12,7 @@ import numpy as np
 
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
+from automl.hashing.features import Features
 from automl.hashing.inputs import probe_description
 from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
 from automl.hashing.observed import Observed
@@ -43,10 +44,6 @@ class Hashed:
     key: bytes
     fallback: str = ""
     passing: bool = False
-
-
-Features = Mapping[str, np.ndarray]
-"""Numbers that say what a function is like, by group; never part of a key."""
 
 
 class KindHasher(Protocol):
