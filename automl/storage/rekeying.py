@@ -312,9 +312,11 @@ def copies(database: Database, old: int, keys: Collection[bytes]) -> list[Copy]:
             query = select(evaluation.c.seed, evaluation.c.candidate, evaluation.c.key).where(
                 evaluation.c.context == new, evaluation.c.found.is_not(None)
             )
-            for row in connection.execute(query):
-                if (stood := was.get((new, row.seed, row.candidate))) is not None:
-                    found.append(Copy(*stood, row.seed, row.key))
+            found += [
+                Copy(*was[new, row.seed, row.candidate], row.seed, row.key)
+                for row in connection.execute(query)
+                if (new, row.seed, row.candidate) in was
+            ]
     return found
 
 
