@@ -1,4 +1,4 @@
-"""A torch module as it is made: its numbers drawn from fixed seeds, in float64, and whether it is the same each time."""
+"""A torch module as it is made: numbers from fixed seeds, in float64; and whether it is the same each time."""
 
 from __future__ import annotations
 
