@@ -16,6 +16,7 @@ import click
 
 from automl.cli.database import cache, db
 from automl.cli.functions import features
+from automl.cli.ratings import rating_report
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
@@ -46,6 +47,7 @@ for command in (
     resume,
     baseline,
     report,
+    rating_report,
     studies,
     check,
     hash_command,
