@@ -17,6 +17,7 @@ import click
 
 from automl.cli.database import cache, db
 from automl.cli.functions import features
+from automl.cli.ratings import rating_report
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
@@ -47,6 +48,7 @@ for command in (
     resume,
     baseline,
     report,
+    rating_report,
     studies,
     check,
     hash_command,
