@@ -19,6 +19,8 @@ from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
+from automl.storage.engine import CLAIM_SECONDS
+from automl.storage.sessions import HEARTBEAT_SECONDS
 
 _ALL = ("search", "resume", "baseline")
 
@@ -208,8 +210,17 @@ class RunConfig:
     )
     timeout: str | int | float | None = setting(
         None,
-        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least.",
+        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least; "
+        "for the first ones --first-timeout.",
         group="Workers",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    first_timeout: float = setting(
+        86400.0,
+        "Seconds allowed for one evaluation with --timeout auto before enough have ended to tell what is usual.",
+        group="Workers",
+        above=0,
         unit="SECONDS",
         commands=_ALL,
     )
@@ -219,6 +230,16 @@ class RunConfig:
         group="Workers",
         above=0,
         otherwise="as --timeout, 30 where that is auto, and 300 without one",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    claim_timeout: float | None = setting(
+        None,
+        "Seconds without a sign of life after which another process of this machine, a suspended one for instance, "
+        "loses the evaluations that it has claimed.",
+        group="Workers",
+        lowest=3 * HEARTBEAT_SECONDS,
+        otherwise=f"{CLAIM_SECONDS:g}",
         unit="SECONDS",
         commands=_ALL,
     )
@@ -298,6 +319,11 @@ class RunConfig:
     def timeout_seconds(self) -> float | None:
         """Seconds allowed for one evaluation; None if there is no limit or it is found during the search (auto)."""
         return seconds_of(self.timeout)
+
+    @property
+    def first_limit(self) -> float | None:
+        """Seconds allowed for the first evaluations, before it is known what is usual; None sets no limit."""
+        return self.first_timeout if self.timeout == "auto" else self.timeout_seconds
 
     @property
     def hash_seconds(self) -> float:

@@ -76,7 +76,7 @@ class Search:
         self._outbox = Outbox(settings.study, cache, store)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
         self._needs = Needs(settings.needs)
-        self._slow = SlowEvaluations(pool, settings.timeout_follows)
+        self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(

@@ -294,7 +294,7 @@ class Phases:
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
-            timeout_follows=self.run_config.timeout == "auto",
+            first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
         )
         self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
