@@ -21,6 +21,10 @@ from automl.hashing.torch_names import WIDER
 _BUILD_SEED = 0
 
 
+class CoarseError(Exception):
+    """A module has an operation without a kernel for float64."""
+
+
 class Runs:
     """A module with its distinct parameters, and its runs on the probe.
 
@@ -28,6 +32,7 @@ class Runs:
         build: returns the module; called with all random numbers from a fixed seed.
         probe: inputs of the module.
         seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
+        coarse: some operations may be computed in float32.
 
     Attributes:
         parameters, names: the parameters and what they are called.
@@ -39,10 +44,13 @@ class Runs:
         Unhashable: the probe has no inputs.
     """
 
-    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False) -> None:
+    def __init__(
+        self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False, coarse: bool = False
+    ) -> None:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
+        self._coarse = coarse
         self._generator = torch.Generator()
         self.inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
         self.probe = probe
@@ -79,7 +87,13 @@ class Runs:
     def _initialise_lazy(self) -> None:
         if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in self.module.parameters()):
             with torch.no_grad():
-                self.module(*self.inputs[UNIT])
+                self._called(self.inputs[UNIT])
+
+    def _called(self, inputs: Sequence[torch.Tensor]) -> Any:
+        """Returns what the module returns for inputs given by place or, those of the probe with names, by name."""
+        named = {one.name: item for one, item in zip(self.probe.inputs, inputs, strict=True) if one.name}
+        placed = [item for one, item in zip(self.probe.inputs, inputs, strict=True) if not one.name]
+        return self.module(*placed, **named)
 
     def fill(self, seeds: Sequence[bytes]) -> None:
         """Gives each slot the weights that its seed stands for."""
@@ -131,6 +145,8 @@ class Runs:
 
     def _noted(self, mode: Deterministic | None, training: bool, marks: set[bytes] | None) -> None:
         if mode is not None:
+            if mode.coarse and not self._coarse:
+                raise CoarseError
             if marks is not None:
                 marks |= mode.numbers
             if not mode.acted:
@@ -146,7 +162,7 @@ class Runs:
         if self._seeded:
             SharedGenerators.seed()
         with self._mode(training) as mode:
-            returned = self.module(*(item.clone() for item in inputs))
+            returned = self._called([item.clone() for item in inputs])
         self._noted(mode, training, marks)
         return outputs.returned_tensors(returned)
 
@@ -166,7 +182,7 @@ class Runs:
         leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in inputs]
         with self._mode(training, transparent) as mode:
             # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
-            returned = self.module(*(item.clone() for item in leaves))
+            returned = self._called([item.clone() for item in leaves])
         self._noted(mode, training, marks)
         found = outputs.returned_tensors(returned)
         total: Any = 0.0
