@@ -17,7 +17,7 @@ from automl.hashing import outputs
 from automl.hashing.mixing import mix, rounded
 from automl.hashing.outputs import Seen
 from automl.hashing.precision import COARSE, FINE
-from automl.hashing.runs import CoarseError, Runs
+from automl.hashing.runs import Runs
 from automl.hashing.scales import FAR, NEAR, UNIT, scaled
 from automl.hashing.signature import SUMS, as_real, project
 
@@ -119,7 +119,7 @@ class Slots(Runs):
                 with torch.no_grad():
                     self.run(inputs, training=True)
             found = self.backward(inputs, training, transparent)[1]
-        except (Unhashable, CoarseError):
+        except Unhashable:
             raise
         except Exception:
             if training and not transparent and not many:
@@ -213,7 +213,12 @@ class Slots(Runs):
 
         self.restore()
         self.refill(FAR, factor)
-        run(FAR, training=True)
+        try:
+            run(FAR, training=True)
+        except Exception:  # it may take only as many examples as the probe has
+            if not self.narrow():
+                raise
+            return self._all_runs(factor)
         run(FAR, training=False)
         self.restore()
         self.refill(UNIT, factor)
