@@ -36,7 +36,7 @@ class Task:
     Example:
         >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])
         >>> Task(part, part, part).example()
-        Array(shape=(2,), low=None, high=None)
+        Array(shape=(2,), low=None, high=None, name='')
     """
 
     train: tuple[np.ndarray, np.ndarray]
