@@ -118,8 +118,13 @@ def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not stored:
         return []
     equal = stored["encodings"] - stored["functions"]
+    left_out = stored.get("not_finite", 0)
     return [
-        ("pool", f"{count_of(stored['encodings'], 'encoding')} hashed, {equal:,} of them recognised as equal to others")
+        (
+            "pool",
+            f"{count_of(stored['encodings'], 'encoding')} hashed, {equal:,} of them recognised as equal to others",
+        ),
+        *([("features", f"{count_of(left_out, 'number')} left out, not being finite")] if left_out else []),
     ]
 
 
