@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from automl.cache.policy import Policy
 from automl.engine.units import memory_of, seconds_of
@@ -95,6 +95,13 @@ class StudySettings:
         highest=MOST,
         before=1,
         unit="N",
+    )
+    winner_by: Literal["replicates", "model"] = setting(
+        "replicates",
+        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
+        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        group="Evidence",
+        before="replicates",
     )
     test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, highest=MOST, unit="N")
     sample: int = setting(

@@ -15,6 +15,7 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
@@ -193,8 +194,12 @@ class Phases:
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         objectives = objectives_of(record.settings)
+        if config.winner_by == "model":
+            context = cache.context(self._context("validation"))
+            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+                expect(self.store, one, context, objectives, self.jobs, config.finalists)
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
-        confirmed = self._confirm(studies, contest, cache)
+        confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
