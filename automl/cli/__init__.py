@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.export import export
 from automl.cli.functions import features
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
@@ -46,6 +47,7 @@ for command in (
     resume,
     baseline,
     report,
+    export,
     studies,
     check,
     hash_command,

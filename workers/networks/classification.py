@@ -14,10 +14,14 @@ from automl import registry
 from automl.behaviour import Array, Probe
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work
+from automl.evaluators.delivery import Delivers
 from automl.evaluators.task import Task
 from workers.remembered import described
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from workers.networks.training import Tensors
 
 _ALIASES = {"lr": "learning_rate"}
@@ -29,7 +33,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True)
-class Classification(Evaluator):
+class Classification(Delivers, Evaluator):
     """Trains a candidate's torch module on a task, and measures its accuracy on a held-out part.
 
     Metrics are "accuracy" (a fraction) and "loss" (mean cross-entropy in nats). Initial weights, order of examples and
@@ -193,9 +197,32 @@ class Classification(Evaluator):
             held = data.validation if how.part == "validation" else None  # what is tested is looked at once
             training.fit(module, data.train, settings, how, until, held, saved)
             metrics = training.measure(module, getattr(data, how.part), settings)
+            how.keep(module)
         if how.curve.points:
             how.report(until, metrics)
         return metrics
+
+    def untrained(self, work: Work, how: Evaluation) -> nn.Module:
+        from workers.networks import training
+
+        with training.seeded(how.seed, how.device):
+            return training.module_of(work.behaviour).to(how.device)
+
+    def measured(self, module: nn.Module, work: Work, how: Evaluation) -> Metrics:
+        from workers.networks import training
+
+        settings = self.adjusted(work.training).for_device(how.device)
+        with training.preserved_random_state(how.device):
+            return training.measure(module, getattr(training.tensors(self.data(), how.device), how.part), settings)
+
+    def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
+        from workers.networks import training
+
+        inputs, _ = getattr(training.tensors(self.data(), how.device), how.part)
+        return (inputs[:most],)
+
+    def trained_on(self, parts: str) -> Classification:
+        return dataclasses.replace(self, task=self.data().trained_on(parts))
 
     def _until(self, fidelity: Mapping[str, Any], epochs: int) -> int:
         """Returns the epoch to stop after: of a candidate with epochs of its own, the same share of them."""
