@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -84,12 +85,16 @@ class Keys:
     Attributes:
         database: where they are stored on the way.
         find: finds spaces.
+        contexts: all old ones, by which a key that was made of a candidate's JSON before is known.
+        by_json: why candidates were keyed by their JSON here, and how many.
         refused: why candidates have no key, by hasher, space and digest.
     """
 
     database: Database
     find: FindSpace
+    contexts: Sequence[Outdated]
     stack: ExitStack
+    by_json: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[bytes, int], dict[bytes, str]] = field(default_factory=dict)
     _found: dict[int, Found | str] = field(default_factory=dict)
     _ids: dict[bytes, int] = field(default_factory=dict)
@@ -164,7 +169,11 @@ class Keys:
     def _hashed(
         self, context: Outdated, found: Found, number: int, texts: Mapping[bytes, str]
     ) -> tuple[dict[bytes, bytes], dict[bytes, str]]:
-        """Returns the keys of candidates, and why the others have none, both by digest."""
+        """Returns the keys of candidates, and why the others have none, both by digest.
+
+        A key is final. Where time, memory or the machine kept a candidate from being probed, it gets none this time,
+        unless its old key was made of its JSON as well.
+        """
         place = context.mark, number
         if place not in self._jobs:
             self._jobs[place] = self.stack.enter_context(found.jobs(context.hasher))
@@ -188,11 +197,34 @@ class Keys:
             return {one: key for keys, _ in parts for one, key in keys.items()}, why | {
                 one: said for _, refused in parts for one, said in refused.items()
             }
+        passing = {one: item for one, item in zip(read, hashed, strict=True) if item.passing}
+        before = self._by_json_before(context, jobs, {one: read[one] for one in passing})
+        why |= {one: item.fallback for one, item in passing.items() if one not in before}
+        final = {one: item for one, item in zip(read, hashed, strict=True) if one not in why}
+        self.by_json.update(item.fallback for item in final.values() if item.fallback)
         if features:
             kept = StoredFeatures(self.database, context.hasher)
-            kept.add({item.key: one for item, one in zip(hashed, features, strict=True)})
+            known = dict(zip(read, features, strict=True))
+            kept.add({item.key: known[one] for one, item in final.items()})
             kept.write()
-        return {one: item.key for one, item in zip(read, hashed, strict=True)}, why
+        return {one: item.key for one, item in final.items()}, why
+
+    def _by_json_before(self, context: Outdated, jobs: HashJobs, some: Mapping[bytes, Candidate]) -> set[bytes]:
+        """Returns those candidates whose old key was made of their JSON too; version 1 left the space's source out."""
+        if not some:
+            return set()
+        plain = Hasher(jobs.hasher.probe, jobs.hasher.mantissa_bits)
+        possible: dict[bytes, set[bytes]] = {}
+        for one, candidate in some.items():
+            try:
+                with no_exit(), alarm(jobs.seconds):
+                    kind, training = jobs.space.behaviour(candidate).kind, jobs.space.training(candidate)
+            except FAULTS:  # it was there a moment ago
+                continue
+            possible[one] = {made.by_json(kind, candidate.json, training, "").key for made in (plain, jobs.hasher)}
+        ids = [one.id for one in self.contexts if one.mark == context.mark]
+        there = rekeying.standing_under(self.database, ids, {key for keys in possible.values() for key in keys})
+        return {one for one, keys in possible.items() if keys & there}
 
     def _had_features(self, context: Outdated) -> bool:
         """Tells whether somebody wanted the features of classes under the old keys."""
@@ -254,7 +286,7 @@ def _rekey(
     left = [one for one in rekeying.pending(database, [context.id]) if one.space == waiting.space]
     for one in left:
         why = next(iter(refused.values()), "it was added in the meantime")
-        sentence = f"the space refuses {len(refused):,} of their candidates, the first with: {why}"
+        sentence = f"{len(refused):,} of their candidates have no new key, the first for this reason: {why}"
         report.kept.append(Kept(context.name, found.named(waiting.space), one.evaluations, one.seconds, sentence))
 
 
