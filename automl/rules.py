@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import Plans
 from automl.evaluators.base import Fidelity, Part
 from automl.selection.objectives import Objective
@@ -104,6 +106,9 @@ class LoopSettings:
         checkpoints: Path of the folder of checkpoints; None keeps none.
         needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
             objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
+        store: `ArtefactStore` of the search; None keeps nothing.
+        kept: Origins of the trials whose evaluations leave their trained weights.
+        facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -135,6 +140,9 @@ class LoopSettings:
     resumable: bool = False
     checkpoints: str | None = None
     needs: frozenset[str] = frozenset()
+    store: ArtefactStore | None = None
+    kept: frozenset[str] = frozenset()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -22,6 +22,7 @@ from automl.errors import InvalidInput
 from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
+from automl.storage.artefacts import keep_artefacts
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among, signs_of_life
@@ -248,9 +249,27 @@ class EquivalenceCache:
             if completion.curve and completion.metrics is not None
         ]
 
+        links = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "session": session,
+                "attempt": claim.attempt,
+                "relation": one.relation,
+                "name": one.name,
+                "digest": bytes.fromhex(one.digest),
+                "size": one.size,
+            }
+            for claim, completion in ends
+            if completion.metrics is not None
+            for one in completion.artefacts
+        ]
+
         def work(given: Connection) -> int:
             ours = evaluations.end_claims(given, rows)
             keep_curves(given, curves, ("session", "attempt"))
+            keep_artefacts(given, links, ("session", "attempt"))
             return ours
 
         ours = self.database.within(connection, work)

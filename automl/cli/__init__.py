@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.export import export
 from automl.cli.functions import features
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, studies
@@ -48,6 +49,7 @@ for command in (
     resume,
     baseline,
     report,
+    export,
     rating_report,
     studies,
     check,

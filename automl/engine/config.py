@@ -306,6 +306,15 @@ class RunConfig:
         unit="DIR",
         commands=_ALL,
     )
+    artefacts: str | None = setting(
+        None,
+        "Where trained weights and other artefacts are kept: a folder that all workers reach, or a URL that fsspec "
+        "knows, such as s3://bucket/folder.",
+        group="Storage",
+        otherwise="beside an SQLite database, nowhere with PostgreSQL",
+        unit="URL",
+        commands=_ALL,
+    )
     callbacks: Sequence[Callable[..., None]] = setting(
         (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
     )

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
+from automl.delivery.places import store_of
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.expecting import expect
@@ -106,6 +108,11 @@ class Phases:
         self.jobs.close()
 
     @cached_property
+    def artefacts(self) -> ArtefactStore | None:
+        """Where this search keeps artefacts."""
+        return store_of(self.run_config.artefacts, self.database)
+
+    @cached_property
     def observers(self) -> list[Observer]:
         own = self.pool.observer()
         return [*self.run_config.observers, *([own] if own else [])]
@@ -127,7 +134,7 @@ class Phases:
             Interrupted: somebody asked to stop.
             StudyBusy: another living process coordinates it.
         """
-        study = Study(self.database, record, self.parts.space)
+        study = Study(self.database, record, self.parts.space, self.parts)
         if version_of(record.settings) != HASHER_VERSION:
             return study  # `Lifecycle` lets none pass but finished ones
         observers = list(self.observers)
@@ -137,6 +144,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if self.artefacts is not None:
+                self.store.note(record.id, "artefacts", self.artefacts.url)
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
@@ -297,6 +306,9 @@ class Phases:
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            store=self.artefacts,
+            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            facts=self._facts(part),
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
@@ -315,6 +327,11 @@ class Phases:
 
     def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
         return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
+    def _facts(self, part: Part) -> dict[str, Any]:
+        """Returns what is written into kept weights: how to build their module again."""
+        space = {name: value for name, value in self.parts.reference.identity().items() if name != "code"}
+        return {"space": space, "evaluator": dict(self.described.stands), "part": part, "device": self.pool.device}
 
     def _json_hint(self) -> str:
         if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:

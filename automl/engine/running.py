@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from automl import registry
+from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.lifecycle import Lifecycle
@@ -56,6 +57,8 @@ def execute(
         with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
             check_enqueued(parts, config.enqueue)
         Database.check(run.storage)
+        if run.artefacts is not None:
+            ArtefactStore(run.artefacts).check()
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -140,7 +143,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
             if stopping.is_set():
                 raise Interrupted
             phases.run(record)
-    return RepeatedStudy(name, [Study(first.database, record, first.parts.space) for record in records])
+    return RepeatedStudy(name, [Study(first.database, record, first.parts.space, first.parts) for record in records])
 
 
 def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle]]:

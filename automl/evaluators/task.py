@@ -11,7 +11,7 @@ import numpy as np
 import xxhash
 
 from automl.behaviour import Array
-from automl.errors import brief
+from automl.errors import InvalidInput, brief
 from automl.evaluators.checks import check_apart, check_inputs
 from automl.evaluators.labels import class_labels
 from automl.evaluators.parts import PARTS, AnyTask
@@ -106,6 +106,27 @@ class Task(AnyTask):
         """
         self.__dict__.pop("classes", None)
         return {"name": self.name, "fingerprint": self.fingerprint()}
+
+    def trained_on(self, parts: str) -> Task:
+        """Returns the same task with more training data.
+
+        Args:
+            parts: "train" leaves it as it is, "train+validation" adds the validation part to the training part.
+
+        Raises:
+            InvalidInput: `parts` is something else.
+
+        Example:
+            >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+            >>> len(Task(part, part, part).trained_on("train+validation").train[0])
+            4
+        """
+        if parts == "train":
+            return self
+        if parts != "train+validation":
+            raise InvalidInput(f"on={parts!r}: give 'train' or 'train+validation'; the test part is only measured on")
+        inputs, targets = (np.concatenate(pair) for pair in zip(self.train, self.validation, strict=True))
+        return Task((inputs, targets), self.validation, self.test, self.name)
 
     def example(self) -> Array:
         """Returns the shape of one input."""
