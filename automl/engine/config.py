@@ -15,6 +15,7 @@ from automl.cache.policy import Policy
 from automl.engine.units import memory_of, seconds_of
 from automl.errors import InvalidInput, brief
 from automl.hashing.isolated import HASH_SECONDS
+from automl.managing import MAX_NAME
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
@@ -375,10 +376,6 @@ def environment() -> dict[str, str]:
     return found
 
 
-MAX_NAME = 1000
-"""Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
-
-
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
 
@@ -397,26 +394,3 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         elif old != new:
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
-
-
-def check_name(name: str | None) -> None:
-    """Refuses a study's name that is empty or contains a slash, which marks names of a study's runs and phases.
-
-    Raises:
-        InvalidInput: the name is empty, longer than `MAX_NAME`, holds a slash, or is text that cannot be stored and
-            shown.
-
-    Example:
-        >>> check_name("cells")
-        >>> check_name("cells/1")
-        Traceback (most recent call last):
-        automl.errors.InvalidInput: study 'cells/1': give a name without a slash (NAME/random, NAME/test and ...
-    """
-    if name is not None and ("\0" in name or any("\ud800" <= one <= "\udfff" for one in name)):
-        raise InvalidInput(f"study {brief(name)}: the name is not UTF-8 text, or holds a NUL; take another name")
-    if name is not None and len(name) > MAX_NAME:
-        raise InvalidInput(f"study {brief(name, 60)}: the name has {len(name):,} characters; take at most {MAX_NAME}")
-    if name is not None and (not name.strip() or "/" in name):
-        raise InvalidInput(
-            f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"
-        )

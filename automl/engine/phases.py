@@ -15,6 +15,7 @@ from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import store_of
+from automl.engine.adoption import adopt
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.expecting import expect
@@ -93,6 +94,7 @@ class Phases:
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
+        self.lifecycle.adopter = self._adopt
         self.current: Search | None = None
         self._interrupted = False
         self._notices = Notices(self._warn)
@@ -259,6 +261,10 @@ class Phases:
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
+
+    def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
+        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+            self.note(said)
 
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
