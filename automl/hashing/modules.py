@@ -31,6 +31,7 @@ from automl.errors import Unhashable
 from automl.hashing.builds import Build
 from automl.hashing.guard import Guard
 from automl.hashing.mixing import mix, mix_sorted
+from automl.hashing.module_features import module_features
 from automl.hashing.observed import Observed
 from automl.hashing.refusals import layer_of, refusal
 from automl.hashing.runs import CoarseError, quiet_torch
@@ -63,6 +64,13 @@ class ModuleHasher:
     def digests(self, modules: Sequence[Module], probe: Probe) -> list[bytes | Unhashable]:
         """Returns the digest of each module's function, or the reason why there is none."""
         return [self._digest(module, module.probe or probe) for module in modules]
+
+    def digests_with_features(
+        self, modules: Sequence[Module], probe: Probe
+    ) -> list[tuple[bytes | Unhashable, dict[str, np.ndarray]]]:
+        """Returns the digest of each module's function with its features, which no further run is made for."""
+        found = [self._searched(module, module.probe or probe) for module in modules]
+        return [(one, {}) if isinstance(one, Unhashable) else (one.digest, one.features()) for one in found]
 
     def observe(self, module: Module, probe: Probe) -> Observed:
         """Returns the outputs and input gradients behind a module's digest, and its live slots.
@@ -180,6 +188,12 @@ class _Search:
         ]
         counted = ("number of live parameters that are not trained", np.array([float(len(untrained))]))
         return Observed([*look.values, counted], form)
+
+    def features(self) -> dict[str, np.ndarray]:
+        """Returns the features of the function, read off the run behind the digest."""
+        assert self._best is not None
+        _, look, untrained = self._best
+        return module_features(self._slots, look, self._live_slots(), untrained)
 
     def _descend(self, colours: list[bytes]) -> None:
         """Tells ties apart one at a time, by the member whose choice gives the smallest colours.

@@ -41,12 +41,17 @@ class Look:
         outputs: digest of what it returned, its names and the numbers that noise met.
         gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
+        seen, back: what it returned and the gradients with respect to its inputs, as they are.
+        slot_gradients: gradient of each slot in training; None without any.
     """
 
     values: list[tuple[str, np.ndarray]]
     outputs: bytes
     gradients: bytes
     slots: list[bytes | None]
+    seen: Sequence[Seen]
+    back: Sequence[Seen]
+    slot_gradients: Sequence[torch.Tensor | None] | None
 
 
 class Slots(Runs):
@@ -159,7 +164,8 @@ class Slots(Runs):
         Args:
             check: raise UnsteadyError where a second run gives something else.
         """
-        seen, back, marks, table = self._all_runs(1.0)
+        seen, back, marks, given = self._all_runs(1.0)
+        table = self._table(given)
         units = [1.0] * len(seen), [1.0] * len(back)
         precision = self._precision
         if any(item.fades(precision) for item in (*seen, *back)):
@@ -185,6 +191,9 @@ class Slots(Runs):
             mix(shapes, outputs.digest(arrays, self._bits), *sorted(marks)),
             mix(repr([item.shape for item in back]), outputs.digest(gradients, self._bits)),
             slots,
+            seen,
+            back,
+            given,
         )
 
     def _check_steady(self, before: Seen) -> None:
@@ -200,7 +209,9 @@ class Slots(Runs):
         if not same:
             raise UnsteadyError
 
-    def _all_runs(self, factor: float) -> tuple[list[Seen], list[Seen], set[bytes], np.ndarray | None]:
+    def _all_runs(
+        self, factor: float
+    ) -> tuple[list[Seen], list[Seen], set[bytes], Sequence[torch.Tensor | None] | None]:
         marks: set[bytes] = set()
         seen: list[Seen] = []
         moved = {
@@ -236,7 +247,7 @@ class Slots(Runs):
         run(NEAR, training=True)
         self.refill(UNIT, factor)
         run(UNIT, training=False)
-        return seen, back, marks, self._table(found)
+        return seen, back, marks, found
 
     def _named(self, found: Sequence[tuple[str, torch.Tensor]], where: str) -> Iterator[tuple[str, torch.Tensor]]:
         for place, (path, item) in enumerate(found):
