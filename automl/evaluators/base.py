@@ -24,6 +24,7 @@ from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
 from automl.evaluators.parts import AnyTask
+from automl.evaluators.task import Task as Task  # stood here before 0.2: `from automl.evaluator import Task`
 
 if TYPE_CHECKING:
     from torch import nn

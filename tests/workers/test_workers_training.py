@@ -19,6 +19,7 @@ from automl.evaluators.checkpoints import Checkpoint
 from automl.testing.evaluators import EvaluatorContract
 from workers.networks import augmentation, training
 from workers.networks.averages import Average
+from workers.networks.batches import ArrayPart
 from workers.networks.losses import loss_of
 from workers.networks.optimizers import Rates, optimizer_of
 from workers.tasks import digits
@@ -242,13 +243,14 @@ def test_settings_that_are_not_used_stand_in_no_context():
 def test_class_weights_and_ignored_targets():
     targets = torch.tensor([0, 0, 0, 1, -100])
     outputs = torch.tensor([[2.0, 0], [0, 1], [1, 1], [0, 3], [9, 9]])
-    balanced = loss_of(Classification(class_weights="balanced"), targets)(outputs, targets)
-    given = loss_of(Classification(class_weights=[2 / 3, 2.0]), targets)(outputs, targets)
-    plain = loss_of(Classification(), targets)(outputs, targets)
+    train = ArrayPart(outputs, targets)
+    balanced = loss_of(Classification(class_weights="balanced"), train)(outputs, targets)
+    given = loss_of(Classification(class_weights=[2 / 3, 2.0]), train)(outputs, targets)
+    plain = loss_of(Classification(), train)(outputs, targets)
     assert balanced == pytest.approx(float(given)) != float(plain)
     assert plain == pytest.approx(float(nn.functional.cross_entropy(outputs[:4], targets[:4])))
     with pytest.raises(InvalidInput, match="3 weights, and the task has 2 classes"):
-        loss_of(Classification(class_weights=[1, 2, 3]), targets)
+        loss_of(Classification(class_weights=[1, 2, 3]), train)
     spoiled = PIXELS.train[1].copy()
     spoiled[:, 0] = 255
     task = Task((PIXELS.train[0], spoiled), PIXELS.validation, PIXELS.test)
