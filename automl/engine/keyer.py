@@ -11,6 +11,7 @@ from typing import Any
 import xxhash
 
 from automl.cache.features import StoredFeatures
+from automl.cache.keys import of_candidate
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -177,6 +178,8 @@ class Keyer:
         new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in self._hashed}
         with blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(list(new)[:3])}"):
             found = self._jobs.hash(list(new.values()))
+        if self._settings.by_candidate:
+            found = [replace(one, key=of_candidate(one.key, text)) for one, text in zip(found, new, strict=True)]
         self._hashed.update(zip(new, found, strict=True))
         self.hashed += len(found)
         self.by_json += sum(bool(one.fallback) for one in found)
