@@ -223,11 +223,14 @@ class InFlight:
 
     def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
         settings = self._settings
-        if settings.store is None or trial.proposal.origin not in settings.kept or claim.replicate < 0:
+        reads = settings.reads.get(claim.replicate) or settings.reads.get(0) or {}
+        keeps = trial.proposal.origin in settings.kept and claim.replicate >= 0
+        if settings.store is None or not (keeps or reads):
             return None
-        return Shelf(
-            settings.store, keeps=True, facts=weights_facts(settings.facts, trial.proposal.candidate.value, claim.seed)
-        )
+        if not keeps:
+            return Shelf(settings.store, reads)
+        facts = weights_facts(settings.facts, trial.proposal.candidate.value, claim.seed)
+        return Shelf(settings.store, reads, keeps=True, facts=facts)
 
     # --- collect -----------------------------------------------------------------------------------------------------
 

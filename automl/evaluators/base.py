@@ -19,6 +19,7 @@ from automl.artefacts.content import Content
 from automl.artefacts.shelf import Shelf
 from automl.behaviour import Behaviour, Probe
 from automl.errors import InvalidInput
+from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Part = Literal["validation", "test"]
+Equality = Literal["function", "candidate"]
 Metrics = dict[str, float]
 T = TypeVar("T")
 
@@ -187,6 +189,8 @@ class Evaluator(ABC):
             of test.
         resumable: True if an evaluation can continue from the checkpoint of a cheaper one, with exactly the result of
             an uninterrupted evaluation; continuing then costs the difference. Its former name `carries` is still read.
+        equality: "function": candidates that compute the same function share their results. "candidate": only equal
+            encodings do, since two encodings of one function may be rated differently (by inherited weights).
 
     Example:
         >>> import numpy as np
@@ -216,6 +220,7 @@ class Evaluator(ABC):
     deterministic: ClassVar[bool] = False
     has_test_part: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
+    equality: ClassVar[Equality] = "function"
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -269,9 +274,29 @@ class Evaluator(ABC):
                 described[name] = value.description() if isinstance(value, AnyTask) else as_setting(value, name)
         return described
 
+    def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
+        """Returns what has to be made before the evaluations of a replicate, in order; nothing unless overridden.
+
+        Evaluations read the contents with `how.artefact(name)`. The recipes are part of the context of every result.
+
+        Args:
+            replicate: number of the replicate. A recipe may depend on it (a supernet from another seed), and its name
+                may not.
+        """
+        return ()
+
     def looked_at(self) -> Fingerprint | None:
         """Returns the files and libraries that the user's code in this evaluator uses; None without such code."""
         return None
+
+    def more_of_context(self) -> dict[str, Any]:
+        """Returns what stands in the context beside name, version and settings, where it is not as usual."""
+        found = declared_artefacts(self)
+        recipes = {one.name: recipe_of(one, found)["artefact"] for one in found}
+        return {
+            **({"equality": self.equality} if self.equality != "function" else {}),
+            **({"artefacts": recipes} if recipes else {}),
+        }
 
     def probe(self) -> Probe:
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from automl.artefacts.shelf import Kept
 from automl.errors import InvalidInput, brief
+from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
@@ -49,7 +50,11 @@ def perform(
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
-    if len(jobs) > 1 and type(evaluator).evaluate_many is not Evaluator.evaluate_many:
+    if (
+        len(jobs) > 1
+        and not any(job.artefact for job in jobs)
+        and type(evaluator).evaluate_many is not Evaluator.evaluate_many
+    ):
         begun(jobs)
         together = _together(space, evaluator, objective, jobs, device, worker, timeout)
         if together is not None:
@@ -69,7 +74,10 @@ def _alone(
     how = how_of(job, device)
     try:
         with no_exit(), alarm(timeout):
-            outcome = evaluator.evaluate(work_of(space, job), how)
+            if job.artefact:
+                outcome = make(evaluator, job.artefact, how)
+            else:
+                outcome = evaluator.evaluate(work_of(space, job), how)
     except _ENDS as error:
         outcome = error
     return complete(job, how, outcome, objective, time.perf_counter() - began, worker)
@@ -97,6 +105,15 @@ def _together(
         complete(job, how, outcome, objective, each, worker)
         for job, (_, how), outcome in zip(jobs, works, outcomes, strict=True)
     ]
+
+
+def make(evaluator: Evaluator, name: str, how: Evaluation) -> Metrics:
+    """Makes an artefact, and leaves it on the shelf. Returns its size."""
+    assert how.shelf is not None
+    [artefact] = [one for one in declared_artefacts(evaluator, how.replicate) if one.name == name]
+    content = artefact.make(how)
+    how.shelf.leave(name, content)
+    return {"bytes": float(len(content.data))}
 
 
 def work_of(space: Space, job: Job) -> Work:
