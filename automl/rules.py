@@ -103,6 +103,7 @@ class LoopSettings:
         checkpoints: Path of the folder of checkpoints; None keeps none.
         needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
             objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -134,6 +135,7 @@ class LoopSettings:
     resumable: bool = False
     checkpoints: str | None = None
     needs: frozenset[str] = frozenset()
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

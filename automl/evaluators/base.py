@@ -21,6 +21,7 @@ from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
+from automl.evaluators.pruning import PruneRule
 from automl.evaluators.task import Task
 
 Part = Literal["validation", "test"]
@@ -66,10 +67,12 @@ class Evaluation:
             cheaper or interrupted evaluation of the same candidate, replicate and seed; None if no states are kept.
         curve: Learning curve with what the evaluation has reported so far. It is stored with the metrics and changes
             none of them.
+        rule: `PruneRule` by which the search asks it to stop early; None never does.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
-        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.report(1, {"accuracy": 0.8})  # nobody asks it to stop
+        False
         >>> how.part, how.fidelity["epochs"], how.curve.points
         ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
@@ -81,15 +84,29 @@ class Evaluation:
     device: str = "cpu"
     checkpoint: Checkpoint | None = None
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
+    rule: PruneRule | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
-        return type(self), (*given, self.curve) if self.curve.points else given
+        return type(self), (*given, self.curve, self.rule) if self.curve.points or self.rule else given
 
-    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> bool:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`.
+
+        Returns:
+            True if the evaluation should stop now, see `should_prune`.
+        """
         self.curve.report(epoch, metrics)
+        return self.should_prune()
+
+    def should_prune(self) -> bool:
+        """Tells whether the search wants the evaluation to stop after what it reported last.
+
+        Whoever stops saves its state in `checkpoint`, where there is one, and raises `automl.Pruned`. Final figures are
+        never asked to stop.
+        """
+        return self.rule is not None and self.rule.stops(self.curve.points)
 
 
 @dataclass(frozen=True, slots=True)

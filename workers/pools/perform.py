@@ -12,6 +12,7 @@ from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
+from automl.evaluators.pruning import Pruned
 from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
 from automl.pool import Completion, Job
@@ -109,13 +110,15 @@ def how_of(job: Job, device: str) -> Evaluation:
     how = job.evaluation
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
     kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
-    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept)
+    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept, rule=how.rule)
 
 
 def complete(
     job: Job, how: Evaluation, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str
 ) -> Completion:
     """Judges what an evaluation returned or raised."""
+    if isinstance(outcome, Pruned):
+        return _stopped(job, how, objective, seconds, worker)
     if isinstance(outcome, BaseException):
         found = failure(outcome)
         return Completion(
@@ -134,6 +137,19 @@ def complete(
         return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out=beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
+
+
+def _stopped(job: Job, how: Evaluation, objective: str, seconds: float, worker: str) -> Completion:
+    """Judges an evaluation that has stopped early: what it reported last is its result."""
+    why = ""
+    if how.rule is None:
+        why = "it raised Pruned, and nobody had asked it to stop; ask should_prune() first, or return the metrics"
+    elif not how.curve.points or objective not in how.curve.points[-1][1]:
+        why = f"it raised Pruned before it had reported {objective!r}; report it, and ask should_prune() then"
+    if why:
+        return Completion(job.id, None, "candidate", why, seconds, worker)
+    epoch, metrics = how.curve.points[-1]
+    return Completion(job.id, dict(metrics), None, "", seconds, worker, how.curve.json(), reached=epoch)
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
