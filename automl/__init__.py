@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from automl.evaluators.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.pruning import Pruned as Pruned
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
@@ -60,6 +61,7 @@ _HOMES = {
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Fidelity": "automl.evaluators.base",
+    "Pruned": "automl.evaluators.pruning",
     "Evaluator": "automl.evaluators.base",
     "Task": "automl.evaluators.task",
     "Choice": "automl.spaces.fields",

@@ -113,6 +113,7 @@ class LoopSettings:
         spent: Seconds that went into artefacts before the loop; they count towards the budget of time.
         by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
         facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -150,6 +151,7 @@ class LoopSettings:
     by_candidate: bool = False
     spent: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -25,6 +25,7 @@ from automl.engine.loop import Search
 from automl.engine.making import Making, Place
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.engine.pruning import REACHED
 from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import declared_artefacts
@@ -327,8 +328,15 @@ class Phases:
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
+            prune=self.config.prune if phase in ("search", "baseline") else None,
         )
-        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
+
+        def context_at(epoch: float) -> int:
+            return cache.context({**self._context(part), "fidelity": {REACHED: epoch}})
+
+        self.current = Search(
+            settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+        )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
         with checkpoints.used(kept, owner) as use:
