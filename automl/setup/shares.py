@@ -123,7 +123,8 @@ def shares_lines(shares: Shares) -> list[str]:
     functions = float(f"{shares.functions:.2g}")
     little = max(shares.samples.value, shares.mutants.value) < LITTLE
     return [
-        f"equal candidates: {samples} uniform samples (95 % interval {first}), {mutants} mutants of one parent ({second})",
+        f"equal candidates: {samples} uniform samples (95 % interval {first}), "
+        f"{mutants} mutants of one parent ({second})",
         f"there are at least about {functions:,.0f} functions"
         + ("; the hash buys little in this space" if little else ""),
     ]

@@ -52,17 +52,16 @@ class Grammar(Space):
     Example:
         >>> import numpy as np
         >>> class Cells(Grammar):
-        ...     rules = {"cell": "sequence(cell, cell) | branch(cell, cell) | residual(cell) | step"}
-        ...     rules |= {"step": "relu | abs | skip"}
-        ...     operations = ("relu", "abs", "skip")
+        ...     rules = {"cell": "sequence(cell, cell) | branch(cell, cell) | residual(cell) | relu | abs"}
+        ...     operations = ("relu", "abs")
         ...     depth = 3
         >>> space = Cells()
         >>> space.size()
-        162
+        302
         >>> space.decode("branch( relu,  residual(abs) )").value
         'branch(relu, residual(abs))'
         >>> space.sample(np.random.default_rng(0)).value
-        'branch(residual(relu), residual(skip))'
+        'branch(sequence(relu, relu), branch(abs, abs))'
     """
 
     rules: ClassVar[Mapping[str, Any]] = {}
