@@ -35,8 +35,13 @@ if TYPE_CHECKING:
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
     from automl.spaces.fields import Repeat as Repeat
+    from automl.spaces.grammar import Grammar as Grammar
     from automl.spaces.space import Candidate as Candidate
     from automl.spaces.space import Space as Space
+    from automl.spaces.variants import Drop as Drop
+    from automl.spaces.variants import Replace as Replace
+    from automl.spaces.variants import Together as Together
+    from automl.spaces.variants import Variants as Variants
     from automl.study import Study as Study
 
 _HOMES = {
@@ -63,6 +68,11 @@ _HOMES = {
     "Integer": "automl.spaces.fields",
     "Real": "automl.spaces.fields",
     "Repeat": "automl.spaces.fields",
+    "Grammar": "automl.spaces.grammar",
+    "Variants": "automl.spaces.variants",
+    "Drop": "automl.spaces.variants",
+    "Replace": "automl.spaces.variants",
+    "Together": "automl.spaces.variants",
     "FunctionEvaluator": "automl.evaluators.function",
     "functional_hash": "automl.hashing",
     "Candidate": "automl.spaces.space",
