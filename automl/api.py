@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.cache.policy import Policy
+from automl.display import of_python
 from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings, check_name
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, warn
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
@@ -96,7 +96,7 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         ('Line-1', 20.0)
         >>> study.close()
     """
-    run = part_of(RunConfig, asked)
+    run = _shown(part_of(RunConfig, asked))
     stored = find_search(run.storage, asked.study)
     parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
@@ -111,6 +111,11 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
 
 
+def _shown(run: RunConfig) -> RunConfig:
+    """Lets the run be seen, where that is wanted."""
+    return replace(run, observers=(*run.observers, of_python())) if run.progress else run
+
+
 def _said(study: Study) -> Study:
     """Warns where not one trial has succeeded: whoever goes on without looking should not take that for a result."""
     runs = [run.record_id for run in study.runs]
@@ -118,7 +123,7 @@ def _said(study: Study) -> Study:
         return study
     failed = failed_trials(study.store, runs)
     if failed.hopeless:
-        warnings.warn(f"study {study.name}: {failed.sentence()}", stacklevel=4)
+        warn(f"study {study.name}: {failed.sentence()}")
     return study
 
 
@@ -189,7 +194,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         Traceback (most recent call last):
         automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
     """
-    run = part_of(RunConfig, asked)
+    run = _shown(part_of(RunConfig, asked))
     database = Database(run.storage, create=False)
     try:
         stored = stored_search(asked.study, find_searches(database, asked.study))

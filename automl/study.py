@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from automl.selection.objectives import objectives_of
 from automl.setup.stored import stored_space
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.studies import OUTCOMES, StudyRecord, StudyStore, TrialRecord
 
 if TYPE_CHECKING:
     import pandas
@@ -71,10 +72,21 @@ class Report:
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=110, no_color=True, highlight=False)
+        # Plain text everywhere: notebooks ask rich for colours and for HTML of its own.
+        console = Console(width=110, color_system=None, highlight=False, force_jupyter=False)
         with console.capture() as captured:
             report.render_terminal(self.data, console)
         return captured.get()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """Is shown by notebooks: the whole page, in a frame of its own."""
+        from automl.report.html import page  # matplotlib takes a second to load
+
+        shown = escape(page(self.data))
+        return f'<iframe srcdoc="{shown}" style="width:100%;height:40em;border:1px solid #ccc"></iframe>'
 
     def save(self, path: str | Path) -> Path:
         """Writes the HTML file and returns its path."""
@@ -236,6 +248,20 @@ class Study:
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, {self.database.url_shown})"
+
+    def _repr_html_(self) -> str:
+        """Is shown by notebooks: what was searched, the trials by outcome, and the best candidate."""
+        outcomes = [self.store.outcomes(run.record_id) for run in self.runs]
+        counts = {name: sum(found.get(name, 0) for found in outcomes) for name in OUTCOMES}
+        rows = {
+            "trials": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet",
+            "state": "finished" if self.finished else "open",
+        }
+        with contextlib.suppress(InvalidInput):
+            best = self.best
+            rows |= {f"best {self.settings['objective']}": f"{best.fitness:.6g}", "candidate": best.candidate.json}
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table><caption>Study {escape(self.name)}, {escape(self.database.url_shown)}</caption>{cells}</table>"
 
 
 class RepeatedStudy(Study):

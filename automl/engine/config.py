@@ -282,6 +282,12 @@ class RunConfig:
         (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
     )
     observers: Sequence[Observer] = setting((), "Observers that are told of every turn.", group="Output", flags=None)
+    progress: bool = setting(
+        True,
+        "Whether a search that is called from Python shows how far it is: in the notebook, or on the error output.",
+        group="Output",
+        flags=None,
+    )
 
     def __post_init__(self) -> None:
         check(self)

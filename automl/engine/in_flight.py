@@ -209,7 +209,7 @@ class InFlight:
         self._next_job += 1
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
-        kept = Checkpoint(Path(file_of(folder, claim.key, claim.replicate, text))) if folder else None
+        kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
         how = Evaluation(claim.seed, self._settings.part, claim.replicate, trial.fidelity.settings, checkpoint=kept)
         return Job(self._next_job, text, how)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import xxhash
 
+from automl.cache.features import StoredFeatures
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -31,17 +32,21 @@ class Keyer:
         settings: of the loop.
         jobs: find keys; their space mutates duplicates.
         notices: says what the user should know.
+        features: stored ones.
 
     Attributes:
         hashed: number of encodings hashed so far.
         by_json: number of encodings among them whose function could not be probed: their keys stand for their JSON.
     """
 
-    def __init__(self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None = None) -> None:
+    def __init__(
+        self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None, features: StoredFeatures
+    ) -> None:
         self._settings = settings
         self._space = jobs.space
         self._jobs = jobs
         self._notices = notices or Notices()
+        self._features = features
         self.hashed = self.by_json = 0
         self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
@@ -100,11 +105,18 @@ class Keyer:
         return keys
 
     def pooled_features(self, candidates: Sequence[Candidate]) -> list[Features]:
-        """Returns the features of each of a strategy's candidates."""
+        """Returns the features of each of a strategy's candidates: those that are stored, or new ones."""
         began = time.perf_counter()
-        found = self._jobs.features(candidates)
+        keys = [one.key for one in self._hash_all(candidates)]
+        found = self._features.find(keys)
+        missing = {key: one for key, one in zip(keys, candidates, strict=True) if key not in found}
+        if missing:
+            with blaming(lambda: f"space {self._space.kind} fails on one of its candidates"):
+                new = dict(zip(missing, self._jobs.features(list(missing.values())), strict=True))
+            self._features.add(new)
+            found |= new
         self._pool_seconds += time.perf_counter() - began
-        return found
+        return [found[key] for key in keys]
 
     def pool_counts(self) -> dict[str, int]:
         """Returns how many encodings a strategy asked about and how many functions they are; empty without any."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from automl.cache.features import StoredFeatures
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.first_failures import FirstFailures
@@ -67,7 +68,8 @@ class Search:
         self._jobs, self._pool = jobs, pool
         self._order = TellOrder(settings)
         self._notices = notices or Notices()
-        self._keyer = Keyer(settings, jobs, self._notices)
+        self._features = StoredFeatures(cache.database, jobs.hasher)
+        self._keyer = Keyer(settings, jobs, self._notices, self._features)
         self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter)
         self._objective = ObjectiveCheck(settings)
         self._replay = Replay(settings, jobs, store, self._objective)
@@ -132,6 +134,7 @@ class Search:
     def _close(self) -> None:
         """Commits and tells what has not been, and gives back what is still claimed."""
         self._in_flight.abandon()
+        self._features.write()
         self._json.look(last=True)
         self._announce()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.errors import warn
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
@@ -249,12 +249,12 @@ class Phases:
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
         if not self.run_config.observers:
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         for observer in self.run_config.observers:
             observer.note(text)
 
     def _warn(self, text: str) -> None:
-        warnings.warn(text, stacklevel=2)
+        warn(text)
         for observer in self.observers:
             observer.note(f"Warning: {text}")
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
-from automl.errors import InvalidSpace, WorkersLost
+from automl.errors import InvalidSpace, WorkersLost, warn
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
@@ -102,8 +101,8 @@ def _run(
     runs: Runs | None,
     wider: Mapping[str, Any] | None,
 ) -> Study:
-    if parts.notice:
-        warnings.warn(parts.notice, stacklevel=2)
+    if parts.notice and not run.observers:
+        warn(parts.notice)
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)

@@ -67,7 +67,7 @@ class GraphHasher:
         """Returns the digest of each graph's function, or the reason why there is none."""
         results: list[bytes | Unhashable] = []
         for start in range(0, len(graphs), CHUNK):
-            if self._table.bytes > ValueTable.LIMIT:
+            if self._table.bytes + self._forms.bytes > ValueTable.LIMIT:
                 self._begin()
             results += self._chunk(graphs[start : start + CHUNK], probe)
         return results
@@ -125,7 +125,7 @@ class GraphHasher:
         """Returns the features of each graph's function by group; none where it cannot be run."""
         found: list[dict[str, np.ndarray]] = []
         for start in range(0, len(graphs), CHUNK):
-            if self._table.bytes > ValueTable.LIMIT:
+            if self._table.bytes + self._forms.bytes > ValueTable.LIMIT:
                 self._begin()
             runs: list[Run | None] = []
             for graph in graphs[start : start + CHUNK]:

@@ -12,10 +12,12 @@ import numpy as np
 
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
+from automl.hashing.features import Features
 from automl.hashing.inputs import probe_description
 from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
 from automl.hashing.observed import Observed
 from automl.isolation.limits import OutOfTime, alarm
+from automl.isolation.machine import may_pass
 from automl.jsontext import canonical
 
 HASHER_VERSION = "2"
@@ -30,6 +32,8 @@ class Hashed:
         key: Key, 16 bytes.
         fallback: Sentence that says why the behaviour could not be run on the probe, so that the key was computed from
             the JSON; empty if the key is a functional hash.
+        passing: True if that reason may be gone at the next attempt: a limit of time or memory, or a failure of the
+            machine.
 
     Example:
         >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
@@ -39,10 +43,7 @@ class Hashed:
 
     key: bytes
     fallback: str = ""
-
-
-Features = Mapping[str, np.ndarray]
-"""Numbers that say what a function is like, by group; never part of a key."""
+    passing: bool = False
 
 
 class KindHasher(Protocol):
@@ -166,7 +167,9 @@ class Hasher:
                 found[number] = {name: values for name, values in groups.items() if np.isfinite(values).all()}
         return found
 
-    def by_json(self, kind: str, candidate: str, training: Mapping[str, Any], why: str) -> Hashed:
+    def by_json(
+        self, kind: str, candidate: str, training: Mapping[str, Any], why: str, *, passing: bool | None = None
+    ) -> Hashed:
         """Returns the key of a candidate whose behaviour could not be probed.
 
         Args:
@@ -174,10 +177,13 @@ class Hasher:
             candidate: canonical JSON.
             training: JSON settings that change training and not the function.
             why: sentence that says why the behaviour could not be run.
+            passing: whether that may be otherwise at the next attempt; None reads it off the sentence.
         """
         surroundings = mix_settings(training) if training else b""
         source = [self.space_source] if self.space_source else []  # one JSON means other things elsewhere
-        return Hashed(mix(kind, "json", candidate, surroundings, *source), why)
+        return Hashed(
+            mix(kind, "json", candidate, surroundings, *source), why, may_pass(why) if passing is None else passing
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = {name: value for name, value in self.__dict__.items() if not name.startswith("_")}

@@ -172,7 +172,8 @@ class HashJobs:
         except (OutOfTime, OwnExit, SystemExit) as error:
             if len(pairs) == 1:
                 behaviour, training = pairs[0]
-                return [self.hasher.by_json(behaviour.kind, texts[0], training, _why(error, self.seconds))]
+                why, passing = _why(error, self.seconds), isinstance(error, OutOfTime)
+                return [self.hasher.by_json(behaviour.kind, texts[0], training, why, passing=passing)]
         return [self._hash_here([pair], [text])[0] for pair, text in zip(pairs, texts, strict=True)]
 
     # --- beside this process -----------------------------------------------------------------------------------------
@@ -232,7 +233,8 @@ class HashJobs:
                 self._costs[text] = costs
             return hashed
         behaviour, training = pair
-        return self.hasher.by_json(behaviour.kind, text, training, _said(answer, self.seconds))
+        passing = None if isinstance(answer, Raised) else True
+        return self.hasher.by_json(behaviour.kind, text, training, _said(answer, self.seconds), passing=passing)
 
     def close(self) -> None:
         """Ends the process beside this one."""

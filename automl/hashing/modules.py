@@ -88,12 +88,14 @@ class ModuleHasher:
     def _steady(self, module: Module, probe: Probe) -> _Search:
         """Returns the finished search; raises Unhashable where two runs of the module never agree."""
         build = module.reduced or module.build
+        slots = Slots(build, probe, self._bits)
         shared = SharedGenerators()
         try:
-            search = _Search(Slots(build, probe, self._bits))
-            search.run()
-            if not (shared.moved() and search.draws()):
-                return search
+            search = _Search(slots)
+            if slots.is_same_each_time:
+                search.run()
+                if not (shared.moved() and search.draws()):
+                    return search
         except UnsteadyError:  # it draws from a generator of Python's or numpy's, or it counts its runs
             pass
         shared.restore()

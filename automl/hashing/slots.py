@@ -203,7 +203,12 @@ class Slots(Runs):
 
         self.restore()
         self.refill(FAR, factor)
-        run(FAR, training=True)
+        try:
+            run(FAR, training=True)
+        except Exception:  # it may take only as many examples as the probe has
+            if not self.narrow():
+                raise
+            return self._all_runs(factor)
         run(FAR, training=False)
         self.restore()
         self.refill(UNIT, factor)

@@ -11,6 +11,7 @@ from automl.storage.bulk import chunks
 from automl.storage.curves import remove_curves
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST
+from automl.storage.features import remove_unused_features
 from automl.storage.schema import (
     candidate,
     context,
@@ -185,10 +186,12 @@ def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) ->
     return len(removed)
 
 
-def remove_unused(database: Database) -> tuple[int, int]:
-    """Deletes classes without an evaluation or trial and candidates without an evaluation; returns how many of each."""
+def remove_unused(database: Database) -> tuple[int, int, int]:
+    """Deletes classes and features without an evaluation or trial, and candidates without an evaluation; returns how
+    many classes, candidates and classes with features.
+    """
 
-    def work(connection: Connection) -> tuple[int, int]:
+    def work(connection: Connection) -> tuple[int, int, int]:
         if not database.sqlite:
             # A claim that is just being made names its candidate before we could see it: wait for its transaction.
             connection.exec_driver_sql("LOCK TABLE candidate, equivalence_class IN EXCLUSIVE MODE")
@@ -213,6 +216,6 @@ def remove_unused(database: Database) -> tuple[int, int]:
                 )
             )
         orphans = candidate.delete().where(candidate.c.digest.not_in(select(evaluation.c.candidate)))
-        return len(classes), connection.execute(orphans).rowcount
+        return len(classes), connection.execute(orphans).rowcount, remove_unused_features(connection)
 
     return database.write(work)

@@ -10,6 +10,7 @@ from test_strategies_contracts import Plain
 import automl
 from automl import Choice, Integer, Real, Space
 from automl.behaviour import Function
+from automl.cache.features import StoredFeatures
 from automl.cache.policy import Occurrences, Policy
 from automl.engine.keyer import Keyer
 from automl.errors import InvalidInput
@@ -18,6 +19,7 @@ from automl.hashing.isolated import HashJobs
 from automl.rules import Budget, LoopSettings
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
+from automl.storage.engine import Database
 from automl.strategies import Told, create
 from automl.strategies.base import Proposal
 from automl.strategies.halving import SuccessiveHalving
@@ -493,12 +495,13 @@ class Clipped(Space):
         return super().decode({"x": min(value["x"], 20)})
 
 
-def test_what_was_only_asked_about_is_read_back_once_it_is_proposed():
+def test_what_was_only_asked_about_is_read_back_once_it_is_proposed(tmp_path):
     settings = LoopSettings(
         study=1, name="s", context=1, objective=Objective("value"), seed=0, window=4,
         budget=Budget(trials=9), plans=Occurrences(Policy(), seed=0),
     )  # fmt: skip
-    keyer = Keyer(settings, HashJobs(Clipped(), Hasher()))
+    features = StoredFeatures(Database(f"sqlite:///{tmp_path}/a.db"), Hasher())
+    keyer = Keyer(settings, HashJobs(Clipped(), Hasher()), None, features)
     beyond = Candidate({"x": 28})
     asked = keyer.pooled([beyond, Candidate({"x": 20})])
     [(proposal, key)] = keyer.keys([Proposal(beyond)], 0)

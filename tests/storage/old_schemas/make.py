@@ -6,9 +6,13 @@ python tests/storage/old_schemas/make.py tests/storage/old_schemas/0002.sqlite
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from automl.cache.features import StoredFeatures
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
+from automl.hashing import Hasher
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.spaces import StoredSpace, space_id
@@ -41,6 +45,9 @@ def fill(path: Path) -> None:
             TrialRecord(3, '"candidate 3"', b"\0" * 16, context, "hit", 0.5, {"accuracy": 0.5}, 1, position=2),
         ]
         store.append_trials(study.id, trials)
+        features = StoredFeatures(database, Hasher())
+        features.add({b"\0" * 16: {"shape": np.array([2.0, np.nan])}})
+        features.write()
         store.release(study.id, session.id)
 
 
