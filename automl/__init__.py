@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluators.base import Evaluator as Evaluator
     from automl.evaluators.base import Fidelity as Fidelity
-    from automl.evaluators.costs import module_costs as module_costs
+    from automl.spaces.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
     from automl.evaluators.task import Task as Task
@@ -57,7 +57,7 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
-    "module_costs": "automl.evaluators.costs",
+    "module_costs": "automl.spaces.costs",
     "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",

@@ -21,7 +21,7 @@ class Sum(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        first, *others = (part(x) for part in self.parts)
-        for value in others:
-            first = first + value
-        return first
+        total: torch.Tensor = self.parts[0](x)
+        for part in self.parts[1:]:
+            total = total + part(x)
+        return total

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Array, Behaviour, Module, Probe
 from automl.errors import InvalidSpace
-from automl.evaluators.costs import module_costs
+from automl.spaces.costs import module_costs
 from automl.spaces.field import Field
 from automl.spaces.fields import Choice, Record, as_field
 from automl.spaces.options import shown
