@@ -116,7 +116,7 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0, seconds: float =
 def _shares(space: Space, jobs: HashJobs, rng: np.random.Generator, seconds: float, found: Findings) -> Shares | None:
     """Returns the shares of equal candidates, or None, and a fault more, where the space fails on one of them."""
     try:
-        return equal_shares(space, jobs, rng, seconds=seconds)
+        return equal_shares(space, lambda some: [one.key for one in jobs.hash(some)], rng, seconds=seconds)
     except (Exception, SystemExit, OwnExit, OutOfTime) as error:  # the user's code may raise anything
         found.faults.append(f"a further candidate raises {type(error).__name__}: {error}")
         return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from automl.hashing.isolated import HashJobs
 from automl.spaces.space import Candidate, Space
 
 MOST_SAMPLES = 2000
@@ -22,6 +21,9 @@ MOST_SECONDS = 30.0
 
 LITTLE = 0.05
 """Share under which the hash buys little."""
+
+KeysOf = Callable[[list[Candidate]], Sequence[bytes]]
+"""Function that returns the key of each candidate of a list."""
 
 _FAMILY = 20  # mutants of one parent
 _BATCH = 50
@@ -80,7 +82,7 @@ class Shares:
 
 def equal_shares(
     space: Space,
-    jobs: HashJobs,
+    keys_of: KeysOf,
     rng: np.random.Generator,
     most: int = MOST_SAMPLES,
     seconds: float = MOST_SECONDS,
@@ -91,19 +93,29 @@ def equal_shares(
 
     Args:
         space: The space.
-        jobs: Find keys, with the evaluator's probe.
+        keys_of: Function that returns the key of each candidate of a list.
         rng: Where candidates come from.
         most: Largest number of candidates for each of the two shares.
         seconds: Time for both shares together.
 
     Raises:
-        OutOfTime: hashing a candidate took longer than it may; so does whatever the space's own code raises.
+        Exception: whatever `keys_of` or the space's own code raises.
+
+    Example:
+        >>> from search_spaces.nas.nasbench201 import NASBench201
+        >>> from automl.hashing import Hasher
+        >>> space, hasher = NASBench201(), Hasher()
+        >>> def keys_of(candidates):
+        ...     return [one.key for one in hasher.hash_many([(space.behaviour(c), {}) for c in candidates])]
+        >>> shares = equal_shares(space, keys_of, np.random.default_rng(0))
+        >>> 0.4 < shares.samples.value < 0.6, 2500 < shares.functions < 5044
+        (True, True)
     """
     began = time.perf_counter()
     keys: list[bytes] = []
-    uniform = _share(_uniform(space, rng), jobs, keys, most, seconds / 2)
+    uniform = _share(_uniform(space, rng), keys_of, keys, most, seconds / 2)
     took = (time.perf_counter() - began) / max(1, len(keys))
-    mutants = _share(_families(space, rng), jobs, [], most, seconds / 2)
+    mutants = _share(_families(space, rng), keys_of, [], most, seconds / 2)
     return Shares(uniform, mutants, _chao(keys), took)
 
 
@@ -161,7 +173,9 @@ def _families(space: Space, rng: np.random.Generator) -> Iterator[list[_Drawn]]:
         family += 1
 
 
-def _share(batches: Iterator[list[_Drawn]], jobs: HashJobs, keys: list[bytes], most: int, seconds: float) -> Share:
+def _share(
+    batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], most: int, seconds: float
+) -> Share:
     """Counts candidates whose key is that of an earlier one of their family; adds the keys of different encodings."""
     began = time.perf_counter()
     written: set[tuple[int, str]] = set()
@@ -175,13 +189,13 @@ def _share(batches: Iterator[list[_Drawn]], jobs: HashJobs, keys: list[bytes], m
                 written.add((family, candidate.json))
                 new.append((family, candidate))
         equal, of = share.equal, share.of
-        for (family, _), hashed in zip(new, jobs.hash([candidate for _, candidate in new]), strict=True):
-            keys.append(hashed.key)
+        for (family, _), key in zip(new, keys_of([candidate for _, candidate in new]), strict=True):
+            keys.append(key)
             if family in families:  # the first one has no earlier one
                 of += 1
-                equal += (family, hashed.key) in seen
+                equal += (family, key) in seen
             families.add(family)
-            seen.add((family, hashed.key))
+            seen.add((family, key))
         share = Share(equal, of)
         low, high = share.interval
         if tried >= most or time.perf_counter() - began > seconds or (of > _BATCH and (high - low) / 2 < _PRECISE):
