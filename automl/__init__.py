@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluators.base import Evaluator as Evaluator
     from automl.evaluators.base import Fidelity as Fidelity
-    from automl.spaces.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
+    from automl.spaces.costs import module_costs as module_costs
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real

@@ -154,11 +154,15 @@ def explain(
 @click.command(epilog="Example: automl spaces")
 @json_option
 def spaces(as_json: bool) -> None:
-    """List the registered spaces."""
+    """List the registered spaces.
+
+    "equal" are the shares of candidates that compute what an earlier one computes: of uniform samples, and of mutants.
+    """
     rows = []
     for name in registry.names("spaces"):
         found = registry.load("spaces", name)
-        rows.append({"name": name, "about": _about(found), "settings": _settings_of(found)})
+        shares = getattr(found, "equal_shares", None)
+        rows.append({"name": name, "about": _about(found), "equal": shares, "settings": _settings_of(found)})
     _list(rows, as_json)
 
 
@@ -188,17 +192,25 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["name", "about", *(["metrics"] if rows and "metrics" in rows[0] else []), "settings"]
+    more = [name for name in ("metrics", "equal") if rows and name in rows[0]]
+    columns = ["name", "about", *more, "settings"]
     shown = [
         [
             row["name"],
             row["about"],
-            *([", ".join(row["metrics"])] if "metrics" in row else []),
+            *(_cell(row[name]) for name in more),
             ", ".join(f"{name}={value}" for name, value in row["settings"].items()),
         ]
         for row in rows
     ]
     print_table(columns, shown, "none is registered")
+
+
+def _cell(value: Any) -> str:
+    """Returns metrics by name, or shares in percent."""
+    if isinstance(value, tuple):
+        return ", ".join(f"{100 * share:.0f} %" for share in value)
+    return ", ".join(value) if value else "–"
 
 
 def _about(found: Any) -> str:

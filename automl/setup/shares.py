@@ -173,9 +173,7 @@ def _families(space: Space, rng: np.random.Generator) -> Iterator[list[_Drawn]]:
         family += 1
 
 
-def _share(
-    batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], most: int, seconds: float
-) -> Share:
+def _share(batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], most: int, seconds: float) -> Share:
     """Counts candidates whose key is that of an earlier one of their family; adds the keys of different encodings."""
     began = time.perf_counter()
     written: set[tuple[int, str]] = set()

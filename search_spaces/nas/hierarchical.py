@@ -44,6 +44,8 @@ class HierarchicalCells(Grammar):
         4922.0
     """
 
+    equal_shares = (0.74, 0.28)
+
     defaults = Defaults(
         evaluator="classification",
         evaluator_settings={"task": "digits", "epochs": 12, "learning_rate": 0.05},

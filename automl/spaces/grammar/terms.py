@@ -94,7 +94,7 @@ def read(text: str, names: Collection[str], where: str = "") -> Term:
         Term(name='branch', parts=(Term(name='a', parts=(), times=0), Term(name='b', parts=(), times=0)), times=0)
         >>> read("branch(a, c)", {"a", "b"})
         Traceback (most recent call last):
-        automl.errors.InvalidCandidate: 'branch(a, c)': unknown operation 'c'; known are a, b (position 11)
+        automl.errors.InvalidCandidate: 'branch(a, c)': unknown operation 'c'; known: a, b (position 11)
     """
     return _Reader(text, names, where).whole()
 

@@ -158,6 +158,11 @@ def changed(field: Field, value: Any, old: nn.Module, place: str) -> Any:
 
     Raises:
         InvalidSpace: the value says nothing about such a module; the message says what does.
+
+    Example:
+        >>> from torch import nn
+        >>> changed(Choice("keep", "GELU"), "GELU", nn.ReLU(), "layers.0.act")
+        GELU(approximate='none')
     """
     from torch import nn
 
