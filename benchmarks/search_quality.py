@@ -24,7 +24,7 @@ import gzip
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,15 +56,19 @@ RIVALS: dict[str, tuple[Callable[[], Strategy], int, bool]] = {
     "regularized evolution, exact": (RegularizedEvolution, 300, False),
     "evolution, population 20": (lambda: RegularizedEvolution(population=20, tournament=5), 300, True),
     "local search": (LocalSearch, 300, True),
+    "local search, exact": (LocalSearch, 300, False),
     "surrogate": (Surrogate, 150, True),
     "surrogate, exact": (Surrogate, 150, False),
     "surrogate, fields": (lambda: Surrogate(features=False), 150, True),
     "surrogate, fields, exact": (lambda: Surrogate(features=False), 150, False),
+    "surrogate, pool 300": (lambda: Surrogate(hashed=300, kept=4000), 150, True),
     "linear": (lambda: Ranked(linear), 150, True),
+    "linear, exact": (lambda: Ranked(linear), 150, False),
     "npenas-like": (lambda: Ranked(single, first=20, batch=10), 150, True),
     "weaknas-like": (lambda: Ranked(weak, first=20, batch=10), 150, True),
     "bananas-like": (lambda: Ranked(ensemble, "paths", first=20, batch=10), 150, True),
     "optuna tpe": (OptunaSampler, 150, True),
+    "optuna tpe, exact": (OptunaSampler, 150, False),
     "optuna gp": (lambda: OptunaSampler("gp"), 100, True),
     "surrogate, window 4": (Surrogate, 150, True),
     "surrogate, window 16": (Surrogate, 150, True),
@@ -75,7 +79,16 @@ RIVALS: dict[str, tuple[Callable[[], Strategy], int, bool]] = {
 WINDOWS = {name: int(name.rpartition("window ")[2]) for name in RIVALS if "window" in name}
 """Trials under way at once, where it is not one."""
 
-SLOW = (*WINDOWS, "optuna gp", "optuna tpe", "bananas-like", "npenas-like", "weaknas-like")
+SLOW = (
+    *WINDOWS,
+    "surrogate, pool 300",
+    "optuna gp",
+    "optuna tpe",
+    "optuna tpe, exact",
+    "bananas-like",
+    "npenas-like",
+    "weaknas-like",
+)
 """Only where `--only` names them."""
 
 
@@ -89,6 +102,8 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
     else:
         strategy.bind(bench.space)
     known: dict[bytes, float | None] = {}
+    best, best_met = bench.best(), set[bytes]()
+    met_at: list[int] = []
     rows: list[tuple[float, float, float]] = []  # value, mean validation and test of each evaluation
     evaluation_of: dict[int, int] = {}
     found: dict[str, list[float]] = {protocol: [] for protocol in PROTOCOLS}
@@ -104,6 +119,7 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
         if not met:
             last = number
             seeds, test = bench.figures(asked[0].candidate)
+            best_met.update(best.intersection(bench.functions([asked[0].candidate])) if best else ())
             known[key] = float(seeds[int(rng.integers(len(seeds)))]) if len(seeds) else None
             if len(seeds):
                 evaluation_of[number] = len(rows)
@@ -116,6 +132,7 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
             strategy.tell([Told(of, proposal.candidate, value, metrics, duplicate, 1.0, proposal.parents)])
         if not met and len(known) in CHECKPOINTS and rows:
             picked(found, rows, strategy, evaluation_of)
+            met_at.append(len(best_met))
     wanted = sum(one <= evaluations for one in CHECKPOINTS)
     for values in found.values():
         values += values[-1:] * (wanted - len(values)) if values else []
@@ -126,6 +143,7 @@ def searched(bench: Bench, name: str, seed: int) -> dict[str, object]:
         "trials": number,
         "evaluations": len(known),
         "seconds": round(time.process_time() - began, 3),
+        **({"best_five": met_at + met_at[-1:] * (wanted - len(met_at))} if best and met_at else {}),
         **{protocol: [round(one, 7) for one in values] for protocol, values in found.items() if values},
     }
 
@@ -207,6 +225,24 @@ def table(rows: Sequence[dict], data: str) -> None:
             trials = np.mean([row["trials"] for row in several])
             print(f"| {name} | {protocol} | {len(several)} | {' | '.join(cells)} | {' | '.join(goals)} ", end="")
             print(f"| {trials:.0f} | {seconds:.2g} |")
+    finders(by_rival)
+
+
+def finders(by_rival: Mapping[str, Sequence[dict]]) -> None:
+    """Prints how many of the best five classes by mean validation are evaluated, and how many runs evaluate all."""
+    counted = {name: [row["best_five"] for row in rows if "best_five" in row] for name, rows in by_rival.items()}
+    if not any(counted.values()):
+        return
+    print(f"\n| of the best five | runs | {' | '.join(map(str, SHOWN))} | all five at {SHOWN[3]} | at the end |")
+    print("|---" * (len(SHOWN) + 4) + "|")
+    for name in RIVALS:
+        if not (runs := counted.get(name)):
+            continue
+        found = np.array(runs)
+        places = [CHECKPOINTS.index(count) for count in SHOWN]
+        cells = [f"{found[:, place].mean():.2f}" if place < found.shape[1] else "–" for place in places]
+        shares = [f"{(found[:, place] == 5).mean():.0%}" for place in (places[3], -1)]
+        print(f"| {name} | {len(found)} | {' | '.join([*cells, *shares])} |")
 
 
 def main() -> None:
