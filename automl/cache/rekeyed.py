@@ -27,7 +27,7 @@ class ContextDone:
     Example:
         >>> one = ContextDone("context 1", "nasbench201", 100, 250.0, classes=90, classes_now=80, merged=10)
         >>> Rekeyed(contexts=[one]).sentences()
-        ['100 evaluations, 250.0 s of work, have new keys (classes fell together into 10)']
+        ['100 evaluations, 250.0 s of work, have new keys (classes were merged into 10)']
     """
 
     context: str
@@ -105,7 +105,7 @@ class Rekeyed:
         >>> EquivalenceCache("sqlite:///cache.db").close()  # makes an empty database
         >>> import automl
         >>> automl.rekey("sqlite:///cache.db").sentences()  # doctest: +ELLIPSIS
-        ['everything stands under keys of version ..., the version of this automl']
+        ['all evaluations have keys of version ..., the version of this automl']
     """
 
     dry_run: bool = False
@@ -132,15 +132,15 @@ class Rekeyed:
     def sentences(self) -> list[str]:
         """Returns the summary as a list of sentences."""
         if not (self.contexts or self.kept or self.studies):
-            return [f"everything stands under keys of version {HASHER_VERSION}, the version of this automl"]
+            return [f"all evaluations have keys of version {HASHER_VERSION}, the version of this automl"]
         said = []
         if self.contexts:
             verb = "would get new keys; nothing was written" if self.dry_run else "have new keys"
             merged, split = sum(one.merged for one in self.contexts), sum(one.split for one in self.contexts)
             known = sum(one.known for one in self.contexts)
-            more = [f"{known:,} of them stood there already"] if known else []
-            more += [f"classes fell together into {merged:,}"] if merged else []
-            more += [f"{split:,} classes split"] if split else []
+            more = [f"{known:,} of them were stored under these keys already"] if known else []
+            more += [f"classes were merged into {merged:,}"] if merged else []
+            more += [f"{split:,} classes were split"] if split else []
             also = f" ({', '.join(more)})" if more else ""
             said.append(f"{self.evaluations:,} evaluations, {self.seconds:,.1f} s of work, {verb}{also}")
         said += [
@@ -154,8 +154,8 @@ class Rekeyed:
                 continue
             verb = "would get" if self.dry_run else "has"
             wrong = (
-                f"; {study.served_another:,} of its trials were served what another function had reached, and keep "
-                "what they were told"
+                f"; {study.served_another:,} of its trials had been served the result of a candidate that computes "
+                "another function, and keep their fitness"
                 if study.served_another
                 else ""
             )
