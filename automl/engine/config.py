@@ -108,10 +108,11 @@ class StudySettings:
         before=1,
         unit="N",
     )
-    winner_by: Literal["replicates", "model"] = setting(
+    winner_by: Literal["replicates", "model", "both"] = setting(
         "replicates",
-        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
-        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
         group="Evidence",
         before="replicates",
     )
