@@ -92,5 +92,32 @@ def _fashion_mnist(path: Path) -> Task:
     )
 
 
+def fashion_mnist_6k_32() -> Task:
+    """Returns the images of `fashion_mnist_6k` with a border of two black pixels: shape (1, 32, 32).
+
+    Networks whose stages halve the image four or five times are made for such sizes.
+
+    Raises:
+        InvalidInput: the data file is not there.
+
+    Example:
+        >>> from unittest import mock
+        >>> with mock.patch.dict("os.environ", AUTOML_DATA="nowhere"):
+        ...     fashion_mnist_6k_32()
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
+    """
+    return _padded(fashion_mnist_6k())
+
+
+@functools.lru_cache(maxsize=1)
+def _padded(task: Task) -> Task:
+    border = ((0, 0), (0, 0), (2, 2), (2, 2))
+    train, validation, test = (
+        (np.pad(inputs, border), labels) for inputs, labels in (task.train, task.validation, task.test)
+    )
+    return Task(train, validation, test, name="fashion-mnist-6k-32")
+
+
 def _images(array: np.ndarray) -> np.ndarray:
     return (array.astype(np.float32) / 255.0)[:, None]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.artefacts.shelf import Shelf, weights_facts
 from automl.cache.records import Claim, Completion, Resolution, Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.notices import Notices
@@ -209,9 +210,24 @@ class InFlight:
         self._next_job += 1
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
-        kept = Checkpoint(Path(file_of(folder, claim.key, claim.replicate, text))) if folder else None
-        how = Evaluation(claim.seed, self._settings.part, claim.replicate, trial.fidelity.settings, checkpoint=kept)
+        kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
+        how = Evaluation(
+            claim.seed,
+            self._settings.part,
+            claim.replicate,
+            trial.fidelity.settings,
+            checkpoint=kept,
+            shelf=self._shelf(claim, trial),
+        )
         return Job(self._next_job, text, how)
+
+    def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
+        settings = self._settings
+        if settings.store is None or trial.proposal.origin not in settings.kept or claim.replicate < 0:
+            return None
+        return Shelf(
+            settings.store, keeps=True, facts=weights_facts(settings.facts, trial.proposal.candidate.value, claim.seed)
+        )
 
     # --- collect -----------------------------------------------------------------------------------------------------
 
@@ -235,6 +251,10 @@ class InFlight:
         if completion.left_out:
             names = ", ".join(map(repr, completion.left_out))
             self._notices.once("figures", f"evaluations return more than numbers ({names}); the rest is not kept")
+        if completion.not_kept:
+            self._notices.once(
+                "weights", f"trained weights are not kept, and `automl export` will train again: {completion.not_kept}"
+            )
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
         if completion.metrics is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
+from automl.delivery.places import store_of
+from automl.engine.adoption import adopt
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.errors import warn
 from automl.evaluators import checkpoints
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
@@ -90,6 +94,7 @@ class Phases:
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
+        self.lifecycle.adopter = self._adopt
         self.current: Search | None = None
         self._interrupted = False
         self._notices = Notices(self._warn)
@@ -103,6 +108,11 @@ class Phases:
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+
+    @cached_property
+    def artefacts(self) -> ArtefactStore | None:
+        """Where this search keeps artefacts."""
+        return store_of(self.run_config.artefacts, self.database)
 
     @cached_property
     def observers(self) -> list[Observer]:
@@ -126,7 +136,7 @@ class Phases:
             Interrupted: somebody asked to stop.
             StudyBusy: another living process coordinates it.
         """
-        study = Study(self.database, record, self.parts.space)
+        study = Study(self.database, record, self.parts.space, self.parts)
         if version_of(record.settings) != HASHER_VERSION:
             return study  # `Lifecycle` lets none pass but finished ones
         observers = list(self.observers)
@@ -136,6 +146,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if self.artefacts is not None:
+                self.store.note(record.id, "artefacts", self.artefacts.url)
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
@@ -193,8 +205,12 @@ class Phases:
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         objectives = objectives_of(record.settings)
+        if config.winner_by == "model":
+            context = cache.context(self._context("validation"))
+            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+                expect(self.store, one, context, objectives, self.jobs, config.finalists)
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
-        confirmed = self._confirm(studies, contest, cache)
+        confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
@@ -246,15 +262,19 @@ class Phases:
                 "differ only there share one result; use them in build(), or return them from training()"
             )
 
+    def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
+        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+            self.note(said)
+
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
         if not self.run_config.observers:
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         for observer in self.run_config.observers:
             observer.note(text)
 
     def _warn(self, text: str) -> None:
-        warnings.warn(text, stacklevel=2)
+        warn(text)
         for observer in self.observers:
             observer.note(f"Warning: {text}")
 
@@ -292,9 +312,12 @@ class Phases:
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            store=self.artefacts,
+            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            facts=self._facts(part),
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
-            timeout_follows=self.run_config.timeout == "auto",
+            first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
         )
         self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
@@ -310,6 +333,11 @@ class Phases:
 
     def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
         return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
+    def _facts(self, part: Part) -> dict[str, Any]:
+        """Returns what is written into kept weights: how to build their module again."""
+        space = {name: value for name, value in self.parts.reference.identity().items() if name != "code"}
+        return {"space": space, "evaluator": dict(self.described.stands), "part": part, "device": self.pool.device}
 
     def _json_hint(self) -> str:
         if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:

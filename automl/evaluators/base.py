@@ -13,8 +13,10 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from automl.artefacts.content import Content
+from automl.artefacts.shelf import Shelf
 from automl.behaviour import Behaviour, Probe
 from automl.errors import InvalidInput
 from automl.evaluators.checkpoints import Checkpoint
@@ -23,6 +25,9 @@ from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
 from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task as Task  # stood here before 0.2: `from automl.evaluator import Task`
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Part = Literal["validation", "test"]
 Metrics = dict[str, float]
@@ -89,6 +94,8 @@ class Evaluation:
             cheaper or interrupted evaluation of the same candidate, replicate and seed; None if no states are kept.
         curve: Learning curve with what the evaluation has reported so far. It is stored with the metrics and changes
             none of them.
+        shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
+            either.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
@@ -104,15 +111,34 @@ class Evaluation:
     device: str = "cpu"
     checkpoint: Checkpoint | None = None
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
+    shelf: Shelf | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
+        if self.shelf is not None:
+            return type(self), (*given, self.curve, self.shelf)
         return type(self), (*given, self.curve) if self.curve.points else given
 
     def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
         """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
         self.curve.report(epoch, metrics)
+
+    def keep(self, module: nn.Module) -> None:
+        """Keeps the weights of a trained module as they are now, where they are wanted; see `Shelf.keep`."""
+        if self.shelf is not None:
+            self.shelf.keep(module)
+
+    def artefact(self, name: str) -> Content:
+        """Returns the content of an artefact that the evaluator declares; see `Shelf.read`.
+
+        Raises:
+            InvalidInput: the evaluator declares none of this name.
+            ArtefactUnreadable: it is missing or damaged.
+        """
+        if self.shelf is None:
+            raise InvalidInput(f"artefact {name!r} cannot be read: this evaluation was given none")
+        return self.shelf.read(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,16 @@ class AnyTask(ABC):
         """Returns what identifies this task in a context: its name for readers, its fingerprint for equality."""
         return {"name": self.name, "fingerprint": self.fingerprint()}
 
+    def trained_on(self, parts: str) -> AnyTask:
+        """Returns the same task with more training data: "train+validation" adds the validation part.
+
+        Raises:
+            InvalidInput: the data are in a form that cannot be joined, or `parts` is something else.
+        """
+        if parts == "train":
+            return self
+        raise self.refusal(f"it can be trained on 'train' only, not on {parts!r}")
+
     def refusal(self, what: str) -> InvalidInput:
         """Returns the error that says what is wrong with this task."""
         return InvalidInput(f"task {self.name!r}: {what}")

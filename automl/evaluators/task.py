@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 import xxhash
 
 from automl.behaviour import Array
-from automl.errors import brief
+from automl.errors import InvalidInput, brief
 from automl.evaluators.checks import check_apart, check_inputs
 from automl.evaluators.labels import class_labels
 from automl.evaluators.parts import PARTS, AnyTask
@@ -40,7 +41,7 @@ class Task(AnyTask):
     Example:
         >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])
         >>> Task(part, part, part).example()
-        Array(shape=(2,), low=None, high=None)
+        Array(shape=(2,), low=None, high=None, name='')
     """
 
     train: tuple[np.ndarray, np.ndarray]
@@ -115,6 +116,27 @@ class Task(AnyTask):
         """
         self.__dict__.pop("classes", None)
         return super().description()
+
+    def trained_on(self, parts: str) -> Task:
+        """Returns the same task with more training data.
+
+        Args:
+            parts: "train" leaves it as it is, "train+validation" adds the validation part to the training part.
+
+        Raises:
+            InvalidInput: `parts` is something else.
+
+        Example:
+            >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])
+            >>> len(Task(part, part, part).trained_on("train+validation").train[0])
+            4
+        """
+        if parts == "train":
+            return self
+        if parts != "train+validation":
+            raise InvalidInput(f"on={parts!r}: give 'train' or 'train+validation'; the test part is only measured on")
+        inputs, targets = (np.concatenate(pair) for pair in zip(self.train, self.validation, strict=True))
+        return dataclasses.replace(self, train=(inputs, targets))
 
     def example(self) -> Array:
         """Returns the shape of one input."""

@@ -11,6 +11,20 @@ from typing import Any
 import torch
 
 
+class Copied:
+    """Makes a copy of one module each time that it is called.
+
+    Args:
+        module: what is copied; it is not changed.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+
+    def __call__(self) -> torch.nn.Module:
+        return copied(self._module)
+
+
 def copied(module: torch.nn.Module) -> torch.nn.Module:
     """Returns a copy of a module that shares nothing with it.
 

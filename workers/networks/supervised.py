@@ -16,6 +16,7 @@ from automl.data import DatasetTask, load
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
+from automl.evaluators.delivery import Delivers
 from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from workers.networks.checks import check_settings, misfit_of
@@ -24,6 +25,9 @@ from workers.networks.scores import Score, scores_of
 from workers.remembered import described
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from workers.networks.batches import Parts
 
 _ALIASES = {"lr": "learning_rate"}
@@ -40,7 +44,7 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class Supervised(Evaluator):
+class Supervised(Delivers, Evaluator):
     """Trains a candidate's torch module on a task, and measures it on a held-out part.
 
     Initial weights, order of examples, augmentation and dropout come from the evaluation's seed: on the CPU, equal
@@ -263,9 +267,30 @@ class Supervised(Evaluator):
             more = {"watched": data.validation} if settings.watches else {}
             tested, ended = training.fit(module, data.train, settings, how, until, held, saved, **more)
             metrics = training.measure(tested, getattr(data, how.part), settings)
+            how.keep(tested)
         if how.curve.points:
             how.report(ended, metrics)
         return metrics
+
+    def untrained(self, work: Work, how: Evaluation) -> nn.Module:
+        from workers.networks import training
+
+        with training.seeded(how.seed, how.device):
+            return training.module_of(work.behaviour).to(how.device)
+
+    def measured(self, module: nn.Module, work: Work, how: Evaluation) -> Metrics:
+        from workers.networks import training
+
+        settings = self.adjusted(work.training).for_device(how.device)
+        with training.preserved_random_state(how.device):
+            return training.measure(module, getattr(self.parts(how.device), how.part), settings)
+
+    def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
+        inputs, _ = getattr(self.parts(how.device), how.part).first(most)
+        return inputs if isinstance(inputs, tuple) else (inputs,)
+
+    def trained_on(self, parts: str) -> Supervised:
+        return dataclasses.replace(self, task=self.data().trained_on(parts))
 
     def _until(self, fidelity: Mapping[str, Any], epochs: int) -> int:
         """Returns the epoch to stop after: of a candidate with epochs of its own, the same share of them."""

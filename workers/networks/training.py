@@ -12,7 +12,7 @@ from automl.behaviour import Behaviour, Graph, Module
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation
 from workers.networks.averages import Average, Patience
-from workers.networks.batches import Part
+from workers.networks.batches import Part, Parts
 from workers.networks.batches import parts_of as parts_of
 from workers.networks.batches import prepared as prepared
 from workers.networks.losses import loss_of
@@ -39,7 +39,7 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
-def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
+def misfit(behaviour: Behaviour, parts: Parts, settings: Settings) -> str:
     """Returns why a network cannot be trained on a task, an empty text where it can.
 
     It takes one step forward and one back on real examples, so that a wrong width of input or output is found before
@@ -47,9 +47,10 @@ def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
 
     Args:
         behaviour: of the candidate.
-        train: training part of the task.
+        parts: of the task.
         settings: of the training.
     """
+    train: Part = parts.train
     with seeded(0, str(train.device)):
         module = module_of(behaviour).to(train.device)
         inputs, targets = train.first(2)
@@ -61,7 +62,7 @@ def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
             return f"on inputs of shape {shape} it raises {type(error).__name__}: {error}"
         if not isinstance(outputs, torch.Tensor):
             return f"the network returns {type(outputs).__name__} instead of a tensor"
-        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), train.outputs()):
+        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), parts.outputs()):
             return f"the network gives outputs of shape {tuple(outputs.shape)} for {len(targets)} examples; {wanted}"
         if settings.drop_path and not droppable(module):
             return f"drop_path={settings.drop_path} has no effect: no part of the network has a drop_path_prob"

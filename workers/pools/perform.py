@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from automl.artefacts.shelf import Kept
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
@@ -109,7 +110,8 @@ def how_of(job: Job, device: str) -> Evaluation:
     how = job.evaluation
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
     kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
-    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept)
+    shelf = how.shelf.again() if how.shelf is not None else None
+    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept, shelf=shelf)
 
 
 def complete(
@@ -131,9 +133,22 @@ def complete(
     try:
         metrics, curve = plain_metrics(outcome, objective), how.curve.json()
         beside = left_out(outcome) if len(metrics) < len(outcome) else ()
-        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out=beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
+    artefacts, why = settled(how)
+    return Completion(
+        job.id, metrics, None, "", seconds, worker, curve, left_out=beside, artefacts=artefacts, not_kept=why
+    )
+
+
+def settled(how: Evaluation) -> tuple[tuple[Kept, ...], str]:
+    """Writes what an evaluation left and returns it, or why it could not be written: the figures stand all the same."""
+    if how.shelf is None:
+        return (), ""
+    try:
+        return how.shelf.settle(), ""
+    except InvalidInput as error:
+        return (), str(error)
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:
