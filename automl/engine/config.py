@@ -22,6 +22,7 @@ from automl.rules import Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 from automl.storage.engine import CLAIM_SECONDS
 from automl.storage.sessions import HEARTBEAT_SECONDS
+from automl.strategies.pruning import Pruner
 
 _ALL = ("search", "resume", "baseline")
 
@@ -54,6 +55,16 @@ class StudySettings:
         "Whether each result is told as it comes, instead of in trial order; the same seed then gives other trials.",
         group="Search",
         flags="--asynchronous/--deterministic",
+        commands=("search",),
+    )
+    prune: str | None = setting(
+        None,
+        "Rule by which evaluations that report learning curves are asked to stop early: median, percentile:P, "
+        "patience:N, asha:N or hyperband:N.",
+        group="Search",
+        otherwise="the strategy's own, if it has one",
+        before=None,
+        unit="RULE",
         commands=("search",),
     )
     enqueue: Sequence[Any] = setting(
@@ -145,6 +156,8 @@ class StudyConfig(StudySettings):
 
     def __post_init__(self) -> None:
         check(self)
+        if self.prune is not None:
+            Pruner.read(self.prune)
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:

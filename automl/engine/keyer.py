@@ -13,6 +13,7 @@ import numpy as np
 import xxhash
 
 from automl.cache.features import StoredFeatures
+from automl.cache.keys import of_candidate
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -119,9 +120,7 @@ class Keyer:
             if key not in found and key not in self._featureless
         }
         if forgotten:  # its key was found before anybody asked for more
-            with self._blaming(candidates):
-                hashed = self._jobs.hash(list(forgotten.values()), features=True)
-            self._keep_features(hashed)
+            self._keep_features(self._found(list(forgotten.values()), features=True))
             found |= self._features.find(list(forgotten))
         self._pool_seconds += time.perf_counter() - began
         return [found.get(key, {}) for key in keys]
@@ -200,13 +199,20 @@ class Keyer:
         some = [one.json for one in candidates[:3]]
         return blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(some)}")
 
+    def _found(self, candidates: Sequence[Candidate], *, features: bool) -> list[Hashed]:
+        """Hashes candidates; where results belong to encodings, each gets a key of its own."""
+        with self._blaming(candidates):
+            found = self._jobs.hash(candidates, features=features)
+        if not self._settings.by_candidate:
+            return found
+        return [replace(one, key=of_candidate(one.key, made.json)) for one, made in zip(found, candidates, strict=True)]
+
     def _hash_all(self, candidates: Sequence[Candidate], *, features: bool = False) -> list[Hashed]:
         if len(self._hashed) > REMEMBERED:
             self._hashed.clear()
         texts = [one.json for one in candidates]
         new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in self._hashed}
-        with self._blaming(list(new.values())):
-            found = self._jobs.hash(list(new.values()), features=features)
+        found = self._found(list(new.values()), features=features)
         if features:
             self._keep_features(found)
         self._hashed.update(zip(new, found, strict=True))

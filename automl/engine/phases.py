@@ -22,10 +22,13 @@ from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.making import Making, Place
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
-from automl.errors import warn
+from automl.engine.pruning import REACHED
+from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
+from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
@@ -97,6 +100,7 @@ class Phases:
         self.lifecycle.adopter = self._adopt
         self.current: Search | None = None
         self._interrupted = False
+        self._used: dict[tuple[str, str], dict[str, Any]] = {}
         self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
@@ -293,6 +297,8 @@ class Phases:
         rungs: Sequence[Fidelity] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
+        began = self.pool.now()
+        reads = self._artefacts_for(record_of, cache, plans.most if plans else self.config.policy.replicates)
         context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
@@ -315,12 +321,22 @@ class Phases:
             store=self.artefacts,
             kept=ranking.DELIVERED if phase == "test" else frozenset(),
             facts=self._facts(part),
+            reads=reads,
+            spent=self.pool.now() - began,
+            by_candidate=self.evaluator.equality == "candidate",
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
+            prune=self.config.prune if phase in ("search", "baseline") else None,
         )
-        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
+
+        def context_at(epoch: float) -> int:
+            return cache.context({**self._context(part), "fidelity": {REACHED: epoch}})
+
+        self.current = Search(
+            settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+        )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
         with checkpoints.used(kept, owner) as use:
@@ -330,6 +346,41 @@ class Phases:
         if record_of.kind in ("baseline", "test"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
+
+    def _artefacts_for(self, record: StudyRecord, cache: EquivalenceCache, most: int) -> dict[int, Mapping[str, str]]:
+        """Sees to it that the evaluator's artefacts are there, and returns their digests by replicate.
+
+        Args:
+            record: of the study that evaluates.
+            cache: of the search.
+            most: number of replicates that it may ask for.
+        """
+        if not declared_artefacts(self.evaluator):
+            return {}
+        if self.artefacts is None:
+            raise InvalidInput(
+                f"evaluator {self.evaluator.name} needs artefacts, and there is no place for them beside this "
+                "database; name one with --artefacts URL"
+            )
+        alike = [one.recipe() for one in declared_artefacts(self.evaluator, 0)] == [
+            one.recipe() for one in declared_artefacts(self.evaluator, 1)
+        ]
+        if not alike and self.config.policy.forget_probability:
+            raise InvalidInput(
+                f"evaluator {self.evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
+                "replicates; leave forget_probability at 0"
+            )
+        root = record.parent or record.id
+        folder = self.run_config.checkpoints or self.database.beside("checkpoints")
+        retries, limit = self.run_config.retries, self.run_config.timeout_seconds
+        place = Place(root, record.name, folder, retries, limit)
+        making = Making(
+            self.evaluator, cache, self.pool, self.artefacts, place, self._notices, lambda: self._interrupted
+        )
+        digests = making.ready(range(1 if alike else most))
+        self._used |= {(one["name"], one["digest"]): one for one in making.account()}
+        self.store.note(root, "artefacts_used", list(self._used.values()))
+        return dict(digests)
 
     def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
         return context_of(self.hasher, self.described, part, rung, self.pool.device)

@@ -36,14 +36,14 @@ class AnyTask(ABC):
         return {"name": self.name, "fingerprint": self.fingerprint()}
 
     def trained_on(self, parts: str) -> AnyTask:
-        """Returns the same task with more training data: "train+validation" adds the validation part.
+        """Returns the same task with more training data: "train+validation" adds the validation part, "train" nothing.
 
         Raises:
-            InvalidInput: the data are in a form that cannot be joined, or `parts` is something else.
+            InvalidInput: `parts` is something else, or the data of this task cannot be put together.
         """
         if parts == "train":
             return self
-        raise self.refusal(f"it can be trained on 'train' only, not on {parts!r}")
+        raise self.refusal(f"on={parts!r}: its data are read as they are needed; give on='train'")
 
     def refusal(self, what: str) -> InvalidInput:
         """Returns the error that says what is wrong with this task."""

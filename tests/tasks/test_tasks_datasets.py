@@ -187,5 +187,5 @@ def test_training_on_both_parts_joins_them():
     both = DatasetTask(*parts()).trained_on("train+validation")
     assert len(both.train) == 250
     assert run(Classification(both, epochs=2))["accuracy"] > 0.3
-    with pytest.raises(InvalidInput, match="can be trained on 'train' only"):
+    with pytest.raises(InvalidInput, match="give on='train'"):
         TASKS["iterable"]().trained_on("train+validation")

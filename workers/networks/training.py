@@ -11,6 +11,7 @@ from torch import nn
 from automl.behaviour import Behaviour, Graph, Module
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation
+from automl.evaluators.pruning import Pruned
 from workers.networks.averages import Average, Patience
 from workers.networks.batches import Part, Parts
 from workers.networks.batches import parts_of as parts_of
@@ -108,6 +109,7 @@ def fit(
 
     Raises:
         CandidateFailure: the loss is not finite.
+        Pruned: the search wants no more of this training.
         Unreadable: `saved` is no state of this training.
     """
     size = min(settings.batch_size, data.examples)
@@ -166,7 +168,12 @@ class _Between:
     every: int = 1
 
     def after(self, epoch: int, total: torch.Tensor, steps: int) -> None:
-        """Looks after an epoch, whose losses add up to `total`."""
+        """Looks after an epoch, whose losses add up to `total`.
+
+        Raises:
+            Pruned: the search wants no more of this training; its state is saved.
+        """
+        pruned = False
         settings, how, tested = self.settings, self.how, self.training.tested
         seen = self._watch() if self.watched is not None else 0.0
         if self.training.patience is not None:
@@ -176,10 +183,12 @@ class _Between:
         if self.held is not None:
             due = epoch % self.every == 0 and not ends
             midway = measure_midway(tested, self.held, settings) if due else {}
-            how.report(epoch, {"train_loss": float(total) / steps, **midway})
-        due = how.checkpoint is not None and (epoch == self.until or ends or how.checkpoint.due)
+            pruned = how.report(epoch, {"train_loss": float(total) / steps, **midway})
+        due = how.checkpoint is not None and (epoch == self.until or ends or pruned or how.checkpoint.due)
         if how.checkpoint is not None and epoch < settings.epochs and due:
             how.checkpoint.write(self.training.save(epoch))
+        if pruned and epoch < self.until and not ends:
+            raise Pruned
 
     def _watch(self) -> float:
         assert self.watched is not None
