@@ -405,6 +405,13 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         old, new = stored.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif _in_json(old) != _in_json(new):
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
+
+
+def _in_json(value: Any) -> Any:
+    """Returns a value as it is stored: a tuple comes back as a list."""
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    return {name: _in_json(one) for name, one in value.items()} if isinstance(value, Mapping) else value
