@@ -70,7 +70,13 @@ _HOMES = {
     "Study": "automl.study",
 }
 
-_EVALUATORS = {"Classification": "classification"}
+_EVALUATORS = {
+    "Classification": "classification",
+    "MultiLabel": "multilabel",
+    "NextToken": "next-token",
+    "Regression": "regression",
+    "Segmentation": "segmentation",
+}
 """Evaluators that stand under `automl.` although they live elsewhere: found by their entry point."""
 
 _RENAMED = {"Approximation": "Fidelity"}

@@ -7,11 +7,12 @@ from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings, check_name
+from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput, warn
+from automl.managing import ADOPTS, check_name
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
@@ -107,7 +108,7 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
+    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
     return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
 
 
@@ -200,7 +201,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         stored = stored_search(asked.study, find_searches(database, asked.study))
     finally:
         database.close()
-    parts = stored_parts(asked.study, stored.settings)
+    parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))

@@ -96,7 +96,8 @@ class LoopSettings:
         retries: Number of times that an evaluation is repeated after its worker or machine failed.
         equal_failures: Number of classes at the start of the study that must all fail with the same error to end the
             search; None never ends it.
-        timeout_follows: True if the time limit of an evaluation is a multiple of the median duration.
+        first_timeout: Seconds allowed for the first evaluations, if the time limit of those that follow is a multiple
+            of the median duration; None if it is not.
         json_hint: Advice for the user, shown if candidates are keyed by their JSON.
         rungs: Fidelities below the full one that the strategy may ask for, cheapest first.
         contexts: Mapping from budget fraction to the number of the context of that fidelity.
@@ -136,7 +137,7 @@ class LoopSettings:
     asynchronous: bool = False
     retries: int = 2
     equal_failures: int | None = None
-    timeout_follows: bool = False
+    first_timeout: float | None = None
     json_hint: str = ""
     rungs: Sequence[Fidelity] = ()
     contexts: Mapping[float, int] = field(default_factory=dict)

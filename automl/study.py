@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl import report
+from automl import managing, report
 from automl.cache.store import EquivalenceCache
 from automl.errors import AutoMLError, InvalidInput
 from automl.evaluators.curves import LearningCurve
@@ -249,7 +249,7 @@ class Study:
         Raises:
             InvalidInput: the study has no finished trial of this number.
         """
-        trial = self._trial(number)
+        trial = self.trial(number)
         cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
         return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
 
@@ -271,7 +271,7 @@ class Study:
         if replicate < 0:
             raise InvalidInput(f"replicate={replicate}: give 0 or more")
         number = self.best.trial if trial is None else trial
-        return self._delivery(artefacts).model(self._trial(number), replicate)
+        return self._delivery(artefacts).model(self.trial(number), replicate)
 
     def train(
         self, candidate: Candidate | None = None, on: str = "train+validation", seeds: int = 1
@@ -307,7 +307,7 @@ class Study:
         from automl.delivery.exporting import export_trial
 
         number = self.best.trial if trial is None else trial
-        return export_trial(self, self._trial(number), to, Path(folder), artefacts)
+        return export_trial(self, self.trial(number), to, Path(folder), artefacts)
 
     @property
     def parts(self) -> Parts:
@@ -325,11 +325,120 @@ class Study:
 
         return Delivery(self.database, self.name, self.record_id, self.settings, self.parts, artefacts)
 
-    def _trial(self, number: int) -> TrialRecord:
-        trial = self.store.trial(self.record_id, number)
-        if trial is None:
+    def trial(self, number: int) -> TrialRecord:
+        """Returns one recorded trial.
+
+        Raises:
+            InvalidInput: the study has no finished trial of this number.
+        """
+        found = self.store.trial(self.record_id, number)
+        if found is None:
             raise InvalidInput(f"study {self.name} has no trial {number}; its trials are numbered from 0")
-        return trial
+        return found
+
+    def show(self, number: int) -> str:
+        """Returns all that is stored of one trial as text: candidate, figures, learning curves, traceback.
+
+        Raises:
+            InvalidInput: the study has no finished trial of this number.
+        """
+        trial = self.trial(number)
+        traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
+        curves = self.learning_curves(number)
+        return report.trial_text(self.name, trial, curves, traceback)
+
+    def rename(self, name: str) -> None:
+        """Gives the study another name, with all that belongs to it.
+
+        Raises:
+            InvalidInput: the name is taken, or no name; or a living process runs the study.
+        """
+        managing.check_name(name)
+        managing.rename(self.database, self._records(), self.name, name)
+        self.name = name
+        self.settings = self.store.by_id(self.record_id).settings
+
+    def delete(self) -> int:
+        """Deletes the study with its trials, and closes the database. What was evaluated stays in the cache.
+
+        Returns:
+            The number of trials that were deleted, those of all phases.
+
+        Raises:
+            StudyBusy: a living process runs the study.
+        """
+        gone = managing.delete(self.database, self._records())
+        self.close()
+        return gone
+
+    def archive(self, archived: bool = True) -> None:
+        """Puts the study away: `automl studies` lists it with `--all` only. `archived=False` takes it out again."""
+        managing.archive(self.database, self._records(), archived)
+
+    def copy(self, storage: str, name: str | None = None) -> Study:
+        """Copies the study with its trials and evaluations into another database, and returns it there.
+
+        Args:
+            storage: URL of the other database, which is made if it does not exist.
+            name: name of the copy; its own unless given.
+
+        Raises:
+            InvalidInput: the name is taken there.
+        """
+        managing.check_name(name)
+        managing.copy(self.database, self._records(), self.name, storage, name or self.name)
+        return Study.open(name or self.name, storage)
+
+    @classmethod
+    def merge(cls, names: Sequence[str], name: str, storage: str = "sqlite:///automl.db") -> Study:
+        """Adds a study with the trials of several, which stay as they are, and returns it.
+
+        It is open: a search of this name goes on with it, compares it with random search and tests its winners.
+
+        Args:
+            names: names of studies of one space, evaluator and objective, at least two.
+            name: name of the new study.
+            storage: URL of the database that holds them.
+
+        Raises:
+            InvalidInput: there is no such study, they differ in what makes figures comparable, or the name is taken.
+        """
+        managing.check_name(name)
+        database = Database(storage, create=False)
+        try:
+            store = StudyStore(database)
+            records = [record for one in names for record in (store.runs(one) or [find(store, one)])]
+            return cls(database, managing.merge(database, records, name))
+        except BaseException:
+            database.close()
+            raise
+
+    def adopt(self, figures: managing.Figures | None = None) -> None:
+        """Lets the next search of this name take over a space and an evaluator that were changed since.
+
+        Its evaluations stay. Where the evaluator was changed, its figures are asked about: the search is refused unless
+        `figures` says what becomes of them. A candidate that the new space cannot read, or that computes another
+        function there, cannot be taken over, and the search says so.
+
+        Args:
+            figures: "keep" if the changed evaluator measures what it measured before.
+
+        Example:
+            >>> import automl
+            >>> class Line(automl.Space):
+            ...     x = automl.Integer(0, 20)
+            >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+            >>> given = dict(evaluator=height, baseline=False, workers=0, storage="sqlite:///line.db", study="line")
+            >>> automl.search(Line(), trials=20, **given).adopt()
+            >>> class Line(automl.Space):
+            ...     x = automl.Integer(0, 30)
+            >>> len(list(automl.search(Line(), trials=30, **given).trials()))
+            30
+        """
+        managing.let_adopt(self.database, self._records(), figures)
+
+    def _records(self) -> list[StudyRecord]:
+        return [self.store.by_id(run.record_id) for run in self.runs]
 
     def report(self) -> Report:
         """Returns the evidence: best candidates, both comparisons with random candidates, what the cache saved."""
@@ -417,6 +526,10 @@ class RepeatedStudy(Study):
     def learning_curves(self, number: int) -> list[LearningCurve]:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].learning_curves({number})")
+
+    def trial(self, number: int) -> TrialRecord:
+        """Raises InvalidInput, since every run has a trial of each number."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -25,7 +25,7 @@ from automl.storage import evaluations, fidelities
 from automl.storage.artefacts import keep_artefacts
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
-from automl.storage.sessions import HUNG_AFTER_SECONDS, Session, dead_among, signs_of_life
+from automl.storage.sessions import Session, dead_among, signs_of_life
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -52,6 +52,9 @@ class EquivalenceCache:
             one.
         space: Number of the stored space that the candidates belong to, stored with each evaluation; None outside of
             studies.
+        claim_timeout: Seconds after which a process of this machine that gives no sign of life (a suspended one, for
+            instance) loses the evaluations that it has claimed; None takes 600, or what an open `Database` has. It is
+            named after a minute.
 
     Raises:
         StorageRefused: the database cannot be used.
@@ -76,9 +79,14 @@ class EquivalenceCache:
         namespace: str = "default",
         session: Session | None = None,
         space: int | None = None,
+        claim_timeout: float | None = None,
     ):
         self._owns_database = isinstance(database_or_url, str)
-        self.database = Database(database_or_url) if isinstance(database_or_url, str) else database_or_url
+        self.database = (
+            Database(database_or_url, claim_timeout=claim_timeout)
+            if isinstance(database_or_url, str)
+            else database_or_url
+        )
         self.namespace = namespace
         self._session = session
         self._owns_session = session is None
@@ -283,7 +291,7 @@ class EquivalenceCache:
         who, seconds = found[0]
         return (
             f"an evaluation that {who} has claimed is waited for; its last sign of life is {seconds:.0f} s old "
-            f"(a process that has stood still for {HUNG_AFTER_SECONDS:.0f} s loses its claims)"
+            f"(who has stood still for {self.database.claim_timeout:.0f} s loses its claims: --claim-timeout)"
         )
 
     def traceback(self, context: int, key: bytes) -> str:
@@ -351,7 +359,10 @@ class EquivalenceCache:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (EquivalenceCache, (self.database.url, self.namespace, None, self._space))
+        return (
+            EquivalenceCache,
+            (self.database.url, self.namespace, None, self._space, self.database.claim_timeout),
+        )
 
 
 def _stored(completion: Completion) -> tuple[str, str | None, str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from automl.cache.features import StoredFeatures
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
+from automl.engine.dear_proposals import DearProposals
 from automl.engine.first_failures import FirstFailures
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
@@ -76,7 +77,7 @@ class Search:
         self._outbox = Outbox(settings.study, cache, store)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
         self._needs = Needs(settings.needs)
-        self._slow = SlowEvaluations(pool, settings.timeout_follows)
+        self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(
@@ -86,6 +87,7 @@ class Search:
             settings.json_hint,
             store.by_id(settings.study).settings.get("environment", {}).get("keyed_by_json"),
         )
+        self._dear = DearProposals(strategy.name) if "hashes" in strategy.wants else None
         self._first = FirstFailures(settings.name, settings.equal_failures)
 
     @property
@@ -191,6 +193,8 @@ class Search:
             for trial, record in zip(ready, records, strict=True)
         )
         self._objective.recorded(ready, records, self._order.done)
+        if self._dear is not None and (said := self._dear.ended(records, self._proposer.seconds)):
+            self._notices.once("dear proposals", said)
 
     def _costs(self, candidates: Sequence[Candidate]) -> list[Mapping[str, float]]:
         with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):

@@ -15,8 +15,10 @@ from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import store_of
+from automl.engine.adoption import adopt
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
@@ -94,6 +96,7 @@ class Phases:
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
+        self.lifecycle.adopter = self._adopt
         self.current: Search | None = None
         self._interrupted = False
         self._used: dict[tuple[str, str], dict[str, Any]] = {}
@@ -205,8 +208,12 @@ class Phases:
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         objectives = objectives_of(record.settings)
+        if config.winner_by == "model":
+            context = cache.context(self._context("validation"))
+            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+                expect(self.store, one, context, objectives, self.jobs, config.finalists)
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
-        confirmed = self._confirm(studies, contest, cache)
+        confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
@@ -257,6 +264,10 @@ class Phases:
                 f"no key ever sees {', '.join(map(repr, unseen))} of {self.parts.space.kind}, so candidates that "
                 "differ only there share one result; use them in build(), or return them from training()"
             )
+
+    def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
+        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+            self.note(said)
 
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
@@ -314,7 +325,7 @@ class Phases:
             by_candidate=self.evaluator.equality == "candidate",
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
-            timeout_follows=self.run_config.timeout == "auto",
+            first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
         )
         self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)

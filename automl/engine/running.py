@@ -61,7 +61,7 @@ def execute(
             ArtefactStore(run.artefacts).check()
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
-            database = Database(run.storage)
+            database = Database(run.storage, claim_timeout=run.claim_timeout)
             try:
                 return _run(parts, config, run, database, pool, signals, name, runs, wider)
             except BaseException:
@@ -168,7 +168,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.timeout_seconds)
+    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

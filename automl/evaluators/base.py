@@ -13,7 +13,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from automl.artefacts.content import Content
 from automl.artefacts.shelf import Shelf
@@ -24,7 +24,7 @@ from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
-from automl.evaluators.task import Task
+from automl.evaluators.parts import AnyTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +32,28 @@ if TYPE_CHECKING:
 Part = Literal["validation", "test"]
 Equality = Literal["function", "candidate"]
 Metrics = dict[str, float]
+T = TypeVar("T")
+
+
+def added(default: T) -> T:
+    """Declares a setting that an evaluator got after results of it were stored.
+
+    While it has its default it is left out of the evaluator's settings: contexts written before it stay valid.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Bath(Evaluator):
+        ...     name = "bath"
+        ...     metrics = {"heat": "maximize"}
+        ...     degrees: int = 40
+        ...     bubbles: bool = added(False)
+        ...
+        ...     def evaluate(self, work, how):
+        ...         return {"heat": self.degrees + self.bubbles}
+        >>> Bath().settings(), Bath(bubbles=True).settings()
+        ({'degrees': 40}, {'degrees': 40, 'bubbles': True})
+    """
+    return dataclasses.field(default=default, metadata={"added": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +258,19 @@ class Evaluator(ABC):
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that change the metrics.
 
-        A Task is described by name and fingerprint, a field that is no JSON (an array, a function, an object) by type
+        A task is described by name and fingerprint, a field that is no JSON (an array, a function, an object) by type
         and a digest of its content.
 
         Raises:
             InvalidInput: a field cannot be compared by content, such as an open file.
         """
-        names = [item.name for item in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
+        declared: Sequence[dataclasses.Field[Any]] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
+        fields = {item.name: item for item in declared}
         described: dict[str, Any] = {}
-        for name in names:
+        for name in fields or vars(self):
             value = getattr(self, name)
-            described[name] = value.description() if isinstance(value, Task) else as_setting(value, name)
+            if name not in fields or not _is_unchanged(fields[name], value):
+                described[name] = value.description() if isinstance(value, AnyTask) else as_setting(value, name)
         return described
 
     def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
@@ -304,3 +328,8 @@ class Evaluator(ABC):
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
         return self
+
+
+def _is_unchanged(item: dataclasses.Field[Any], value: Any) -> bool:
+    """Tells whether a field came later and has its default, which is None or plain: arrays are never compared."""
+    return "added" in item.metadata and type(value) is type(item.default) and bool(value == item.default)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Hashed:
             the JSON; empty if the key is a functional hash.
         passing: True if that reason may be gone at the next attempt: a limit of time or memory, or a failure of the
             machine.
+        features: Features of the function, where they were asked for and there are any.
 
     Example:
         >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
@@ -44,6 +45,7 @@ class Hashed:
     key: bytes
     fallback: str = ""
     passing: bool = False
+    features: Features = field(default_factory=dict)
 
 
 class KindHasher(Protocol):
@@ -56,8 +58,9 @@ class KindHasher(Protocol):
     `observe(behaviour, probe)` returns the arrays behind one digest, as `Observed`, for explanations of why two keys
     differ; it raises `Unhashable` if there are none.
 
-    `features(behaviours, probe)` is optional. It returns for each behaviour a mapping from group name to an array of
-    numbers that describe the function, for strategies that learn from them: equal arrays for equal functions, and an
+    `digests_with_features(behaviours, probe)` is optional. It returns for each behaviour a pair of the same entry and a
+    mapping from group name to an array of numbers that describe the function, for strategies that learn from them:
+    equal arrays for equal functions, an array of one length for each name, NaN where a number cannot be had, and an
     empty mapping for a behaviour that cannot be run.
 
     `probe` holds the inputs to run on. A hasher of your own is registered under the kind's name as an entry point of
@@ -120,13 +123,18 @@ class Hasher:
         self._kinds: dict[str, KindHasher] = {}
 
     def hash_many(
-        self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], candidates: Sequence[str] | None = None
+        self,
+        pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]],
+        candidates: Sequence[str] | None = None,
+        *,
+        features: bool = False,
     ) -> list[Hashed]:
         """Returns the key of each (behaviour, training settings), in order.
 
         Args:
             pairs: behaviours, each with the JSON settings that change training and not the function.
             candidates: canonical JSON of each candidate, from which the key is computed if the behaviour cannot be run.
+            features: read the features of functions off the same run.
 
         Raises:
             Unhashable: a behaviour cannot be probed and no `candidates` were given.
@@ -138,11 +146,14 @@ class Hasher:
         keys: list[Hashed] = [Hashed(b"")] * len(pairs)
         for kind, numbers in by_kind.items():
             behaviours = [pairs[number][0] for number in numbers]
-            for number, behaviour, digest in zip(numbers, behaviours, self._digests(kind, behaviours), strict=True):
+            digests = self._digests(kind, behaviours, features=features)
+            for number, behaviour, (digest, read) in zip(numbers, behaviours, digests, strict=True):
                 settings = pairs[number][1]
                 surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
                     keys[number] = Hashed(mix(kind, digest, _verbatim(behaviour), surroundings))
+                    if read:
+                        keys[number].features = _finite(read)
                     continue
                 if candidates is None:
                     raise digest
@@ -152,20 +163,10 @@ class Hasher:
     def features(self, behaviours: Sequence[Behaviour]) -> list[Features]:
         """Returns the features of each behaviour's function, in order; empty where there are none or it cannot be run.
 
-        A group with a number that is not finite is left out.
+        Where keys are wanted too, ask `hash_many` for both: it is one run.
         """
-        by_kind: dict[str, list[int]] = defaultdict(list)
-        for number, behaviour in enumerate(behaviours):
-            by_kind[behaviour.kind].append(number)
-        found: list[Features] = [{}] * len(behaviours)
-        for kind, numbers in by_kind.items():
-            read = None if kind == Configuration.kind else getattr(self._kind(kind), "features", None)
-            if read is None:
-                continue
-            several = read([behaviours[number] for number in numbers], self.probe)
-            for number, groups in zip(numbers, several, strict=True):
-                found[number] = {name: values for name, values in groups.items() if np.isfinite(values).all()}
-        return found
+        pairs: list[tuple[Behaviour, Mapping[str, Any]]] = [(one, {}) for one in behaviours]
+        return [one.features for one in self.hash_many(pairs, [""] * len(pairs), features=True)]
 
     def by_json(
         self, kind: str, candidate: str, training: Mapping[str, Any], why: str, *, passing: bool | None = None
@@ -203,15 +204,26 @@ class Hasher:
             None if isinstance(behaviour, Configuration) else self._kind(behaviour.kind).observe(behaviour, self.probe)
         )
 
-    def _digests(self, kind: str, behaviours: Sequence[Behaviour]) -> Sequence[bytes | Unhashable]:
+    def _digests(
+        self, kind: str, behaviours: Sequence[Behaviour], *, features: bool
+    ) -> Iterable[tuple[bytes | Unhashable, Features]]:
         if kind == Configuration.kind:
-            return [mix(canonical(item.value)) for item in behaviours if isinstance(item, Configuration)]
-        return self._kind(kind).digests(behaviours, self.probe)
+            return [(mix(canonical(item.value)), {}) for item in behaviours if isinstance(item, Configuration)]
+        hasher = self._kind(kind)
+        both = getattr(hasher, "digests_with_features", None) if features else None
+        if both is not None:
+            return cast("Iterable[tuple[bytes | Unhashable, Features]]", both(behaviours, self.probe))
+        return [(digest, {}) for digest in hasher.digests(behaviours, self.probe)]
 
     def _kind(self, kind: str) -> KindHasher:
         if kind not in self._kinds:
             self._kinds[kind] = _make(kind, self.mantissa_bits)
         return self._kinds[kind]
+
+
+def _finite(features: Features) -> Features:
+    """Returns features with NaN for what is infinite."""
+    return {name: np.where(np.isfinite(values), values, np.nan) for name, values in features.items()}
 
 
 def _verbatim(behaviour: Behaviour) -> bytes:

@@ -17,10 +17,17 @@ from automl.hashing.weights import uniform, whole
 def probe_description(probe: Probe) -> dict[str, Any]:
     """Returns the probe as JSON data."""
     return {
-        "inputs": [dataclasses.asdict(item) | {"shape": list(item.shape)} for item in probe.inputs],
+        "inputs": [_described(item) for item in probe.inputs],
         "batch": probe.batch,
         "seed": probe.seed,
     }
+
+
+def _described(item: Array) -> dict[str, Any]:
+    found = dataclasses.asdict(item) | {"shape": list(item.shape)}
+    if not item.name:  # contexts and keys made before inputs had names stay valid
+        del found["name"]
+    return found
 
 
 @functools.lru_cache(maxsize=64)

@@ -29,8 +29,9 @@ import torch
 from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.mixing import mix, mix_sorted
+from automl.hashing.module_features import module_features
 from automl.hashing.observed import Observed
-from automl.hashing.runs import quiet_torch
+from automl.hashing.runs import CoarseError, quiet_torch
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.slots import Look, Slots, UnsteadyError
 
@@ -58,6 +59,13 @@ class ModuleHasher:
         """Returns the digest of each module's function, or the reason why there is none."""
         return [self._digest(module, module.probe or probe) for module in modules]
 
+    def digests_with_features(
+        self, modules: Sequence[Module], probe: Probe
+    ) -> list[tuple[bytes | Unhashable, dict[str, np.ndarray]]]:
+        """Returns the digest of each module's function with its features, which no further run is made for."""
+        found = [self._searched(module, module.probe or probe) for module in modules]
+        return [(one, {}) if isinstance(one, Unhashable) else (one.digest, one.features()) for one in found]
+
     def observe(self, module: Module, probe: Probe) -> Observed:
         """Returns the outputs and input gradients behind a module's digest, and its live slots.
 
@@ -77,7 +85,7 @@ class ModuleHasher:
         try:
             with _ONE_AT_A_TIME, quiet_torch(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self._steady(module, probe)
+                return self._in_some_precision(module, probe)
         except Unhashable as error:
             return error
         except Exception as error:
@@ -85,10 +93,17 @@ class ModuleHasher:
             message = text[0] if text else "no message"
             return Unhashable(f"the module cannot be run on the probe: {type(error).__name__}: {message}")
 
-    def _steady(self, module: Module, probe: Probe) -> _Search:
+    def _in_some_precision(self, module: Module, probe: Probe) -> _Search:
+        """Returns the finished search in float64, or with fewer bits where torch has no kernel for that."""
+        try:
+            return self._steady(module, probe, coarse=False)
+        except CoarseError:
+            return self._steady(module, probe, coarse=True)
+
+    def _steady(self, module: Module, probe: Probe, *, coarse: bool) -> _Search:
         """Returns the finished search; raises Unhashable where two runs of the module never agree."""
         build = module.reduced or module.build
-        slots = Slots(build, probe, self._bits)
+        slots = Slots(build, probe, self._bits, coarse=coarse)
         shared = SharedGenerators()
         try:
             search = _Search(slots)
@@ -100,15 +115,15 @@ class ModuleHasher:
             pass
         shared.restore()
         try:
-            return self._counted(build, probe)
+            return self._counted(build, probe, coarse=coarse)
         finally:
             shared.restore()
 
-    def _counted(self, build: Callable[[], torch.nn.Module], probe: Probe) -> _Search:
+    def _counted(self, build: Callable[[], torch.nn.Module], probe: Probe, *, coarse: bool) -> _Search:
         """Returns the search of a module that gives something else each time but the same from the start."""
         found = []
         for _ in range(2):
-            search = _Search(Slots(build, probe, self._bits, seeded=True), steady=False)
+            search = _Search(Slots(build, probe, self._bits, seeded=True, coarse=coarse), steady=False)
             search.run()
             found.append(search)
         if found[0].digest != found[1].digest:
@@ -165,6 +180,12 @@ class _Search:
         ]
         counted = ("number of live parameters that are not trained", np.array([float(len(untrained))]))
         return Observed([*look.values, counted], form)
+
+    def features(self) -> dict[str, np.ndarray]:
+        """Returns the features of the function, read off the run behind the digest."""
+        assert self._best is not None
+        _, look, untrained = self._best
+        return module_features(self._slots, look, self._live_slots(), untrained)
 
     def _descend(self, colours: list[bytes]) -> None:
         """Tells ties apart one at a time, by the member whose choice gives the smallest colours.

@@ -45,12 +45,13 @@ def check_unchanged(settings: Mapping[str, Any], reference: SpaceReference) -> N
         )
 
 
-def stored_parts(name: str, settings: Mapping[str, Any]) -> Parts:
+def stored_parts(name: str, settings: Mapping[str, Any], changed: bool = False) -> Parts:
     """Makes the parts of a stored study again, and insists that its space is the same one.
 
     Args:
         name: of the study.
         settings: stored settings of the study.
+        changed: True where the space may have changed.
 
     Raises:
         InvalidInput: the space or the evaluator was an object in somebody's program, or cannot be made.
@@ -62,7 +63,8 @@ def stored_parts(name: str, settings: Mapping[str, Any]) -> Parts:
             "run that program again with the same study name to go on"
         )
     parts = assemble(target, stored=settings)
-    check_unchanged(settings, parts.reference)
+    if not changed:
+        check_unchanged(settings, parts.reference)
     return parts
 
 

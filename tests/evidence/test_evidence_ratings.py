@@ -209,8 +209,12 @@ def test_studies_are_truths_too(tmp_path, monkeypatch):
         def costs(self, c):
             return {"parameters": float(c.x), "macs": float(41 - c.x)}
 
-    automl.search(Line(), evaluator=lambda c: c.x**2, trials=14, strategy="random", study="truth", baseline=False)
-    automl.search(Line(), evaluator=lambda c: -c.x, trials=14, strategy="random", study="rating", baseline=False)
+    automl.search(
+        Line(), evaluator=lambda c: c.x**2, trials=14, strategy="random", study="truth", baseline=False, workers=0
+    )
+    automl.search(
+        Line(), evaluator=lambda c: -c.x, trials=14, strategy="random", study="rating", baseline=False, workers=0
+    )
     from automl.cli.ratings import _scores
 
     storage = "sqlite:///automl.db"
