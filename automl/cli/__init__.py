@@ -17,6 +17,7 @@ import click
 
 from automl.cli.database import cache, db
 from automl.cli.functions import features
+from automl.cli.rate import rate
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, studies
 from automl.cli.search import baseline, resume, search
@@ -48,6 +49,7 @@ for command in (
     resume,
     baseline,
     report,
+    rate,
     rating_report,
     studies,
     check,
