@@ -28,8 +28,8 @@ SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "paramete
 class ZeroCost(Evaluator):
     """Scores networks without training them; each score is a metric of its own, and more is meant to be better.
 
-    - naswot: logarithm of the determinant of how alike the examples' activation patterns are (Mellor et al.,
-      ICML 2021), over ReLU and its like.
+    - naswot: logarithm of the determinant of how alike the examples' activation patterns are, over ReLU and its like
+      (Mellor et al., ICML 2021).
     - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones (Tanaka et
       al. 2020, arXiv 2006.05467).
     - gradient_norm: norm of the gradient of the loss.
@@ -129,7 +129,7 @@ def _patterns() -> Any:
     activations = {aten.relu.default, aten.relu_.default, aten.hardtanh.default, aten.hardtanh_.default}
     activations |= {aten.silu.default, aten.silu_.default, aten.gelu.default, aten.leaky_relu.default}
 
-    class Patterns(TorchDispatchMode):
+    class Patterns(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Adds up, over all activations, for how many units two examples agree."""
 
         kernel: torch.Tensor | None = None
@@ -142,7 +142,7 @@ def _patterns() -> Any:
                 self.kernel = agree if self.kernel is None else self.kernel + agree
             return out
 
-    return Patterns()
+    return Patterns()  # type: ignore[no-untyped-call]
 
 
 def synflow(module: nn.Module, inputs: torch.Tensor) -> float:
