@@ -7,18 +7,19 @@ from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings, check_name
+from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
 from automl.errors import InvalidInput, warn
+from automl.managing import ADOPTS, check_name
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.setup.signature import takes
-from automl.setup.stored import check_unchanged, stored_target
+from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
@@ -107,7 +108,7 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
+    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
     return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
 
 
@@ -133,6 +134,8 @@ def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConf
         defaults = parts.space.defaults
         values["trials"] = defaults.trials
         values["until"] = defaults.until if values["until"] is None else values["until"]
+    if values["prune"] is None:
+        values["prune"] = parts.strategy.prunes or None
     if values["window"] is None:
         values["window"] = _window(parts, run, values["trials"] or values["evaluations"])
     return StudyConfig.read(values)
@@ -200,14 +203,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         stored = stored_search(asked.study, find_searches(database, asked.study))
     finally:
         database.close()
-    target = stored_target(stored.settings)
-    if stored.settings["evaluator_given"] is None:
-        raise InvalidInput(
-            f"the evaluator of study {asked.study} is an object in somebody's program; "
-            "run that program again with the same study name to go on"
-        )
-    parts = assemble(target, stored=stored.settings)
-    check_unchanged(stored.settings, parts.reference)
+    parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))

@@ -188,8 +188,7 @@ class Keys:
                 why[one] = _said(error)
         try:
             with no_exit():
-                hashed = jobs.hash(list(read.values()))
-                features = jobs.features(list(read.values())) if self._had_features(context) else []
+                hashed = jobs.hash(list(read.values()), features=self._had_features(context))
         except FAULTS as error:
             if len(read) == 1:
                 return {}, why | dict.fromkeys(read, _said(error))
@@ -202,10 +201,9 @@ class Keys:
         why |= {one: item.fallback for one, item in passing.items() if one not in before}
         final = {one: item for one, item in zip(read, hashed, strict=True) if one not in why}
         self.by_json.update(item.fallback for item in final.values() if item.fallback)
-        if features:
+        if self._had_features(context):
             kept = StoredFeatures(self.database, context.hasher)
-            known = dict(zip(read, features, strict=True))
-            kept.add({item.key: known[one] for one, item in final.items()})
+            kept.add({item.key: item.features for item in final.values()})
             kept.write()
         return {one: item.key for one, item in final.items()}, why
 

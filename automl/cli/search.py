@@ -17,9 +17,9 @@ from automl.cli.common import check_writable, json_option, print_json, read_cand
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
 from automl.cli.winners import explained, mark, own_file, write_source
 from automl.display import progress
-from automl.engine.config import check_name
 from automl.engine.running import Stopped
 from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
+from automl.managing import check_name
 from automl.observers import Observer
 from automl.report.reading.failures import failed_trials
 from automl.settings import declared

@@ -17,6 +17,49 @@ FEATURES_VERSION = 1
 Features = Mapping[str, np.ndarray]
 """Numbers that say what a function is like, by group; NaN where one could not be had. Never part of a key."""
 
+PLACES = 256
+"""Places into which a graph's sequences of operations are hashed."""
+
+FUNCTION_VALUES = 32
+"""Values of a plain function that are features."""
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "shape": ("depth", "shortest", "width", "operations", "weighted", "path_count", "parameters", "macs"),
+    "paths": tuple(f"place {place}" for place in range(PLACES)),
+    "weights": (
+        *("tensors", "parameters", "largest_share", "shapes", "untrained", "without_gradient", "gradient_norm"),
+        *("gradient_spread", "synflow"),
+    ),
+    "outputs": (
+        *("training", "evaluation", "training_far", "evaluation_far", "training_near", "count", "mean", "zeros"),
+        *("evaluation_against_training", "alike"),
+    ),
+    "gradients": ("size", "zeros", "covariance"),
+    "outline": (
+        *("outputs", "mean", "spread", "zeros", "negative", "not_finite", "growth", "growth_below", "slope"),
+        *("slope_below", "odd"),
+    ),
+    "values": tuple(f"value {place}" for place in range(FUNCTION_VALUES)),
+}
+"""Names of the features of the built-in hashers, by group.
+
+`shape` and `paths` are a graph's. Of its pruned form: longest and shortest path in operations, the most operations at
+one depth, live operations, those among them with weights, the logarithms (plus one) of the number of paths from inputs
+to outputs and of weights and multiply-accumulates at the size of the probe; and how often each sequence of operations
+occurs, hashed into places.
+
+`weights`, `outputs` and `gradients` are a module's. Of the weights that the outputs depend on: logarithms of the
+numbers of tensors and of weights, the largest tensor's share, the logarithms of the numbers of shapes and of tensors
+that are not trained, the share without a gradient, the logarithm of the gradient's norm, the spread of gradients over
+tensors, and the logarithm of the sum of weights times gradients. Of the outputs: the logarithms of their size in each
+run, how many there are, their mean, the share of zeros, how far evaluation is from training, and the correlation of two
+examples. Of the input gradients: the logarithm of their size, the share of zeros, and the score of their covariance.
+
+`outline` and `values` are a plain function's: how many outputs, mean, spread and shares of its values, how fast it
+grows far from and close to zero, on both sides, whether it is odd (1) or even (-1); and its values at fixed points."""
+
+SHAPE = NAMES["shape"]
+
 MOST_GROUPS, MOST_NUMBERS = 64, 4096
 """What may be stored of one class, at most: foreign files are read, too."""
 

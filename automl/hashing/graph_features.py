@@ -15,24 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
+from automl.hashing.features import PLACES
 from automl.hashing.operations import Elementwise
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan
 from automl.hashing.values import ValueTable
 
 LONGEST = 5
 """Operations in a row that are counted together, at most."""
-
-PLACES = 256
-"""Places into which the sequences of operations are hashed."""
-
-SHAPE = ("depth", "shortest", "width", "operations", "weighted", "path_count", "parameters", "macs")
-"""Names of the features of a form as a whole: longest and shortest path in operations, the most operations at one
-depth, live operations, those among them with weights, the logarithms (plus one) of the number of paths from inputs to
-outputs and of weights and multiply-accumulates at the size of the probe."""
-
-
-NAMES = {"shape": SHAPE, "paths": tuple(f"place {place}" for place in range(PLACES))}
-"""Names of the features by group."""
 
 FORM_BYTES, RUN_BYTES = 1000, 150
 """Of a form without its places and runs, and of one entry of its runs: what Python takes for them, rounded up."""

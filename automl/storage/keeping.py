@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, text
 
+from automl.storage.artefacts import remove_links
 from automl.storage.bulk import chunks
 from automl.storage.curves import remove_curves
 from automl.storage.engine import Database
@@ -183,6 +184,7 @@ def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) ->
         if connection.execute(statement).rowcount:
             removed.append(place)
     remove_curves(connection, removed)
+    remove_links(connection, removed)
     return len(removed)
 
 

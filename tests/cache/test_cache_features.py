@@ -152,17 +152,17 @@ def search(url: str, trials: int, name: str = "s") -> list[str]:
     return [trial.candidate for trial in study.trials()]
 
 
-def test_a_search_stores_what_it_learns_from_and_one_resumed_computes_none_of_it_again(
+def test_a_search_stores_what_it_learns_from_and_one_resumed_reads_it(
     any_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int] = []
-    really = HashJobs.features
+    really = StoredFeatures.add
 
-    def counted(self: HashJobs, candidates: Any) -> Any:
-        computed.append(len(candidates))
-        return really(self, candidates)
+    def counted(self: StoredFeatures, features: Any) -> None:
+        computed.append(len(features))
+        really(self, features)
 
-    monkeypatch.setattr(HashJobs, "features", counted)
+    monkeypatch.setattr(StoredFeatures, "add", counted)
     first = search(any_url, 12)
     with Database(any_url) as database:
         stored_classes = count(database)
@@ -211,7 +211,7 @@ def test_a_rekey_computes_the_features_of_the_new_keys_where_the_old_ones_had_so
     hasher = hasher_now(old["hasher"])
     assert hasher is not None
     jobs = HashJobs(space, hasher)
-    [key], [expected] = jobs.hash([candidate]), jobs.features([candidate])
+    [key] = jobs.hash([candidate], features=True)
     found = of(database, key.key, hasher=hasher)
-    named = {name: values.tolist() for name, values in expected.items()}
+    named = {name: values.tolist() for name, values in key.features.items()}
     assert found == ({key.key: named} if wanted else {})

@@ -28,6 +28,7 @@ from automl.strategies.surrogate import Surrogate
 from automl.strategies.surrogate.acquisition import log_expected_improvement, scalarised
 from automl.strategies.surrogate.encoding import encoder_of
 from automl.strategies.surrogate.kernels import Group, Kernel, _Likelihood, fitted
+from automl.strategies.surrogate.pool import Columns
 from automl.strategies.surrogate.process import Process
 from automl.strategies.surrogate.warping import warped
 from automl.testing.strategies import StrategyContract
@@ -51,7 +52,7 @@ class Hashed:
         return [one.key for one in self.jobs.hash(candidates)]
 
     def features(self, candidates):
-        return self.jobs.features(candidates)
+        return [one.features for one in self.jobs.hash(candidates, features=True)]
 
 
 def small(**settings):
@@ -484,6 +485,30 @@ def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in
 
 def steepness(candidate, seed):
     return {"fitness": candidate.slope}
+
+
+class Uneven:
+    """Features of which some are not finite."""
+
+    def keys(self, candidates):
+        return [one.json.encode() for one in candidates]
+
+    def features(self, candidates):
+        return [
+            {"own": np.array([one.x, np.nan if one.x % 2 else one.x**2, np.nan])} if one.x % 3 else {}
+            for one in candidates
+        ]
+
+
+def test_features_that_could_not_be_had_count_as_average():
+    space = Clipped()
+    columns = Columns(space, Uneven(), [Candidate({"x": x}) for x in range(1, 21)], features=True)
+    rows = columns.rows([Candidate({"x": 4}), Candidate({"x": 5}), Candidate({"x": 6})])
+    assert np.isfinite(rows).all()
+    own = columns.groups[-1]
+    assert own.name == "own"
+    assert rows[1, own.start + 1] == rows[2, own.start + 1] == rows[:, own.start + 2].any() == 0.0
+    assert rows[0, own.start + 1] != 0.0 != rows[1, own.start]
 
 
 class Clipped(Space):

@@ -18,7 +18,7 @@ from workers.supernets.settings import SupernetSettings
 if TYPE_CHECKING:
     from automl.spaces.blocks import Block
     from automl.spaces.paths import PathSpace
-    from workers.networks.training import Part
+    from workers.networks.batches import ArrayPart
 
 _LABEL_SEED = 20210111
 
@@ -35,7 +35,7 @@ class Labelled:
 
     stages = 1
 
-    def __init__(self, space: PathSpace, settings: SupernetSettings, train: Part) -> None:
+    def __init__(self, space: PathSpace, settings: SupernetSettings, train: ArrayPart) -> None:
         self.space, self.settings = space, settings
         self.module: nn.Module = space.supernet()
         self._net: Any = self.module
@@ -89,10 +89,10 @@ class Labelled:
         return self._net.classify(blocks[-1].exit, x)  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def measured(self, blocks: tuple[Block, ...], held: Part) -> tuple[float, float]:
+    def measured(self, blocks: tuple[Block, ...], held: ArrayPart) -> tuple[float, float]:
         """Returns accuracy and mean cross-entropy of inherited weights, with statistics of this very candidate."""
         recalibrate([self.module], lambda x: self.logits(blocks, x), self._batches)
-        inputs, targets = held
+        inputs, targets = held.inputs, held.targets
         logits = torch.cat([self.logits(blocks, some) for some in torch.split(inputs, 500)]).float()
         return float((logits.argmax(1) == targets).float().mean()), float(functional.cross_entropy(logits, targets))
 

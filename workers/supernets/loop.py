@@ -20,7 +20,7 @@ from workers.supernets.settings import SupernetSettings
 
 if TYPE_CHECKING:
     from automl.evaluators.checkpoints import Checkpoint
-    from workers.networks.training import Part
+    from workers.networks.batches import ArrayPart
 
 _WARM = 0.1
 _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -80,7 +80,7 @@ class Objective(Protocol):
 
 def train(
     objective: Objective,
-    data: Part,
+    data: ArrayPart,
     settings: SupernetSettings,
     seed: int,
     *,

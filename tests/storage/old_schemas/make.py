@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.artefacts.shelf import Kept
 from automl.cache.features import StoredFeatures
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Completion
@@ -33,8 +34,9 @@ def fill(path: Path) -> None:
         requests = [(number, bytes([number % 3]) * 16, f'"candidate {number}"', ReplicatePlan()) for number in range(4)]
         claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]
         curve = '[[1.0,{"accuracy":0.25}],[2.0,{"accuracy":0.5}]]'
+        kept = Kept("made", "weights", "ab" * 32, 4096)
         ends = [
-            Completion(0, {"accuracy": 0.5}, seconds=2.0, curve=curve),
+            Completion(0, {"accuracy": 0.5}, seconds=2.0, curve=curve, artefacts=(kept,)),
             Completion(1, fault="candidate", error="ValueError: no such layer", seconds=0.25),
             Completion(2, fault="lost", error="the worker died"),
         ]
