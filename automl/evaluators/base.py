@@ -343,6 +343,18 @@ class Evaluator(ABC):
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
 
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator for the candidates of one space; itself, unless it must know more than their
+        behaviours, as ratings by shared weights do.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+
+        Raises:
+            InvalidInput: it cannot serve this space.
+        """
+        return self
+
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
         return self

@@ -213,6 +213,7 @@ def assemble(
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = _make_evaluator(evaluator, for_evaluator)
+    runner = runner.for_space(reference)
     goal, way, notice = objective_of(
         runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
     )
