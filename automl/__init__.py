@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.setup import moved
 
 if TYPE_CHECKING:
+    from automl import data as data
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
+    from automl.data.datasets import DatasetTask as DatasetTask
     from automl.engine.running import Stopped as Stopped
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from automl.study import Study as Study
 
 _HOMES = {
+    "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
     "rekey": "automl.setup.rekeying",
@@ -72,13 +75,19 @@ _HOMES = {
     "Study": "automl.study",
 }
 
-_EVALUATORS = {"Classification": "classification"}
+_EVALUATORS = {
+    "Classification": "classification",
+    "MultiLabel": "multilabel",
+    "NextToken": "next-token",
+    "Regression": "regression",
+    "Segmentation": "segmentation",
+}
 """Evaluators that stand under `automl.` although they live elsewhere: found by their entry point."""
 
 _RENAMED = {"Approximation": "Fidelity"}
 """Old name → new name; the old one can still be used, with a warning."""
 
-__all__ = [*_HOMES, *_EVALUATORS]
+__all__ = [*_HOMES, *_EVALUATORS, "data"]
 
 
 moved.install()
@@ -87,6 +96,8 @@ moved.install()
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         found = getattr(import_module(_HOMES[name]), name)
+    elif name == "data":
+        found = import_module("automl.data")
     elif name in _EVALUATORS:
         from automl import registry
 

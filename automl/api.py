@@ -19,7 +19,7 @@ from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.setup.signature import takes
-from automl.setup.stored import check_unchanged, stored_target
+from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
@@ -203,15 +203,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         stored = stored_search(asked.study, find_searches(database, asked.study))
     finally:
         database.close()
-    target = stored_target(stored.settings)
-    if stored.settings["evaluator_given"] is None:
-        raise InvalidInput(
-            f"the evaluator of study {asked.study} is an object in somebody's program; "
-            "run that program again with the same study name to go on"
-        )
-    parts = assemble(target, stored=stored.settings)
-    if ADOPTS not in stored.settings:
-        check_unchanged(stored.settings, parts.reference)
+    parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))

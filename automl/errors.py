@@ -203,6 +203,17 @@ class StudyBusy(InvalidInput):
     """
 
 
+class ArtefactUnreadable(AutoMLError, OSError):
+    """Raised if an artefact is missing, damaged, or cannot be read from where it is kept.
+
+    Example:
+        >>> from automl.artefacts.store import ArtefactStore
+        >>> ArtefactStore("nowhere").get("0" * 64)
+        Traceback (most recent call last):
+        automl.errors.ArtefactUnreadable: artefact 000000000000 is not in nowhere
+    """
+
+
 class StorageError(AutoMLError):
     """Raised if the database fails during work; what was committed before remains.
 

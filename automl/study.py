@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
 from pathlib import Path
@@ -18,13 +18,17 @@ from automl.jsontext import canonical, parse
 from automl.registry import unknown
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
-from automl.setup.stored import stored_space
+from automl.setup.stored import stored_parts, stored_space
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.studies import OUTCOMES, StudyRecord, StudyStore, TrialRecord
 
 if TYPE_CHECKING:
     import pandas
+    from torch import nn
+
+    from automl.delivery.model import Delivery, TrainedModel
+    from automl.setup.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,20 @@ class Best:
     metrics: dict[str, float]
     trial: int
     replicates: int
+    study: Study | None = field(default=None, repr=False, compare=False)
+
+    def model(self) -> nn.Module:
+        """Returns the trained network that the test figure was measured with, on the CPU and in evaluation mode.
+
+        `Study.trained` returns it with its figures, and `Study.export` writes it for people without automl.
+
+        Raises:
+            InvalidInput: the evaluator trains no network, or its weights are gone and training again gives another
+                figure.
+        """
+        if self.study is None:
+            raise InvalidInput("this best candidate belongs to no study; ask study.best")
+        return self.study.trained(self.trial).module
 
 
 class Report:
@@ -118,7 +136,10 @@ class Study:
         (True, 20.0, 20)
     """
 
-    def __init__(self, database: Database, record: StudyRecord, space: Space | None = None) -> None:
+    def __init__(
+        self, database: Database, record: StudyRecord, space: Space | None = None, parts: Parts | None = None
+    ) -> None:
+        self._parts = parts
         self.database = database
         self.store = StudyStore(database)
         self.name = record.name
@@ -184,7 +205,7 @@ class Study:
             candidate = self.space.decode(value)
         except AutoMLError:
             candidate = Candidate(value)  # its space was an object in somebody's program
-        return Best(candidate, record.fitness, dict(record.metrics), number, record.replicates)
+        return Best(candidate, record.fitness, dict(record.metrics), number, record.replicates, self)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""
@@ -240,6 +261,78 @@ class Study:
         trial = self.trial(number)
         cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
         return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
+
+    def trained(self, trial: int | None = None, replicate: int = 0, artefacts: str | None = None) -> TrainedModel:
+        """Returns the trained network of a trial, with the test figures that it was measured with.
+
+        The weights that the study has tested are kept. Where they are not, because the figure came from the cache or
+        nobody tested this trial, the network is trained in this process, from the seed of the test figure.
+
+        Args:
+            trial: number of the trial; None takes the best.
+            replicate: which of the seeds of the test figure. The first is fixed before any figure is read.
+            artefacts: where the weights are, if they were moved since the study ended.
+
+        Raises:
+            InvalidInput: there is no such trial, its evaluator trains no network, or training again from its seed gives
+                another figure than the stored one.
+        """
+        if replicate < 0:
+            raise InvalidInput(f"replicate={replicate}: give 0 or more")
+        number = self.best.trial if trial is None else trial
+        return self._delivery(artefacts).model(self.trial(number), replicate)
+
+    def train(
+        self, candidate: Candidate | None = None, on: str = "train+validation", seeds: int = 1
+    ) -> list[TrainedModel]:
+        """Trains a candidate anew from fresh seeds in this process, and measures it on the test part.
+
+        Args:
+            candidate: of the space; None takes the best.
+            on: "train+validation", for all data but the test part, or "train".
+            seeds: number of trainings.
+
+        Raises:
+            InvalidInput: the evaluator cannot train on these parts, or a training fails.
+        """
+        return self._delivery(None).train(self.best.candidate if candidate is None else candidate, on, seeds)
+
+    def export(self, to: str, folder: str | Path, trial: int | None = None, artefacts: str | None = None) -> Path:
+        """Writes a trial's trained network for people without automl, checks what was written, returns the folder.
+
+        The folder has a README that says how to run the network. Candidates that are no network (programs,
+        expressions) are written as a Python file with "python".
+
+        Args:
+            to: "pt2", "onnx", "python", "safetensors", or a registered exporter.
+            folder: a new or empty folder.
+            trial: number of the trial; None takes the best.
+            artefacts: where the weights are, if they were moved since the study ended.
+
+        Raises:
+            InvalidInput: it cannot be written in this form, or what was written computes something else. No folder is
+                left behind then.
+        """
+        from automl.delivery.exporting import export_trial
+
+        number = self.best.trial if trial is None else trial
+        return export_trial(self, self.trial(number), to, Path(folder), artefacts)
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the search: space, evaluator, strategy; made again from their names if it was opened by name.
+
+        Raises:
+            InvalidInput: the space or the evaluator was an object in somebody's program, or has changed.
+        """
+        if self._parts is None:
+            self._parts = stored_parts(self.name, self.settings)
+        return self._parts
+
+    def _delivery(self, artefacts: str | None) -> Delivery:
+        from automl.delivery.model import Delivery
+
+        return Delivery(self.database, self.name, self.record_id, self.settings, self.parts, artefacts)
 
     def trial(self, number: int) -> TrialRecord:
         """Returns one recorded trial.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from automl.artefacts.shelf import Kept
 from automl.cache.policy import ReplicatePlan
 
 Asked = tuple[int, bytes, str, ReplicatePlan]
@@ -103,6 +104,8 @@ class Completion:
         traceback: Traceback of a failure, cut to a maximal length; empty on success.
         reached: Epoch at which an evaluation that was asked to stop has stopped; None if it is a full one.
         left_out: Names under which the evaluator returned something that is not a number; these values are not stored.
+        artefacts: Artefacts that the evaluation left or read.
+        not_kept: Sentence that says why trained weights could not be kept; empty if they were, or were not wanted.
 
     Example:
         >>> Completion(fault="timeout", error="took longer than 60 s").lost, Completion(fault="candidate").lost
@@ -120,6 +123,8 @@ class Completion:
     place: str = ""
     traceback: str = ""
     reached: float | None = None
+    artefacts: tuple[Kept, ...] = ()
+    not_kept: str = ""
 
     @property
     def lost(self) -> bool:

@@ -7,6 +7,7 @@ success; 128 and the number of the signal where one stopped it (130 Ctrl-C, 143 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -15,7 +16,9 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.export import export
 from automl.cli.functions import features
+from automl.cli.ratings import rating_report
 from automl.cli.reports import report, show
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
@@ -47,6 +50,8 @@ for command in (
     resume,
     baseline,
     report,
+    export,
+    rating_report,
     show,
     studies,
     check,
@@ -90,11 +95,17 @@ def main() -> None:
     except BrokenPipeError:
         _mute()
         sys.exit(0)
-    except OSError as error:  # a disk that is full, a device that went away
+    except OSError as error:  # a disk that is full, a device that went away; or a place that the user may not use
         _mute()
         where = "" if error.filename is None else f"{brief(str(error.filename))}: "
-        click.echo(f"automl: {where}{error.strerror or error}", err=True)
-        sys.exit(1)
+        theirs = error.filename is not None and error.errno in _FORBIDDEN
+        then = "; name another place, or change who may use it" if theirs else ""
+        click.echo(f"automl: {where}{error.strerror or error}{then}", err=True)
+        sys.exit(2 if theirs else 1)
+
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a path that somebody named and that cannot be used as it is."""
 
 
 def _check_arguments(given: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from automl.cache.policy import Policy
 from automl.engine.units import memory_of, seconds_of
@@ -20,6 +20,8 @@ from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
+from automl.storage.engine import CLAIM_SECONDS
+from automl.storage.sessions import HEARTBEAT_SECONDS
 from automl.strategies.pruning import Pruner
 
 _ALL = ("search", "resume", "baseline")
@@ -105,6 +107,13 @@ class StudySettings:
         highest=MOST,
         before=1,
         unit="N",
+    )
+    winner_by: Literal["replicates", "model"] = setting(
+        "replicates",
+        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
+        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        group="Evidence",
+        before="replicates",
     )
     test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, highest=MOST, unit="N")
     sample: int = setting(
@@ -222,8 +231,17 @@ class RunConfig:
     )
     timeout: str | int | float | None = setting(
         None,
-        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least.",
+        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least; "
+        "for the first ones --first-timeout.",
         group="Workers",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    first_timeout: float = setting(
+        86400.0,
+        "Seconds allowed for one evaluation with --timeout auto before enough have ended to tell what is usual.",
+        group="Workers",
+        above=0,
         unit="SECONDS",
         commands=_ALL,
     )
@@ -233,6 +251,16 @@ class RunConfig:
         group="Workers",
         above=0,
         otherwise="as --timeout, 30 where that is auto, and 300 without one",
+        unit="SECONDS",
+        commands=_ALL,
+    )
+    claim_timeout: float | None = setting(
+        None,
+        "Seconds without a sign of life after which another process of this machine, a suspended one for instance, "
+        "loses the evaluations that it has claimed.",
+        group="Workers",
+        lowest=3 * HEARTBEAT_SECONDS,
+        otherwise=f"{CLAIM_SECONDS:g}",
         unit="SECONDS",
         commands=_ALL,
     )
@@ -292,6 +320,15 @@ class RunConfig:
         unit="DIR",
         commands=_ALL,
     )
+    artefacts: str | None = setting(
+        None,
+        "Where trained weights and other artefacts are kept: a folder that all workers reach, or a URL that fsspec "
+        "knows, such as s3://bucket/folder.",
+        group="Storage",
+        otherwise="beside an SQLite database, nowhere with PostgreSQL",
+        unit="URL",
+        commands=_ALL,
+    )
     callbacks: Sequence[Callable[..., None]] = setting(
         (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
     )
@@ -312,6 +349,11 @@ class RunConfig:
     def timeout_seconds(self) -> float | None:
         """Seconds allowed for one evaluation; None if there is no limit or it is found during the search (auto)."""
         return seconds_of(self.timeout)
+
+    @property
+    def first_limit(self) -> float | None:
+        """Seconds allowed for the first evaluations, before it is known what is usual; None sets no limit."""
+        return self.first_timeout if self.timeout == "auto" else self.timeout_seconds
 
     @property
     def hash_seconds(self) -> float:

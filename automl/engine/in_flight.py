@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.artefacts.shelf import Shelf, weights_facts
 from automl.cache.records import Claim, Completion, Resolution, Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.notices import Notices
@@ -234,11 +235,28 @@ class InFlight:
         self._next_job += 1
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
-        kept = Checkpoint(Path(file_of(folder, claim.key, claim.replicate, text))) if folder else None
-        rule = trial.rule if claim.replicate >= 0 else None
-        fidelity = trial.fidelity.settings
-        how = Evaluation(claim.seed, self._settings.part, claim.replicate, fidelity, checkpoint=kept, rule=rule)
+        kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
+        how = Evaluation(
+            claim.seed,
+            self._settings.part,
+            claim.replicate,
+            trial.fidelity.settings,
+            checkpoint=kept,
+            shelf=self._shelf(claim, trial),
+            rule=trial.rule if claim.replicate >= 0 else None,
+        )
         return Job(self._next_job, text, how)
+
+    def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
+        settings = self._settings
+        reads = settings.reads.get(claim.replicate) or settings.reads.get(0) or {}
+        keeps = trial.proposal.origin in settings.kept and claim.replicate >= 0
+        if settings.store is None or not (keeps or reads):
+            return None
+        if not keeps:
+            return Shelf(settings.store, reads)
+        facts = weights_facts(settings.facts, trial.proposal.candidate.value, claim.seed)
+        return Shelf(settings.store, reads, keeps=True, facts=facts)
 
     # --- collect -----------------------------------------------------------------------------------------------------
 
@@ -265,6 +283,10 @@ class InFlight:
         if completion.left_out:
             names = ", ".join(map(repr, completion.left_out))
             self._notices.once("figures", f"evaluations return more than numbers ({names}); the rest is not kept")
+        if completion.not_kept:
+            self._notices.once(
+                "weights", f"trained weights are not kept, and `automl export` will train again: {completion.not_kept}"
+            )
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
         if completion.metrics is not None:

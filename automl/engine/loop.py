@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from automl.cache.features import StoredFeatures
 from automl.cache.records import Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
+from automl.engine.dear_proposals import DearProposals
 from automl.engine.first_failures import FirstFailures
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
@@ -70,7 +72,8 @@ class Search:
         self._jobs, self._pool = jobs, pool
         self._order = TellOrder(settings)
         self._notices = notices or Notices()
-        self._keyer = Keyer(settings, jobs, self._notices)
+        self._features = StoredFeatures(cache.database, jobs.hasher)
+        self._keyer = Keyer(settings, jobs, self._notices, self._features)
         self._outbox = Outbox(settings.study, cache, store)
         self._pruning = Pruning(settings, cache, self._outbox.commit)
         pruning = self._pruning if self._pruning.active else None
@@ -79,7 +82,7 @@ class Search:
         self._replay = Replay(settings, jobs, store, self._objective, self._replayed)
         self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices, context_at)
         self._needs = Needs(settings.needs)
-        self._slow = SlowEvaluations(pool, settings.timeout_follows)
+        self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(
@@ -89,6 +92,7 @@ class Search:
             settings.json_hint,
             store.by_id(settings.study).settings.get("environment", {}).get("keyed_by_json"),
         )
+        self._dear = DearProposals(strategy.name) if "hashes" in strategy.wants else None
         self._first = FirstFailures(settings.name, settings.equal_failures)
 
     @property
@@ -137,6 +141,7 @@ class Search:
     def _close(self) -> None:
         """Commits and tells what has not been, and gives back what is still claimed."""
         self._in_flight.abandon()
+        self._features.write()
         self._json.look(last=True)
         self._announce()
 
@@ -194,6 +199,8 @@ class Search:
             for trial, record in zip(ready, records, strict=True)
         )
         self._objective.recorded(ready, records, self._order.done)
+        if self._dear is not None and (said := self._dear.ended(records, self._proposer.seconds)):
+            self._notices.once("dear proposals", said)
 
     def _checked(self, trial: Trial, record: TrialRecord) -> TrialRecord:
         return record if trial.reached is not None else self._needs.checked(record)

@@ -30,6 +30,7 @@ class Proposer:
 
     Attributes:
         unmet: keys that count as new in the next block, see `Replay.run`.
+        seconds: that the strategy has taken to learn and to propose.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Proposer:
         self._order, self._meter = order, meter
         self._fidelities = {fidelity.share: fidelity for fidelity in settings.fidelities}
         self.unmet: Collection[bytes] = ()
+        self.seconds = 0.0
 
     def tell(self, trials: Sequence[Told]) -> None:
         """Tells the strategy of recorded trials, where there are any."""
@@ -54,8 +56,10 @@ class Proposer:
             if self._pruning is not None:
                 self._pruning.told(trials)
             strategy, seconds = self._strategy, self._keyer.seconds * len(trials)
+            began = time.perf_counter()
             with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to learn", seconds):
                 strategy.tell(trials)
+            self.seconds += time.perf_counter() - began
 
     def propose(self) -> list[Trial]:
         """Returns the trials of as many blocks as the window and the budget have room for."""
@@ -79,8 +83,11 @@ class Proposer:
         strategy = self._strategy
         strategy.pending = self._order.pending()
         seconds = self._keyer.seconds * n
+        began = time.perf_counter()
         with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to propose", seconds):
-            return given + strategy.ask(n - len(given), generator(self._settings.seed, PROPOSE, number))
+            proposals = strategy.ask(n - len(given), generator(self._settings.seed, PROPOSE, number))
+        self.seconds += time.perf_counter() - began
+        return given + proposals
 
     def _trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()

@@ -11,14 +11,20 @@ import torch
 from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
+from automl.hashing.builds import built
+from automl.hashing.guard import Guard
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import FAR, MATRICES, NEAR, SMALL, UNIT, scaled, weights
+from automl.hashing.scales import MATRICES, SMALL, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
-from automl.hashing.torch_names import WIDER
 
-_BUILD_SEED = 0
+_UNDIFFERENTIABLE = "is not differentiable with respect to argument"
+
+
+class CoarseError(BaseException):
+    """A module has an operation without a kernel for float64. Not an Exception, so that no `except` swallows it."""
 
 
 class Runs:
@@ -28,32 +34,40 @@ class Runs:
         build: returns the module; called with all random numbers from a fixed seed.
         probe: inputs of the module.
         seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
+        coarse: some operations may be computed in float32.
+        guard: counts the runs and refuses a module that takes too long.
 
     Attributes:
         parameters, names: the parameters and what they are called.
         shapes: what parameters are matched by.
         trained: whether each is.
         inputs: by scale.
+        is_same_each_time: whether two builds hold the same numbers.
 
     Raises:
         Unhashable: the probe has no inputs.
     """
 
-    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False) -> None:
+    def __init__(
+        self,
+        build: Callable[[], torch.nn.Module],
+        probe: Probe,
+        *,
+        seeded: bool = False,
+        coarse: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
+        self._coarse = coarse
+        self._guard = guard or Guard(None)
         self._generator = torch.Generator()
         self.inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
         self.probe = probe
-        self._generator.manual_seed(_BUILD_SEED)
-        if seeded:
-            SharedGenerators.seed()
-        with Deterministic(self._generator, stream=True):
-            built = build()
-        self.module = _wide(built)
-        with Deterministic(self._generator, stream=True):
-            self._initialise_lazy()
+        self.module, self.is_same_each_time = built(
+            build, lambda module: self._called(module, self.inputs[UNIT]), seeded=seeded
+        )
         named = list(self.module.named_parameters())
         self.names = [name for name, _ in named]
         self.parameters = [item for _, item in named]
@@ -64,6 +78,7 @@ class Runs:
         self._seeds: Sequence[bytes] = ()
         self._filled = ("nothing", 0.0)
         self._plain: dict[bool, bool] = {}
+        self._without_gradient: frozenset[int] = frozenset()
         self._modes: list[torch.nn.Module] | None = None
         self._buffers = [
             (owner, name, buffer)
@@ -76,10 +91,18 @@ class Runs:
             copies.setdefault(id(buffer), buffer.detach().clone())
         self._first = copies
 
-    def _initialise_lazy(self) -> None:
-        if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in self.module.parameters()):
-            with torch.no_grad():
-                self.module(*self.inputs[UNIT])
+    def _called(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Any:
+        """Returns what a module returns for inputs given by place or, those of the probe with names, by name."""
+        named = {one.name: item for one, item in zip(self.probe.inputs, inputs, strict=True) if one.name}
+        placed = [item for one, item in zip(self.probe.inputs, inputs, strict=True) if not one.name]
+        return module(*placed, **named)
+
+    def narrow(self) -> bool:
+        """Takes no more examples than the probe has at any scale; tells whether there were more before."""
+        found = {scale: scaled(self.probe, scale, narrow=True) for scale in self.inputs}
+        wider = any(found[scale][0].shape != items[0].shape for scale, items in self.inputs.items())
+        self.inputs = found
+        return wider
 
     def fill(self, seeds: Sequence[bytes]) -> None:
         """Gives each slot the weights that its seed stands for."""
@@ -106,6 +129,10 @@ class Runs:
             if into:
                 torch._foreach_copy_(list[torch.Tensor](into), values)
 
+    def _begin(self, training: bool) -> None:
+        self._guard.before_run(self.module, lambda: self._called(self.module, self.inputs[UNIT]))
+        self._train(training)
+
     def _train(self, training: bool) -> None:
         """Switches to training or evaluation; what that does to a module without its own `train` is remembered."""
         if self._modes is None:
@@ -131,6 +158,8 @@ class Runs:
 
     def _noted(self, mode: Deterministic | None, training: bool, marks: set[bytes] | None) -> None:
         if mode is not None:
+            if mode.coarse and not self._coarse:
+                raise CoarseError
             if marks is not None:
                 marks |= mode.numbers
             if not mode.acted:
@@ -142,13 +171,38 @@ class Runs:
         self, inputs: Sequence[torch.Tensor], *, training: bool, marks: set[bytes] | None = None
     ) -> list[tuple[str, torch.Tensor]]:
         """Runs the module without gradients of its inputs."""
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
         with self._mode(training) as mode:
-            returned = self.module(*(item.clone() for item in inputs))
+            returned = self._called(self.module, [item.clone() for item in inputs])
         self._noted(mode, training, marks)
         return outputs.returned_tensors(returned)
+
+    def _watched(
+        self, inputs: Sequence[torch.Tensor], training: bool, transparent: bool
+    ) -> tuple[list[torch.Tensor], Deterministic | None, Any]:
+        """Runs the module; returns the inputs that gradients are asked for, what watched, and what was returned."""
+        leaves = [
+            item.clone().requires_grad_(item.is_floating_point() and place not in self._without_gradient)
+            for place, item in enumerate(inputs)
+        ]
+        with self._mode(training, transparent) as mode:
+            # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
+            return leaves, mode, self._called(self.module, [item.clone() for item in leaves])
+
+    def _without(self, inputs: Sequence[torch.Tensor], training: bool) -> frozenset[int]:
+        """Returns the inputs that have no gradient, such as the target of a loss that has none for it."""
+        every = frozenset(range(len(inputs)))
+        found = set()
+        for place in every:
+            self._without_gradient = every - {place}
+            self.restore()
+            try:
+                self._watched(inputs, training, False)
+            except RuntimeError:
+                found.add(place)
+        return frozenset(found)
 
     def backward(
         self,
@@ -160,13 +214,17 @@ class Runs:
         """Runs the module and returns what it gave, and the gradients of random sums of that with respect to
         the parameters and then the inputs; None where nothing flows back at all.
         """
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
-        leaves = [item.clone().requires_grad_(item.is_floating_point()) for item in inputs]
-        with self._mode(training, transparent) as mode:
-            # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
-            returned = self.module(*(item.clone() for item in leaves))
+        try:
+            leaves, mode, returned = self._watched(inputs, training, transparent)
+        except RuntimeError as error:
+            if _UNDIFFERENTIABLE not in str(error) or self._without_gradient:
+                raise
+            self._without_gradient = self._without(inputs, training)
+            self.restore()
+            leaves, mode, returned = self._watched(inputs, training, transparent)
         self._noted(mode, training, marks)
         found = outputs.returned_tensors(returned)
         total: Any = 0.0
@@ -203,22 +261,6 @@ def _shape(parameter: torch.Tensor) -> tuple[int, ...]:
     """Returns what parameters are matched by: their shape without axes of size one; of complex ones with the pair."""
     shape = tuple(size for size in parameter.shape if size != 1)
     return (*(shape or (1,)), 2) if parameter.is_complex() else shape
-
-
-def _wide(module: torch.nn.Module) -> torch.nn.Module:
-    """Returns the module on the CPU, its parameters and buffers in float64 or complex128."""
-    every = [item for part in module.modules() for held in (part._parameters, part._buffers) for item in held.values()]
-    if all(item is None or (item.dtype not in WIDER and item.device.type == "cpu") for item in every):
-        return module
-    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # a buffer that two modules share stays shared
-
-    def wide(item: torch.Tensor) -> torch.Tensor:
-        if item.dtype not in WIDER and item.device.type == "cpu":
-            return item
-        found = item.to("cpu", WIDER.get(item.dtype, item.dtype))
-        return made.setdefault(id(item), (item, found))[1]
-
-    return module._apply(wide)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

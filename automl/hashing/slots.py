@@ -14,15 +14,14 @@ import torch
 from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
-from automl.hashing.mixing import NOISE, mix, rounded
+from automl.hashing.guard import Guard
+from automl.hashing.mixing import mix, rounded
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.outputs import Seen
+from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
-from automl.hashing.scales import FAR, NEAR, UNIT, scaled
-from automl.hashing.signature import BITS, SUMS, as_real, project
-
-_MOVE = 1.0 + 2.0**-44
-_KNOWN = 2.0**-22
-"""A tiny gradient that changes by a larger share when everything is moved by 2**-44 is noise."""
+from automl.hashing.scales import UNIT, scaled
+from automl.hashing.signature import SUMS, as_real, project
 
 _MANY = 32
 """Examples on which slots are looked for that hardly any example reaches, such as experts."""
@@ -42,30 +41,44 @@ class Look:
         outputs: digest of what it returned, its names and the numbers that noise met.
         gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
+        seen, back: what it returned and the gradients with respect to its inputs, as they are.
+        slot_gradients: gradient of each slot in training; None without any.
     """
 
     values: list[tuple[str, np.ndarray]]
     outputs: bytes
     gradients: bytes
     slots: list[bytes | None]
+    seen: Sequence[Seen]
+    back: Sequence[Seen]
+    slot_gradients: Sequence[torch.Tensor | None] | None
 
 
 class Slots(Runs):
     """A module's distinct parameters, each of which can be given weights and looked at.
 
     Args:
-        build, probe, seeded: as of `Runs`.
+        build, probe, seeded, guard: as of `Runs`.
         mantissa_bits: precision of rounded outputs.
+        coarse: some operations have a kernel for float32 only.
 
     Attributes:
         noisy: slots whose gradient in training is known to be mere noise, such as a bias before batch norm.
     """
 
     def __init__(
-        self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int, *, seeded: bool = False
+        self,
+        build: Callable[[], torch.nn.Module],
+        probe: Probe,
+        mantissa_bits: int,
+        *,
+        seeded: bool = False,
+        coarse: bool = False,
+        guard: Guard | None = None,
     ) -> None:
-        super().__init__(build, probe, seeded=seeded)
-        self._bits = mantissa_bits
+        super().__init__(build, probe, seeded=seeded, coarse=coarse, guard=guard)
+        self._precision = COARSE if coarse else FINE
+        self._bits = min(mantissa_bits, self._precision.bits)
         self.noisy: set[int] = set()
 
     # --- looks -------------------------------------------------------------------------------------------------------
@@ -79,7 +92,7 @@ class Slots(Runs):
             many: on more examples than the probe has, where the module takes them.
         """
         table = self._gradient_table(1.0, training, transparent, many)
-        return self._signatures(table, lambda: self._gradient_table(_MOVE, training, transparent, many))
+        return self._signatures(table, lambda: self._gradient_table(self._precision.move, training, transparent, many))
 
     def _signatures(self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]) -> list[bytes | None]:
         """Returns the rounded sums of each slot; None where they are zero or noise, which a second look tells where
@@ -88,7 +101,7 @@ class Slots(Runs):
         if table is None:
             return [None] * len(self.parameters)
         sizes = np.abs(table).max(axis=1, initial=0.0)
-        floor = NOISE * sizes[np.isfinite(sizes)].max(initial=0.0)
+        floor = self._precision.noise * sizes[np.isfinite(sizes)].max(initial=0.0)
         known = (sizes > floor) | ~np.isfinite(sizes)
         odd = [number for number in np.flatnonzero((sizes > 0) & ~known) if number not in self.noisy]
         if odd:
@@ -98,8 +111,8 @@ class Slots(Runs):
                 if moved is None:
                     break
                 change = np.abs(moved[number] - table[number]).max() / sizes[number]
-                known[number] = 0.0 < change < _KNOWN
-        mixed = rounded(table, BITS)
+                known[number] = 0.0 < change < self._precision.known
+        mixed = rounded(table, self._precision.slot_bits)
         return [row.tobytes() if is_known else None for row, is_known in zip(mixed, known, strict=True)]
 
     def _gradient_table(self, factor: float, training: bool, transparent: bool, many: bool) -> np.ndarray | None:
@@ -140,7 +153,7 @@ class Slots(Runs):
         with torch.no_grad():
             for training in (True, False):
                 for name, item in self._named(self.run(self.inputs[UNIT], training=training, marks=marks), ""):
-                    found += outputs.shortened(outputs.seen(name, item), 1.0)
+                    found += outputs.shortened(outputs.seen(name, item), 1.0, self._precision)
         return mix(outputs.digest(found, self._bits), *sorted(marks))
 
     def look(self, *, check: bool = True) -> Look:
@@ -151,27 +164,36 @@ class Slots(Runs):
         Args:
             check: raise UnsteadyError where a second run gives something else.
         """
-        seen, back, marks, table = self._all_runs(1.0)
+        seen, back, marks, given = self._all_runs(1.0)
+        table = self._table(given)
         units = [1.0] * len(seen), [1.0] * len(back)
-        if any(item.fading for item in (*seen, *back)):
-            moved_seen, moved_back, _, _ = self._all_runs(_MOVE)
+        precision = self._precision
+        if any(item.fades(precision) for item in (*seen, *back)):
+            moved_seen, moved_back, _, _ = self._all_runs(precision.move)
             for group, moved, found in ((seen, moved_seen, units[0]), (back, moved_back, units[1])):
                 for place, (one, other) in enumerate(zip(group, moved, strict=True)):
-                    if one.fading:
-                        found[place] = outputs.compared(one, other)
-        slots = self._signatures(table, lambda: self._gradient_table(_MOVE, True, False, False))
+                    if one.fades(precision):
+                        found[place] = outputs.compared(one, other, precision)
+        slots = self._signatures(table, lambda: self._gradient_table(precision.move, True, False, False))
         arrays, gradients = (
-            [array for item, unit in zip(group, found, strict=True) for array in outputs.shortened(item, unit)]
+            [
+                array
+                for item, unit in zip(group, found, strict=True)
+                for array in outputs.shortened(item, unit, precision)
+            ]
             for group, found in zip((seen, back), units, strict=True)
         )
         if check:
             self._check_steady(next(item for item in seen if item.name.endswith("in training")))
-        shapes = repr([(item.name, item.shape) for item in seen])
+        shapes = repr([(item.name, item.shape) for item in seen]) + precision.name
         return Look(
             [*arrays, *gradients],
             mix(shapes, outputs.digest(arrays, self._bits), *sorted(marks)),
             mix(repr([item.shape for item in back]), outputs.digest(gradients, self._bits)),
             slots,
+            seen,
+            back,
+            given,
         )
 
     def _check_steady(self, before: Seen) -> None:
@@ -187,7 +209,9 @@ class Slots(Runs):
         if not same:
             raise UnsteadyError
 
-    def _all_runs(self, factor: float) -> tuple[list[Seen], list[Seen], set[bytes], np.ndarray | None]:
+    def _all_runs(
+        self, factor: float
+    ) -> tuple[list[Seen], list[Seen], set[bytes], Sequence[torch.Tensor | None] | None]:
         marks: set[bytes] = set()
         seen: list[Seen] = []
         moved = {
@@ -203,7 +227,12 @@ class Slots(Runs):
 
         self.restore()
         self.refill(FAR, factor)
-        run(FAR, training=True)
+        try:
+            run(FAR, training=True)
+        except Exception:  # it may take only as many examples as the probe has
+            if not self.narrow():
+                raise
+            return self._all_runs(factor)
         run(FAR, training=False)
         self.restore()
         self.refill(UNIT, factor)
@@ -218,7 +247,7 @@ class Slots(Runs):
         run(NEAR, training=True)
         self.refill(UNIT, factor)
         run(UNIT, training=False)
-        return seen, back, marks, self._table(found)
+        return seen, back, marks, found
 
     def _named(self, found: Sequence[tuple[str, torch.Tensor]], where: str) -> Iterator[tuple[str, torch.Tensor]]:
         for place, (path, item) in enumerate(found):

@@ -14,6 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from automl.hashing.torch_draws import attention
+from automl.hashing.torch_kernels import WRITTEN, in_float32
 from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOISE, PLAIN, WIDER
 from automl.hashing.torch_noise import Draws, mapped, tensors
 
@@ -31,11 +32,13 @@ class Deterministic(TorchFunctionMode):
 
     Attributes:
         acted: whether any call was changed, so that this is needed at all.
+        coarse: whether any call was made in float32, because torch has no kernel for more.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
         self.acted = transparent or stream
+        self.coarse = False
         self._draws = Draws(generator, stream=stream)
         self._transparent = transparent
         self._wide: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -99,11 +102,25 @@ class Deterministic(TorchFunctionMode):
             return attention(self._draws.dropped, *args, **kwargs)
         if name in DROPS:
             return self._draws.random(func, name, args, kwargs)
-        result = func(*args, **kwargs)
+        result = self._computed(func, name, args, kwargs)
         if type(result) is torch.Tensor and result.dtype in WIDER:
             self.acted = True
             return _again(func, result, args, kwargs)
         return result
+
+    def _computed(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a function, one without a kernel for float64 as it is written in others, or in float32."""
+        if name in WRITTEN:
+            self.acted = True
+            return WRITTEN[name](*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except RuntimeError as error:
+            if name.endswith("_") or kwargs.get("out") is not None:
+                raise
+            found = in_float32(func, args, kwargs, error)
+            self.acted = self.coarse = True
+            return found
 
     def _dropout(
         self,

@@ -7,13 +7,17 @@ them too, up to a bound (the idea of racing: Maron and Moore, NIPS 1993). Random
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from automl.selection.objectives import Objectives
 from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, best_classes
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+EXPECTED = "expected"
+"""Name under which a study keeps what a model expects of its classes."""
 
 AT_MOST = 3
 """At most so many times as many classes of a study are evaluated again as finalists are wanted."""
@@ -28,12 +32,15 @@ class Contest:
         studies: number of the study by role, see `automl.selection.ranking`.
         n: how many leaders are wanted of each.
         objectives: of the search.
+        expected: by role, positions of the trials whose classes a model expects most of, the best first; empty where
+            replicates decide.
     """
 
     store: StudyStore
     studies: dict[str, int]
     n: int
     objectives: Objectives
+    expected: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def leaders(self) -> dict[str, list[TrialRecord]]:
@@ -62,8 +69,10 @@ class Contest:
         """Returns the best `n` of those that were evaluated again, by the mean over all their replicates.
 
         A class that failed or broke a constraint in one of them is none. Where nobody is left, the study's own order
-        stands.
+        stands. Where a model decides, those are returned that it expects most of.
         """
+        if positions := self.expected.get(role):
+            return self.store.trials_at(self.studies[role], positions[: self.n])
         found = _best(self._eligible(confirmed, role), self.n, self.objectives)
         return found or self.leaders[role][: self.n]
 
@@ -96,7 +105,8 @@ def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> t
     confirmed = confirmed_trials(store, search)
     contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
     leaders = contest.leaders[SEARCH_WINNER]
-    numbers = {one.key: one.number for one in leaders}
+    expected = contest.winners(SEARCH_WINNER, []) if contest.expected else []
+    numbers = {one.key: one.number for one in (*expected, *leaders)}
     # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
     found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.key in numbers] or leaders
     return (found[0], numbers[found[0].key]) if found else None
@@ -104,4 +114,30 @@ def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> t
 
 def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:
     """Returns the contest of a search and its random search."""
-    return Contest(store, {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}, n, objectives)
+    studies = {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}
+    expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
+    return Contest(store, studies, n, objectives, expected)
+
+
+def expected_of(store: StudyStore, study: int) -> dict[str, Any]:
+    """Returns what a model made of a study as it stands, see `keep_expected`; empty where none was asked."""
+    record = store.by_id(study)
+    found = record.settings.get("environment", {}).get(EXPECTED, {})
+    return found if found.get("of") == record.trials else {}
+
+
+def keep_expected(
+    store: StudyStore, study: int, positions: Sequence[int], account: Mapping[str, Any], seconds: float
+) -> None:
+    """Stores what a model expects of a study's classes, until the study goes on.
+
+    Args:
+        store: of the study.
+        study: its number.
+        positions: of the trials whose classes it expects most of, the best first.
+        account: how far it can be trusted.
+        seconds: that it took.
+    """
+    of = store.by_id(study).trials
+    found = {"positions": list(positions), "model": dict(account), "seconds": round(seconds, 3), "of": of}
+    store.note(study, EXPECTED, found)

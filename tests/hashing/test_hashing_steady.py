@@ -1,6 +1,7 @@
 """Keys that do not change from call to call, from thread to thread or with the order of writing."""
 
 import copy
+import os
 import random
 import threading
 
@@ -53,6 +54,46 @@ def test_shared_generators_are_seeded_and_put_back(draw):
 def test_what_differs_from_run_to_run_is_said_to_be_random():
     with pytest.raises(Unhashable, match="random"):
         functional_hash(skipping(np.random.default_rng().random), ROWS)
+
+
+BUILDS = {
+    "numpy": lambda: np.random.rand(8),
+    "python": lambda: [random.random() for _ in range(8)],
+    "torch": lambda: torch.rand(8).numpy(),
+}
+OTHERS = {"own generator": lambda: np.random.default_rng().random(), "system": lambda: os.urandom(1)[0] / 256 + 1}
+
+
+class Scaled(nn.Module):
+    """A layer whose outputs are multiplied by numbers that are drawn when it is made."""
+
+    def __init__(self, draw, held):
+        super().__init__()
+        self.layer, drawn = nn.Linear(8, 8), draw()
+        if held == "buffer":
+            self.register_buffer("scales", torch.as_tensor(drawn, dtype=torch.float32))
+        else:
+            self.scales = [drawn]
+
+    def forward(self, x):
+        return self.layer(x) * torch.as_tensor(self.scales[0] if isinstance(self.scales, list) else self.scales)
+
+
+@pytest.mark.parametrize("draw", BUILDS)
+@pytest.mark.parametrize("held", ["buffer", "list"])
+def test_what_a_module_draws_when_it_is_made_comes_from_one_seed(draw, held):
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    keys = {functional_hash(Module(lambda: Scaled(BUILDS[draw], held)), ROWS) for _ in range(3)}
+    assert len(keys) == 1
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert keys != {functional_hash(Module(lambda: Scaled(lambda: np.ones(8), held)), ROWS)}
+
+
+@pytest.mark.parametrize("draw", OTHERS)
+@pytest.mark.parametrize("held", ["buffer", "list"])
+def test_what_is_another_module_each_time_that_it_is_made_is_said_to_be_random(draw, held):
+    with pytest.raises(Unhashable, match="random"):
+        functional_hash(Module(lambda: Scaled(OTHERS[draw], held)), ROWS)
 
 
 def test_memory_that_nobody_wrote_is_not_looked_at():

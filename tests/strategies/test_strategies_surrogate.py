@@ -10,6 +10,7 @@ from test_strategies_contracts import Plain
 import automl
 from automl import Choice, Integer, Real, Space
 from automl.behaviour import Function
+from automl.cache.features import StoredFeatures
 from automl.cache.policy import Occurrences, Policy
 from automl.engine.keyer import Keyer
 from automl.errors import InvalidInput
@@ -18,6 +19,7 @@ from automl.hashing.isolated import HashJobs
 from automl.rules import Budget, LoopSettings
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
+from automl.storage.engine import Database
 from automl.strategies import Told, create
 from automl.strategies.base import Proposal
 from automl.strategies.halving import SuccessiveHalving
@@ -26,6 +28,7 @@ from automl.strategies.surrogate import Surrogate
 from automl.strategies.surrogate.acquisition import log_expected_improvement, scalarised
 from automl.strategies.surrogate.encoding import encoder_of
 from automl.strategies.surrogate.kernels import Group, Kernel, _Likelihood, fitted
+from automl.strategies.surrogate.pool import Columns
 from automl.strategies.surrogate.process import Process
 from automl.strategies.surrogate.warping import warped
 from automl.testing.strategies import StrategyContract
@@ -49,7 +52,7 @@ class Hashed:
         return [one.key for one in self.jobs.hash(candidates)]
 
     def features(self, candidates):
-        return self.jobs.features(candidates)
+        return [one.features for one in self.jobs.hash(candidates, features=True)]
 
 
 def small(**settings):
@@ -484,6 +487,30 @@ def steepness(candidate, seed):
     return {"fitness": candidate.slope}
 
 
+class Uneven:
+    """Features of which some are not finite."""
+
+    def keys(self, candidates):
+        return [one.json.encode() for one in candidates]
+
+    def features(self, candidates):
+        return [
+            {"own": np.array([one.x, np.nan if one.x % 2 else one.x**2, np.nan])} if one.x % 3 else {}
+            for one in candidates
+        ]
+
+
+def test_features_that_could_not_be_had_count_as_average():
+    space = Clipped()
+    columns = Columns(space, Uneven(), [Candidate({"x": x}) for x in range(1, 21)], features=True)
+    rows = columns.rows([Candidate({"x": 4}), Candidate({"x": 5}), Candidate({"x": 6})])
+    assert np.isfinite(rows).all()
+    own = columns.groups[-1]
+    assert own.name == "own"
+    assert rows[1, own.start + 1] == rows[2, own.start + 1] == rows[:, own.start + 2].any() == 0.0
+    assert rows[0, own.start + 1] != 0.0 != rows[1, own.start]
+
+
 class Clipped(Space):
     """The space reads 21 to 30 as 20."""
 
@@ -493,12 +520,13 @@ class Clipped(Space):
         return super().decode({"x": min(value["x"], 20)})
 
 
-def test_what_was_only_asked_about_is_read_back_once_it_is_proposed():
+def test_what_was_only_asked_about_is_read_back_once_it_is_proposed(tmp_path):
     settings = LoopSettings(
         study=1, name="s", context=1, objective=Objective("value"), seed=0, window=4,
         budget=Budget(trials=9), plans=Occurrences(Policy(), seed=0),
     )  # fmt: skip
-    keyer = Keyer(settings, HashJobs(Clipped(), Hasher()))
+    features = StoredFeatures(Database(f"sqlite:///{tmp_path}/a.db"), Hasher())
+    keyer = Keyer(settings, HashJobs(Clipped(), Hasher()), None, features)
     beyond = Candidate({"x": 28})
     asked = keyer.pooled([beyond, Candidate({"x": 20})])
     [(proposal, key)] = keyer.keys([Proposal(beyond)], 0)
