@@ -27,19 +27,24 @@ if TYPE_CHECKING:
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluators.base import Evaluator as Evaluator
     from automl.evaluators.base import Fidelity as Fidelity
-    from automl.evaluators.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
     from automl.evaluators.pruning import Pruned as Pruned
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
+    from automl.spaces.costs import module_costs as module_costs
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
     from automl.spaces.fields import Repeat as Repeat
+    from automl.spaces.grammar import Grammar as Grammar
     from automl.spaces.space import Candidate as Candidate
     from automl.spaces.space import Space as Space
+    from automl.spaces.variants import Drop as Drop
+    from automl.spaces.variants import Replace as Replace
+    from automl.spaces.variants import Together as Together
+    from automl.spaces.variants import Variants as Variants
     from automl.study import Study as Study
 
 _HOMES = {
@@ -56,7 +61,7 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
-    "module_costs": "automl.evaluators.costs",
+    "module_costs": "automl.spaces.costs",
     "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
@@ -68,6 +73,11 @@ _HOMES = {
     "Integer": "automl.spaces.fields",
     "Real": "automl.spaces.fields",
     "Repeat": "automl.spaces.fields",
+    "Grammar": "automl.spaces.grammar",
+    "Variants": "automl.spaces.variants",
+    "Drop": "automl.spaces.variants",
+    "Replace": "automl.spaces.variants",
+    "Together": "automl.spaces.variants",
     "FunctionEvaluator": "automl.evaluators.function",
     "functional_hash": "automl.hashing",
     "Candidate": "automl.spaces.space",

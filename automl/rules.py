@@ -106,7 +106,6 @@ class LoopSettings:
         checkpoints: Path of the folder of checkpoints; None keeps none.
         needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
             objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
-        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
         store: `ArtefactStore` of the search; None keeps nothing.
         kept: Origins of the trials whose evaluations leave their trained weights.
         reads: Mapping from replicate to the digests of the artefacts that its evaluations read, by name. A replicate
@@ -114,6 +113,7 @@ class LoopSettings:
         spent: Seconds that went into artefacts before the loop; they count towards the budget of time.
         by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
         facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -145,13 +145,13 @@ class LoopSettings:
     resumable: bool = False
     checkpoints: str | None = None
     needs: frozenset[str] = frozenset()
-    prune: str | None = None
     store: ArtefactStore | None = None
     kept: frozenset[str] = frozenset()
     reads: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     by_candidate: bool = False
     spent: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

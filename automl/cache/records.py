@@ -122,9 +122,9 @@ class Completion:
     left_out: tuple[str, ...] = ()
     place: str = ""
     traceback: str = ""
-    reached: float | None = None
     artefacts: tuple[Kept, ...] = ()
     not_kept: str = ""
+    reached: float | None = None
 
     @property
     def lost(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -135,7 +136,7 @@ class Task(AnyTask):
         if parts != "train+validation":
             raise InvalidInput(f"on={parts!r}: give 'train' or 'train+validation'; the test part is only measured on")
         inputs, targets = (np.concatenate(pair) for pair in zip(self.train, self.validation, strict=True))
-        return Task((inputs, targets), self.validation, self.test, self.name)
+        return dataclasses.replace(self, train=(inputs, targets))
 
     def example(self) -> Array:
         """Returns the shape of one input."""

@@ -80,7 +80,8 @@ def test_a_search_on_a_table_is_resumed_from_another_folder(folder, monkeypatch)
     shared = ("--workers", 0, "--storage", f"sqlite:///{folder}/new.db", "--no-dashboard")
     ended = automl_command(
         "search", "net.py:Net", "--evaluator", "classification", "--task", "table.csv:kind", "--set", "epochs=1",
-        "--set", 'scores=["auroc","accuracy"]', "--strategy", "random", "--trials", 2, "--study", "mine", "--no-baseline",
+        "--set", 'scores=["auroc","accuracy"]', "--strategy", "random", "--trials", 2, "--study", "mine",
+        "--no-baseline",
         *shared,
     )  # fmt: skip
     assert ended.code == 0, ended.err

@@ -283,10 +283,10 @@ class Supervised(Delivers, Evaluator):
 
         settings = self.adjusted(work.training).for_device(how.device)
         with training.preserved_random_state(how.device):
-            return training.measure(module, getattr(self._parts(how.device), how.part), settings)
+            return training.measure(module, getattr(self.parts(how.device), how.part), settings)
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
-        inputs, _ = getattr(self._parts(how.device), how.part).first(most)
+        inputs, _ = getattr(self.parts(how.device), how.part).first(most)
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def trained_on(self, parts: str) -> Supervised:

@@ -91,7 +91,7 @@ class Labelled:
     def measured(self, blocks: tuple[Block, ...], held: ArrayPart) -> tuple[float, float]:
         """Returns accuracy and mean cross-entropy of inherited weights, with statistics of this very candidate."""
         recalibrate([self.module], lambda x: self.logits(blocks, x), self._batches)
-        inputs, targets = held
+        inputs, targets = held.inputs, held.targets
         logits = torch.cat([self.logits(blocks, some) for some in torch.split(inputs, 500)]).float()
         return float((logits.argmax(1) == targets).float().mean()), float(functional.cross_entropy(logits, targets))
 
