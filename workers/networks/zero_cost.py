@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from workers.networks.batches import Parts
+
 SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "parameters", "macs")
 
 
@@ -30,8 +32,8 @@ class ZeroCost(Evaluator):
 
     - naswot: logarithm of the determinant of how alike the examples' activation patterns are, over ReLU and its like
       (Mellor et al., ICML 2021).
-    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones (Tanaka et
-      al. 2020, arXiv 2006.05467).
+    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones (Tanaka
+      et al. 2020, arXiv 2006.05467).
     - gradient_norm: norm of the gradient of the loss.
     - jacobian_covariance: how little the gradients of the outputs by the inputs are correlated between examples (the
       first version of Mellor et al.).
@@ -77,16 +79,19 @@ class ZeroCost(Evaluator):
         return Probe(inputs=(Array(tuple(prepared(self.data().train[0][:2]).shape[1:])),))
 
     def prepare(self) -> None:
-        from workers.networks import training
+        self._parts("cpu")
 
-        training.tensors(self.data(), "cpu")
+    def _parts(self, device: str) -> Parts:
+        from workers.networks.batches import parts_of
+        from workers.networks.kinds import Classes
+
+        return parts_of(self.data(), Classes(None), device)
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
-        from automl.evaluators.costs import module_costs
+        from automl.spaces.costs import module_costs
         from workers.networks import training
 
-        inputs, targets = training.tensors(self.data(), how.device).train
-        inputs, targets = inputs[: self.batch_size], targets[: self.batch_size]
+        inputs, targets = self._parts(how.device).train.first(self.batch_size)
         scores: dict[str, float] = {}
         ways: dict[str, Callable[[nn.Module], float]] = {
             "naswot": lambda module: naswot(module, inputs),

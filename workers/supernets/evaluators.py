@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from automl import registry
 from automl.behaviour import Array, Configuration, Probe
 from automl.errors import InvalidInput, brief
-from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
+from automl.evaluators.base import Equality, Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
 from automl.jsontext import canonical, stored
 from automl.setup.targets import SpaceReference, reference_to
@@ -23,7 +23,7 @@ from workers.supernets.block_table import BlockTable, read_table
 from workers.supernets.settings import SupernetSettings
 
 if TYPE_CHECKING:
-    from workers.networks.training import Tensors
+    from workers.networks.batches import Parts
     from workers.supernets.bootstrap import Bootstrap
     from workers.supernets.rater import Rater
     from workers.supernets.store import Trained
@@ -51,7 +51,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
     version: ClassVar[str] = "1"
     metrics: ClassVar[Mapping[str, str]] = {"rating": "maximize"}
-    equality: ClassVar[str] = "candidate"
+    equality: ClassVar[Equality] = "candidate"
     has_test_part: ClassVar[bool] = False
 
     task: Task | str = "digits"
@@ -140,10 +140,11 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
     def _supernet_settings(self) -> SupernetSettings:
         return SupernetSettings(**{one.name: getattr(self, one.name) for one in dataclasses.fields(SupernetSettings)})
 
-    def _tensors(self, device: str) -> Tensors:
-        from workers.networks.training import tensors
+    def _tensors(self, device: str) -> Parts:
+        from workers.networks.batches import parts_of
+        from workers.networks.kinds import Classes
 
-        return tensors(self.data(), device)
+        return parts_of(self.data(), Classes(None), device)
 
     def _rater(self, how: Evaluation) -> tuple[Bootstrap, Rater]:
         from workers.supernets.rater import Rater

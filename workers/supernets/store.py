@@ -11,7 +11,8 @@ import torch
 
 from automl.errors import InvalidInput, brief
 from automl.jsontext import canonical
-from workers.networks.training import Tensors, preserved_random_state
+from workers.networks.batches import Parts
+from workers.networks.training import preserved_random_state
 from workers.supernets.bootstrap import Bootstrap
 from workers.supernets.labels import Labelled
 from workers.supernets.loop import put_state, read_state, train
@@ -26,7 +27,7 @@ FORMAT = "automl supernet 1"
 Trained = Bootstrap | Labelled
 
 
-def fresh(space: PathSpace, data: Tensors, settings: SupernetSettings, seed: int) -> Trained:
+def fresh(space: PathSpace, data: Parts, settings: SupernetSettings, seed: int) -> Trained:
     """Returns the objective with freshly drawn weights.
 
     Args:
@@ -54,12 +55,12 @@ def fresh(space: PathSpace, data: Tensors, settings: SupernetSettings, seed: int
 
 def made(
     space: PathSpace,
-    data: Tensors,
+    data: Parts,
     settings: SupernetSettings,
     seed: int,
     *,
     precision: str = "float32",
-    report: Callable[[float, Mapping[str, float]], None] | None = None,
+    report: Callable[[float, Mapping[str, float]], object] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Trains a supernet and returns its objective."""
@@ -78,7 +79,7 @@ def content_of(objective: Trained, recipe: Mapping[str, Any]) -> tuple[dict[str,
 
 
 def restored(
-    data: bytes, space: PathSpace, parts: Tensors, settings: SupernetSettings, recipe: Mapping[str, Any]
+    data: bytes, space: PathSpace, parts: Parts, settings: SupernetSettings, recipe: Mapping[str, Any]
 ) -> Trained:
     """Returns the objective whose content was kept.
 
