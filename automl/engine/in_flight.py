@@ -218,6 +218,7 @@ class InFlight:
             trial.fidelity.settings,
             checkpoint=kept,
             shelf=self._shelf(claim, trial),
+            rates=self._settings.rates,
         )
         return Job(self._next_job, text, how)
 

@@ -60,7 +60,8 @@ class Artefact(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that change the content, from the fields of the dataclass."""
-        names = [item.name for item in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else []
+        fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
+        names = [item.name for item in fields]
         values = {name: getattr(self, name) for name in names}
         return {
             name: value.description() if isinstance(value, Task) else as_setting(value, name)
