@@ -108,10 +108,11 @@ class StudySettings:
         before=1,
         unit="N",
     )
-    winner_by: Literal["replicates", "model"] = setting(
+    winner_by: Literal["replicates", "model", "both"] = setting(
         "replicates",
-        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
-        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
         group="Evidence",
         before="replicates",
     )
@@ -404,6 +405,13 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         old, new = stored.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif _in_json(old) != _in_json(new):
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
+
+
+def _in_json(value: Any) -> Any:
+    """Returns a value as it is stored: a tuple comes back as a list."""
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    return {name: _in_json(one) for name, one in value.items()} if isinstance(value, Mapping) else value

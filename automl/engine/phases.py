@@ -39,7 +39,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of
+from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -209,10 +209,10 @@ class Phases:
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         objectives = objectives_of(record.settings)
-        if config.winner_by == "model":
+        if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
             for one in dict.fromkeys([record.id, random.id if random else record.id]):
-                expect(self.store, one, context, objectives, self.jobs, config.finalists)
+                expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
         confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
