@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,18 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from automl import registry
 from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
+from workers.networks.arrays import arrays_of, arrays_task
 from workers.remembered import described
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from workers.networks.batches import Parts
 
 SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "parameters", "macs")
 
@@ -30,10 +27,10 @@ SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "paramete
 class ZeroCost(Evaluator):
     """Scores networks without training them; each score is a metric of its own, and more is meant to be better.
 
-    - naswot: logarithm of the determinant of how alike the examples' activation patterns are, over ReLU and its like
+    - naswot: logarithm of the determinant of how alike the patterns of activations (ReLU and its like) are
       (Mellor et al., ICML 2021).
-    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones (Tanaka
-      et al. 2020, arXiv 2006.05467).
+    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones
+      (Tanaka et al. 2020, arXiv 2006.05467).
     - gradient_norm: norm of the gradient of the loss.
     - jacobian_covariance: how little the gradients of the outputs by the inputs are correlated between examples (the
       first version of Mellor et al.).
@@ -71,7 +68,7 @@ class ZeroCost(Evaluator):
 
     def data(self) -> Task:
         """Returns the task itself."""
-        return self.task if isinstance(self.task, Task) else _named(self.task)
+        return arrays_task(self.task)
 
     def probe(self) -> Probe:
         from workers.networks.training import prepared
@@ -79,19 +76,14 @@ class ZeroCost(Evaluator):
         return Probe(inputs=(Array(tuple(prepared(self.data().train[0][:2]).shape[1:])),))
 
     def prepare(self) -> None:
-        self._parts("cpu")
-
-    def _parts(self, device: str) -> Parts:
-        from workers.networks.batches import parts_of
-        from workers.networks.kinds import Classes
-
-        return parts_of(self.data(), Classes(None), device)
+        arrays_of(self.data(), "cpu")
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         from automl.spaces.costs import module_costs
         from workers.networks import training
 
-        inputs, targets = self._parts(how.device).train.first(self.batch_size)
+        inputs, targets = arrays_of(self.data(), how.device).train[:2]
+        inputs, targets = inputs[: self.batch_size], targets[: self.batch_size]
         scores: dict[str, float] = {}
         ways: dict[str, Callable[[nn.Module], float]] = {
             "naswot": lambda module: naswot(module, inputs),
@@ -185,10 +177,3 @@ def jacobian_covariance(module: nn.Module, inputs: torch.Tensor) -> float:
         return -1e6  # an example that the outputs do not depend on
     values = np.linalg.eigvalsh(np.corrcoef(rows)) + 1e-5
     return -float(np.sum(np.log(values) + 1.0 / values))
-
-
-@functools.lru_cache(maxsize=8)
-def _named(name: str) -> Task:
-    task = registry.load("tasks", name)()
-    assert isinstance(task, Task)
-    return task
