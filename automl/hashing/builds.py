@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ from automl.hashing.torch_mode import Deterministic
 from automl.hashing.torch_names import WIDER
 
 Build = Callable[[], torch.nn.Module]
+Run = Callable[[torch.nn.Module], Any]
 
 _SEED = 0
 _SHORT = 6
 """A number that takes more characters than this may have been drawn."""
 
 _DEPTH = 3
+_PLAIN = frozenset([int, bool, str, type(None), OrderedDict])
+"""Types that hold no numbers that are drawn; hooks are in the last."""
 
 
-def built(build: Build, inputs: Sequence[torch.Tensor], *, seeded: bool = False) -> tuple[torch.nn.Module, bool]:
+def built(build: Build, run: Run, *, seeded: bool = False) -> tuple[torch.nn.Module, bool]:
     """Returns a module in float64, and whether each of its builds is the same.
 
     What it draws while it is made comes from one fixed state of torch's, Python's and numpy's generators; the two
@@ -30,23 +34,23 @@ def built(build: Build, inputs: Sequence[torch.Tensor], *, seeded: bool = False)
 
     Args:
         build: returns the module.
-        inputs: on which lazy modules find their sizes.
+        run: runs a lazy module, so that it finds its sizes.
         seeded: set the shared generators in any case.
     """
     shared = SharedGenerators()
-    made = _made(build, inputs, seeded=seeded)
+    made = _made(build, run, seeded=seeded)
     if not seeded and shared.moved():
         seeded = True
-        made = _made(build, inputs, seeded=True)
+        made = _made(build, run, seeded=True)
     is_same = True
     if not isinstance(build, Copied) and any(map(_may_be_drawn, _held(made))):
-        is_same = _alike(made, _made(build, inputs, seeded=seeded))
+        is_same = _alike(made, _made(build, run, seeded=seeded))
     if seeded:
         shared.restore()
     return made, is_same
 
 
-def _made(build: Build, inputs: Sequence[torch.Tensor], *, seeded: bool) -> torch.nn.Module:
+def _made(build: Build, run: Run, *, seeded: bool) -> torch.nn.Module:
     generator = torch.Generator()
     generator.manual_seed(_SEED)
     if seeded:
@@ -56,7 +60,7 @@ def _made(build: Build, inputs: Sequence[torch.Tensor], *, seeded: bool) -> torc
     module = _wide(module)
     if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in module.parameters()):
         with Deterministic(generator, stream=True), torch.no_grad():
-            module(*inputs)
+            run(module)
     return module
 
 
@@ -76,24 +80,24 @@ def _wide(module: torch.nn.Module) -> torch.nn.Module:
     return module._apply(wide)  # type: ignore[no-untyped-call]
 
 
-def _held(module: torch.nn.Module) -> Iterator[Any]:
-    """Yields the numbers and arrays that a module's parts hold, parameters left out: these are given other values."""
+def _held(module: torch.nn.Module) -> list[Any]:
+    """Returns the numbers and arrays that a module's parts hold, parameters left out: these are given other values."""
+    found: list[Any] = []
     for part in module.modules():
-        yield from part._buffers.values()
+        found += part._buffers.values()
         for name, item in part.__dict__.items():
-            if name not in ("_parameters", "_buffers", "_modules"):
-                yield from _numbers(item, _DEPTH)
+            if type(item) not in _PLAIN and name not in ("_parameters", "_buffers", "_modules"):
+                _gather(item, found, _DEPTH)
+    return found
 
 
-def _numbers(item: Any, depth: int) -> Iterator[Any]:
+def _gather(item: Any, found: list[Any], depth: int) -> None:
     if isinstance(item, float | np.ndarray) or (isinstance(item, torch.Tensor) and not _is_parameter(item)):
-        yield item
-    elif depth and type(item) in (list, tuple):
-        for one in item:
-            yield from _numbers(one, depth - 1)
-    elif depth and type(item) is dict:
-        for one in item.values():
-            yield from _numbers(one, depth - 1)
+        found.append(item)
+    elif depth and type(item) in (list, tuple, dict):
+        for one in item.values() if type(item) is dict else item:
+            if type(one) not in _PLAIN:
+                _gather(one, found, depth - 1)
 
 
 def _is_parameter(item: torch.Tensor) -> bool:
@@ -114,7 +118,7 @@ def _may_be_drawn(item: Any) -> bool:
 
 
 def _alike(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    left, right = list(_held(one)), list(_held(other))
+    left, right = _held(one), _held(other)
     return len(left) == len(right) and all(map(_same, left, right))
 
 
