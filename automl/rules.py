@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import Plans
 from automl.evaluators.base import Fidelity, Part
 from automl.selection.objectives import Objective
@@ -94,7 +96,8 @@ class LoopSettings:
         retries: Number of times that an evaluation is repeated after its worker or machine failed.
         equal_failures: Number of classes at the start of the study that must all fail with the same error to end the
             search; None never ends it.
-        timeout_follows: True if the time limit of an evaluation is a multiple of the median duration.
+        first_timeout: Seconds allowed for the first evaluations, if the time limit of those that follow is a multiple
+            of the median duration; None if it is not.
         json_hint: Advice for the user, shown if candidates are keyed by their JSON.
         rungs: Fidelities below the full one that the strategy may ask for, cheapest first.
         contexts: Mapping from budget fraction to the number of the context of that fidelity.
@@ -103,6 +106,14 @@ class LoopSettings:
         checkpoints: Path of the folder of checkpoints; None keeps none.
         needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
             objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
+        store: `ArtefactStore` of the search; None keeps nothing.
+        kept: Origins of the trials whose evaluations leave their trained weights.
+        reads: Mapping from replicate to the digests of the artefacts that its evaluations read, by name. A replicate
+            that is not in it reads what replicate 0 reads.
+        spent: Seconds that went into artefacts before the loop; they count towards the budget of time.
+        by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
+        facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -127,13 +138,20 @@ class LoopSettings:
     asynchronous: bool = False
     retries: int = 2
     equal_failures: int | None = None
-    timeout_follows: bool = False
+    first_timeout: float | None = None
     json_hint: str = ""
     rungs: Sequence[Fidelity] = ()
     contexts: Mapping[float, int] = field(default_factory=dict)
     resumable: bool = False
     checkpoints: str | None = None
     needs: frozenset[str] = frozenset()
+    store: ArtefactStore | None = None
+    kept: frozenset[str] = frozenset()
+    reads: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    by_candidate: bool = False
+    spent: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 SINGLE = "value"
 """The metric under which the result of a function that returns one number is stored."""
 
+HOLDER_SECONDS = 60.0
+"""Another process is named when what it has claimed has been waited for so long."""
+
 _LONGEST_PAUSE_SECONDS = 0.5
 
 
@@ -36,7 +40,8 @@ def get_or_evaluate(
     """Returns the stored result for `key`, or calls `function` and stores what it returns.
 
     Of all processes with this key at this time one calls the function and the others wait for its result; when it dies,
-    one of the others calls it.
+    or gives no sign of life for the cache's `claim_timeout`, one of the others calls it. Whoever has been waited for
+    during a minute is named in a warning.
 
     Args:
         cache: where results are kept.
@@ -63,7 +68,7 @@ def get_or_evaluate(
     asked = (0, to_key(key), _describe(key), ReplicatePlan(replicates=replicates))
     context_id = cache.context(context)
     pause = 0.005
-    count = True
+    count, named, began = True, False, time.monotonic()
     while True:
         found = cache.resolve_many(context_id, None, [asked], 1, count=count)[0]
         count = False
@@ -72,10 +77,15 @@ def get_or_evaluate(
         for claim in found.claims:
             _evaluate(cache, context_id, claim, function)
         if found.claims:
-            pause = 0.005
+            pause, began = 0.005, time.monotonic()
         elif any(result.metrics is None for result in found.results):
             return _mean(found)
         else:
+            if not named and time.monotonic() - began >= HOLDER_SECONDS:
+                named = True
+                said = (cache.holder(context_id, asked[1], one) for one in found.waiting)
+                if sentence := next(filter(None, said), ""):
+                    warnings.warn(sentence, stacklevel=3)
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 

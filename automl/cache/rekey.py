@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from automl.cache import keys
+from automl.cache.features import StoredFeatures
 from automl.cache.rekeyed import ContextDone, Kept, Rekeyed
 from automl.cache.replicates import numbered
 from automl.cache.versions import Outdated
@@ -29,6 +31,7 @@ from automl.spaces.space import Candidate
 from automl.storage import evaluations, rekeying
 from automl.storage.bulk import chunks
 from automl.storage.engine import Database
+from automl.storage.features import any_features
 from automl.storage.spaces import StoredSpace, space_id, spaces_of
 
 if TYPE_CHECKING:
@@ -77,19 +80,26 @@ FindSpace = Callable[[StoredSpace | None], Found | str]
 class Keys:
     """New keys of candidates, computed here or by another process.
 
+    Where the classes of the old keys had features, those of the new ones are computed along with the keys.
+
     Attributes:
         database: where they are stored on the way.
         find: finds spaces.
+        contexts: all old ones, by which a key that was made of a candidate's JSON before is known.
+        by_json: why candidates were keyed by their JSON here, and how many.
         refused: why candidates have no key, by hasher, space and digest.
     """
 
     database: Database
     find: FindSpace
+    contexts: Sequence[Outdated]
     stack: ExitStack
+    by_json: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[bytes, int], dict[bytes, str]] = field(default_factory=dict)
     _found: dict[int, Found | str] = field(default_factory=dict)
     _ids: dict[bytes, int] = field(default_factory=dict)
     _jobs: dict[tuple[bytes, int], HashJobs] = field(default_factory=dict)
+    _features: dict[bytes, bool] = field(default_factory=dict)  # by the mark of the old hasher
 
     def space(self, number: int) -> Found | str:
         """Returns the space of this number, or why it is not at hand."""
@@ -159,7 +169,11 @@ class Keys:
     def _hashed(
         self, context: Outdated, found: Found, number: int, texts: Mapping[bytes, str]
     ) -> tuple[dict[bytes, bytes], dict[bytes, str]]:
-        """Returns the keys of candidates, and why the others have none, both by digest."""
+        """Returns the keys of candidates, and why the others have none, both by digest.
+
+        A key is final. Where time, memory or the machine kept a candidate from being probed, it gets none this time,
+        unless its old key was made of its JSON as well.
+        """
         place = context.mark, number
         if place not in self._jobs:
             self._jobs[place] = self.stack.enter_context(found.jobs(context.hasher))
@@ -174,7 +188,7 @@ class Keys:
                 why[one] = _said(error)
         try:
             with no_exit():
-                hashed = jobs.hash(list(read.values()))
+                hashed = jobs.hash(list(read.values()), features=self._had_features(context))
         except FAULTS as error:
             if len(read) == 1:
                 return {}, why | dict.fromkeys(read, _said(error))
@@ -182,7 +196,40 @@ class Keys:
             return {one: key for keys, _ in parts for one, key in keys.items()}, why | {
                 one: said for _, refused in parts for one, said in refused.items()
             }
-        return {one: item.key for one, item in zip(read, hashed, strict=True)}, why
+        passing = {one: item for one, item in zip(read, hashed, strict=True) if item.passing}
+        before = self._by_json_before(context, jobs, {one: read[one] for one in passing})
+        why |= {one: item.fallback for one, item in passing.items() if one not in before}
+        final = {one: item for one, item in zip(read, hashed, strict=True) if one not in why}
+        self.by_json.update(item.fallback for item in final.values() if item.fallback)
+        if self._had_features(context):
+            kept = StoredFeatures(self.database, context.hasher)
+            kept.add({item.key: item.features for item in final.values()})
+            kept.write()
+        return {one: item.key for one, item in final.items()}, why
+
+    def _by_json_before(self, context: Outdated, jobs: HashJobs, some: Mapping[bytes, Candidate]) -> set[bytes]:
+        """Returns those candidates whose old key was made of their JSON too; version 1 left the space's source out."""
+        if not some:
+            return set()
+        plain = Hasher(jobs.hasher.probe, jobs.hasher.mantissa_bits)
+        possible: dict[bytes, set[bytes]] = {}
+        for one, candidate in some.items():
+            try:
+                with no_exit(), alarm(jobs.seconds):
+                    kind, training = jobs.space.behaviour(candidate).kind, jobs.space.training(candidate)
+            except FAULTS:  # it was there a moment ago
+                continue
+            possible[one] = {made.by_json(kind, candidate.json, training, "").key for made in (plain, jobs.hasher)}
+        ids = [one.id for one in self.contexts if one.mark == context.mark]
+        there = rekeying.standing_under(self.database, ids, {key for keys in possible.values() for key in keys})
+        return {one for one, keys in possible.items() if keys & there}
+
+    def _had_features(self, context: Outdated) -> bool:
+        """Tells whether somebody wanted the features of classes under the old keys."""
+        if context.mark_before not in self._features:
+            with self.database.read() as connection:
+                self._features[context.mark_before] = any_features(connection, context.mark_before)
+        return self._features[context.mark_before]
 
 
 def _said(error: BaseException) -> str:
@@ -237,7 +284,7 @@ def _rekey(
     left = [one for one in rekeying.pending(database, [context.id]) if one.space == waiting.space]
     for one in left:
         why = next(iter(refused.values()), "it was added in the meantime")
-        sentence = f"the space refuses {len(refused):,} of their candidates, the first with: {why}"
+        sentence = f"{len(refused):,} of their candidates have no new key, the first for this reason: {why}"
         report.kept.append(Kept(context.name, found.named(waiting.space), one.evaluations, one.seconds, sentence))
 
 
@@ -256,7 +303,7 @@ def _change(
     classes: dict[bytes, list[rekeying.Waiting]] = {}
     for row in sorted(rows, key=lambda row: (row.changed, row.key, row.replicate)):
         if row.new_key is not None:
-            classes.setdefault(row.new_key, []).append(row)
+            classes.setdefault(context.counted(row.new_key, row.candidate), []).append(row)
     seen_before = rekeying.moved_before(connection, context.id, {row.key for row in rows})
     firsts: dict[bytes, bytes] = {}
     into: dict[bytes, set[bytes]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from automl.cache.versions import Outdated
 from automl.evaluators import checkpoints
+from automl.evaluators.checkpoints import Named
 from automl.storage import rekeying
 from automl.storage.engine import Database
 
@@ -15,8 +16,9 @@ from automl.storage.engine import Database
 def rekey_checkpoints(database: Database, folder: str | None, contexts: Sequence[Outdated]) -> int:
     """Moves the checkpoints of evaluations that have new keys, and returns how many.
 
-    A state belongs to a seed. Where two fidelities have given the same run different numbers, nobody could tell which
-    seed the next evaluation would get: such a checkpoint stays, and that evaluation starts from its beginning.
+    A state belongs to a seed, which its new name says: an evaluation that gets another one starts from its beginning.
+    Where two fidelities evaluated different candidates of a class that splits, nobody could tell which of them left the
+    state; it stays.
 
     Args:
         database: holds the evaluations.
@@ -31,18 +33,19 @@ def rekey_checkpoints(database: Database, folder: str | None, contexts: Sequence
         old = str(Path(folder) / group.hex()) if folder else ""
         names = checkpoints.names_in(old) if old and Path(old).is_dir() else {}
         if names:
-            places = _places(database, some)
-            found = {name: places[place] for name, place in names.items() if place in places}
+            places = _places(database, some, set(names.values()))
+            found = {name: places[named] for name, named in names.items() if named in places}
             moved += checkpoints.move(old, str(Path(old).parent / some[0].group_now.hex()), found)
     return moved
 
 
-def _places(database: Database, contexts: Sequence[Outdated]) -> dict[tuple[bytes, int], tuple[bytes, int]]:
-    """Returns the new key and replicate of each run, by its old ones, where all fidelities agree on them."""
-    now: dict[tuple[bytes, int], set[tuple[bytes, int]]] = defaultdict(set)
-    seeds: dict[tuple[bytes, int], set[int]] = defaultdict(set)
+def _places(database: Database, contexts: Sequence[Outdated], named: set[Named]) -> dict[Named, tuple[bytes, int]]:
+    """Returns the new key and the seed of what left each state, where all fidelities agree on them."""
+    now: dict[Named, set[tuple[bytes, int]]] = defaultdict(set)
+    keys = {one.key for one in named}
     for context in contexts:
-        for row in rekeying.copies(database, context.id):
-            now[row.old_key, row.old_replicate].add((row.key, row.replicate))
-            seeds[row.key, row.replicate].add(row.seed)
-    return {old: place for old, (place, *others) in now.items() if not others and len(seeds[place]) == 1}
+        for row in rekeying.copies(database, context.id, keys):
+            for one in (Named(row.old_key, row.seed, True), Named(row.old_key, row.old_replicate, False)):
+                if one in named:
+                    now[one].add((row.key, row.seed))
+    return {one: place for one, (place, *others) in now.items() if not others}

@@ -27,7 +27,7 @@ class ContextDone:
     Example:
         >>> one = ContextDone("context 1", "nasbench201", 100, 250.0, classes=90, classes_now=80, merged=10)
         >>> Rekeyed(contexts=[one]).sentences()
-        ['100 evaluations, 250.0 s of work, have new keys (classes fell together into 10)']
+        ['100 evaluations, 250.0 s of work, have new keys (classes were merged into 10)']
     """
 
     context: str
@@ -97,13 +97,15 @@ class Rekeyed:
         kept: List of `Kept`: evaluations that keep their old keys, with the reason.
         studies: List of `StudyDone`: unfinished or named studies whose trials got new keys, or could not get them.
         checkpoints: Number of checkpoint files of evaluations that were moved to the folder of their new context.
+        by_json: Number of candidates whose new key was computed in this call from their JSON, so that only exact
+            repeats of them are recognised, by the sentence that says why.
 
     Example:
         >>> from automl.cache.store import EquivalenceCache
         >>> EquivalenceCache("sqlite:///cache.db").close()  # makes an empty database
         >>> import automl
         >>> automl.rekey("sqlite:///cache.db").sentences()  # doctest: +ELLIPSIS
-        ['everything stands under keys of version ..., the version of this automl']
+        ['all evaluations have keys of version ..., the version of this automl']
     """
 
     dry_run: bool = False
@@ -111,6 +113,7 @@ class Rekeyed:
     kept: list[Kept] = field(default_factory=list)
     studies: list[StudyDone] = field(default_factory=list)
     checkpoints: int = 0
+    by_json: dict[str, int] = field(default_factory=dict)
 
     @property
     def evaluations(self) -> int:
@@ -129,15 +132,15 @@ class Rekeyed:
     def sentences(self) -> list[str]:
         """Returns the summary as a list of sentences."""
         if not (self.contexts or self.kept or self.studies):
-            return [f"everything stands under keys of version {HASHER_VERSION}, the version of this automl"]
+            return [f"all evaluations have keys of version {HASHER_VERSION}, the version of this automl"]
         said = []
         if self.contexts:
             verb = "would get new keys; nothing was written" if self.dry_run else "have new keys"
             merged, split = sum(one.merged for one in self.contexts), sum(one.split for one in self.contexts)
             known = sum(one.known for one in self.contexts)
-            more = [f"{known:,} of them stood there already"] if known else []
-            more += [f"classes fell together into {merged:,}"] if merged else []
-            more += [f"{split:,} classes split"] if split else []
+            more = [f"{known:,} of them were stored under these keys already"] if known else []
+            more += [f"classes were merged into {merged:,}"] if merged else []
+            more += [f"{split:,} classes were split"] if split else []
             also = f" ({', '.join(more)})" if more else ""
             said.append(f"{self.evaluations:,} evaluations, {self.seconds:,.1f} s of work, {verb}{also}")
         said += [
@@ -151,12 +154,13 @@ class Rekeyed:
                 continue
             verb = "would get" if self.dry_run else "has"
             wrong = (
-                f"; {study.served_another:,} of its trials were served what another function had reached, and keep "
-                "what they were told"
+                f"; {study.served_another:,} of its trials had been served the result of a candidate that computes "
+                "another function, and keep their fitness"
                 if study.served_another
                 else ""
             )
             said.append(f"study {study.name} {verb} new keys for {study.trials:,} trials and can be continued{wrong}")
+        said += [f"candidates keyed by their JSON: {count:,}, because {why}" for why, count in self.by_json.items()]
         if self.checkpoints:
             said.append(f"{self.checkpoints:,} checkpoints were moved along")
         return said

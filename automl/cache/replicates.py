@@ -19,6 +19,7 @@ def numbered(
     They are numbered in the order given, after those that are here: what somebody was served keeps its number. An
     audit keeps its own number, which belongs to its encoding. Where a class has nothing but audits (it was split off
     the one that they audited), the first becomes its replicate: it is a whole evaluation of a candidate of this class.
+    So does one whose number another result has, of an audit of the same encoding under another key.
 
     Args:
         coming: to one class, in the order of time.
@@ -39,21 +40,13 @@ def numbered(
         given.append((row, number))
 
     free = 0
-    audits = []
-    for row in coming:
-        if row.replicate < 0:
-            audits.append(row)
-        elif is_here(row):
+    for row in sorted(coming, key=lambda row: row.replicate < 0):  # audits last
+        if is_here(row):
             known += 1
+        elif row.replicate < 0 and row.replicate not in taken and any(number >= 0 for number in taken):
+            give(row, row.replicate)
         else:
             while free in taken:
                 free += 1
             give(row, free)
-    for row in audits:
-        if is_here(row) or row.replicate in taken:
-            known += 1
-        elif not any(number >= 0 for number in taken):
-            give(row, 0)
-        else:
-            give(row, row.replicate)
     return given, known

@@ -22,9 +22,11 @@ from automl.errors import InvalidInput
 from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
+from automl.storage.artefacts import keep_artefacts
+from automl.storage.candidates import digest
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
-from automl.storage.sessions import HUNG_AFTER_SECONDS, Session, dead_among, signs_of_life
+from automl.storage.sessions import Session, dead_among, signs_of_life
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -51,6 +53,9 @@ class EquivalenceCache:
             one.
         space: Number of the stored space that the candidates belong to, stored with each evaluation; None outside of
             studies.
+        claim_timeout: Seconds after which a process of this machine that gives no sign of life (a suspended one, for
+            instance) loses the evaluations that it has claimed; None takes 600, or what an open `Database` has. It is
+            named after a minute.
 
     Raises:
         StorageRefused: the database cannot be used.
@@ -75,9 +80,14 @@ class EquivalenceCache:
         namespace: str = "default",
         session: Session | None = None,
         space: int | None = None,
+        claim_timeout: float | None = None,
     ):
         self._owns_database = isinstance(database_or_url, str)
-        self.database = Database(database_or_url) if isinstance(database_or_url, str) else database_or_url
+        self.database = (
+            Database(database_or_url, claim_timeout=claim_timeout)
+            if isinstance(database_or_url, str)
+            else database_or_url
+        )
         self.namespace = namespace
         self._session = session
         self._owns_session = session is None
@@ -240,9 +250,27 @@ class EquivalenceCache:
             if completion.curve and completion.metrics is not None
         ]
 
+        links = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "session": session,
+                "attempt": claim.attempt,
+                "relation": one.relation,
+                "name": one.name,
+                "digest": bytes.fromhex(one.digest),
+                "size": one.size,
+            }
+            for claim, completion in ends
+            if completion.metrics is not None
+            for one in completion.artefacts
+        ]
+
         def work(given: Connection) -> int:
             ours = evaluations.end_claims(given, rows)
             keep_curves(given, curves, ("session", "attempt"))
+            keep_artefacts(given, links, ("session", "attempt"))
             return ours
 
         ours = self.database.within(connection, work)
@@ -252,6 +280,42 @@ class EquivalenceCache:
                 len(rows) - ours,
                 len(rows),
             )
+
+    def keep_reached(
+        self,
+        study: int | None,
+        stopped: Sequence[tuple[int, Claim, Completion, str]],
+        connection: Connection | None = None,
+    ) -> None:
+        """Stores results of evaluations that stopped early, with their learning curves.
+
+        Args:
+            study: number of the study that caused them.
+            stopped: the context of the epoch that was reached, the claim, the completion and the candidate's JSON.
+            connection: open writing transaction to use; None opens one.
+        """
+        rows = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "seed": claim.seed,
+                "candidate": digest(candidate),
+                "metrics": canonical(completion.metrics),
+                "seconds": float(completion.seconds),
+                "study": study,
+                "trial": claim.number,
+                "space": self._space,
+            }
+            for context, claim, completion, candidate in stopped
+        ]
+        curves = [{**row, "points": completion.curve} for row, (_, _, completion, _) in zip(rows, stopped, strict=True)]
+
+        def work(given: Connection) -> None:
+            evaluations.keep_reached(given, rows)
+            keep_curves(given, curves, ("seed", "metrics"))
+
+        self.database.within(connection, work)
 
     def holder(self, context: int, key: bytes, replicate: int) -> str:
         """Returns a sentence on the other process that is evaluating a replicate; empty if there is none."""
@@ -264,7 +328,7 @@ class EquivalenceCache:
         who, seconds = found[0]
         return (
             f"an evaluation that {who} has claimed is waited for; its last sign of life is {seconds:.0f} s old "
-            f"(a process that has stood still for {HUNG_AFTER_SECONDS:.0f} s loses its claims)"
+            f"(who has stood still for {self.database.claim_timeout:.0f} s loses its claims: --claim-timeout)"
         )
 
     def traceback(self, context: int, key: bytes) -> str:
@@ -332,7 +396,10 @@ class EquivalenceCache:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (EquivalenceCache, (self.database.url, self.namespace, None, self._space))
+        return (
+            EquivalenceCache,
+            (self.database.url, self.namespace, None, self._space, self.database.claim_timeout),
+        )
 
 
 def _stored(completion: Completion) -> tuple[str, str | None, str, float]:

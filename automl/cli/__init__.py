@@ -7,6 +7,7 @@ success; 128 and the number of the signal where one stopped it (130 Ctrl-C, 143 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -15,10 +16,14 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.export import export
 from automl.cli.functions import features
-from automl.cli.reports import report, studies
+from automl.cli.rate import rate
+from automl.cli.ratings import rating_report
+from automl.cli.reports import report, show
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
+from automl.cli.studies import studies
 from automl.errors import AutoMLError, InvalidInput, brief, one_line
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -46,6 +51,10 @@ for command in (
     resume,
     baseline,
     report,
+    rate,
+    export,
+    rating_report,
+    show,
     studies,
     check,
     hash_command,
@@ -88,11 +97,17 @@ def main() -> None:
     except BrokenPipeError:
         _mute()
         sys.exit(0)
-    except OSError as error:  # a disk that is full, a device that went away
+    except OSError as error:  # a disk that is full, a device that went away; or a place that the user may not use
         _mute()
         where = "" if error.filename is None else f"{brief(str(error.filename))}: "
-        click.echo(f"automl: {where}{error.strerror or error}", err=True)
-        sys.exit(1)
+        theirs = error.filename is not None and error.errno in _FORBIDDEN
+        then = "; name another place, or change who may use it" if theirs else ""
+        click.echo(f"automl: {where}{error.strerror or error}{then}", err=True)
+        sys.exit(2 if theirs else 1)
+
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a path that somebody named and that cannot be used as it is."""
 
 
 def _check_arguments(given: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,17 +10,25 @@ from typing import Any
 
 import numpy as np
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
+from automl.delivery.places import store_of
+from automl.engine.adoption import adopt
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.making import Making, Place
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.engine.pruning import REACHED
+from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
+from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
@@ -32,7 +39,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of
+from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -90,8 +97,10 @@ class Phases:
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
+        self.lifecycle.adopter = self._adopt
         self.current: Search | None = None
         self._interrupted = False
+        self._used: dict[tuple[str, str], dict[str, Any]] = {}
         self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
@@ -103,6 +112,11 @@ class Phases:
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+
+    @cached_property
+    def artefacts(self) -> ArtefactStore | None:
+        """Where this search keeps artefacts."""
+        return store_of(self.run_config.artefacts, self.database)
 
     @cached_property
     def observers(self) -> list[Observer]:
@@ -126,7 +140,7 @@ class Phases:
             Interrupted: somebody asked to stop.
             StudyBusy: another living process coordinates it.
         """
-        study = Study(self.database, record, self.parts.space)
+        study = Study(self.database, record, self.parts.space, self.parts)
         if version_of(record.settings) != HASHER_VERSION:
             return study  # `Lifecycle` lets none pass but finished ones
         observers = list(self.observers)
@@ -136,6 +150,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if self.artefacts is not None:
+                self.store.note(record.id, "artefacts", self.artefacts.url)
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
@@ -193,8 +209,12 @@ class Phases:
         elif self.parts.strategy.name == Random.name:
             random = record  # uniform samples already: it is its own average random architecture
         objectives = objectives_of(record.settings)
+        if config.winner_by != "replicates":
+            context = cache.context(self._context("validation"))
+            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+                expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
-        confirmed = self._confirm(studies, contest, cache)
+        confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
@@ -246,15 +266,19 @@ class Phases:
                 "differ only there share one result; use them in build(), or return them from training()"
             )
 
+    def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
+        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+            self.note(said)
+
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
         if not self.run_config.observers:
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         for observer in self.run_config.observers:
             observer.note(text)
 
     def _warn(self, text: str) -> None:
-        warnings.warn(text, stacklevel=2)
+        warn(text)
         for observer in self.observers:
             observer.note(f"Warning: {text}")
 
@@ -273,6 +297,8 @@ class Phases:
         rungs: Sequence[Fidelity] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
+        began = self.pool.now()
+        reads = self._artefacts_for(record_of, cache, plans.most if plans else self.config.policy.replicates)
         context = cache.context(self._context(part))
         kept = self._checkpoints(cache.fidelity_group(context))
         settings = LoopSettings(
@@ -292,12 +318,25 @@ class Phases:
             resumable=self.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            store=self.artefacts,
+            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            facts=self._facts(part),
+            reads=reads,
+            spent=self.pool.now() - began,
+            by_candidate=self.evaluator.equality == "candidate",
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
-            timeout_follows=self.run_config.timeout == "auto",
+            first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
+            prune=self.config.prune if phase in ("search", "baseline") else None,
         )
-        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
+
+        def context_at(epoch: float) -> int:
+            return cache.context({**self._context(part), "fidelity": {REACHED: epoch}})
+
+        self.current = Search(
+            settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+        )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
         with checkpoints.used(kept, owner) as use:
@@ -308,8 +347,48 @@ class Phases:
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
+    def _artefacts_for(self, record: StudyRecord, cache: EquivalenceCache, most: int) -> dict[int, Mapping[str, str]]:
+        """Sees to it that the evaluator's artefacts are there, and returns their digests by replicate.
+
+        Args:
+            record: of the study that evaluates.
+            cache: of the search.
+            most: number of replicates that it may ask for.
+        """
+        if not declared_artefacts(self.evaluator):
+            return {}
+        if self.artefacts is None:
+            raise InvalidInput(
+                f"evaluator {self.evaluator.name} needs artefacts, and there is no place for them beside this "
+                "database; name one with --artefacts URL"
+            )
+        alike = [one.recipe() for one in declared_artefacts(self.evaluator, 0)] == [
+            one.recipe() for one in declared_artefacts(self.evaluator, 1)
+        ]
+        if not alike and self.config.policy.forget_probability:
+            raise InvalidInput(
+                f"evaluator {self.evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
+                "replicates; leave forget_probability at 0"
+            )
+        root = record.parent or record.id
+        folder = self.run_config.checkpoints or self.database.beside("checkpoints")
+        retries, limit = self.run_config.retries, self.run_config.timeout_seconds
+        place = Place(root, record.name, folder, retries, limit)
+        making = Making(
+            self.evaluator, cache, self.pool, self.artefacts, place, self._notices, lambda: self._interrupted
+        )
+        digests = making.ready(range(1 if alike else most))
+        self._used |= {(one["name"], one["digest"]): one for one in making.account()}
+        self.store.note(root, "artefacts_used", list(self._used.values()))
+        return dict(digests)
+
     def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
         return context_of(self.hasher, self.described, part, rung, self.pool.device)
+
+    def _facts(self, part: Part) -> dict[str, Any]:
+        """Returns what is written into kept weights: how to build their module again."""
+        space = {name: value for name, value in self.parts.reference.identity().items() if name != "code"}
+        return {"space": space, "evaluator": dict(self.described.stands), "part": part, "device": self.pool.device}
 
     def _json_hint(self) -> str:
         if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:

@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from automl import registry
+from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.lifecycle import Lifecycle
@@ -19,7 +19,7 @@ from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
-from automl.errors import InvalidSpace, WorkersLost
+from automl.errors import InvalidSpace, WorkersLost, warn
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
@@ -57,9 +57,11 @@ def execute(
         with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
             check_enqueued(parts, config.enqueue)
         Database.check(run.storage)
+        if run.artefacts is not None:
+            ArtefactStore(run.artefacts).check()
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
-            database = Database(run.storage)
+            database = Database(run.storage, claim_timeout=run.claim_timeout)
             try:
                 return _run(parts, config, run, database, pool, signals, name, runs, wider)
             except BaseException:
@@ -102,8 +104,8 @@ def _run(
     runs: Runs | None,
     wider: Mapping[str, Any] | None,
 ) -> Study:
-    if parts.notice:
-        warnings.warn(parts.notice, stacklevel=2)
+    if parts.notice and not run.observers:
+        warn(parts.notice)
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)
@@ -141,7 +143,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
             if stopping.is_set():
                 raise Interrupted
             phases.run(record)
-    return RepeatedStudy(name, [Study(first.database, record, first.parts.space) for record in records])
+    return RepeatedStudy(name, [Study(first.database, record, first.parts.space, first.parts) for record in records])
 
 
 def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle]]:
@@ -166,7 +168,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.timeout_seconds)
+    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from automl.cache.alone import HOLDER_SECONDS
 from automl.cache.store import EquivalenceCache
 from automl.engine.keyer import Keyer
 from automl.engine.notices import Notices
@@ -26,9 +27,6 @@ SLOW_SECONDS = 60.0
 FIRST_SECONDS = 300.0
 """It is named after so many seconds where none has ended yet."""
 
-HOLDER_SECONDS = 60.0
-"""Another process is named when this search has waited for so long for what it has claimed."""
-
 JSON_SHARE = 0.1
 """Said again when more than this share of the candidates is keyed by its JSON."""
 
@@ -38,20 +36,21 @@ class SlowEvaluations:
 
     Args:
         pool: runs them.
-        limited: True where each evaluation is allowed a multiple of the median (`--timeout auto`).
+        first: seconds allowed for the first evaluations, where each that follows is allowed a multiple of the median
+            (`--timeout auto`); None where the limit stays as it is.
 
     Example:
         >>> from automl.engine.troubles import SlowEvaluations
-        >>> slow = SlowEvaluations(pool=None, limited=False)
+        >>> slow = SlowEvaluations(pool=None, first=None)
         >>> for seconds in (1.0, 2.0, 30.0, 2.0, 1.0):
         ...     slow.ended(seconds)
         >>> slow.median
         2.0
     """
 
-    def __init__(self, pool: Pool, limited: bool) -> None:
+    def __init__(self, pool: Pool, first: float | None) -> None:
         self._pool = pool
-        self._limited = limited
+        self._first = first
         self._recent: deque[float] = deque(maxlen=255)  # another thread may read it: by list() at one go
         self._limit: float | None = None
         self._said: set[int] = set()
@@ -110,7 +109,7 @@ class SlowEvaluations:
         self._looked = now
         # Of several at one time the quickest ends first, so a few say little; here one follows the other.
         usual = self._usual() if self._pool.evaluates_here else self.median
-        if self._limited and usual is not None:
+        if self._first is not None and usual is not None:
             self._adapt(max(SLOW_SECONDS, SLOW_TIMES * usual))
             return []
         return [] if self._pool.evaluates_here else self._late(name)
@@ -123,15 +122,17 @@ class SlowEvaluations:
         else:
             than = f"where {'the longest so far' if self.median is None else 'the median'} is {usual:.3g} s"
             bound = max(SLOW_SECONDS, SLOW_TIMES * usual)
+        then = (
+            "`--timeout SECONDS`, or `--timeout auto`, ends such evaluations"
+            if self._first is None
+            else f"`--timeout auto` ends one of the first after {self._first:.0f} s (--first-timeout)"
+        )
         found = []
         for one in self._pool.running():
             if one.seconds >= bound and one.job not in self._said:
                 self._said.add(one.job)
                 which = f"{name(one.job)}, or one of {one.others} in its batch," if one.others else name(one.job)
-                found.append(
-                    f"{which} has been evaluated by {one.worker} for {one.seconds:.0f} s, {than}; "
-                    "`--timeout SECONDS`, or `--timeout auto`, ends such evaluations"
-                )
+                found.append(f"{which} has been evaluated by {one.worker} for {one.seconds:.0f} s, {than}; {then}")
         return found
 
     def _adapt(self, bound: float) -> None:

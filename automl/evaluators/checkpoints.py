@@ -11,10 +11,12 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import xxhash
 
@@ -91,15 +93,16 @@ def _write(path: Path, content: bytes) -> None:
             part.unlink()
 
 
-def file_of(folder: str, key: bytes, replicate: int, candidate: str) -> str:
-    """Returns the path of one evaluation's checkpoint. Each candidate has its own, even within one equivalence class.
+def file_of(folder: str, key: bytes, seed: int, candidate: str) -> str:
+    """Returns the path of one evaluation's checkpoint. Each seed has its own, for a training is continued from its own
+    states only; and each candidate, even within one equivalence class.
 
     Example:
-        >>> one, other = (file_of("states", bytes(16), 0, text) for text in ('{"x":1}', '{"x":2}'))
+        >>> one, other = (file_of("states", bytes(16), 7, text) for text in ('{"x":1}', '{"x":2}'))
         >>> one != other
         True
     """
-    return str(Path(folder) / f"{key.hex()}-{replicate}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
+    return str(Path(folder) / f"{key.hex()}-s{seed}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
 
 
 @dataclass
@@ -112,9 +115,9 @@ class Use:
 
     Example:
         >>> with used("states", "mine") as use:
-        ...     Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).write(b"epoch 3")
+        ...     Checkpoint(Path(file_of("states", bytes(16), 7, "{}"))).write(b"epoch 3")
         ...     use.keep()
-        >>> Checkpoint(Path(file_of("states", bytes(16), 0, "{}"))).read()
+        >>> Checkpoint(Path(file_of("states", bytes(16), 7, "{}"))).read()
         b'epoch 3'
     """
 
@@ -195,20 +198,41 @@ def _lives(mark: Path) -> bool:
         return False
 
 
-def names_in(folder: str) -> dict[str, tuple[bytes, int]]:
-    """Returns a mapping from file name to key and replicate, for each checkpoint in a folder; empty without a folder.
+class Named(NamedTuple):
+    """What the name of a checkpoint says.
+
+    Attributes:
+        key: Key of the evaluation's class.
+        number: Seed of the evaluation; its replicate, where an earlier version left the file.
+        is_seed: Which of the two `number` is.
 
     Example:
         >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
-        >>> list(names_in("states").values()) == [(bytes(16), 2)]
-        True
+        >>> [one.is_seed for one in names_in("states").values()]
+        [True]
+    """
+
+    key: bytes
+    number: int
+    is_seed: bool
+
+
+_NAME = re.compile(r"([0-9a-f]{32})-(s|-?)([0-9]+)-[0-9a-f]{16}")
+
+
+def names_in(folder: str) -> dict[str, Named]:
+    """Returns what the name of each checkpoint in a folder says, by file name; empty without a folder.
+
+    Example:
+        >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
+        >>> [(one.key == bytes(16), one.number) for one in names_in("states").values()]
+        [(True, 2)]
     """
     found = {}
     for path in Path(folder).glob("*-*-*"):
-        key, _, rest = path.name.partition("-")
-        number, _, candidate = rest.rpartition("-")
-        if len(key) == 32 and len(candidate) == 16 and number.lstrip("-").isdecimal():
-            found[path.name] = bytes.fromhex(key), int(number)
+        if parts := _NAME.fullmatch(path.name):
+            key, kind, number = parts.groups()
+            found[path.name] = Named(bytes.fromhex(key), int(f"{kind}{number}".lstrip("s")), kind == "s")
     return found
 
 
@@ -222,13 +246,13 @@ def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
     Args:
         old: Path of the present folder; while a study works with it, nothing is moved.
         new: Path of the new folder.
-        places: Mapping from file name to the new key and replicate.
+        places: Mapping from file name to the new key and the seed.
 
     Example:
         >>> Checkpoint(Path(file_of("states", bytes(16), 2, "{}"))).write(b"epoch 3")
-        >>> move("states", "elsewhere", {name: (b"k" * 16, 0) for name in names_in("states")})
+        >>> move("states", "elsewhere", {name: (b"k" * 16, 2) for name in names_in("states")})
         1
-        >>> Checkpoint(Path(file_of("elsewhere", b"k" * 16, 0, "{}"))).read()
+        >>> Checkpoint(Path(file_of("elsewhere", b"k" * 16, 2, "{}"))).read()
         b'epoch 3'
     """
     marks = list(Path(old).glob(f"{_MARK}*"))
@@ -240,8 +264,8 @@ def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
         for mark in marks:
             if not (target := Path(new) / mark.name).exists():
                 _write(target, mark.read_bytes())
-        for name, (key, replicate) in places.items():
-            target = Path(new) / f"{key.hex()}-{replicate}-{name.rpartition('-')[2]}"
+        for name, (key, seed) in places.items():
+            target = Path(new) / f"{key.hex()}-s{seed}-{name.rpartition('-')[2]}"
             if not target.exists():
                 (Path(old) / name).replace(target)
                 moved += 1

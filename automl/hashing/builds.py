@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from automl.hashing.copies import Copied
+from automl.hashing.guard import check_memory
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.torch_mode import Deterministic
 from automl.hashing.torch_names import WIDER
 
 Build = Callable[[], torch.nn.Module]
-Run = Callable[[torch.nn.Module], Any]
 
 _SEED = 0
 _SHORT = 6
@@ -26,7 +26,9 @@ _PLAIN = frozenset([int, bool, str, type(None), OrderedDict])
 """Types that hold no numbers that are drawn; hooks are in the last."""
 
 
-def built(build: Build, run: Run, *, seeded: bool = False) -> tuple[torch.nn.Module, bool]:
+def built(
+    build: Build, call: Callable[[torch.nn.Module], Any], *, seeded: bool = False
+) -> tuple[torch.nn.Module, bool]:
     """Returns a module in float64, and whether each of its builds is the same.
 
     What it draws while it is made comes from one fixed state of torch's, Python's and numpy's generators; the two
@@ -34,33 +36,34 @@ def built(build: Build, run: Run, *, seeded: bool = False) -> tuple[torch.nn.Mod
 
     Args:
         build: returns the module.
-        run: runs a lazy module, so that it finds its sizes.
+        call: runs a module on the probe, where lazy ones find their sizes.
         seeded: set the shared generators in any case.
     """
     shared = SharedGenerators()
-    made = _made(build, run, seeded=seeded)
+    made = _made(build, call, seeded=seeded)
     if not seeded and shared.moved():
         seeded = True
-        made = _made(build, run, seeded=True)
+        made = _made(build, call, seeded=True)
     is_same = True
     if not isinstance(build, Copied) and any(map(_may_be_drawn, _held(made))):
-        is_same = _alike(made, _made(build, run, seeded=seeded))
+        is_same = _alike(made, _made(build, call, seeded=seeded))
     if seeded:
         shared.restore()
     return made, is_same
 
 
-def _made(build: Build, run: Run, *, seeded: bool) -> torch.nn.Module:
+def _made(build: Build, call: Callable[[torch.nn.Module], Any], *, seeded: bool) -> torch.nn.Module:
     generator = torch.Generator()
     generator.manual_seed(_SEED)
     if seeded:
         SharedGenerators.seed()
     with Deterministic(generator, stream=True):
         module = build()
+    check_memory(module)
     module = _wide(module)
     if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in module.parameters()):
         with Deterministic(generator, stream=True), torch.no_grad():
-            run(module)
+            call(module)
     return module
 
 

@@ -11,16 +11,24 @@ import numpy as np
 from automl.behaviour import Array, Probe
 from automl.hashing.kept import Kept
 from automl.hashing.mixing import mix
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.weights import uniform, whole
 
 
 def probe_description(probe: Probe) -> dict[str, Any]:
     """Returns the probe as JSON data."""
     return {
-        "inputs": [dataclasses.asdict(item) | {"shape": list(item.shape)} for item in probe.inputs],
+        "inputs": [_described(item) for item in probe.inputs],
         "batch": probe.batch,
         "seed": probe.seed,
     }
+
+
+def _described(item: Array) -> dict[str, Any]:
+    found = dataclasses.asdict(item) | {"shape": list(item.shape)}
+    if not item.name:  # contexts and keys made before inputs had names stay valid
+        del found["name"]
+    return found
 
 
 _ARRAYS: Kept[tuple[np.ndarray, ...]] = Kept(2**23)
@@ -69,6 +77,14 @@ def _graph_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
         joined.flags.writeable = False
         arrays.append(joined)
     return tuple(arrays)
+
+
+def by_scale(array: np.ndarray, probe: Probe) -> list[tuple[str, np.ndarray]]:
+    """Returns what a graph gave for the examples of `graph_arrays`, with the names of their scales."""
+    if not array.ndim or len(array) != probe.batch + EXTRA:
+        return [("", array)]
+    usual, far, near = array[:-2], array[-2:-1], array[-1:]
+    return [("", usual), (f", {FAR}", far), (f", {NEAR}", near)]
 
 
 def _values(item: Array, probe: Probe, position: int) -> np.ndarray:

@@ -13,13 +13,19 @@ from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
 from automl.hashing.builds import built
+from automl.hashing.guard import Guard
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import FAR, MATRICES, NEAR, UNIT, scaled, weights
+from automl.hashing.scales import MATRICES, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
 
 _UNDIFFERENTIABLE = "is not differentiable with respect to argument"
+
+
+class CoarseError(BaseException):
+    """A module has an operation without a kernel for float64. Not an Exception, so that no `except` swallows it."""
 
 
 class Runs:
@@ -29,6 +35,8 @@ class Runs:
         build: returns the module; called with all random numbers from a fixed seed.
         probe: inputs of the module.
         seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
+        coarse: some operations may be computed in float32.
+        guard: counts the runs and refuses a module that takes too long.
 
     Attributes:
         parameters, names: the parameters and what they are called.
@@ -41,14 +49,26 @@ class Runs:
         Unhashable: the probe has no inputs.
     """
 
-    def __init__(self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False) -> None:
+    def __init__(
+        self,
+        build: Callable[[], torch.nn.Module],
+        probe: Probe,
+        *,
+        seeded: bool = False,
+        coarse: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
+        self._coarse = coarse
+        self._guard = guard or Guard(None)
         self._generator = torch.Generator()
         self.inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
         self.probe = probe
-        self.module, self.is_same_each_time = built(build, lambda module: module(*self.inputs[UNIT]), seeded=seeded)
+        self.module, self.is_same_each_time = built(
+            build, lambda module: self._called(module, self.inputs[UNIT]), seeded=seeded
+        )
         named = list(self.module.named_parameters())
         self.names = [name for name, _ in named]
         self.parameters = [item for _, item in named]
@@ -72,6 +92,12 @@ class Runs:
         for _, _, buffer in self._buffers:
             copies.setdefault(id(buffer), buffer.detach().clone())
         self._first = copies
+
+    def _called(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Any:
+        """Returns what a module returns for inputs given by place or, those of the probe with names, by name."""
+        named = {one.name: item for one, item in zip(self.probe.inputs, inputs, strict=True) if one.name}
+        placed = [item for one, item in zip(self.probe.inputs, inputs, strict=True) if not one.name]
+        return module(*placed, **named)
 
     def narrow(self) -> bool:
         """Takes no more examples than the probe has at any scale; tells whether there were more before."""
@@ -108,6 +134,10 @@ class Runs:
                 torch._foreach_copy_(list[torch.Tensor](into), values)
         self._versions = [item._version for item in self.parameters]
 
+    def _begin(self, training: bool) -> None:
+        self._guard.before_run(self.module, lambda: self._called(self.module, self.inputs[UNIT]))
+        self._train(training)
+
     def _train(self, training: bool) -> None:
         """Switches to training or evaluation; what that does to a module without its own `train` is remembered."""
         if self._modes is None:
@@ -143,6 +173,8 @@ class Runs:
 
     def _noted(self, mode: Deterministic | None, training: bool, marks: set[bytes] | None) -> None:
         if mode is not None:
+            if mode.coarse and not self._coarse:
+                raise CoarseError
             if marks is not None:
                 marks |= mode.numbers
             if mode.wrote:
@@ -156,11 +188,11 @@ class Runs:
         self, inputs: Sequence[torch.Tensor], *, training: bool, marks: set[bytes] | None = None
     ) -> list[tuple[str, torch.Tensor]]:
         """Runs the module without gradients of its inputs."""
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
         with self._mode(training) as mode:
-            returned = self.module(*(item.clone() for item in inputs))
+            returned = self._called(self.module, [item.clone() for item in inputs])
         self._noted(mode, training, marks)
         return outputs.returned_tensors(returned)
 
@@ -174,7 +206,7 @@ class Runs:
         ]
         with self._mode(training, transparent) as mode:
             # in-place operations may not touch a leaf that wants its gradient, so the module gets copies
-            return leaves, mode, self.module(*(item.clone() for item in leaves))
+            return leaves, mode, self._called(self.module, [item.clone() for item in leaves])
 
     def _without(self, inputs: Sequence[torch.Tensor], training: bool) -> frozenset[int]:
         """Returns the inputs that have no gradient, such as the target of a loss that has none for it."""
@@ -199,7 +231,7 @@ class Runs:
         """Runs the module and returns what it gave, and the gradients of random sums of that with respect to
         the parameters and then the inputs; None where nothing flows back at all.
         """
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
         try:
@@ -223,6 +255,7 @@ class Runs:
             return found, None
         with mode.backward() if mode is not None else nullcontext():
             given = _gradients(total, wanted)
+        self._noted(mode, training, None)  # a backward pass may have kernels of its own
         gradients = dict(zip(map(id, wanted), given, strict=True))
         return found, [gradients.get(id(item)) for item in every]
 

@@ -14,15 +14,14 @@ import torch
 from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
-from automl.hashing.mixing import NOISE, mix, rounded
+from automl.hashing.guard import Guard
+from automl.hashing.mixing import mix, rounded
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.outputs import Seen
+from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
-from automl.hashing.scales import FAR, NEAR, UNIT, scaled
-from automl.hashing.signature import BITS, SUMS, as_real, project
-
-_MOVE = 1.0 + 2.0**-44
-_KNOWN = 2.0**-22
-"""A tiny gradient that changes by a larger share when everything is moved by 2**-44 is noise."""
+from automl.hashing.scales import UNIT, scaled
+from automl.hashing.signature import SUMS, as_real, project
 
 _MANY = 32
 """Examples on which slots are looked for that hardly any example reaches, such as experts."""
@@ -42,12 +41,17 @@ class Look:
         outputs: digest of what it returned, its names and the numbers that noise met.
         gradients: digest of the gradients with respect to its inputs.
         slots: signature of the gradient of each slot; None where nothing flows back.
+        seen, back: what it returned and the gradients with respect to its inputs, as they are.
+        slot_gradients: gradient of each slot in training; None without any.
     """
 
     values: list[tuple[str, np.ndarray]]
     outputs: bytes
     gradients: bytes
     slots: list[bytes | None]
+    seen: Sequence[Seen]
+    back: Sequence[Seen]
+    slot_gradients: Sequence[torch.Tensor | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Step:
         returned, inputs: what the module returned, and the gradients of random sums of that with respect to its inputs.
         marks: the numbers that noise met.
         table: three random sums of the gradient with respect to each slot; None without any gradient.
+        gradients: with respect to the slots and then the inputs, as they are.
         state: the buffers after it.
     """
 
@@ -67,6 +72,7 @@ class Step:
     inputs: list[Seen]
     marks: set[bytes]
     table: np.ndarray | None
+    gradients: Sequence[torch.Tensor | None] | None
     state: list[torch.Tensor | None]
 
 
@@ -74,18 +80,27 @@ class Slots(Runs):
     """A module's distinct parameters, each of which can be given weights and looked at.
 
     Args:
-        build, probe, seeded: as of `Runs`.
+        build, probe, seeded, guard: as of `Runs`.
         mantissa_bits: precision of rounded outputs.
+        coarse: some operations have a kernel for float32 only.
 
     Attributes:
         noisy: slots whose gradient in training is known to be mere noise, such as a bias before batch norm.
     """
 
     def __init__(
-        self, build: Callable[[], torch.nn.Module], probe: Probe, mantissa_bits: int, *, seeded: bool = False
+        self,
+        build: Callable[[], torch.nn.Module],
+        probe: Probe,
+        mantissa_bits: int,
+        *,
+        seeded: bool = False,
+        coarse: bool = False,
+        guard: Guard | None = None,
     ) -> None:
-        super().__init__(build, probe, seeded=seeded)
-        self._bits = mantissa_bits
+        super().__init__(build, probe, seeded=seeded, coarse=coarse, guard=guard)
+        self._precision = COARSE if coarse else FINE
+        self._bits = min(mantissa_bits, self._precision.bits)
         self.noisy: set[int] = set()
         self._step: Step | None = None
 
@@ -114,6 +129,7 @@ class Slots(Runs):
             ],
             marks,
             self._table(found),
+            found,
             self.state(),
         )
         if factor == 1.0:
@@ -129,9 +145,9 @@ class Slots(Runs):
             many: on more examples than the probe has, where the module takes them.
         """
         if training and not transparent and not many:
-            return self._signatures(self.step().table, lambda: self.step(_MOVE).table)
+            return self._signatures(self.step().table, lambda: self.step(self._precision.move).table)
         table = self._gradient_table(1.0, training, transparent, many)
-        return self._signatures(table, lambda: self._gradient_table(_MOVE, training, transparent, many))
+        return self._signatures(table, lambda: self._gradient_table(self._precision.move, training, transparent, many))
 
     def _signatures(self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]) -> list[bytes | None]:
         """Returns the rounded sums of each slot; None where they are zero or noise, which a second look tells where
@@ -141,7 +157,7 @@ class Slots(Runs):
             return [None] * len(self.parameters)
         sizes = np.abs(table).max(axis=1, initial=0.0)
         largest = sizes[np.isfinite(sizes)].max(initial=0.0)
-        floor = largest if largest < outputs.FADING else NOISE * largest
+        floor = largest if largest < self._precision.fading else self._precision.noise * largest
         known = (sizes > floor) | ~np.isfinite(sizes)
         odd = [number for number in np.flatnonzero((sizes > 0) & ~known) if number not in self.noisy]
         if odd:
@@ -151,8 +167,8 @@ class Slots(Runs):
                 if moved is None:
                     break
                 change = np.abs(moved[number] - table[number]).max() / sizes[number]
-                known[number] = 0.0 < change < _KNOWN
-        mixed = rounded(table, BITS)
+                known[number] = 0.0 < change < self._precision.known
+        mixed = rounded(table, self._precision.slot_bits)
         return [row.tobytes() if is_known else None for row, is_known in zip(mixed, known, strict=True)]
 
     def _gradient_table(self, factor: float, training: bool, transparent: bool, many: bool) -> np.ndarray | None:
@@ -190,7 +206,7 @@ class Slots(Runs):
         with torch.no_grad():
             for training in (True, False):
                 for name, item in self._named(self.run(self.inputs[UNIT], training=training, marks=marks), ""):
-                    found += outputs.shortened(outputs.seen(name, item), 1.0)
+                    found += outputs.shortened(outputs.seen(name, item), 1.0, self._precision)
         return mix(outputs.digest(found, self._bits), *sorted(marks))
 
     def look(self, *, check: bool = True) -> Look:
@@ -207,26 +223,43 @@ class Slots(Runs):
         marks = set(step.marks)
         after = self._after(step, 1.0, marks)
         far = self._far(1.0, marks)
-        moved_far = self._far(_MOVE, set()) if _any_fades(far) else []
+        move = self._precision.move
+        moved_far = self._far(move, set()) if self._any_fades(far) else []
         moved_after: list[Seen] = []
         moved = None
-        if _any_fades(after) or _any_fades((*step.returned, *step.inputs)):
-            moved = self.step(_MOVE)
-            moved_after = self._after(moved, _MOVE, set()) if _any_fades(after) else []
-        slots = self._signatures(step.table, lambda: (moved or self.step(_MOVE)).table)
+        if self._any_fades(after) or self._any_fades((*step.returned, *step.inputs)):
+            moved = self.step(move)
+            moved_after = self._after(moved, move, set()) if self._any_fades(after) else []
+        slots = self._signatures(step.table, lambda: (moved or self.step(move)).table)
         returned = [
-            *_shortened(far, moved_far),
-            *_shortened(step.returned, moved.returned if moved else []),
-            *_shortened(after, moved_after),
+            *self._shortened(far, moved_far),
+            *self._shortened(step.returned, moved.returned if moved else []),
+            *self._shortened(after, moved_after),
         ]
-        gradients = _shortened(step.inputs, moved.inputs if moved else [])
-        shapes = repr([(item.name, item.shape) for item in (*far, *step.returned, *after)])
+        gradients = self._shortened(step.inputs, moved.inputs if moved else [])
+        seen = [*far, *step.returned, *after]
+        shapes = repr([(item.name, item.shape) for item in seen]) + self._precision.name
         return Look(
             [*returned, *gradients],
             mix(shapes, outputs.digest(returned, self._bits), *sorted(marks)),
             mix(repr([item.shape for item in step.inputs]), outputs.digest(gradients, self._bits)),
             slots,
+            seen,
+            step.inputs,
+            step.gradients,
         )
+
+    def _any_fades(self, items: Sequence[Seen]) -> bool:
+        return any(item.fades(self._precision) for item in items)
+
+    def _shortened(self, items: Sequence[Seen], moved: Sequence[Seen]) -> list[tuple[str, np.ndarray]]:
+        """Returns what is rounded of arrays; fading ones are compared to those of a moved run."""
+        precision, found = self._precision, []
+        for place, item in enumerate(items):
+            is_compared = item.fades(precision) and place < len(moved)
+            unit = outputs.compared(item, moved[place], precision) if is_compared else 1.0
+            found += outputs.shortened(item, unit, precision)
+        return found
 
     def _check_steady(self, before: Seen) -> None:
         """Runs a step of training a second time; raises UnsteadyError where it gives something else."""
@@ -282,19 +315,6 @@ def _times(inputs: Sequence[torch.Tensor], factor: float) -> Sequence[torch.Tens
     if factor == 1.0:
         return inputs
     return [item * factor if item.is_floating_point() else item for item in inputs]
-
-
-def _any_fades(items: Sequence[Seen]) -> bool:
-    return any(item.fading for item in items)
-
-
-def _shortened(items: Sequence[Seen], moved: Sequence[Seen]) -> list[tuple[str, np.ndarray]]:
-    """Returns what is rounded of arrays; fading ones are compared to those of a moved run."""
-    units = [
-        outputs.compared(item, moved[place]) if item.fading and place < len(moved) else 1.0
-        for place, item in enumerate(items)
-    ]
-    return [array for item, unit in zip(items, units, strict=True) for array in outputs.shortened(item, unit)]
 
 
 def _enlarged(probe: Probe) -> Probe:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from automl.evidence import Agreement, Estimate, Verdict
 from automl.evidence.means import mean
 from automl.report.words import count_of, figure, spread
+from automl.selection.contest import EXPECTED
 from automl.selection.objectives import Objective, Objectives
 from automl.storage.studies import Outcome
 
@@ -350,14 +351,28 @@ class ReportData:
         return self.winners[0] if self.winners else None
 
     @property
+    def expected(self) -> Mapping[str, Any]:
+        """What the model said by which the winner was picked; empty where none was asked."""
+        found = (self.settings.get("environment") or {}).get(EXPECTED) or {}
+        return found if found.get("of") == self.search.trials else {}
+
+    @property
     def confirmed(self) -> str:
-        """How the winners were confirmed, in a sentence; empty where they were not."""
-        if self.confirmation is None or not self.winners or len(self.winners[0].validation_values) < 2:
+        """How the winners were confirmed or picked, in a sentence; empty where their own figures decided."""
+        if not self.winners:
             return ""
-        count, paid = len(self.winners[0].validation_values), self.confirmation.evaluations
+        picked, count = self.expected, len(self.winners[0].validation_values)
+        replicated = self.confirmation is not None and count > 1
+        said = ""
+        if picked:
+            said = "those that a model expects most of, fitted to the trials of each search by itself "
+            said += f"({picked['seconds']:.1f} s for the search's)"
+        if not replicated or self.confirmation is None:
+            return f"Winners are {said}, random search's in the same way; that took no evaluation." if said else ""
+        which = f"Of {said}, the winners are ranked" if said else "Winners are ranked"
         return (
-            f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
-            f"that took {paid:,} more evaluations in all."
+            f"{which} by the mean of {count} evaluations on validation, random search's in the same way; "
+            f"that took {self.confirmation.evaluations:,} more evaluations in all."
         )
 
     @property

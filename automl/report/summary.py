@@ -36,6 +36,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "cache": _cache(data),
         "random_search": None if data.random is None else _part(data.random),
         "confirmation": None if data.confirmation is None else _part(data.confirmation),
+        "winner_model": {"seconds": found["seconds"], **found["model"]} if (found := data.expected) else None,
         "winners": [_tested(item, data) for item in data.winners],
         "random_winners": [_tested(item, data) for item in data.random_winners],
         "random_sample": [_tested(item, data) for item in data.random_samples],

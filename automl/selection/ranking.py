@@ -16,6 +16,9 @@ SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", 
 FRONT_MEMBER = "front member"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
+DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, FRONT_MEMBER})
+"""Those whose trained weights are kept: nobody is handed one of the sample that stands for the average."""
+
 
 def best_classes(store: StudyStore, study: int, n: int, objectives: Objectives) -> list[TrialRecord]:
     """Returns the `n` best classes of a study by fitness, each by its latest trial; of equals the one found first.

@@ -218,11 +218,12 @@ def _rekey(
         )
     chosen = [one for one in every if not contexts or one.id in contexts]
     with ExitStack() as stack:
-        keys = Keys(database, find, stack)
+        keys = Keys(database, find, every, stack)
         report = rekey_contexts(database, keys, chosen, dry_run=dry_run)
         report.kept += kept_blindly(database, [one for one in blind if not contexts or one in contexts])
         if not contexts:
             rekey_studies(database, keys, every, studies, report)
+        report.by_json = dict(keys.by_json)
     if not dry_run:
         report.checkpoints = rekey_checkpoints(database, checkpoints or database.beside("checkpoints"), every)
         still = transfers.unmoved(database, [one.id for one in every])

@@ -8,6 +8,7 @@ connection was lost in the middle of a commit the repetition finds out whether t
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
@@ -34,6 +35,10 @@ _WRITER_SECONDS = 30 * 86400.0
 """After this long, nobody can still be waiting to hear about a commit; rows of killed processes are then removed."""
 
 
+CLAIM_SECONDS = 600.0
+"""A process of this machine that exists and gives no sign of life for so long loses what it has claimed."""
+
+
 class Database:
     """Open database of results and studies. A new one gets the current schema.
 
@@ -44,6 +49,9 @@ class Database:
         url: `sqlite:///file.db` or `postgresql+psycopg://user:password@host/database`.
         create: If False, a missing database is refused instead of created (for commands that only read).
         patience: Seconds to wait for a lock, or for a PostgreSQL server that went away during work.
+        claim_timeout: Seconds after which a process of this machine that exists and gives no sign of life (it was
+            suspended, for instance) loses the evaluations that it has claimed. None takes `CLAIM_SECONDS`. Signs of
+            life come every five seconds.
 
     Raises:
         StorageRefused: the database cannot be used; the message says why, without passwords. Nothing was written.
@@ -55,12 +63,13 @@ class Database:
         >>> database.close()
     """
 
-    def __init__(self, url: str, *, create: bool = True, patience: float = 600.0):
+    def __init__(self, url: str, *, create: bool = True, patience: float = 600.0, claim_timeout: float | None = None):
         self._url = parse_url(url)
         if self._url.get_backend_name() == "sqlite":
             self._url = self._url.set(database=str(sqlite_path(self._url)))
         self.url_shown = shown(self._url)
         self.patience = patience
+        self.claim_timeout = CLAIM_SECONDS if claim_timeout is None else claim_timeout
         self._disturbed = float("-inf")
         self._gave_up = False  # it stayed away for longer than our patience: nobody waits for it so long again
         self.standing_still: dict[int, tuple[float, float]] = {}  # sessions: heartbeat, and since when it is that one
@@ -271,7 +280,7 @@ class Database:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Database, (self.url,))
+        return functools.partial(Database, claim_timeout=self.claim_timeout), (self.url,)
 
 
 class _Attempt:

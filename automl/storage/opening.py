@@ -70,8 +70,12 @@ def inspect_existing(url: URL, url_shown: str, *, missing_ok: bool = False) -> s
         StorageRefused: it is missing, damaged, unreachable or not ours.
     """
     sqlite = url.get_backend_name() == "sqlite"
-    if sqlite and not _file_to_inspect(sqlite_path(url), url_shown, missing_ok=missing_ok):
-        return None
+    try:
+        if sqlite and not _file_to_inspect(sqlite_path(url), url_shown, missing_ok=missing_ok):
+            return None
+    except OSError as error:  # even looking may be forbidden, or the name too long
+        why = (error.strerror or str(error)).lower()
+        raise StorageRefused(f"the storage {url_shown} cannot be used: {why}; choose another place") from error
     engine = make_engine(url, writing=False)
     try:
         with engine.connect() as connection:

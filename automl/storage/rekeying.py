@@ -16,6 +16,7 @@ from automl.storage.bulk import chunks, folded, insert_into, insert_rows, unfold
 from automl.storage.engine import Database
 from automl.storage.evaluations import CHUNK, DONE, FAILED, LOST
 from automl.storage.schema import (
+    artefact,
     candidate,
     curve,
     equivalence_class,
@@ -128,6 +129,17 @@ def candidates_of(database: Database, wanted: Sequence[bytes]) -> dict[bytes, st
         return {row.digest: row.json for row in connection.execute(query)}
 
 
+def standing_under(database: Database, contexts: Sequence[int], keys: Collection[bytes]) -> set[bytes]:
+    """Returns those of the keys under which an evaluation stands in one of the contexts."""
+    found: set[bytes] = set()
+    with database.read() as connection:
+        for one in contexts:
+            for chunk in chunks(sorted(keys), CHUNK):
+                query = select(evaluation.c.key).where(evaluation.c.context == one, evaluation.c.key.in_(chunk))
+                found.update(connection.execute(query.distinct()).scalars())
+    return found
+
+
 def keep_keys(database: Database, hasher: bytes, space: int, keys: dict[bytes, bytes]) -> None:
     """Stores new keys by the digests of their candidates; another process may have been faster."""
     columns = ("hasher", "space", "candidate", "key")
@@ -186,7 +198,7 @@ def copy_evaluations(
         placed: the values of key, replicate, new key, new replicate and found.
     """
     given = unfolded(evaluation, _PLACED, _OLD)
-    for table, kept in ((evaluation, _KEPT), (curve, ("points",))):
+    for table, kept in ((evaluation, _KEPT), (curve, ("points",)), (artefact, ("relation", "name", "digest", "size"))):
         columns = ["context", "key", "replicate", *kept, *(["space", "found"] if table is evaluation else [])]
         if connection.dialect.name == "sqlite":
             more = "?, ?" if table is evaluation else ""
@@ -275,34 +287,38 @@ def moved_before(connection: Connection, old: int, keys: Collection[bytes]) -> s
 
 
 class Copy(NamedTuple):
-    """Where an evaluation stood and where its copy stands."""
+    """Where an evaluation stood, its seed, and the key under which its copy stands."""
 
     old_key: bytes
     old_replicate: int
-    key: bytes
-    replicate: int
     seed: int
+    key: bytes
 
 
-def copies(database: Database, old: int) -> list[Copy]:
-    """Returns the copies of a context's evaluations."""
-    was, now = evaluation.alias("was"), evaluation.alias("now")
-    query = (
-        select(was.c.key, was.c.replicate, now.c.key, now.c.replicate, now.c.seed)
-        .join_from(
-            was,
-            now,
-            and_(
-                now.c.context == was.c.moved,
-                now.c.seed == was.c.seed,
-                now.c.candidate == was.c.candidate,
-                now.c.found.is_not(None),
-            ),
-        )
-        .where(was.c.context == old, was.c.moved.is_not(None))
-    )
+def copies(database: Database, old: int, keys: Collection[bytes]) -> list[Copy]:
+    """Returns the copies of those of a context's evaluations that stood under the keys.
+
+    Each context is read once, whatever plan a database would make of a join by columns that no index has.
+    """
+    was: dict[tuple[int, int, bytes], tuple[bytes, int]] = {}
+    found: list[Copy] = []
     with database.read() as connection:
-        return [Copy(*row) for row in connection.execute(query)]
+        for chunk in chunks(sorted(keys), CHUNK):
+            query = select(*(evaluation.c[name] for name in ("moved", "seed", "candidate", "key", "replicate"))).where(
+                evaluation.c.context == old, evaluation.c.key.in_(chunk), evaluation.c.moved.is_not(None)
+            )
+            for row in connection.execute(query):
+                was[row.moved, row.seed, row.candidate] = row.key, row.replicate
+        for new in sorted({moved for moved, _, _ in was}):
+            query = select(evaluation.c.seed, evaluation.c.candidate, evaluation.c.key).where(
+                evaluation.c.context == new, evaluation.c.found.is_not(None)
+            )
+            found += [
+                Copy(*was[new, row.seed, row.candidate], row.seed, row.key)
+                for row in connection.execute(query)
+                if (new, row.seed, row.candidate) in was
+            ]
+    return found
 
 
 # --- studies ---------------------------------------------------------------------------------------------------------

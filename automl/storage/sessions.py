@@ -28,10 +28,9 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 60.0
-HUNG_AFTER_SECONDS = 600.0
-"""A process of this machine that exists and gives no sign of life for so long loses what it has claimed."""
 HUNG_SEEN_SECONDS = 30.0
-"""So long it must have been seen without one, by a process that was awake."""
+"""So long, or for the whole `claim_timeout` where that is less, a process of this machine must have been seen without a
+sign of life by one that was awake, before it loses what it has claimed."""
 
 _left: set[tuple[str, int]] = set()
 """Sessions that ended in this process while their database was away, by its URL: their rows do not say so."""
@@ -160,13 +159,14 @@ def dead_among(
 def _hung(database: Database, connection: Connection, records: Iterable[SessionRecord]) -> set[int]:
     """Returns those sessions of living processes here that have stood still for too long."""
     hung, now, seen = set(), None, time.monotonic()
+    enough = min(HUNG_SEEN_SECONDS, database.claim_timeout)
     for record in records:
         before = database.standing_still.get(record.id)
         if before is None or before[0] != record.heartbeat:
             database.standing_still[record.id] = (record.heartbeat, seen)
-        elif seen - before[1] >= HUNG_SEEN_SECONDS and database.undisturbed_seconds() > HUNG_SEEN_SECONDS:
+        elif seen - before[1] >= enough and database.undisturbed_seconds() > enough:
             now = _clock(connection)[0] if now is None else now
-            if now - record.heartbeat >= HUNG_AFTER_SECONDS:
+            if now - record.heartbeat >= database.claim_timeout:
                 hung.add(record.id)
     return hung
 

@@ -44,17 +44,6 @@ from automl.storage.sessions import Session
 from automl.storage.spaces import StoredSpace
 
 
-@pytest.fixture
-def database(any_url: str) -> Any:
-    with Database(any_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> str:
-    return space_file(tmp_path)
-
-
 def test_classes_that_fall_together_keep_all_replicates_in_the_order_of_time(database: Database, target: str) -> None:
     one, other = key_of("one order"), key_of("the other order")
     old = fill(
@@ -301,7 +290,7 @@ def test_candidates_that_the_space_refuses_are_kept_and_said(database: Database,
     fill(database, stored(target), [(key_of(1), pair(1, 2), 0.5), (key_of(2), pair(1, 200), 0.25)])
     [(count, why)] = kept_of(database)
     assert count == 1
-    assert "the space refuses 1 of their candidates" in why
+    assert "1 of their candidates have no new key" in why
     assert "200" in why
     assert served(database, 1, 2) == [0.5]
     assert [count for count, _ in kept_of(database)] == [1]
@@ -324,7 +313,7 @@ def test_keys_of_a_newer_hash_and_keys_of_ones_own_are_left_alone(database: Data
     own = fill(database, None, [(key_of(1), '"mine"', 0.5)], {"task": "mine"})
     assert outdated(database) == []
     assert rekeyed(database).sentences() == [
-        f"everything stands under keys of version {HASHER_VERSION}, the version of this automl"
+        f"all evaluations have keys of version {HASHER_VERSION}, the version of this automl"
     ]
     assert [row.moved for context in (newer, own) for row in rows(database, context)] == [None, None]
 
@@ -346,47 +335,89 @@ def test_a_context_that_is_named_and_not_there_is_refused(database: Database, ta
 EPOCHS = {"epochs": 1}
 
 
+def seed_of(database: Database, context: int, key: bytes, replicate: int = 0) -> int:
+    [seed] = [row.seed for row in rows(database, context) if (row.key, row.replicate) == (key, replicate)]
+    return int(seed)
+
+
+@pytest.mark.parametrize("by_seed", [True, False], ids=["named by its seed", "left by an earlier version"])
 def test_checkpoints_follow_and_a_fuller_evaluation_has_the_seed_that_they_were_left_under(
-    database: Database, target: str, tmp_path: Path
+    database: Database, target: str, tmp_path: Path, by_seed: bool
 ) -> None:
     space, cheap = stored(target), described(OLD, fidelity=EPOCHS)
-    fill(database, space, [(key_of(1), pair(1, 2), 0.5), (key_of(2), pair(3, 4), 0.25)], cheap)
+    was = fill(database, space, [(key_of(1), pair(1, 2), 0.5), (key_of(2), pair(3, 4), 0.25)], cheap)
     fill(database, space, [(key_of(2), pair(3, 4), 0.75)])
     folder = tmp_path / "checkpoints"
     group = keys.fingerprint("default", described(OLD)).hex()
     (folder / group).mkdir(parents=True)
-    old = Path(file_of(str(folder / group), key_of(1), 0, pair(1, 2)))
+    seed = seed_of(database, was, key_of(1))
+    old = Path(file_of(str(folder / group), key_of(1), seed, pair(1, 2)))
+    if not by_seed:
+        old = old.with_name(old.name.replace(f"-s{seed}-", "-0-"))
     old.write_bytes(b"the state after one epoch")
     Path(file_of(str(folder / group), key_of(7), 0, pair(5, 6))).write_bytes(b"of an evaluation that never ended")
     assert rekeyed(database, checkpoints=str(folder)).checkpoints == 1
     now = keys.fingerprint("default", described()).hex()
-    new = Path(file_of(str(folder / now), key_now(1, 2), 0, pair(1, 2)))
-    assert new.read_bytes() == b"the state after one epoch"
     assert not old.exists()
-    [seed] = [row.seed for row in rows(database, context_now(database, fidelity=EPOCHS)) if row.key == key_now(1, 2)]
+    assert seed_of(database, context_now(database, fidelity=EPOCHS), key_now(1, 2)) == seed
     with Session(database) as session:
         cache = EquivalenceCache(database, session=session)
         full = cache.context(described())
         requests = [asked(0, key_now(1, 2), pair(1, 2)), asked(1, key_now(3, 4), pair(3, 4), 2)]
         first, second = cache.resolve_many(full, None, requests, None)
-        assert [claim.seed for claim in first.claims] == [seed]
+        [claim] = first.claims
+        assert claim.seed == seed
+        new = Path(file_of(str(folder / now), claim.key, claim.seed, pair(1, 2)))
+        assert new.read_bytes() == b"the state after one epoch"
         assert [(claim.replicate, claim.seed) for claim in second.claims] == [(1, cache.seed(full, key_now(3, 4), 1))]
         cache.finish_many(full, [done(first.claims[0], {"score": 1.0}), done(second.claims[0], {"score": 1.0})])
     assert rekeyed(database, checkpoints=str(folder)).checkpoints == 0
 
 
-def test_a_checkpoint_that_two_fidelities_number_differently_stays(
-    database: Database, target: str, tmp_path: Path
-) -> None:
-    space, cheap = stored(target), described(OLD, fidelity=EPOCHS)
-    dearer = described(OLD, fidelity={"epochs": 2})
-    fill(database, space, [(key_of(1), pair(1, 2), 0.5), (key_of(2), pair(2, 1), 0.25)], cheap)
-    fill(database, space, [(key_of(2), pair(2, 1), 0.75)], dearer)
+def test_no_evaluation_goes_on_with_the_state_of_another_seed(database: Database, target: str, tmp_path: Path) -> None:
+    """A search of the new version has claimed the number that the evaluation would get to which the state belongs."""
+    was = fill(database, stored(target), [(key_of(1), pair(1, 2), 0.5)], described(OLD, fidelity=EPOCHS))
     folder = tmp_path / "checkpoints"
     group = folder / keys.fingerprint("default", described(OLD)).hex()
     group.mkdir(parents=True)
-    left = [Path(file_of(str(group), key_of(n), 0, pair(*xy))) for n, xy in ((1, (1, 2)), (2, (2, 1)))]
-    for path in left:
-        path.write_bytes(b"a state")
+    seed = seed_of(database, was, key_of(1))
+    Path(file_of(str(group), key_of(1), seed, pair(1, 2))).write_bytes(b"a state")
+    with Session(database) as session:
+        cache = EquivalenceCache(database, session=session)
+        full = cache.context(described())
+        [claim] = cache.resolve_many(full, None, [asked(0, key_now(1, 2), pair(1, 2))], None)[0].claims
+        assert claim.seed != seed
+        assert rekeyed(database, checkpoints=str(folder)).checkpoints == 1
+        now = str(folder / keys.fingerprint("default", described()).hex())
+        assert Path(file_of(now, claim.key, seed, pair(1, 2))).exists()
+        assert not Path(file_of(now, claim.key, claim.seed, pair(1, 2))).exists()
+        cache.finish_many(full, [done(claim, {"score": 1.0})])
+
+
+def test_a_checkpoint_of_a_class_that_splits_differently_at_two_fidelities_stays(
+    database: Database, target: str, tmp_path: Path
+) -> None:
+    space, wrong = stored(target), key_of("all alike")
+    was = fill(database, space, [(wrong, pair(1, 2), 0.5)], described(OLD, fidelity=EPOCHS))
+    fill(database, space, [(wrong, pair(3, 4), 0.75)], described(OLD, fidelity={"epochs": 2}))
+    folder = tmp_path / "checkpoints"
+    group = folder / keys.fingerprint("default", described(OLD)).hex()
+    group.mkdir(parents=True)
+    left = Path(file_of(str(group), wrong, seed_of(database, was, wrong), pair(1, 2)))
+    left.write_bytes(b"a state")
     assert rekeyed(database, checkpoints=str(folder)).checkpoints == 0
-    assert all(path.exists() for path in left)
+    assert left.exists()
+
+
+def test_an_audit_whose_number_is_taken_becomes_one_more_replicate(database: Database, target: str) -> None:
+    """A search of the new version has audited the same encoding: neither figure is lost."""
+    mine = [(key_now(1, 2), pair(1, 2), 0.5)]
+    fill(database, stored(target), mine, described(), audits=[(key_now(1, 2), pair(2, 1), 0.25)])
+    old = [(key_of(1), pair(1, 2), 0.75)]
+    fill(database, stored(target), old, audits=[(key_of(1), pair(2, 1), 0.125)])
+    [done] = rekeyed(database).contexts
+    assert (done.evaluations, done.known) == (2, 0)
+    assert served(database, 1, 2) == [0.5, 0.75, 0.125]
+    assert audit_report(database, "score").audited == 1
+    [audit] = [row for row in rows(database, context_now(database)) if row.replicate < 0]
+    assert scores([audit]) == [0.25]

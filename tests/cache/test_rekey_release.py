@@ -171,7 +171,7 @@ def test_relu_and_relu6_have_their_own_figures_now(rekeyed: Path) -> None:
     assert sum(alike <= kinds for kinds in before.values()) >= 4
     assert not [kinds for kinds in after.values() if alike <= kinds]
     assert all(max(some) - min(some) < 0.02 for some in scores.values())  # the noise of a training
-    assert "classes split" in (rekeyed / "said").read_text()
+    assert "classes were split" in (rekeyed / "said").read_text()
 
 
 def test_learning_curves_went_along(rekeyed: Path) -> None:
@@ -186,7 +186,7 @@ def test_learning_curves_went_along(rekeyed: Path) -> None:
 
 
 def test_calling_it_again_has_nothing_to_do(here: Path) -> None:
-    assert f"everything stands under keys of version {HASHER_VERSION}" in command("cache", "rekey", "--storage", URL)
+    assert f"all evaluations have keys of version {HASHER_VERSION}" in command("cache", "rekey", "--storage", URL)
 
 
 # --- searches afterwards ----------------------------------------------------------------------------------------------

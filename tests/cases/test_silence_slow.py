@@ -105,7 +105,7 @@ class Sent:
 
 
 def test_a_batch_is_named_by_its_first_and_their_number():
-    slow = SlowEvaluations(Sent([Running(5, "ray-0", 9.0, 11), Running(17, "ray-1", 0.1)]), limited=False)
+    slow = SlowEvaluations(Sent([Running(5, "ray-0", 9.0, 11), Running(17, "ray-1", 0.1)]), first=None)
     slow.ended(0.001)
     [said] = slow.look(lambda job: f"trial {job}")
     assert said.startswith("trial 5, or one of 11 in its batch, has been evaluated by ray-0 for 9 s")
@@ -117,7 +117,7 @@ def test_a_batch_is_named_by_its_first_and_their_number():
 def test_auto_limits_what_comes_once_enough_has_ended(here, known):
     pool = Sent([Running(5, "a worker", 1e6)])
     pool.evaluates_here = here
-    slow = SlowEvaluations(pool, limited=True)
+    slow = SlowEvaluations(pool, first=100.0)
     for ended in range(1, 7):
         slow.ended(2.0)
         time.sleep(0.03)
@@ -126,6 +126,43 @@ def test_auto_limits_what_comes_once_enough_has_ended(here, known):
         assert bool(said) is (not here and ended == 1)  # named as long as nothing ends it
         if here:
             break
+
+
+@pytest.mark.parametrize("hangs", [1, 3], ids=["the first", "before enough have ended"])
+def test_auto_ends_what_hangs_before_anybody_knows_what_is_usual(tmp_path, hangs):
+    calls = []
+
+    def rate(candidate, seed):
+        calls.append(candidate.x)
+        if len(calls) <= hangs:
+            time.sleep(600)
+        return float(candidate.x)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        study = automl.search(
+            Line(),
+            evaluator=automl.FunctionEvaluator(rate, code_version="1"),
+            storage=database(tmp_path),
+            timeout="auto",
+            first_timeout=2,
+            trials=6,
+            window=1,
+            baseline=False,
+            workers=0,
+        )
+    failed = [one for one in study.trials() if one.fitness is None]
+    assert [one.number for one in failed] == list(range(hangs))
+    assert {one.error for one in failed} == {"took longer than 2 s"}
+    [said, *_] = [str(one.message) for one in warned if "has been evaluated" in str(one.message)]
+    assert said.endswith("`--timeout auto` ends one of the first after 2 s (--first-timeout)")
+    study.close()
+
+
+def test_the_limit_of_the_first_evaluations():
+    given = {None: None, "auto": 86400.0, 7: 7.0}
+    assert {timeout: RunConfig(timeout=timeout).first_limit for timeout in given} == given
+    assert RunConfig(timeout="auto", first_timeout=5.0).first_limit == 5.0
 
 
 def test_the_limits_of_hashing():

@@ -1,8 +1,14 @@
 """A user's mistake is answered with one sentence and exit code 2: no traceback, nothing written."""
 
+import json
 import os
+import pwd
 import socket
 import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from cli_parts import automl_command
@@ -239,10 +245,62 @@ def test_reading_commands_make_no_database(command):
     assert "automl.db" in sentence(*command)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_to(folder):
-    (folder / "sealed").mkdir(mode=0o500)
-    assert "sealed" in search("--storage", "sqlite:///sealed/a.db")
+AS_NOBODY = """
+import json, os, sys
+from cli_parts import automl_command
+search = ["search", "pairs.py", "--objective", "score", "--workers", "0", "--trials", "2", "--storage"]
+warm = automl_command(*search, "sqlite:///warm.db", "--study", "warm")  # loads everything while it can be read
+assert warm.code == 0, warm.err
+assert automl_command("cache", "export", "sealed/found.gz", "--storage", "sqlite:///warm.db").code == 0
+for name in os.listdir("."):
+    os.chmod(name, 0o666 if os.path.isfile(name) else 0o755)
+os.chmod("sealed", 0o700)
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(int(sys.argv[1]))
+    os.setuid(int(sys.argv[2]))
+else:
+    os.chmod("sealed", 0)
+for command in json.loads(sys.argv[3]):
+    ended = automl_command(*command)
+    print(json.dumps([ended.code, ended.err]))
+"""
+
+PAIRS = ["search", "pairs.py", "--objective", "score", "--workers", "0", "--trials", "2"]
+WARM = ["--storage", "sqlite:///warm.db"]
+SEALED = {
+    "a new database": [*PAIRS, "--storage", "sqlite:///sealed/a.db"],
+    "a database to read": ["report", "warm", "--storage", "sqlite:///sealed/a.db"],
+    "a space": ["check", "sealed/pairs.py"],
+    "an evaluator": [*PAIRS, *WARM, "--evaluator", "sealed/own.py:Own"],
+    "a page": ["report", "warm", *WARM, "--html", "sealed/page.html"],
+    "an import": ["cache", "import", "sealed/found.gz", *WARM],
+    "an export": ["cache", "export", "sealed/more.gz", *WARM],
+    "candidates": [*PAIRS, *WARM, "--study", "other", "--enqueue", "sealed/candidates.jsonl"],
+}
+
+
+def test_what_lies_in_a_folder_that_may_not_be_entered():
+    """In a process of an ordinary user: root may read and write everywhere."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(prefix="automl-sealed-") as place:  # pytest's own folders are closed to others
+        os.chmod(place, 0o777)
+        Path(place, "pairs.py").write_text(SPACE)
+        Path(place, "sealed").mkdir()
+        commands = json.dumps(list(SEALED.values()))
+        command = [sys.executable, "-c", AS_NOBODY, str(nobody.pw_gid), str(nobody.pw_uid), commands]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
+        assert done.returncode == 0, done.stderr
+        Path(place, "sealed").chmod(0o700)
+        assert [one.name for one in Path(place, "sealed").iterdir()] == ["found.gz"]
+    found = dict(zip(SEALED, map(json.loads, done.stdout.strip().splitlines()), strict=True))
+    assert {what: code for what, (code, _) in found.items()} == dict.fromkeys(SEALED, 2), found
+    for what, (_, said) in found.items():
+        [line] = said.strip().splitlines()
+        assert line.startswith("automl: "), what
+        assert "sealed" in line, what
+        assert "ermission denied" in line, what
 
 
 def test_a_study_of_that_name_with_other_settings(folder):

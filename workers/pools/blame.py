@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from automl.errors import CandidateFailure
+from automl.isolation import machine
 from automl.isolation.limits import BrokenOff, OutOfTime, OwnExit
 from automl.pool import Fault
 
@@ -19,32 +20,8 @@ AT_ONCE = (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError, Asser
 LONGEST = 20_000
 """Characters that are kept of a traceback: its beginning and its end."""
 
-_MEMORY = re.compile(
-    r"out of (\w+ )*memory|(can't|cannot|could not|unable to|failed to) allocate|not enough memory|bad_alloc"
-    r"|memory allocation|_ALLOC_FAILED|RESOURCE_EXHAUSTED|DefaultCPUAllocator|MemoryError",
-    re.IGNORECASE,
-)
-"""A failed allocation, as torch, CUDA, cuBLAS, numpy, C++ and others tell it."""
-
 _OWN_DEVICE_FAULT = re.compile(r"device-side assert", re.IGNORECASE)
 """Told by the device, and made by whoever gave it an index out of range."""
-
-_MACHINE = re.compile(
-    r"\bcuda[ _]?(error|driver|runtime|failure|initiali|call|kernel|malloc)|with cuda enabled|cuda-capable|no cuda gpu"
-    r"|cuda (is not|unavailable)|\bcu(dnn|blas|blaslt|solver|sparse|fft|rand|dss)|\bnccl|\bgloo\b|\bhip(blas|\w*Error)"
-    r"|\brocm|\bmiopen|\bnvidia|\bnvml|\bnvrtc|\bcudart|\blibcu|driver version|no kernel image|\bMPS backend"
-    r"|\bxpu (error|backend)|\becc error|unspecified launch failure|illegal memory access"
-    r"|shared memory|/dev/shm|\bshm\b|bus error|signal: |dataloader worker \(pid|segmentation fault|illegal instruction"
-    r"|no space left|unable to (write|open|mmap|read)|(write|read) failed|disk (is )?full|disk quota|disk i/o"
-    r"|quota exceeded|read-only file system|input/output error"
-    r"|stale (nfs )?file handle|too many open files|resource temporarily unavailable|device or resource busy"
-    r"|connection (was )?(refused|reset|aborted|closed|timed out|error)|broken pipe|network is unreachable"
-    r"|no route to host|name resolution|name or service not known|max retries exceeded|timed out|timeout error"
-    r"|ssl(error|: |\])|http error 5|service unavailable|socket (closed|error)|process group|watchdog"
-    r"|cannot open shared object|undefined symbol|database is locked|eagain|enospc|enomem",
-    re.IGNORECASE,
-)
-"""What only a machine says: accelerators and their libraries, shared memory, disk, network, data loaders, libraries."""
 
 _MACHINE_TYPES = re.compile(
     r"^(torch\.(AcceleratorError|distributed\.)|torch\._C\.(_Dist|_Accelerator|DistError)|requests\.|urllib3?\.|http\."
@@ -122,7 +99,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    return isinstance(error, Exception) and _MEMORY.search(_text(error)) is not None
+    return isinstance(error, Exception) and machine.of_memory(_text(error))
 
 
 def _is_machine(error: BaseException) -> bool:
@@ -135,7 +112,7 @@ def _is_machine(error: BaseException) -> bool:
     if _OWN_DEVICE_FAULT.search(text):
         return False
     named = _MACHINE_TYPES.match(f"{kind.__module__}.{kind.__qualname__}")
-    return named is not None or _MACHINE.search(text) is not None
+    return named is not None or machine.of_machine(text)
 
 
 def _text(error: BaseException) -> str:

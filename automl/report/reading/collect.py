@@ -28,6 +28,7 @@ from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
 from automl.report.reading.rankings import rankings
+from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
@@ -326,6 +327,8 @@ class _Collector:
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
         self.notes.extend(found_under(self.settings))
+        if said := stopped_early(self.store, self.cache, self.record):
+            self.notes.append(said)
         if self.objectives.constraints:
             kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")

@@ -18,7 +18,7 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
 
     Args:
         module: Module, which is run once in evaluation mode on zeros.
-        inputs: Shape of each input of the module, without the batch axis.
+        inputs: Shape of each input of the module, without the batch axis; those that have a name are given by it.
 
     Returns:
         Dict with the entries "parameters" and "macs", both floats.
@@ -35,9 +35,11 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
     examples = [
         torch.zeros((1, *one.shape), dtype=torch.float32 if one.high is None else torch.int64) for one in inputs
     ]
+    placed = [item for item, one in zip(examples, inputs, strict=True) if not one.name]
+    named = {one.name: item for item, one in zip(examples, inputs, strict=True) if one.name}
     training = module.training
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module.eval()(*examples)
+        module.eval()(*placed, **named)
     module.train(training)
     return {
         "parameters": float(sum(parameter.numel() for parameter in module.parameters())),
