@@ -320,4 +320,7 @@ class _Search:
         silent = [number for number, one in enumerate(look.slots) if one is None or not self._slots.trained[number]]
         untrained = [number for number in silent if number in self._live_slots()]
         digest = mix(look.outputs, look.gradients, mix_sorted(colours[number] for number in untrained))
+        if not self._must_be_steady:
+            self._slots.fill(colours)
+            digest = mix(digest, self._slots.chances())
         self._best = (digest, look, untrained)
