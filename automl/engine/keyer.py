@@ -13,6 +13,7 @@ import numpy as np
 import xxhash
 
 from automl.cache.features import StoredFeatures
+from automl.cache.keys import of_candidate
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -21,6 +22,7 @@ from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.spaces.differences import difference
 from automl.spaces.space import Candidate
+from automl.storage.candidates import digest
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -102,7 +104,7 @@ class Keyer:
     def pooled(self, candidates: Sequence[Candidate]) -> list[bytes]:
         """Returns the key of each of a strategy's candidates, which need not be proposed."""
         began = time.perf_counter()
-        keys = [one.key for one in self._hash_all(candidates, features=True)]
+        keys = [one.key for one in self._counted(candidates, self._hash_all(candidates, features=True))]
         self._pool.update(xxhash.xxh3_64_intdigest(one.json.encode()) for one in candidates)
         self._pool_keys.update(keys)
         self._pool_seconds += time.perf_counter() - began
@@ -194,7 +196,15 @@ class Keyer:
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:
         """Returns the keys of the proposals; an encoding that was hashed lately is not hashed again."""
-        return self._hash_all([proposal.candidate for proposal in proposals])
+        candidates = [proposal.candidate for proposal in proposals]
+        return self._counted(candidates, self._hash_all(candidates))
+
+    def _counted(self, candidates: Sequence[Candidate], hashed: Sequence[Hashed]) -> list[Hashed]:
+        """Returns the keys under which results are stored: the function's, or the encoding's own."""
+        if not self._settings.by_candidate:
+            return list(hashed)
+        both = zip(candidates, hashed, strict=True)
+        return [replace(item, key=of_candidate(item.key, digest(candidate.json))) for candidate, item in both]
 
     def _blaming(self, candidates: Sequence[Candidate]) -> AbstractContextManager[None]:
         some = [one.json for one in candidates[:3]]

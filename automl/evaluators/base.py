@@ -19,16 +19,20 @@ from automl.artefacts.content import Content
 from automl.artefacts.shelf import Shelf
 from automl.behaviour import Behaviour, Probe
 from automl.errors import InvalidInput
+from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
 from automl.evaluators.parts import AnyTask
+from automl.evaluators.pruning import PruneRule
+from automl.evaluators.task import Task as Task  # stood here before 0.2: `from automl.evaluator import Task`
 
 if TYPE_CHECKING:
     from torch import nn
 
 Part = Literal["validation", "test"]
+Equality = Literal["function", "candidate"]
 Metrics = dict[str, float]
 T = TypeVar("T")
 
@@ -95,10 +99,13 @@ class Evaluation:
             none of them.
         shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
             either.
+        rule: `PruneRule` by which the search asks it to stop early; None never does.
+        rates: True if the evaluator that rates is to run, in a search that rates with one and decides with another.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
-        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.report(1, {"accuracy": 0.8})  # nobody asks it to stop
+        False
         >>> how.part, how.fidelity["epochs"], how.curve.points
         ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
@@ -111,17 +118,32 @@ class Evaluation:
     checkpoint: Checkpoint | None = None
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
     shelf: Shelf | None = None
+    rule: PruneRule | None = dataclasses.field(default=None, compare=False, repr=False)
+    rates: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
-        if self.shelf is not None:
-            return type(self), (*given, self.curve, self.shelf)
+        if self.shelf is not None or self.rule is not None or self.rates:
+            return type(self), (*given, self.curve, self.shelf, self.rule, self.rates)
         return type(self), (*given, self.curve) if self.curve.points else given
 
-    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> bool:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`.
+
+        Returns:
+            True if the evaluation should stop now, see `should_prune`.
+        """
         self.curve.report(epoch, metrics)
+        return self.should_prune()
+
+    def should_prune(self) -> bool:
+        """Tells whether the search wants the evaluation to stop after what it reported last.
+
+        Whoever stops saves its state in `checkpoint`, where there is one, and raises `automl.Pruned`. Final figures are
+        never asked to stop.
+        """
+        return self.rule is not None and self.rule.stops(self.curve.points)
 
     def keep(self, module: nn.Module) -> None:
         """Keeps the weights of a trained module as they are now, where they are wanted; see `Shelf.keep`."""
@@ -186,6 +208,8 @@ class Evaluator(ABC):
             of test.
         resumable: True if an evaluation can continue from the checkpoint of a cheaper one, with exactly the result of
             an uninterrupted evaluation; continuing then costs the difference. Its former name `carries` is still read.
+        equality: "function": candidates that compute the same function share their results. "candidate": only equal
+            encodings do, since two encodings of one function may be rated differently (by inherited weights).
 
     Example:
         >>> import numpy as np
@@ -215,6 +239,7 @@ class Evaluator(ABC):
     deterministic: ClassVar[bool] = False
     has_test_part: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
+    equality: ClassVar[Equality] = "function"
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -268,9 +293,29 @@ class Evaluator(ABC):
                 described[name] = value.description() if isinstance(value, AnyTask) else as_setting(value, name)
         return described
 
+    def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
+        """Returns what has to be made before the evaluations of a replicate, in order; nothing unless overridden.
+
+        Evaluations read the contents with `how.artefact(name)`. The recipes are part of the context of every result.
+
+        Args:
+            replicate: number of the replicate. A recipe may depend on it (a supernet from another seed), and its name
+                may not.
+        """
+        return ()
+
     def looked_at(self) -> Fingerprint | None:
         """Returns the files and libraries that the user's code in this evaluator uses; None without such code."""
         return None
+
+    def more_of_context(self) -> dict[str, Any]:
+        """Returns what stands in the context beside name, version and settings, where it is not as usual."""
+        found = declared_artefacts(self)
+        recipes = {one.name: recipe_of(one, found)["artefact"] for one in found}
+        return {
+            **({"equality": self.equality} if self.equality != "function" else {}),
+            **({"artefacts": recipes} if recipes else {}),
+        }
 
     def probe(self) -> Probe:
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
@@ -297,8 +342,24 @@ class Evaluator(ABC):
         """
         return ""
 
+    def stage(self, rates: bool) -> Evaluator:
+        """Returns the evaluator that runs: itself, unless it stands for one that rates and one that decides."""
+        return self
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator for the candidates of one space; itself, unless it must know more than their
+        behaviours, as ratings by shared weights do.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+
+        Raises:
+            InvalidInput: it cannot serve this space.
+        """
+        return self
 
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""

@@ -51,9 +51,12 @@ def artefacts_of(connection: Connection, context: int, key: bytes, replicate: in
 
 
 def evaluated(connection: Connection, context: int, key: bytes, replicate: int) -> Row[Any] | None:
-    """Returns state, seed, metrics, error and candidate (JSON) of one evaluation; None where there is none."""
+    """Returns state, seed, metrics, error, seconds and candidate (JSON) of one evaluation; None where there is none."""
     query = (
-        select(*(evaluation.c[name] for name in ("state", "seed", "metrics", "error")), candidate.c.json)
+        select(
+            *(evaluation.c[name] for name in ("state", "seed", "metrics", "error", "seconds", "study")),
+            candidate.c.json,
+        )
         .join_from(evaluation, candidate, evaluation.c.candidate == candidate.c.digest)
         .where(evaluation.c.context == context, evaluation.c.key == key, evaluation.c.replicate == replicate)
     )
@@ -77,6 +80,15 @@ def readers(connection: Connection, digest: bytes) -> list[tuple[int, bytes, int
         and_(artefact.c.digest == digest, artefact.c.relation == READ)
     )
     return [(row.context, bytes(row.key), row.replicate) for row in connection.execute(query.order_by(*_PLACE))]
+
+
+def forget_made(connection: Connection, place: tuple[int, bytes, int], digest: bytes) -> None:
+    """Deletes the evaluation at a place, if it still is the one that made this content."""
+    mine = [artefact.c[name] == value for name, value in zip(_PLACE, place, strict=True)]
+    link = artefact.delete().where(*mine, artefact.c.relation == MADE, artefact.c.digest == digest)
+    if connection.execute(link).rowcount or not digest:
+        here = [evaluation.c[name] == value for name, value in zip(_PLACE, place, strict=True)]
+        connection.execute(evaluation.delete().where(*here, evaluation.c.state == DONE))
 
 
 def remove_links(connection: Connection, places: Sequence[tuple[int, bytes, int]]) -> None:

@@ -7,7 +7,8 @@ import torch
 
 from automl.evaluators.task import Task
 from search_spaces.nas.hytra import HyTra
-from workers.networks.training import tensors
+from workers.networks.batches import parts_of
+from workers.networks.kinds import Classes
 from workers.supernets.bootstrap import Bootstrap
 from workers.supernets.labels import Labelled
 from workers.supernets.loop import train
@@ -40,7 +41,7 @@ def settings(trainer="bootstrap", **changes):
 
 
 def examples(given):
-    data = tensors(task(), "cpu")
+    data = parts_of(task(), Classes(None), "cpu")
     return Examples.of(data.train[0], data.validation[0], given)
 
 
@@ -48,12 +49,12 @@ def fresh(given, seed=0):
     torch.manual_seed(seed)
     if given.trainer == "bootstrap":
         return Bootstrap(SPACE, given, examples(given))
-    return Labelled(SPACE, given, tensors(task(), "cpu").train)
+    return Labelled(SPACE, given, parts_of(task(), Classes(None), "cpu").train)
 
 
 def trained(given, seed=0, **named):
     made = fresh(given, seed)
-    train(made, tensors(task(), "cpu").train, given, seed, **named)
+    train(made, parts_of(task(), Classes(None), "cpu").train, given, seed, **named)
     return made
 
 

@@ -11,7 +11,8 @@ from automl.evaluators.checkpoints import Checkpoint
 from automl.jsontext import canonical
 from search_spaces.nas.mbconv import MBConv
 from search_spaces.nas.widths import Widths
-from workers.networks.training import tensors
+from workers.networks.batches import parts_of
+from workers.networks.kinds import Classes
 from workers.supernets.bootstrap import Bootstrap
 from workers.supernets.loop import train
 from workers.supernets.norms import batch_statistics, batches_of, norms_of, recalibrate
@@ -55,7 +56,7 @@ def test_a_finished_block_is_frozen_and_no_gradient_runs_into_it():
     torch.manual_seed(0)
     given = settings()
     made = Watched(SPACE, given, examples(given))
-    train(made, tensors(task(), "cpu").train, given, 0)
+    train(made, parts_of(task(), Classes(None), "cpu").train, given, 0)
     assert made.steps == 2 * 2 * 3
     first, last = made.then
     parameters = {name for name, _ in made.module.named_parameters()}
@@ -260,7 +261,7 @@ def test_the_center_is_the_mean_over_all_parts_of_the_target_copy():
 
 
 def test_views_are_fixed_by_a_seed_and_made_of_the_held_out_images_only():
-    data = tensors(task(), "cpu")
+    data = parts_of(task(), Classes(None), "cpu")
     one, other = (Examples.of(data.train[0], data.validation[0], settings()) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one.views, other.views, strict=True))
     changed = Examples.of(data.train[0] + 1, data.validation[0], settings())
@@ -294,7 +295,7 @@ def test_carriers_are_the_chains_with_the_best_sums():
 @pytest.mark.parametrize("space", [MBConv(widths=[4, 6, 8], stem=4, blocks=[1, 2, 1]), Widths(widths=[4, 6])])
 def test_other_spaces_are_bootstrapped_and_rated(space):
     given = settings(epochs=1)
-    data = tensors(task(), "cpu")
+    data = parts_of(task(), Classes(None), "cpu")
     torch.manual_seed(0)
     made = Bootstrap(space, given, Examples.of(data.train[0], data.validation[0], given))
     train(made, data.train, given, 0)
@@ -306,7 +307,7 @@ def test_other_spaces_are_bootstrapped_and_rated(space):
 
 
 def test_single_paths_learn_labels_and_inherit_them():
-    data = tensors(task(), "cpu")
+    data = parts_of(task(), Classes(None), "cpu")
     made = trained(settings("single_path", epochs=25, learning_rate=0.05))
     accuracies = []
     for candidate in SPACE.sample_many(6, np.random.default_rng(0)):
