@@ -98,6 +98,16 @@ class StudySettings:
         before=0,
         unit="N",
     )
+    trained: int = setting(
+        12,
+        "How many of the best-rated classes the final evaluator evaluates, in a search that rates first (--final).",
+        group="Evidence",
+        lowest=1,
+        highest=MOST,
+        before=12,
+        unit="N",
+        commands=("search",),
+    )
     confirm: int = setting(
         2,
         "How many replicates a class has at least before it is reported as best; the best of both searches by the mean "
@@ -108,10 +118,11 @@ class StudySettings:
         before=1,
         unit="N",
     )
-    winner_by: Literal["replicates", "model"] = setting(
+    winner_by: Literal["replicates", "model", "both"] = setting(
         "replicates",
-        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
-        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
         group="Evidence",
         before="replicates",
     )

@@ -238,6 +238,7 @@ class Runs:
             return found, None
         with mode.backward() if mode is not None else nullcontext():
             given = _gradients(total, wanted)
+        self._noted(mode, training, None)  # a backward pass may have kernels of its own
         gradients = dict(zip(map(id, wanted), given, strict=True))
         return found, [gradients.get(id(item)) for item in every]
 

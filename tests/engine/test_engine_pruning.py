@@ -185,6 +185,35 @@ def test_what_is_met_again_is_carried_on_from_its_checkpoint(url, tmp_path):
     study.close()
 
 
+class Nets(automl.Space):
+    width = automl.Choice(2, 4, 8, 16)
+    lr = automl.Choice(0.0001, 0.003, 0.03, 0.1)
+
+    def build(self, c):
+        from torch import nn
+
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, c.width), nn.ReLU(), nn.Linear(c.width, 10))
+
+    def training(self, c):
+        return {"lr": c.lr}
+
+
+def test_trainings_of_networks_stop_and_are_carried_on_too(url, one_thread):
+    given = {**GIVEN, "trials": 20, "window": 2, "objective": "accuracy", "storage": url, "baseline": False}
+    trained = automl.Classification(epochs=3)
+    study = automl.search(Nets(), evaluator=trained, task="digits", strategy="random", **{**given, "settings": None})
+    frame = study.trials_dataframe()
+    assert frame.fidelity.str.contains("reached").any()
+    assert not (frame.outcome == "failed").any()
+    plain = automl.search(
+        Nets(), evaluator=trained, task="digits", strategy="random",
+        **{**given, "settings": None, "prune": None, "study": "plain", "namespace": "cold"},
+    )  # fmt: skip
+    assert study.best.candidate == plain.best.candidate
+    study.close()
+    plain.close()
+
+
 def test_a_function_that_was_not_asked_to_stop_fails_in_a_sentence(url):
     def gives_up(candidate, report):
         report(1, 0.5)

@@ -109,7 +109,7 @@ def fit(
 
     Raises:
         CandidateFailure: the loss is not finite.
-        Pruned: the search wants no more of this training.
+        Pruned: the search asked it to stop early; it has left a checkpoint.
         Unreadable: `saved` is no state of this training.
     """
     size = min(settings.batch_size, data.examples)
