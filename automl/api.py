@@ -134,6 +134,8 @@ def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConf
         defaults = parts.space.defaults
         values["trials"] = defaults.trials
         values["until"] = defaults.until if values["until"] is None else values["until"]
+    if values["prune"] is None:
+        values["prune"] = parts.strategy.prunes or None
     if values["window"] is None:
         values["window"] = _window(parts, run, values["trials"] or values["evaluations"])
     return StudyConfig.read(values)

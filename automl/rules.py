@@ -114,6 +114,7 @@ class LoopSettings:
         rates: True if the evaluator that rates runs, and not the one that decides.
         by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
         facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -152,6 +153,7 @@ class LoopSettings:
     spent: float = 0.0
     rates: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

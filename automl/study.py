@@ -14,7 +14,7 @@ from automl import managing, report
 from automl.cache.store import EquivalenceCache
 from automl.errors import AutoMLError, InvalidInput
 from automl.evaluators.curves import LearningCurve
-from automl.jsontext import parse
+from automl.jsontext import canonical, parse
 from automl.registry import unknown
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
@@ -212,14 +212,23 @@ class Study:
         return self.store.trials(self.record_id)
 
     def trials_dataframe(self) -> pandas.DataFrame:
-        """Returns one row per trial: number, outcome, fitness, candidate (JSON), key (hex), seconds, metrics."""
+        """Returns one row per trial: number, outcome, fitness, fidelity, candidate (JSON), key (hex), seconds, metrics.
+
+        `fidelity` is JSON, empty for a full evaluation. A trial that was asked to stop early has `{"reached":3}` there,
+        the epoch, and no fitness.
+        """
         import pandas
 
+        fidelities = {
+            number: canonical(settings) if settings else ""
+            for number, settings in self.store.fidelities(self.record_id).items()
+        }
         rows = [
             {
                 "number": trial.number,
                 "outcome": trial.outcome,
                 "fitness": trial.fitness,
+                "fidelity": fidelities.get(trial.context, ""),
                 "candidate": trial.candidate,
                 "key": trial.key.hex(),
                 "replicates": trial.replicates,

@@ -22,6 +22,7 @@ from automl.rules import Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 from automl.storage.engine import CLAIM_SECONDS
 from automl.storage.sessions import HEARTBEAT_SECONDS
+from automl.strategies.pruning import Pruner
 
 _ALL = ("search", "resume", "baseline")
 
@@ -54,6 +55,16 @@ class StudySettings:
         "Whether each result is told as it comes, instead of in trial order; the same seed then gives other trials.",
         group="Search",
         flags="--asynchronous/--deterministic",
+        commands=("search",),
+    )
+    prune: str | None = setting(
+        None,
+        "Rule by which evaluations that report learning curves are asked to stop early: median, percentile:P, "
+        "patience:N, asha:N or hyperband:N.",
+        group="Search",
+        otherwise="the strategy's own, if it has one",
+        before=None,
+        unit="RULE",
         commands=("search",),
     )
     enqueue: Sequence[Any] = setting(
@@ -107,10 +118,11 @@ class StudySettings:
         before=1,
         unit="N",
     )
-    winner_by: Literal["replicates", "model"] = setting(
+    winner_by: Literal["replicates", "model", "both"] = setting(
         "replicates",
-        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
-        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
         group="Evidence",
         before="replicates",
     )
@@ -155,6 +167,8 @@ class StudyConfig(StudySettings):
 
     def __post_init__(self) -> None:
         check(self)
+        if self.prune is not None:
+            Pruner.read(self.prune)
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:
@@ -401,6 +415,13 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         old, new = stored.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif _in_json(old) != _in_json(new):
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
+
+
+def _in_json(value: Any) -> Any:
+    """Returns a value as it is stored: a tuple comes back as a list."""
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    return {name: _in_json(one) for name, one in value.items()} if isinstance(value, Mapping) else value

@@ -8,11 +8,12 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from automl.cache.features import StoredFeatures
+from automl.cache.records import Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.dear_proposals import DearProposals
@@ -27,6 +28,7 @@ from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
+from automl.engine.pruning import Pruning
 from automl.engine.replay import Replay
 from automl.engine.trial import Trial, told_of
 from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
@@ -35,7 +37,7 @@ from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
 from automl.spaces.space import Candidate
-from automl.storage.studies import StudyStore
+from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import Strategy
 
 
@@ -62,6 +64,7 @@ class Search:
         pool: Pool,
         observers: Sequence[Observer] = (),
         notices: Notices | None = None,
+        context_at: Callable[[float], int] | None = None,
     ) -> None:
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
@@ -71,11 +74,13 @@ class Search:
         self._notices = notices or Notices()
         self._features = StoredFeatures(cache.database, jobs.hasher)
         self._keyer = Keyer(settings, jobs, self._notices, self._features)
-        self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter)
-        self._objective = ObjectiveCheck(settings)
-        self._replay = Replay(settings, jobs, store, self._objective)
         self._outbox = Outbox(settings.study, cache, store)
-        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
+        self._pruning = Pruning(settings, cache, self._outbox.commit)
+        pruning = self._pruning if self._pruning.active else None
+        self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter, pruning)
+        self._objective = ObjectiveCheck(settings)
+        self._replay = Replay(settings, jobs, store, self._objective, self._replayed)
+        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices, context_at)
         self._needs = Needs(settings.needs)
         self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
@@ -184,10 +189,11 @@ class Search:
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
         costs = self._costs([trial.proposal.candidate for trial in ready])
         records = [
-            self._needs.checked(trial.record(self.settings.study, objective, cost, position, seconds))
+            self._checked(trial, trial.record(self.settings.study, objective, cost, position, seconds))
             for position, (trial, cost) in enumerate(zip(ready, costs, strict=True), self._order.done)
         ]
         self._outbox.record(records)
+        self._pruning.recorded(records)
         self._order.recorded(
             told_of(record, trial.proposal.candidate, trial.fidelity.share, objective)
             for trial, record in zip(ready, records, strict=True)
@@ -195,6 +201,19 @@ class Search:
         self._objective.recorded(ready, records, self._order.done)
         if self._dear is not None and (said := self._dear.ended(records, self._proposer.seconds)):
             self._notices.once("dear proposals", said)
+
+    def _checked(self, trial: Trial, record: TrialRecord) -> TrialRecord:
+        return record if trial.reached is not None else self._needs.checked(record)
+
+    def _replayed(self, record: TrialRecord) -> None:
+        """Takes a trial of a former run; what stopped early there is shared or carried on as it would have been."""
+        self._pruning.recorded([record])
+        context = self.settings.context
+        if self._pruning.active and record.context not in (context, *self.settings.contexts.values()):
+            result = Result(
+                0, record.metrics, "", record.paid_seconds, self.settings.study, record.number, record.context
+            )
+            self._in_flight.stopped_before(record.number, (context, record.key, 0), result)
 
     def _costs(self, candidates: Sequence[Candidate]) -> list[Mapping[str, float]]:
         with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):

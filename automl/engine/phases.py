@@ -25,6 +25,7 @@ from automl.engine.loop import Search
 from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.engine.pruning import REACHED
 from automl.engine.rating import best_rated, rating_settings, trainings_for
 from automl.engine.stage import Stage, rater_of
 from automl.errors import warn
@@ -40,7 +41,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of
+from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -200,10 +201,10 @@ class Phases:
             self.store.note(record.id, "pool", pooled)
         random, longer = self._random_searches(record, studies, cache, evaluations)
         objectives = objectives_of(record.settings)
-        if config.winner_by == "model":
+        if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
             for one in dict.fromkeys([record.id, random.id if random else record.id]):
-                expect(self.store, one, context, objectives, self.jobs, config.finalists)
+                expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,
             record.id,
@@ -356,7 +357,7 @@ class Phases:
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
-        stage = stage or self.deciding
+        stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
         context = cache.context(self._context(part, stage=stage))
@@ -389,8 +390,15 @@ class Phases:
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
+            prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
         )
-        self.current = Search(settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices)
+
+        def context_at(epoch: float) -> int:
+            return cache.context({**self._context(part, stage=stage), "fidelity": {REACHED: epoch}})
+
+        self.current = Search(
+            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+        )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
         with checkpoints.used(kept, owner) as use:

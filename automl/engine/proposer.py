@@ -9,11 +9,12 @@ from automl.engine.blame import blaming
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
 from automl.engine.order import TellOrder
+from automl.engine.pruning import Pruning
 from automl.engine.randomness import PROPOSE, generator
 from automl.engine.trial import Trial
 from automl.errors import InvalidSpace
 from automl.rules import LoopSettings
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 
 class Proposer:
@@ -25,6 +26,7 @@ class Proposer:
         keyer: finds the keys of proposals.
         order: says what is told when, and numbers trials.
         meter: counts what trials add.
+        pruning: makes the rules by which evaluations are asked to stop early.
 
     Attributes:
         unmet: keys that count as new in the next block, see `Replay.run`.
@@ -32,8 +34,15 @@ class Proposer:
     """
 
     def __init__(
-        self, settings: LoopSettings, strategy: Strategy, keyer: Keyer, order: TellOrder, meter: Meter
+        self,
+        settings: LoopSettings,
+        strategy: Strategy,
+        keyer: Keyer,
+        order: TellOrder,
+        meter: Meter,
+        pruning: Pruning | None = None,
     ) -> None:
+        self._pruning = pruning
         self._settings, self._strategy, self._keyer = settings, strategy, keyer
         self._order, self._meter = order, meter
         self._fidelities = {fidelity.share: fidelity for fidelity in settings.fidelities}
@@ -44,6 +53,8 @@ class Proposer:
         """Tells the strategy of recorded trials, where there are any."""
         if trials:
             self._meter.told(trials)
+            if self._pruning is not None:
+                self._pruning.told(trials)
             strategy, seconds = self._strategy, self._keyer.seconds * len(trials)
             began = time.perf_counter()
             with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to learn", seconds):
@@ -98,5 +109,7 @@ class Proposer:
             plan = self._meter.plan(key, number, asked, proposal.candidate.json, fidelity.share)
             context = self._settings.context_of(fidelity.share)
             cost = self._meter.evaluations - before
-            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, self._order.told, cost))
+            rule = self._pruning.rule(number) if self._pruning is not None and fidelity.share == FULL else None
+            told = self._order.told
+            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, told, cost, rule))
         return trials

@@ -11,7 +11,7 @@ from automl.artefacts.content import Content
 from automl.errors import InvalidInput
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting, description
-from automl.evaluators.task import Task
+from automl.evaluators.parts import AnyTask
 
 if TYPE_CHECKING:
     from automl.evaluators.base import Evaluation, Evaluator
@@ -60,11 +60,11 @@ class Artefact(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that change the content, from the fields of the dataclass."""
-        fields: Sequence[dataclasses.Field[Any]] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
+        fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
         names = [item.name for item in fields]
         values = {name: getattr(self, name) for name in names}
         return {
-            name: value.description() if isinstance(value, Task) else as_setting(value, name)
+            name: value.description() if isinstance(value, AnyTask) else as_setting(value, name)
             for name, value in values.items()
         }
 

@@ -25,6 +25,8 @@ from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
 from automl.evaluators.parts import AnyTask
+from automl.evaluators.pruning import PruneRule
+from automl.evaluators.task import Task as Task  # stood here before 0.2: `from automl.evaluator import Task`
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,10 +100,12 @@ class Evaluation:
         shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
             either.
         rates: True if the evaluator that rates is to run, in a search that rates with one and decides with another.
+        rule: `PruneRule` by which the search asks it to stop early; None never does.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
-        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.report(1, {"accuracy": 0.8})  # nobody asks it to stop
+        False
         >>> how.part, how.fidelity["epochs"], how.curve.points
         ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
@@ -114,18 +118,32 @@ class Evaluation:
     checkpoint: Checkpoint | None = None
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
     shelf: Shelf | None = None
+    rule: PruneRule | None = dataclasses.field(default=None, compare=False, repr=False)
     rates: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
-        if self.shelf is not None or self.rates:
-            return type(self), (*given, self.curve, self.shelf, self.rates)
+        if self.shelf is not None or self.rule is not None or self.rates:
+            return type(self), (*given, self.curve, self.shelf, self.rule, self.rates)
         return type(self), (*given, self.curve) if self.curve.points else given
 
-    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> bool:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`.
+
+        Returns:
+            True if the evaluation should stop now, see `should_prune`.
+        """
         self.curve.report(epoch, metrics)
+        return self.should_prune()
+
+    def should_prune(self) -> bool:
+        """Tells whether the search wants the evaluation to stop after what it reported last.
+
+        Whoever stops saves its state in `checkpoint`, where there is one, and raises `automl.Pruned`. Final figures are
+        never asked to stop.
+        """
+        return self.rule is not None and self.rule.stops(self.curve.points)
 
     def keep(self, module: nn.Module) -> None:
         """Keeps the weights of a trained module as they are now, where they are wanted; see `Shelf.keep`."""
@@ -330,6 +348,18 @@ class Evaluator(ABC):
 
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator for the candidates of one space; itself, unless it must know more than their
+        behaviours, as ratings by shared weights do.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+
+        Raises:
+            InvalidInput: it cannot serve this space.
+        """
+        return self
 
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""

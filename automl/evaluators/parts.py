@@ -35,6 +35,16 @@ class AnyTask(ABC):
         """Returns what identifies this task in a context: its name for readers, its fingerprint for equality."""
         return {"name": self.name, "fingerprint": self.fingerprint()}
 
+    def trained_on(self, parts: str) -> AnyTask:
+        """Returns the same task with more training data: "train+validation" adds the validation part, "train" nothing.
+
+        Raises:
+            InvalidInput: `parts` is something else, or the data of this task cannot be put together.
+        """
+        if parts == "train":
+            return self
+        raise self.refusal(f"on={parts!r}: its data are read as they are needed; give on='train'")
+
     def refusal(self, what: str) -> InvalidInput:
         """Returns the error that says what is wrong with this task."""
         return InvalidInput(f"task {self.name!r}: {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,9 +31,12 @@ class Task(AnyTask):
         validation: Pair of the same form, for the selection of candidates.
         test: Pair of the same form, for the final figures; no search reads it.
         name: Name of the task in tables.
+        layout: What inputs of shape (examples, a, b) are: "auto" takes numbers for grey images, which get a channel
+            axis; "series" leaves them as they are, steps of several features.
 
     Raises:
-        InvalidInput: a part is not such a pair, holds no numbers, or has another shape than the others.
+        InvalidInput: a part is not such a pair, holds no numbers, or has another shape than the others; the layout is
+            unknown.
 
     Example:
         >>> part = ([[0.0, 1.0], [1.0, 0.0]], [0, 1])
@@ -44,8 +48,11 @@ class Task(AnyTask):
     validation: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
     name: str = "own"
+    layout: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.layout not in ("auto", "series"):
+            raise self.refusal(f'layout is {self.layout!r}; it must be "auto" or "series"')
         for part in PARTS:
             inputs, targets = self._arrays(part)
             object.__setattr__(self, part, (inputs, targets))
@@ -96,7 +103,10 @@ class Task(AnyTask):
             for array in getattr(self, part):
                 array = np.ascontiguousarray(array)
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(array.tobytes())
+                if array.size:
+                    digest.update(array.reshape(-1).view(np.uint8).data)  # without a copy of large data
+        if self.layout != "auto":
+            digest.update(self.layout.encode())
         return digest.hexdigest()
 
     def description(self) -> dict[str, str]:
@@ -105,7 +115,7 @@ class Task(AnyTask):
         The fingerprint is computed from the data as they are now, since arrays can be changed in place.
         """
         self.__dict__.pop("classes", None)
-        return {"name": self.name, "fingerprint": self.fingerprint()}
+        return super().description()
 
     def trained_on(self, parts: str) -> Task:
         """Returns the same task with more training data.
@@ -126,7 +136,7 @@ class Task(AnyTask):
         if parts != "train+validation":
             raise InvalidInput(f"on={parts!r}: give 'train' or 'train+validation'; the test part is only measured on")
         inputs, targets = (np.concatenate(pair) for pair in zip(self.train, self.validation, strict=True))
-        return Task((inputs, targets), self.validation, self.test, self.name)
+        return dataclasses.replace(self, train=(inputs, targets))
 
     def example(self) -> Array:
         """Returns the shape of one input."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from automl.hashing.copies import Copied
+from automl.hashing.guard import check_memory
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.torch_mode import Deterministic
 from automl.hashing.torch_names import WIDER
@@ -55,6 +56,7 @@ def _made(build: Build, call: Callable[[torch.nn.Module], Any], *, seeded: bool)
         SharedGenerators.seed()
     with Deterministic(generator, stream=True):
         module = build()
+    check_memory(module)
     module = _wide(module)
     if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in module.parameters()):
         with Deterministic(generator, stream=True), torch.no_grad():

@@ -16,7 +16,7 @@ from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins
 from automl.hashing.graph_features import GraphForms
-from automl.hashing.inputs import graph_arrays
+from automl.hashing.inputs import by_scale, graph_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan, Planner, Step
@@ -154,7 +154,11 @@ class GraphHasher:
         values = [best.values[step] for step in best.plan.outputs]
         if graph.unordered_outputs:
             values.sort(key=self._table.digests.__getitem__)
-        arrays = [(f"output {place}", self._table.arrays[value]) for place, value in enumerate(values)]
+        arrays = [
+            (f"output {place}{scale}", array)
+            for place, value in enumerate(values)
+            for scale, array in by_scale(self._table.arrays[value], graph.probe or probe)
+        ]
         return Observed(arrays, self._form(best))
 
     def _form(self, run: Run) -> list[str]:

@@ -6,6 +6,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -22,6 +23,13 @@ from automl.jsontext import canonical
 
 HASHER_VERSION = "2"
 """Part of every context. It changes whenever any key may."""
+
+
+SECONDS: Mapping[str, float] = MappingProxyType({"function": 10.0, "module": 600.0})
+"""Allowed for one hash outside a search, by kind."""
+
+_RUN_OUT = 1.5
+"""A module's run that is under way when the time is over may go on for half of it more."""
 
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
@@ -100,6 +108,8 @@ class Hasher:
             you study the hash itself.
         space_source: Digest of the space and its code. It distinguishes candidates of different spaces with equal JSON
             that are keyed by their JSON, and enters no other key.
+        seconds: Time allowed for one module, after which the sentence says which of its layers takes it; None sets no
+            limit.
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
@@ -115,11 +125,17 @@ class Hasher:
     """
 
     def __init__(
-        self, probe: Probe | None = None, mantissa_bits: int = MANTISSA_BITS, *, space_source: str = ""
+        self,
+        probe: Probe | None = None,
+        mantissa_bits: int = MANTISSA_BITS,
+        *,
+        space_source: str = "",
+        seconds: float | None = None,
     ) -> None:
         self.probe = probe if probe is not None else Probe()
         self.mantissa_bits = check_bits(mantissa_bits)
         self.space_source = space_source
+        self.seconds = seconds
         self._kinds: dict[str, KindHasher] = {}
 
     def hash_many(
@@ -217,7 +233,7 @@ class Hasher:
 
     def _kind(self, kind: str) -> KindHasher:
         if kind not in self._kinds:
-            self._kinds[kind] = _make(kind, self.mantissa_bits)
+            self._kinds[kind] = _make(kind, self.mantissa_bits, self.seconds)
         return self._kinds[kind]
 
 
@@ -239,7 +255,7 @@ def _mixed_probe(probe: Probe) -> bytes:
     return mix(canonical(probe_description(probe)))
 
 
-def _make(kind: str, mantissa_bits: int) -> KindHasher:
+def _make(kind: str, mantissa_bits: int, seconds: float | None) -> KindHasher:
     if kind == "graph":
         from automl.hashing.graphs import GraphHasher
 
@@ -247,7 +263,7 @@ def _make(kind: str, mantissa_bits: int) -> KindHasher:
     if kind == "module":
         from automl.hashing.modules import ModuleHasher
 
-        return ModuleHasher(mantissa_bits)
+        return ModuleHasher(mantissa_bits, seconds)
     if kind == "program":
         from automl.hashing.programs import ProgramHasher
 
@@ -267,7 +283,7 @@ def functional_hash(
     *,
     training: Mapping[str, Any] | None = None,
     mantissa_bits: int = MANTISSA_BITS,
-    timeout: float | None = 10.0,
+    timeout: float | Mapping[str, float] | None = SECONDS,
 ) -> bytes:
     """Returns 16 bytes that are equal for things that compute the same function, and different for others.
 
@@ -279,9 +295,10 @@ def functional_hash(
         probe: Inputs to run the thing on. Graphs and modules require one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
         mantissa_bits: Number of mantissa bits to which values are rounded before hashing.
-        timeout: Seconds allowed for a plain function, which is called on numbers from 1e-12 to 1e4 in size and may not
-            return from some; None sets no limit. The limit works in the main thread only, and cannot interrupt a call
-            into C.
+        timeout: Seconds allowed, one number or one for each kind. By default 10 for a function, which is called on
+            numbers from 1e-12 to 1e4 in size and may not return from some, and 600 for a module; None sets no limit.
+            A module that takes longer is given up between two of its runs. In the main thread a run is interrupted as
+            well, unless it is a call into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
@@ -300,11 +317,19 @@ def functional_hash(
     from automl.hashing.things import as_behaviour
 
     behaviour = as_behaviour(thing)
+    seconds = timeout.get(behaviour.kind) if isinstance(timeout, Mapping) else timeout
+    is_module = behaviour.kind == "module"
     try:
-        with alarm(timeout if behaviour.kind == "function" else None):
-            return Hasher(probe, mantissa_bits).hash_many([(behaviour, training or {})])[0].key
-    except OutOfTime:
+        with alarm(seconds * _RUN_OUT if seconds is not None and is_module else seconds):
+            return Hasher(probe, mantissa_bits, seconds=seconds).hash_many([(behaviour, training or {})])[0].key
+    except OutOfTime as error:
+        if is_module:
+            raise Unhashable(
+                f"hashing the module has taken longer than {seconds:g} s, the last of it in "
+                f"{error.where or 'no layer'}: hash a smaller one, Module(build, reduced=…), give a smaller probe, "
+                "or a larger `timeout`"
+            ) from None
         raise Unhashable(
-            f"the function has not returned from the probe points for {timeout:g} s (from 1e-12 to 16,384 and their "
+            f"the function has not returned from the probe points for {seconds:g} s (from 1e-12 to 16,384 and their "
             "negatives): let it end for every number, or give a larger `timeout`"
         ) from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.behaviour import Array, Probe
 from automl.hashing.mixing import mix
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.weights import uniform, whole
 
 
@@ -67,6 +68,14 @@ def graph_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
         joined.flags.writeable = False
         arrays.append(joined)
     return tuple(arrays)
+
+
+def by_scale(array: np.ndarray, probe: Probe) -> list[tuple[str, np.ndarray]]:
+    """Returns what a graph gave for the examples of `graph_arrays`, with the names of their scales."""
+    if not array.ndim or len(array) != probe.batch + EXTRA:
+        return [("", array)]
+    usual, far, near = array[:-2], array[-2:-1], array[-1:]
+    return [("", usual), (f", {FAR}", far), (f", {NEAR}", near)]
 
 
 def _values(item: Array, probe: Probe, position: int) -> np.ndarray:

@@ -8,6 +8,7 @@ wherever they are made.
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import sys
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 HASH_SECONDS = 300.0
 """Allowed for finding one key, unless somebody says otherwise."""
+
+GUARDED = 0.9
+"""The share of that after which a hasher gives up by itself."""
 
 COSTS_REMEMBERED = 1 << 16
 """Candidates whose costs are remembered between their hash and their record, at most."""
@@ -178,12 +182,18 @@ class HashJobs:
         memory = memory_here() // 2 if self._memory is None else self._memory
         try:
             torch = bool(self.hasher.probe.inputs) or "torch" in sys.modules
-            packed = pack(functools.partial(_server, self._reference, self.hasher, torch), self._reference.space)
+            packed = pack(functools.partial(_server, self._reference, self._guarded(), torch), self._reference.space)
         except InvalidInput as error:
             self._alone(f"it cannot be sent there ({error})")
             return False
         self._child = Child(packed, memory)
         return True
+
+    def _guarded(self) -> Hasher:
+        """Returns a hasher that gives up shortly before that process would be ended, and then says by which layer."""
+        guarded = copy.copy(self.hasher)
+        guarded.seconds = GUARDED * self.seconds
+        return guarded
 
     def _alone(self, why: str) -> None:
         self.notice = (
@@ -268,7 +278,8 @@ def _overrides(space: Space, name: str) -> bool:
 
 def _why(error: BaseException, seconds: float) -> str:
     if isinstance(error, OutOfTime):
-        return f"hashing took longer than {seconds:g} s (--hash-timeout)"
+        where = f", the last of it in {error.where}" if error.where else ""
+        return f"hashing took longer than {seconds:g} s (--hash-timeout){where}"
     return f"the candidate asked for the end of the process: {type(error).__name__}: {error}"
 
 

@@ -17,8 +17,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from automl.hashing.mixing import MANTISSA_BITS, rounded
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.outputs import Seen
-from automl.hashing.scales import FAR, NEAR
 from automl.hashing.signature import as_real
 from automl.hashing.slots import Look, Slots
 

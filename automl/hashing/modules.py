@@ -18,22 +18,26 @@ Parameters are matched by shape, axes of size one left out.
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
+from automl.hashing.builds import Build
+from automl.hashing.guard import Guard
 from automl.hashing.mixing import mix, mix_sorted
 from automl.hashing.module_features import module_features
 from automl.hashing.observed import Observed
+from automl.hashing.refusals import layer_of, refusal
 from automl.hashing.runs import CoarseError, quiet_torch
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.slots import Look, Slots, UnsteadyError
+from automl.isolation.limits import OutOfTime
 
 LEAVES = 24
 """How many members of a tie are tried; of a larger one the first is taken, as if all were alike."""
@@ -50,10 +54,12 @@ class ModuleHasher:
 
     Args:
         mantissa_bits: precision of rounded values.
+        seconds: allowed for one module; None sets no limit.
     """
 
-    def __init__(self, mantissa_bits: int) -> None:
+    def __init__(self, mantissa_bits: int, seconds: float | None = None) -> None:
         self._bits = mantissa_bits
+        self._seconds = seconds
 
     def digests(self, modules: Sequence[Module], probe: Probe) -> list[bytes | Unhashable]:
         """Returns the digest of each module's function, or the reason why there is none."""
@@ -85,25 +91,27 @@ class ModuleHasher:
         try:
             with _ONE_AT_A_TIME, quiet_torch(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self._in_some_precision(module, probe)
+                return self._in_some_precision(module.reduced or module.build, probe)
         except Unhashable as error:
             return error
+        except OutOfTime as error:
+            error.where = layer_of(error.__traceback__)
+            raise
         except Exception as error:
-            text = str(error).strip().splitlines()
-            message = text[0] if text else "no message"
-            return Unhashable(f"the module cannot be run on the probe: {type(error).__name__}: {message}")
+            return refusal(error, probe)
 
-    def _in_some_precision(self, module: Module, probe: Probe) -> _Search:
+    def _in_some_precision(self, build: Build, probe: Probe) -> _Search:
         """Returns the finished search in float64, or with fewer bits where torch has no kernel for that."""
+        guard = Guard(self._seconds)
+        make = functools.partial(Slots, build, probe, self._bits, guard=guard)
         try:
-            return self._steady(module, probe, coarse=False)
+            return self._steady(make)
         except CoarseError:
-            return self._steady(module, probe, coarse=True)
+            return self._steady(functools.partial(make, coarse=True))
 
-    def _steady(self, module: Module, probe: Probe, *, coarse: bool) -> _Search:
+    def _steady(self, make: Callable[..., Slots]) -> _Search:
         """Returns the finished search; raises Unhashable where two runs of the module never agree."""
-        build = module.reduced or module.build
-        slots = Slots(build, probe, self._bits, coarse=coarse)
+        slots = make()
         shared = SharedGenerators()
         try:
             search = _Search(slots)
@@ -115,15 +123,15 @@ class ModuleHasher:
             pass
         shared.restore()
         try:
-            return self._counted(build, probe, coarse=coarse)
+            return self._counted(make)
         finally:
             shared.restore()
 
-    def _counted(self, build: Callable[[], torch.nn.Module], probe: Probe, *, coarse: bool) -> _Search:
+    def _counted(self, make: Callable[..., Slots]) -> _Search:
         """Returns the search of a module that gives something else each time but the same from the start."""
         found = []
         for _ in range(2):
-            search = _Search(Slots(build, probe, self._bits, seeded=True, coarse=coarse), steady=False)
+            search = _Search(make(seeded=True), steady=False)
             search.run()
             found.append(search)
         if found[0].digest != found[1].digest:

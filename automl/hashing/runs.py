@@ -12,8 +12,10 @@ from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
 from automl.hashing.builds import built
+from automl.hashing.guard import Guard
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import FAR, MATRICES, NEAR, SMALL, UNIT, scaled, weights
+from automl.hashing.scales import MATRICES, SMALL, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
@@ -33,6 +35,7 @@ class Runs:
         probe: inputs of the module.
         seeded: Python's, numpy's and torch's shared generators are set to one state before each run.
         coarse: some operations may be computed in float32.
+        guard: counts the runs and refuses a module that takes too long.
 
     Attributes:
         parameters, names: the parameters and what they are called.
@@ -46,12 +49,19 @@ class Runs:
     """
 
     def __init__(
-        self, build: Callable[[], torch.nn.Module], probe: Probe, *, seeded: bool = False, coarse: bool = False
+        self,
+        build: Callable[[], torch.nn.Module],
+        probe: Probe,
+        *,
+        seeded: bool = False,
+        coarse: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
         self._coarse = coarse
+        self._guard = guard or Guard(None)
         self._generator = torch.Generator()
         self.inputs = {scale: scaled(probe, scale) for scale in (UNIT, FAR, NEAR)}
         self.probe = probe
@@ -119,6 +129,10 @@ class Runs:
             if into:
                 torch._foreach_copy_(list[torch.Tensor](into), values)
 
+    def _begin(self, training: bool) -> None:
+        self._guard.before_run(self.module, lambda: self._called(self.module, self.inputs[UNIT]))
+        self._train(training)
+
     def _train(self, training: bool) -> None:
         """Switches to training or evaluation; what that does to a module without its own `train` is remembered."""
         if self._modes is None:
@@ -157,7 +171,7 @@ class Runs:
         self, inputs: Sequence[torch.Tensor], *, training: bool, marks: set[bytes] | None = None
     ) -> list[tuple[str, torch.Tensor]]:
         """Runs the module without gradients of its inputs."""
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
         with self._mode(training) as mode:
@@ -200,7 +214,7 @@ class Runs:
         """Runs the module and returns what it gave, and the gradients of random sums of that with respect to
         the parameters and then the inputs; None where nothing flows back at all.
         """
-        self._train(training)
+        self._begin(training)
         if self._seeded:
             SharedGenerators.seed()
         try:
@@ -224,6 +238,7 @@ class Runs:
             return found, None
         with mode.backward() if mode is not None else nullcontext():
             given = _gradients(total, wanted)
+        self._noted(mode, training, None)  # a backward pass may have kernels of its own
         gradients = dict(zip(map(id, wanted), given, strict=True))
         return found, [gradients.get(id(item)) for item in every]
 

@@ -18,9 +18,10 @@ import torch
 from automl.behaviour import Probe
 from automl.hashing.inputs import probe_arrays
 from automl.hashing.mixing import mix
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.weights import uniform, weight
 
-UNIT, FAR, NEAR = "", "far from zero", "near zero"
+UNIT = ""
 
 _VECTORS = {FAR: (0.0, 8.0), NEAR: (-24.0, 0.0)}
 """Exponents of two between which the factors of biases and gains lie."""

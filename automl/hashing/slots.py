@@ -14,11 +14,13 @@ import torch
 from automl.behaviour import Probe
 from automl.errors import Unhashable
 from automl.hashing import outputs
+from automl.hashing.guard import Guard
 from automl.hashing.mixing import mix, rounded
+from automl.hashing.observed import FAR, NEAR
 from automl.hashing.outputs import Seen
 from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
-from automl.hashing.scales import FAR, NEAR, UNIT, scaled
+from automl.hashing.scales import UNIT, scaled
 from automl.hashing.signature import SUMS, as_real, project
 
 _MANY = 32
@@ -56,7 +58,7 @@ class Slots(Runs):
     """A module's distinct parameters, each of which can be given weights and looked at.
 
     Args:
-        build, probe, seeded: as of `Runs`.
+        build, probe, seeded, guard: as of `Runs`.
         mantissa_bits: precision of rounded outputs.
         coarse: some operations have a kernel for float32 only.
 
@@ -72,8 +74,9 @@ class Slots(Runs):
         *,
         seeded: bool = False,
         coarse: bool = False,
+        guard: Guard | None = None,
     ) -> None:
-        super().__init__(build, probe, seeded=seeded, coarse=coarse)
+        super().__init__(build, probe, seeded=seeded, coarse=coarse, guard=guard)
         self._precision = COARSE if coarse else FINE
         self._bits = min(mantissa_bits, self._precision.bits)
         self.noisy: set[int] = set()

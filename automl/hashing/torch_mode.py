@@ -19,6 +19,7 @@ from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOI
 from automl.hashing.torch_noise import Draws, mapped, tensors
 
 _REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_OVERFLOW = "without overflow"
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -116,6 +117,9 @@ class Deterministic(TorchFunctionMode):
         try:
             return func(*args, **kwargs)
         except RuntimeError as error:
+            if _OVERFLOW in str(error) and kwargs.get("dtype") is None:  # the smallest number of float64, as a mask
+                self.acted = True
+                return func(*args, **{**kwargs, "dtype": torch.float64})
             if name.endswith("_") or kwargs.get("out") is not None:
                 raise
             found = in_float32(func, args, kwargs, error)

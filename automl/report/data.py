@@ -393,17 +393,20 @@ class ReportData:
     @property
     def confirmed(self) -> str:
         """How the winners were confirmed or picked, in a sentence; empty where their own figures decided."""
-        if self.winners and (picked := self.expected):
-            return (
-                "Winners are those that a model expects most of, fitted to the trials of each search by itself, random "
-                f"search's in the same way; that took no evaluation, and {picked['seconds']:.1f} s for the search's."
-            )
-        if self.confirmation is None or not self.winners or len(self.winners[0].validation_values) < 2:
+        if not self.winners:
             return ""
-        count, paid = len(self.winners[0].validation_values), self.confirmation.evaluations
+        picked, count = self.expected, len(self.winners[0].validation_values)
+        replicated = self.confirmation is not None and count > 1
+        said = ""
+        if picked:
+            said = "those that a model expects most of, fitted to the trials of each search by itself "
+            said += f"({picked['seconds']:.1f} s for the search's)"
+        if not replicated or self.confirmation is None:
+            return f"Winners are {said}, random search's in the same way; that took no evaluation." if said else ""
+        which = f"Of {said}, the winners are ranked" if said else "Winners are ranked"
         return (
-            f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
-            f"that took {paid:,} more evaluations in all."
+            f"{which} by the mean of {count} evaluations on validation, random search's in the same way; "
+            f"that took {self.confirmation.evaluations:,} more evaluations in all."
         )
 
     @property

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from automl import registry, strategies
+from automl.data.datasets import DatasetTask
+from automl.data.named import absolute, load, names_file
 from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluator, Fidelity
 from automl.evaluators.directions import direction_of
@@ -117,8 +119,12 @@ class PartSettings:
         unit="NAME",
         commands=("search",),
     )
-    task: str | Task | None = setting(
-        None, "The data: a registered name, or a Task of your own arrays.", group="Search", unit="NAME"
+    task: str | Task | DatasetTask | None = setting(
+        None,
+        "The data: a registered name, file.py:NAME, data.npz, table.csv:TARGET (or .parquet), a folder of images/, or "
+        "an object.",
+        group="Search",
+        unit="NAME",
     )
     strategy: str | Strategy | None = setting(
         None,
@@ -233,6 +239,7 @@ def assemble(
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = _make_evaluator(evaluator, for_evaluator)
+    runner = runner.for_space(reference)
     made = _make_strategy(strategy, for_strategy)
     if decider is None:
         goal, way, notice = objective_of(
@@ -242,6 +249,7 @@ def assemble(
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
     final, final_given = _decider(decider, for_final, chosen, stored, defaults)
+    final = final.for_space(reference)
     default = defaults.objective if decider.given == defaults.evaluator else None
     goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
     check_one_task(runner, final)
@@ -385,6 +393,10 @@ def _check_takes_task(evaluator: _Found) -> None:
 def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
     thing, named = found.thing, isinstance(found.given, str)
+    given, text = dict(settings), settings.get("task")
+    if isinstance(text, str) and names_file(text):
+        # Read here and once: workers get the data, and need not have the file.
+        given["task"], settings = absolute(text), {**settings, "task": load(text)}
     made: Any
     if inspect.isclass(thing):
         made = make(thing, settings, f"evaluator {found.given}")
@@ -394,7 +406,7 @@ def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluat
         raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
     else:
         made = FunctionEvaluator(thing)
-    return made, _as_json({"name": found.given, "settings": dict(settings)}) if named else None
+    return made, _as_json({"name": found.given, "settings": given}) if named else None
 
 
 def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.behaviour import Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace
@@ -134,6 +134,8 @@ class Space(metaclass=SpaceType):
 
     Class attributes:
         defaults: Evaluator, strategy and budget of a search of this space where the user names nothing else.
+        equal_shares: Shares of candidates that compute what an earlier one computes, among uniform samples and among
+            mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
 
     Example:
         >>> import automl
@@ -160,6 +162,7 @@ class Space(metaclass=SpaceType):
     """
 
     defaults: Defaults = Defaults()
+    equal_shares: ClassVar[tuple[float, float] | None] = None
 
     # --- the choices -------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Told:
         duplicate: True if the fitness came from the cache and no evaluation was run.
         fidelity: Budget fraction as proposed; fitness is comparable only among trials of one fidelity.
         parents: Numbers of the trials whose candidates were varied, as proposed.
+        pruned: True if its evaluation stopped early, being worse than others at that epoch; it has no fitness then.
 
     Example:
         >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
@@ -68,6 +69,7 @@ class Told:
     duplicate: bool = False
     fidelity: float = FULL
     parents: tuple[int, ...] = ()
+    pruned: bool = False
 
 
 class Hashes(Protocol):
@@ -111,6 +113,8 @@ class Strategy(ABC):
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
             run the candidates' own code.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
+        prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
+            sets one; empty for none.
 
     Example:
         >>> from dataclasses import dataclass
@@ -146,6 +150,7 @@ class Strategy(ABC):
     wants: Collection[str] = ()
     hashes: Hashes | None = None
     per_worker: int | None = None
+    prunes: str = ""
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.

@@ -92,6 +92,8 @@ class HyTra(PathSpace):
         2818103
     """
 
+    equal_shares = (0.00, 0.00)
+
     presets: ClassVar[Mapping[str, Preset]] = IMAGES
     dims: ClassVar[int] = 2
 

@@ -40,6 +40,8 @@ class MacroNet(Space):
         {'stage0': ['depthwise3x3', 'conv5x5', 'conv3x3', 'conv3x3'], 'stage1': [], 'stage2': []}
     """
 
+    equal_shares = (0.02, 0.17)
+
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, stages: int = 3, blocks: int = 4) -> None:
         for name, value in (
             ("channels", channels),

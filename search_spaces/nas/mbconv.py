@@ -56,6 +56,8 @@ class MBConv(PathSpace):
         '12010022'
     """
 
+    equal_shares = (0.00, 0.03)
+
     def __init__(
         self,
         preset: str = "macro",

@@ -44,6 +44,8 @@ class Widths(PathSpace):
         [['64', '40'], ['48', '64'], ['56']]
     """
 
+    equal_shares = (0.00, 0.00)
+
     lengths = (2, 2, 1)
 
     def __init__(

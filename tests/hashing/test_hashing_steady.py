@@ -61,7 +61,10 @@ BUILDS = {
     "python": lambda: [random.random() for _ in range(8)],
     "torch": lambda: torch.rand(8).numpy(),
 }
-OTHERS = {"own generator": lambda: np.random.default_rng().random(), "system": lambda: os.urandom(1)[0] / 256 + 1}
+OTHERS = {
+    "own generator": lambda: np.random.default_rng().random(),
+    "system": lambda: 1 + int.from_bytes(os.urandom(6)) / 2**48,  # numbers of few digits are taken for written ones
+}
 
 
 class Scaled(nn.Module):

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from automl.evaluators.costs import module_costs
 from scipy import stats
 
 from automl.behaviour import Array, Probe
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.evaluators.costs import module_costs
 from automl.hashing import Hasher
 from automl.spaces.paths import PathSpace
 from automl.testing.spaces import SpaceContract

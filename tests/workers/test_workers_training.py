@@ -16,9 +16,11 @@ from automl.behaviour import Module
 from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.pruning import PruneRule
 from automl.testing.evaluators import EvaluatorContract
 from workers.networks import augmentation, training
 from workers.networks.averages import Average
+from workers.networks.batches import ArrayPart
 from workers.networks.losses import loss_of
 from workers.networks.optimizers import Rates, optimizer_of
 from workers.tasks import digits
@@ -242,13 +244,14 @@ def test_settings_that_are_not_used_stand_in_no_context():
 def test_class_weights_and_ignored_targets():
     targets = torch.tensor([0, 0, 0, 1, -100])
     outputs = torch.tensor([[2.0, 0], [0, 1], [1, 1], [0, 3], [9, 9]])
-    balanced = loss_of(Classification(class_weights="balanced"), targets)(outputs, targets)
-    given = loss_of(Classification(class_weights=[2 / 3, 2.0]), targets)(outputs, targets)
-    plain = loss_of(Classification(), targets)(outputs, targets)
+    train = ArrayPart(outputs, targets)
+    balanced = loss_of(Classification(class_weights="balanced"), train)(outputs, targets)
+    given = loss_of(Classification(class_weights=[2 / 3, 2.0]), train)(outputs, targets)
+    plain = loss_of(Classification(), train)(outputs, targets)
     assert balanced == pytest.approx(float(given)) != float(plain)
     assert plain == pytest.approx(float(nn.functional.cross_entropy(outputs[:4], targets[:4])))
     with pytest.raises(InvalidInput, match="3 weights, and the task has 2 classes"):
-        loss_of(Classification(class_weights=[1, 2, 3]), targets)
+        loss_of(Classification(class_weights=[1, 2, 3]), train)
     spoiled = PIXELS.train[1].copy()
     spoiled[:, 0] = 255
     task = Task((PIXELS.train[0], spoiled), PIXELS.validation, PIXELS.test)
@@ -346,6 +349,18 @@ def test_an_early_stop_keeps_the_best_epochs_weights():
 def test_pieces_of_a_batch_have_the_gradients_of_the_whole():
     whole, cut = (run(Classification(epochs=1, pieces=pieces), build()) for pieces in (1, 4))
     assert whole["loss"] == pytest.approx(cut["loss"], rel=1e-3)
+
+
+def test_a_training_that_is_not_wanted_stops_and_can_be_gone_on_with(tmp_path):
+    evaluator = Classification(epochs=6, learning_rate=0.05)
+    whole = run(evaluator, build())
+    kept = Checkpoint(tmp_path / "state")
+    asked = Evaluation(3, checkpoint=kept, rule=PruneRule("accuracy", bars={2.0: 2.0}))
+    with pytest.raises(automl.Pruned):
+        run(evaluator, build(), asked)
+    assert asked.curve.epochs == [1, 2]
+    assert run(evaluator, build(), Evaluation(3, checkpoint=kept)) == whole
+    assert run(evaluator, build(), Evaluation(3, rule=PruneRule("accuracy", bars={2.0: 0.0}))) == whole
 
 
 class TwoHeads(nn.Module):

@@ -90,5 +90,4 @@ def misfit_of(one: Supervised, behaviour: Behaviour) -> str:
     """Says why a behaviour cannot be trained by an evaluator; an empty text where it can."""
     from workers.networks import training
 
-    train = one._parts("cpu").train
-    return training.misfit(behaviour, train, training.needed_outputs(one.data(), train, one), one)
+    return training.misfit(behaviour, one.parts("cpu"), one)

@@ -11,6 +11,7 @@ from torch import nn
 
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.labels import IGNORED
+from workers.networks.batches import Part
 from workers.networks.settings import Settings
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,12 +26,27 @@ BY_NAME: dict[str, tuple[str, ...]] = {
 """Names of the losses of each family; the first is the default."""
 
 
-def loss_of(settings: Settings, targets: torch.Tensor) -> Loss:
+def measured_loss(settings: Settings, floating: bool) -> Loss | None:
+    """Returns what the metric "loss" is, without class weights and smoothing; None for cross-entropy of classes.
+
+    Args:
+        settings: of the training.
+        floating: whether targets are real numbers, zeros and ones included.
+    """
+    if callable(settings.loss):
+        return _own(settings.loss)
+    if not floating:
+        return None
+    simple: dict[str, Loss] = {"mse": _F.mse_loss, "mae": _F.l1_loss, "huber": _F.huber_loss}
+    return simple.get(settings.loss, _F.binary_cross_entropy_with_logits)
+
+
+def loss_of(settings: Settings, train: Part) -> Loss:
     """Returns the loss of a training, the mean over what counts.
 
     Args:
         settings: of the training.
-        targets: of the training part, for balanced class weights.
+        train: training part, for class weights.
 
     Raises:
         InvalidInput: there are not as many class weights as classes.
@@ -38,6 +54,7 @@ def loss_of(settings: Settings, targets: torch.Tensor) -> Loss:
     if callable(settings.loss):
         return _own(settings.loss)
     name = settings.loss
+    targets = train.first(2)[1] if settings.class_weights is None else train.labels()
     if name in ("cross_entropy", "focal"):
         weight = _weights(settings.class_weights, targets)
         smoothing = settings.label_smoothing

@@ -13,7 +13,7 @@ from automl.errors import CandidateFailure
 from automl.evaluators.base import Metrics
 from automl.evaluators.labels import IGNORED
 from workers.networks.batches import Inputs, Part
-from workers.networks.losses import loss_of
+from workers.networks.losses import measured_loss
 from workers.networks.randomness import preserved_random_state
 from workers.networks.scores import Score, measuring
 from workers.networks.settings import Settings
@@ -75,7 +75,7 @@ class _Table:
         self._classes = not targets.is_floating_point()
         self._scores = settings.table
         self._correct, self._loss, self._count = 0, 0.0, 0
-        self._own_loss = None if self._classes and not callable(settings.loss) else loss_of(settings, targets)
+        self._own_loss = measured_loss(settings, not self._classes)
         width = int(outputs.shape[1]) if outputs.ndim > 1 else 1
         self._made = {
             name: measuring(self._kind, score, width, data.device)

@@ -12,6 +12,7 @@ import numpy as np
 
 from automl import registry
 from automl.behaviour import Array, Probe
+from automl.data import DatasetTask, load
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
@@ -62,7 +63,7 @@ class Supervised(Delivers, Evaluator):
     its parts that has an attribute `drop_path_prob` rises linearly up to `drop_path`.
 
     Attributes:
-        task: Task, or the name of a registered one.
+        task: Task, or the text of one: a registered name, a file or a folder; see `automl.data.load`.
         epochs: Number of passes over the training part.
         batch_size: Number of examples per step; the last, smaller batch of an epoch is left out unless it is the only
             one.
@@ -151,11 +152,14 @@ class Supervised(Delivers, Evaluator):
             self._check_task()  # refuses what this kind of task cannot be, before anything is written
 
     def _check_task(self) -> None:
-        task = self.task
-        assert isinstance(task, Task)
-        check_inputs(task)
-        self.kind.targets(task)
-        check_apart(task)
+        if isinstance(self.task, Task):
+            check_inputs(self.task)
+            self.kind.targets(self.task)
+            check_apart(self.task)
+        elif isinstance(self.task, DatasetTask):
+            from workers.networks.batches import check_stream
+
+            check_stream(self.task, self.kind)
 
     @property
     def kind(self) -> Kind:
@@ -172,13 +176,13 @@ class Supervised(Delivers, Evaluator):
         """True if training looks at the validation part between epochs."""
         return self.patience is not None or self.schedule.lower().replace("_", "").startswith("reducelronplateau")
 
-    def data(self) -> Task:
+    def data(self) -> AnyTask:
         """Returns the task itself.
 
         Raises:
             InvalidInput: no task of this name, or its data is not there or not of this kind.
         """
-        return self.task if isinstance(self.task, Task) else _named(type(self), str(self.task), self.ignore)
+        return self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
 
     def settings(self) -> dict[str, Any]:
         found = {**super().settings(), "task": described(self.data())}
@@ -187,9 +191,10 @@ class Supervised(Delivers, Evaluator):
         return found
 
     def prepare(self) -> None:
-        self._parts("cpu")
+        self.parts("cpu")
 
-    def _parts(self, device: str) -> Parts:
+    def parts(self, device: str) -> Parts:
+        """Returns the data on a device."""
         from workers.networks import training
 
         return training.parts_of(self.data(), self.kind, device)
@@ -197,7 +202,10 @@ class Supervised(Delivers, Evaluator):
     def probe(self) -> Probe:
         from workers.networks.batches import prepared
 
-        inputs = prepared(self.data().train[0])
+        task = self.data()
+        if not isinstance(task, Task):
+            return Probe(inputs=task.arrays() if isinstance(task, DatasetTask) else ())
+        inputs = prepared(task.train[0], task.layout)
         if np.issubdtype(inputs.dtype, np.integer):
             return Probe(inputs=(Array(tuple(inputs.shape[1:]), int(inputs.min()), int(inputs.max())),))
         return Probe(inputs=(Array(tuple(inputs.shape[1:])),))
@@ -251,7 +259,7 @@ class Supervised(Delivers, Evaluator):
         from workers.networks import training
 
         settings = self.adjusted(work.training).for_device(how.device)
-        data = self._parts(how.device)
+        data = self.parts(how.device)
         until = self._until(how.fidelity, settings.epochs)
         with training.seeded(how.seed, how.device):
             module = training.module_of(work.behaviour).to(how.device)
@@ -275,10 +283,10 @@ class Supervised(Delivers, Evaluator):
 
         settings = self.adjusted(work.training).for_device(how.device)
         with training.preserved_random_state(how.device):
-            return training.measure(module, getattr(self._parts(how.device), how.part), settings)
+            return training.measure(module, getattr(self.parts(how.device), how.part), settings)
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
-        inputs, _ = getattr(self._parts(how.device), how.part).first(most)
+        inputs, _ = getattr(self.parts(how.device), how.part).first(most)
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def trained_on(self, parts: str) -> Supervised:
@@ -292,8 +300,7 @@ class Supervised(Delivers, Evaluator):
 
 
 @functools.lru_cache(maxsize=8)
-def _named(kind: type[Supervised], name: str, ignore: int | None) -> Task:
-    task = registry.load("tasks", name)()
-    assert isinstance(task, Task)
+def _named(kind: type[Supervised], name: str, ignore: int | None) -> AnyTask:
+    task = load(name)
     kind(task=task, ignore=ignore)
     return task

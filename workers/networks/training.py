@@ -11,18 +11,20 @@ from torch import nn
 from automl.behaviour import Behaviour, Graph, Module
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation
-from automl.evaluators.task import Task
+from automl.evaluators.pruning import Pruned
 from workers.networks.averages import Average, Patience
-from workers.networks.batches import Part, parts_of, prepared
+from workers.networks.batches import Part, Parts
+from workers.networks.batches import parts_of as parts_of
+from workers.networks.batches import prepared as prepared
 from workers.networks.losses import loss_of
-from workers.networks.measuring import called, measure, measure_midway
+from workers.networks.measuring import called, measure_midway
+from workers.networks.measuring import measure as measure
 from workers.networks.optimizers import Rates, optimizer_of
-from workers.networks.randomness import preserved_random_state, seeded
+from workers.networks.randomness import preserved_random_state as preserved_random_state
+from workers.networks.randomness import seeded as seeded
 from workers.networks.settings import Settings
 from workers.networks.snapshots import Training
 from workers.networks.step import Step, droppable, larger_is_better, set_drop_path
-
-__all__ = ["fit", "measure", "misfit", "module_of", "parts_of", "prepared", "preserved_random_state", "seeded"]
 
 _MIDWAY_SHARE = 0.3  # of the training examples, forward only: less than a tenth of an epoch's time
 
@@ -38,7 +40,7 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
-def misfit(behaviour: Behaviour, train: Part, needed: int, settings: Settings) -> str:
+def misfit(behaviour: Behaviour, parts: Parts, settings: Settings) -> str:
     """Returns why a network cannot be trained on a task, an empty text where it can.
 
     It takes one step forward and one back on real examples, so that a wrong width of input or output is found before
@@ -46,10 +48,10 @@ def misfit(behaviour: Behaviour, train: Part, needed: int, settings: Settings) -
 
     Args:
         behaviour: of the candidate.
-        train: training part of the task.
-        needed: outputs needed at each place.
+        parts: of the task.
         settings: of the training.
     """
+    train: Part = parts.train
     with seeded(0, str(train.device)):
         module = module_of(behaviour).to(train.device)
         inputs, targets = train.first(2)
@@ -61,11 +63,11 @@ def misfit(behaviour: Behaviour, train: Part, needed: int, settings: Settings) -
             return f"on inputs of shape {shape} it raises {type(error).__name__}: {error}"
         if not isinstance(outputs, torch.Tensor):
             return f"the network returns {type(outputs).__name__} instead of a tensor"
-        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), needed):
+        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), parts.outputs()):
             return f"the network gives outputs of shape {tuple(outputs.shape)} for {len(targets)} examples; {wanted}"
         if settings.drop_path and not droppable(module):
             return f"drop_path={settings.drop_path} has no effect: no part of the network has a drop_path_prob"
-        step = Step(module.train(), settings, loss_of(settings, train.labels()), train.device)
+        step = Step(module.train(), settings, loss_of(settings, train), train.device)
         try:
             step.backward(*train.first(8))
         except InvalidInput as error:
@@ -107,13 +109,14 @@ def fit(
 
     Raises:
         CandidateFailure: the loss is not finite.
+        Pruned: the search asked it to stop early; it has left a checkpoint.
         Unreadable: `saved` is no state of this training.
     """
     size = min(settings.batch_size, data.examples)
     steps = data.examples // size
     if settings.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    step = Step(module, settings, loss_of(settings, data.labels()), data.device)
+    step = Step(module, settings, loss_of(settings, data), data.device)
     if not step.parameters:
         return module, 0
     optimizer = optimizer_of(step.parameters, settings)
@@ -165,7 +168,12 @@ class _Between:
     every: int = 1
 
     def after(self, epoch: int, total: torch.Tensor, steps: int) -> None:
-        """Looks after an epoch, whose losses add up to `total`."""
+        """Looks after an epoch, whose losses add up to `total`.
+
+        Raises:
+            Pruned: the search wants no more of this training; its state is saved.
+        """
+        pruned = False
         settings, how, tested = self.settings, self.how, self.training.tested
         seen = self._watch() if self.watched is not None else 0.0
         if self.training.patience is not None:
@@ -175,10 +183,12 @@ class _Between:
         if self.held is not None:
             due = epoch % self.every == 0 and not ends
             midway = measure_midway(tested, self.held, settings) if due else {}
-            how.report(epoch, {"train_loss": float(total) / steps, **midway})
-        due = how.checkpoint is not None and (epoch == self.until or ends or how.checkpoint.due)
+            pruned = how.report(epoch, {"train_loss": float(total) / steps, **midway})
+        due = how.checkpoint is not None and (epoch == self.until or ends or pruned or how.checkpoint.due)
         if how.checkpoint is not None and epoch < settings.epochs and due:
             how.checkpoint.write(self.training.save(epoch))
+        if pruned and epoch < self.until and not ends:
+            raise Pruned
 
     def _watch(self) -> float:
         assert self.watched is not None
@@ -192,8 +202,3 @@ class _Between:
 def _check(total: torch.Tensor, epoch: int) -> None:
     if not torch.isfinite(total):
         raise CandidateFailure(f"training diverged: the loss was not finite in epoch {epoch + 1}")
-
-
-def needed_outputs(task: Task, train: Part, settings: Settings) -> int:
-    """Returns how many outputs a network needs at each place."""
-    return settings.kind.outputs(train.labels().cpu().numpy(), task)

@@ -14,6 +14,7 @@ from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
+from automl.evaluators.pruning import Pruned
 from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
 from automl.pool import Completion, Job
@@ -129,13 +130,25 @@ def how_of(job: Job, device: str) -> Evaluation:
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
     kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
     shelf = how.shelf.again() if how.shelf is not None else None
-    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept, shelf=shelf, rates=how.rates)
+    return Evaluation(
+        how.seed,
+        how.part,
+        how.replicate,
+        how.fidelity,
+        device,
+        kept,
+        shelf=shelf,
+        rule=how.rule,
+        rates=how.rates,
+    )
 
 
 def complete(
     job: Job, how: Evaluation, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str
 ) -> Completion:
     """Judges what an evaluation returned or raised."""
+    if isinstance(outcome, Pruned):
+        return _stopped(job, how, objective, seconds, worker)
     if isinstance(outcome, BaseException):
         found = failure(outcome)
         return Completion(
@@ -167,6 +180,19 @@ def settled(how: Evaluation) -> tuple[tuple[Kept, ...], str]:
         return how.shelf.settle(), ""
     except InvalidInput as error:
         return (), str(error)
+
+
+def _stopped(job: Job, how: Evaluation, objective: str, seconds: float, worker: str) -> Completion:
+    """Judges an evaluation that has stopped early: what it reported last is its result."""
+    why = ""
+    if how.rule is None:
+        why = "it raised Pruned, and nobody had asked it to stop; ask should_prune() first, or return the metrics"
+    elif not how.curve.points or objective not in how.curve.points[-1][1]:
+        why = f"it raised Pruned before it had reported {objective!r}; report it, and ask should_prune() then"
+    if why:
+        return Completion(job.id, None, "candidate", why, seconds, worker)
+    epoch, metrics = how.curve.points[-1]
+    return Completion(job.id, dict(metrics), None, "", seconds, worker, how.curve.json(), reached=epoch)
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:

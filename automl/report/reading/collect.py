@@ -30,6 +30,7 @@ from automl.report.reading.learning import learning
 from automl.report.reading.model import model_of
 from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
+from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
@@ -382,6 +383,8 @@ class _Collector:
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
         self.notes.extend(found_under(self.settings))
+        if said := stopped_early(self.store, self.cache, self.record):
+            self.notes.append(said)
         if self.objectives.constraints:
             kept = " and ".join(map(str, self.objectives.constraints))
             self.notes.append(f"Only candidates with {kept} count, of the search and of random search alike.")

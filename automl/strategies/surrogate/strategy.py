@@ -21,6 +21,9 @@ from automl.strategies.surrogate.judging import Judge
 from automl.strategies.surrogate.model import Model
 from automl.strategies.surrogate.pool import keys_of
 
+LEARNABLE = 2
+"""Functions that were told before the model is asked: of one alone nothing is large or small."""
+
 TRIES = 40
 """Rounds of sampling in which nothing new was found, after which what was evaluated is proposed again."""
 
@@ -91,7 +94,9 @@ class Surrogate(Strategy):
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         pending = [one.candidate for one in self.pending]
         under_way = dict(zip(keys_of(self.hashes, pending), pending, strict=True))
-        if self._model.told < self.first:
+        # What is under way counts as evaluated, so a wide window begins with as many random candidates as a narrow one,
+        # as soon as there is anything to learn from.
+        if self._model.told < LEARNABLE or self._model.told + len(under_way) < self.first:
             return self._random(n, set(under_way), rng)
         chosen = self._model.choose(n, under_way, rng)
         proposals = [
