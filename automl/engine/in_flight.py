@@ -244,6 +244,7 @@ class InFlight:
             checkpoint=kept,
             shelf=self._shelf(claim, trial),
             rule=trial.rule if claim.replicate >= 0 else None,
+            rates=self._settings.rates,
         )
         return Job(self._next_job, text, how)
 

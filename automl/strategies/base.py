@@ -109,9 +109,10 @@ class Strategy(ABC):
         fidelities: Budget fractions that proposals may ask for, ascending; the last is 1, a full evaluation.
         pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
             `ask`; most strategies need not use it.
-        wants: Names of what `bind` must give in addition to the space: ("hashes",) or empty.
+        wants: Names of what `bind` must give in addition to the space: "hashes", and "own code" to have them also where
+            hashing runs the candidates' own code, which may take long; empty for nothing.
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
-            run the candidates' own code.
+            run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
         prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
             sets one; empty for none.

@@ -9,7 +9,7 @@ from test_strategies_contracts import Plain
 
 import automl
 from automl import Choice, Integer, Real, Space
-from automl.behaviour import Function
+from automl.behaviour import Array, Function, Module, Probe
 from automl.cache.features import StoredFeatures
 from automl.cache.policy import Occurrences, Policy
 from automl.engine.keyer import Keyer
@@ -20,6 +20,7 @@ from automl.rules import Budget, LoopSettings
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
+from automl.storage.schema import feature
 from automl.strategies import Told, create
 from automl.strategies.base import Proposal
 from automl.strategies.halving import SuccessiveHalving
@@ -482,6 +483,38 @@ def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in
     assert len(encodings) == 18
     assert outcomes.count("miss") == 9
     assert outcomes.count("hit") == 9
+
+
+def test_own_code_is_hashed_for_the_pool_where_that_is_asked_for(tmp_path):
+    strategy = small(hashed=4, kept=30, own_code=True)
+    url = f"sqlite:///{tmp_path}/curves.db"
+    study = automl.search(
+        Heads(), evaluator=width, strategy=strategy, trials=9, workers=0, baseline=False, finalists=1, confirm=1,
+        storage=url,
+    )  # fmt: skip
+    trials = list(study.trials())
+    study.close()
+    assert {one.outcome for one in trials} == {"miss"}  # no function twice, though some fields change none
+    assert [group.name for group in strategy._model._columns.groups] == ["gradients", "outputs", "weights"]
+    with Database(url) as database, database.read() as connection:
+        stored = {row.key for row in connection.execute(feature.select())}
+    assert {one.key for one in trials} < stored
+
+
+class Heads(Space):
+    """A linear layer of some width; `note` changes nothing that it computes."""
+
+    width = Integer(1, 40)
+    note = Integer(0, 5)
+
+    def behaviour(self, candidate):
+        from torch import nn
+
+        return Module(lambda: nn.Linear(4, candidate.width), probe=Probe((Array((4,)),)))
+
+
+def width(candidate, seed):
+    return {"fitness": -abs(candidate.width - 30)}
 
 
 def steepness(candidate, seed):
