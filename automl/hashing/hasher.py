@@ -141,11 +141,12 @@ class Hasher:
         keys: list[Hashed] = [Hashed(b"")] * len(pairs)
         for kind, numbers in by_kind.items():
             behaviours = [pairs[number][0] for number in numbers]
+            bare = kind not in (Graph.kind, Module.kind)
             for number, behaviour, digest in zip(numbers, behaviours, self._digests(kind, behaviours), strict=True):
                 settings = pairs[number][1]
                 surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
-                    keys[number] = Hashed(mix(kind, digest, _verbatim(behaviour), surroundings))
+                    keys[number] = Hashed(mix(kind, digest, b"" if bare else _verbatim(behaviour), surroundings))
                     continue
                 if candidates is None:
                     raise digest
