@@ -56,6 +56,8 @@ class Told:
         fidelity: Budget fraction as proposed; fitness is comparable only among trials of one fidelity.
         parents: Numbers of the trials whose candidates were varied, as proposed.
         pruned: True if its evaluation stopped early, being worse than others at that epoch; it has no fitness then.
+        costs: Mapping from name to cost of this very candidate, as it was recorded: what is measured (a latency) comes
+            out differently when it is measured again, and a resumed search must see the same.
 
     Example:
         >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
@@ -70,6 +72,7 @@ class Told:
     fidelity: float = FULL
     parents: tuple[int, ...] = ()
     pruned: bool = False
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 class Hashes(Protocol):
