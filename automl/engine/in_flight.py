@@ -243,8 +243,8 @@ class InFlight:
             trial.fidelity.settings,
             checkpoint=kept,
             shelf=self._shelf(claim, trial),
-            rule=trial.rule if claim.replicate >= 0 else None,
             rates=self._settings.rates,
+            rule=trial.rule if claim.replicate >= 0 else None,
         )
         return Job(self._next_job, text, how)
 

@@ -177,6 +177,7 @@ class Search:
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
         self._json.look()
+        self._features.write_due()  # here, where no limit of time of a strategy's may break it off
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:

@@ -357,7 +357,7 @@ class Phases:
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
-        stage = stage or self.deciding
+        stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
         context = cache.context(self._context(part, stage=stage))
@@ -390,7 +390,7 @@ class Phases:
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
-            prune=self.config.prune if phase in ("search", "baseline") else None,
+            prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
         )
 
         def context_at(epoch: float) -> int:

@@ -99,8 +99,8 @@ class Evaluation:
             none of them.
         shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
             either.
-        rule: `PruneRule` by which the search asks it to stop early; None never does.
         rates: True if the evaluator that rates is to run, in a search that rates with one and decides with another.
+        rule: `PruneRule` by which the search asks it to stop early; None never does.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})

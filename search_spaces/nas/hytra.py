@@ -146,6 +146,7 @@ class HyTra(PathSpace):
                 f"many of the {len(of.scales)} scales it may use"
             )
         self.start = START if of.anywhere else ""
+        self.image_size = self._resolution if self.dims == 2 else None
 
     def settings(self) -> Mapping[str, Any]:
         return {

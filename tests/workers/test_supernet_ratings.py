@@ -349,3 +349,28 @@ def test_the_command_writes_ratings_and_their_blocks_and_reads_them_again(tmp_pa
     wrong = run("--task", "digits", *given, "--out", "/nowhere/at/all.csv")
     assert isinstance(wrong.exception, InvalidInput)
     assert "the folder /nowhere/at does not exist" in str(wrong.exception)
+
+
+# --- images of the size that a space asks for -------------------------------------------------------------------------
+
+
+def test_smaller_images_are_enlarged_for_a_space_that_asks_for_it_and_the_context_holds_it():
+    parts = assemble("hytra", PartSettings(task="digits"))
+    assert parts.evaluator.resize == 28
+    assert parts.evaluator.probe().inputs[0].shape == (1, 28, 28)
+    assert parts.evaluator.settings()["resize"] == 28
+    assert parts.evaluator.for_space(parts.reference).data() is parts.evaluator.data()  # enlarged once
+    rater = assemble("hytra", PartSettings(evaluator="whole-rating", final="classification", task="digits"))
+    assert rater.rating.evaluator.resize == rater.evaluator.resize == 28
+    inputs = parts.evaluator.parts("cpu").train.first(2)[0]
+    small = assemble("digits-cells").evaluator.parts("cpu").train.first(2)[0]
+    assert torch.allclose(inputs, nn.functional.interpolate(small, (28, 28), mode="bilinear"))
+
+
+def test_images_that_are_large_enough_stay_and_so_does_their_context():
+    own = assemble("hytra", PartSettings(task="digits", settings={"resolution": 8}))
+    assert own.evaluator.resize is None
+    assert "resize" not in own.evaluator.settings()
+    assert own.evaluator.probe().inputs[0].shape == (1, 8, 8)
+    sequences = assemble("hytra-1d").evaluator
+    assert (sequences.resize, sequences.probe().inputs[0].shape) == (None, (40,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
 from workers.networks.arrays import arrays_of, arrays_task
+from workers.networks.resizing import resized, size_for
 from workers.remembered import described
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ZeroCost(Evaluator):
     Attributes:
         task: `Task`, or the name of a registered one; its training part gives the batch.
         batch_size: Number of examples in the batch.
+        resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
 
     Example:
         >>> from torch import nn
@@ -58,17 +60,22 @@ class ZeroCost(Evaluator):
 
     task: Task | str = "digits"
     batch_size: int = 64
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise InvalidInput(f"batch_size is {self.batch_size!r}; it must be at least 2")
 
     def settings(self) -> dict[str, Any]:
-        return {"task": described(self.data()), "batch_size": self.batch_size}
+        return {"task": described(self.data()), "batch_size": self.batch_size, "resize": self.resize}
 
     def data(self) -> Task:
         """Returns the task itself."""
-        return arrays_task(self.task)
+        return arrays_task(resized(arrays_task(self.task), self.resize))
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator with images of the size that the space asks for."""
+        return self if self.resize is not None else replace(self, resize=size_for(self.data(), space.load()))
 
     def probe(self) -> Probe:
         from workers.networks.training import prepared

@@ -21,6 +21,7 @@ from automl.jsontext import canonical, stored
 from automl.setup.targets import SpaceReference, reference_to
 from automl.spaces.paths import BlockSpace, PathSpace
 from workers.networks.arrays import arrays_of, arrays_task
+from workers.networks.resizing import resized, size_for
 from workers.remembered import described
 from workers.supernets.block_table import BlockTable, read_table
 from workers.supernets.settings import SupernetSettings
@@ -47,6 +48,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         task: `Task`, or the name of a registered one. Supernets are trained on its training part, and rate on its
             validation part.
         precision: "float32"; "float16" or "bfloat16" for automatic mixed precision; "auto" takes float16 on CUDA.
+        resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
         space: Space that is searched; the search sets it.
 
     Example:
@@ -61,6 +63,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
     task: Task | str = "digits"
     precision: str = "auto"
+    resize: int | None = None
     space: SpaceReference | None = field(default=None, repr=False)
 
     def for_space(self, space: Any) -> Evaluator:
@@ -76,7 +79,8 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
                 f"evaluator {self.name} rates by the blocks of a space, and {whole.kind} has none; take a space such "
                 "as hytra, or subclass automl.spaces.paths.PathSpace"
             )
-        return dataclasses.replace(self, space=space if whole is held else reference_to(whole))
+        size = size_for(self.data(), whole) if self.resize is None else self.resize
+        return dataclasses.replace(self, space=space if whole is held else reference_to(whole), resize=size)
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings, the space and the data among them: a supernet is one of a space."""
@@ -105,7 +109,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
     def data(self) -> Task:
         """Returns the task itself."""
-        return arrays_task(self.task)
+        return arrays_task(resized(arrays_task(self.task), self.resize))
 
     def probe(self) -> Probe:
         from workers.networks.training import prepared
