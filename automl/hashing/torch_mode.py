@@ -33,12 +33,14 @@ class Deterministic(TorchFunctionMode):
 
     Attributes:
         acted: whether any call was changed, so that this is needed at all.
+        wrote: whether somebody may have written a parameter past its count of versions.
         coarse: whether any call was made in float32, because torch has no kernel for more.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
         self.acted = transparent or stream
+        self.wrote = False
         self.coarse = False
         self._draws = Draws(generator, stream=stream)
         self._transparent = transparent
@@ -70,6 +72,8 @@ class Deterministic(TorchFunctionMode):
         if name == "__deepcopy__" or (name == "__set__" and func != _REQUIRES_GRAD):  # about the very tensor
             return func(*args, **(kwargs or {}))
         if name == "__get__":
+            if func == _DATA:
+                self.acted = self.wrote = True
             result = self._transparent_data(args[0]) if func == _DATA else func(*args)
             if quiet or not isinstance(result, torch.Tensor) or not self._knows(args[0]):
                 return result

@@ -85,7 +85,7 @@ def train(
     seed: int,
     *,
     precision: str = "float32",
-    report: Callable[[float, Mapping[str, float]], None] | None = None,
+    report: Callable[[float, Mapping[str, float]], object] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Trains a supernet in place.
