@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from automl.spaces.fields import Real as Real
     from automl.spaces.fields import Repeat as Repeat
     from automl.spaces.grammar import Grammar as Grammar
+    from automl.spaces.orders import Ordinal as Ordinal
+    from automl.spaces.orders import Permutation as Permutation
+    from automl.spaces.orders import Subset as Subset
     from automl.spaces.space import Candidate as Candidate
     from automl.spaces.space import Space as Space
     from automl.spaces.variants import Drop as Drop
@@ -73,6 +76,9 @@ _HOMES = {
     "Integer": "automl.spaces.fields",
     "Real": "automl.spaces.fields",
     "Repeat": "automl.spaces.fields",
+    "Ordinal": "automl.spaces.orders",
+    "Permutation": "automl.spaces.orders",
+    "Subset": "automl.spaces.orders",
     "Grammar": "automl.spaces.grammar",
     "Variants": "automl.spaces.variants",
     "Drop": "automl.spaces.variants",

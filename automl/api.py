@@ -105,6 +105,8 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         said["enqueue"] = enqueued_values(parts.space, asked.enqueue)
     if stored is None:
         config, wider = _new_config(said, parts, run), None
+        if (most := config.budget.trials or config.budget.evaluations) is not None:
+            parts = replace(parts, strategy=parts.strategy.fitted(most, parts.strategy_given))
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()

@@ -42,6 +42,7 @@ class Parts:
         objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
+        strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -57,6 +58,7 @@ class Parts:
     objective: str
     direction: str
     notice: str = ""
+    strategy_given: frozenset[str] = frozenset()
 
     @cached_property
     def described(self) -> Description:
@@ -216,7 +218,10 @@ def assemble(
     goal, way, notice = objective_of(
         runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
     )
-    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way, notice)
+    made = _make_strategy(strategy, for_strategy)
+    ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
+    said = frozenset(known(type(made)) if ready else for_strategy)
+    return Parts(space, reference, runner, given, made, goal, way, notice, said)
 
 
 def _first(*values: Any) -> Any:
