@@ -11,6 +11,7 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import plan as plan
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -54,6 +55,7 @@ _HOMES = {
     "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
+    "plan": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",

@@ -59,6 +59,9 @@ def test_every_strategy_searches_them(strategy, tmp_path):
     )  # fmt: skip
     assert not [trial for trial in study.trials() if trial.outcome == "failed"]
     assert study.best.fitness > 1.0
+    frame = study.trials_dataframe()
+    assert set(frame["field.units"]) <= {32, 64, 96, 128}
+    assert set(frame["field.order[0]"]) <= {"conv", "norm", "relu", "drop"}
     study.close()
 
 
