@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.setup import moved
 
 if TYPE_CHECKING:
+    from automl import data as data
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -20,26 +21,35 @@ if TYPE_CHECKING:
     from automl.behaviour import Probe as Probe
     from automl.behaviour import Program as Program
     from automl.cache.store import EquivalenceCache as EquivalenceCache
+    from automl.data.datasets import DatasetTask as DatasetTask
     from automl.engine.running import Stopped as Stopped
     from automl.errors import AutoMLError as AutoMLError
     from automl.errors import InvalidInput as InvalidInput
     from automl.evaluators.base import Evaluator as Evaluator
     from automl.evaluators.base import Fidelity as Fidelity
-    from automl.evaluators.costs import module_costs as module_costs
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.pruning import Pruned as Pruned
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
+    from automl.spaces.costs import latency as latency
+    from automl.spaces.costs import module_costs as module_costs
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
     from automl.spaces.fields import Repeat as Repeat
+    from automl.spaces.grammar import Grammar as Grammar
     from automl.spaces.space import Candidate as Candidate
     from automl.spaces.space import Space as Space
+    from automl.spaces.variants import Drop as Drop
+    from automl.spaces.variants import Replace as Replace
+    from automl.spaces.variants import Together as Together
+    from automl.spaces.variants import Variants as Variants
     from automl.study import Study as Study
 
 _HOMES = {
+    "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
     "rekey": "automl.setup.rekeying",
@@ -52,17 +62,24 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
-    "module_costs": "automl.evaluators.costs",
+    "latency": "automl.spaces.costs",
+    "module_costs": "automl.spaces.costs",
     "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Fidelity": "automl.evaluators.base",
+    "Pruned": "automl.evaluators.pruning",
     "Evaluator": "automl.evaluators.base",
     "Task": "automl.evaluators.task",
     "Choice": "automl.spaces.fields",
     "Integer": "automl.spaces.fields",
     "Real": "automl.spaces.fields",
     "Repeat": "automl.spaces.fields",
+    "Grammar": "automl.spaces.grammar",
+    "Variants": "automl.spaces.variants",
+    "Drop": "automl.spaces.variants",
+    "Replace": "automl.spaces.variants",
+    "Together": "automl.spaces.variants",
     "FunctionEvaluator": "automl.evaluators.function",
     "functional_hash": "automl.hashing",
     "Candidate": "automl.spaces.space",
@@ -70,13 +87,19 @@ _HOMES = {
     "Study": "automl.study",
 }
 
-_EVALUATORS = {"Classification": "classification"}
+_EVALUATORS = {
+    "Classification": "classification",
+    "MultiLabel": "multilabel",
+    "NextToken": "next-token",
+    "Regression": "regression",
+    "Segmentation": "segmentation",
+}
 """Evaluators that stand under `automl.` although they live elsewhere: found by their entry point."""
 
 _RENAMED = {"Approximation": "Fidelity"}
 """Old name → new name; the old one can still be used, with a warning."""
 
-__all__ = [*_HOMES, *_EVALUATORS]
+__all__ = [*_HOMES, *_EVALUATORS, "data"]
 
 
 moved.install()
@@ -85,6 +108,8 @@ moved.install()
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         found = getattr(import_module(_HOMES[name]), name)
+    elif name == "data":
+        found = import_module("automl.data")
     elif name in _EVALUATORS:
         from automl import registry
 

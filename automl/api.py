@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.cache.policy import Policy
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings, check_name
+from automl.display import of_python
+from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.running import execute, workers_of
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, warn
+from automl.managing import ADOPTS, check_name
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.setup.signature import takes
-from automl.setup.stored import check_unchanged, stored_target
+from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore
@@ -96,7 +97,7 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         ('Line-1', 20.0)
         >>> study.close()
     """
-    run = part_of(RunConfig, asked)
+    run = _shown(part_of(RunConfig, asked))
     stored = find_search(run.storage, asked.study)
     parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
@@ -107,8 +108,13 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    runs = Runs(**{name: said.get(name, getattr(before, name)) for name in declared(Runs)})
+    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
     return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+
+
+def _shown(run: RunConfig) -> RunConfig:
+    """Lets the run be seen, where that is wanted."""
+    return replace(run, observers=(*run.observers, of_python())) if run.progress else run
 
 
 def _said(study: Study) -> Study:
@@ -118,7 +124,7 @@ def _said(study: Study) -> Study:
         return study
     failed = failed_trials(study.store, runs)
     if failed.hopeless:
-        warnings.warn(f"study {study.name}: {failed.sentence()}", stacklevel=4)
+        warn(f"study {study.name}: {failed.sentence()}")
     return study
 
 
@@ -128,6 +134,8 @@ def _new_config(said: dict[str, Any], parts: Parts, run: RunConfig) -> StudyConf
         defaults = parts.space.defaults
         values["trials"] = defaults.trials
         values["until"] = defaults.until if values["until"] is None else values["until"]
+    if values["prune"] is None:
+        values["prune"] = parts.strategy.prunes or None
     if values["window"] is None:
         values["window"] = _window(parts, run, values["trials"] or values["evaluations"])
     return StudyConfig.read(values)
@@ -189,20 +197,13 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
         Traceback (most recent call last):
         automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
     """
-    run = part_of(RunConfig, asked)
+    run = _shown(part_of(RunConfig, asked))
     database = Database(run.storage, create=False)
     try:
         stored = stored_search(asked.study, find_searches(database, asked.study))
     finally:
         database.close()
-    target = stored_target(stored.settings)
-    if stored.settings["evaluator_given"] is None:
-        raise InvalidInput(
-            f"the evaluator of study {asked.study} is an object in somebody's program; "
-            "run that program again with the same study name to go on"
-        )
-    parts = assemble(target, stored=stored.settings)
-    check_unchanged(stored.settings, parts.reference)
+    parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))

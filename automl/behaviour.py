@@ -23,17 +23,20 @@ class Array:
         shape: Sizes of the axes after the batch axis, such as (1, 8, 8) for an 8x8 grey image.
         low: Smallest value of an integer input (token indices); None for real inputs.
         high: Largest value of an integer input, included; None for real inputs.
+        name: Name of the argument of a module's `forward` that takes the input; empty for an input that is given by its
+            place, as all inputs of graphs are.
 
     Example:
         >>> Array((1, 8, 8))  # a grey image of 8 x 8 pixels, real values
-        Array(shape=(1, 8, 8), low=None, high=None)
-        >>> Array((16,), low=0, high=99)  # sixteen token indices, from a vocabulary of 100
-        Array(shape=(16,), low=0, high=99)
+        Array(shape=(1, 8, 8), low=None, high=None, name='')
+        >>> Array((16,), low=0, high=99, name="input_ids")  # sixteen token indices, from a vocabulary of 100
+        Array(shape=(16,), low=0, high=99, name='input_ids')
     """
 
     shape: tuple[int, ...]
     low: int | None = None
     high: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

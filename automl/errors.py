@@ -7,10 +7,14 @@ with 1.
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from typing import Any
 
 MOST = 700
 """Characters of a message that are shown, at most."""
+
+_OURS = ("automl", "workers", "search_spaces")
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """What a terminal would obey or a reader would not see: controls, escapes, marks of direction, halves of characters."""
@@ -65,6 +69,22 @@ def brief(value: Any, most: int = 200) -> str:
         return f"a value of type {type(value).__name__}"
 
 
+def warn(text: str) -> None:
+    """Warns the user, at the line of the user's own program that called this package.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as seen:
+        ...     warn("three candidates are alike")
+        >>> str(seen[0].message)
+        'three candidates are alike'
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
+
+
 class AutoMLError(Exception):
     r"""Base class of all errors that the engine raises on purpose.
 
@@ -79,6 +99,10 @@ class AutoMLError(Exception):
 
     def __str__(self) -> str:
         return one_line(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """Is what notebooks and IPython show instead of a traceback: the sentence says all that the user needs."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidInput(AutoMLError, ValueError):
@@ -176,6 +200,17 @@ class StudyBusy(InvalidInput):
         ... except InvalidInput as error:  # the user can correct it, as a wrong name
         ...     print(error)
         study cells is run by process 4711 on node-1
+    """
+
+
+class ArtefactUnreadable(AutoMLError, OSError):
+    """Raised if an artefact is missing, damaged, or cannot be read from where it is kept.
+
+    Example:
+        >>> from automl.artefacts.store import ArtefactStore
+        >>> ArtefactStore("nowhere").get("0" * 64)
+        Traceback (most recent call last):
+        automl.errors.ArtefactUnreadable: artefact 000000000000 is not in nowhere
     """
 
 

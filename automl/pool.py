@@ -49,6 +49,7 @@ class Job:
         id: Number chosen by the submitter, unique among the jobs in flight.
         candidate: Canonical JSON of the candidate.
         evaluation: Seed, part, fidelity and replicate of the evaluation. The worker sets its own device.
+        artefact: Name of the evaluator's artefact that is to be made; empty for an evaluation.
 
     Example:
         >>> Job(0, '{"x": 3}', Evaluation(seed=11)).evaluation.seed
@@ -58,10 +59,12 @@ class Job:
     id: int
     candidate: str
     evaluation: Evaluation
+    artefact: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself."""
-        return type(self), (self.id, self.candidate, self.evaluation)
+        given = (self.id, self.candidate, self.evaluation)
+        return type(self), (*given, self.artefact) if self.artefact else given
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,19 @@ import xxhash
 
 from automl.errors import InvalidInput
 
-Group = Literal["spaces", "strategies", "evaluators", "tasks", "pools"]
+Group = Literal["spaces", "strategies", "evaluators", "tasks", "pools", "exporters"]
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 """How a path begins on Windows: its colon separates no name."""
 
-_SINGULAR = {"spaces": "space", "strategies": "strategy", "evaluators": "evaluator", "tasks": "task", "pools": "pool"}
+_SINGULAR = {
+    "spaces": "space",
+    "strategies": "strategy",
+    "evaluators": "evaluator",
+    "tasks": "task",
+    "pools": "pool",
+    "exporters": "exporter",
+}
 
 
 def names(group: Group) -> list[str]:

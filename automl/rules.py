@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import Plans
 from automl.evaluators.base import Fidelity, Part
 from automl.selection.objectives import Objective
@@ -104,6 +106,15 @@ class LoopSettings:
         checkpoints: Path of the folder of checkpoints; None keeps none.
         needs: Names of the metrics and costs that a trial must have in addition to its fitness, because they are
             objectives or constraints. A trial that lacks one of them has failed, although its evaluation is stored.
+        store: `ArtefactStore` of the search; None keeps nothing.
+        kept: Origins of the trials whose evaluations leave their trained weights.
+        reads: Mapping from replicate to the digests of the artefacts that its evaluations read, by name. A replicate
+            that is not in it reads what replicate 0 reads.
+        spent: Seconds that went into artefacts before the loop; they count towards the budget of time.
+        rates: True if the evaluator that rates runs, and not the one that decides.
+        by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
+        facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
+        prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -135,6 +146,14 @@ class LoopSettings:
     resumable: bool = False
     checkpoints: str | None = None
     needs: frozenset[str] = frozenset()
+    store: ArtefactStore | None = None
+    kept: frozenset[str] = frozenset()
+    reads: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    by_candidate: bool = False
+    spent: float = 0.0
+    rates: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    prune: str | None = None
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

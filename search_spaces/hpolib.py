@@ -19,6 +19,8 @@ class HPOLib(Space):
         62208
     """
 
+    equal_shares = (0.00, 0.00)
+
     defaults = Defaults(evaluator="hpolib", objective="loss", trials=500)
 
     activation_fn_1 = Choice("relu", "tanh")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 
 T = TypeVar("T")
@@ -66,11 +67,12 @@ class Remembered(Generic[T]):
 _all: list[Remembered] = []  # type: ignore[type-arg]
 
 
-def described(task: Task) -> dict[str, str]:
+def described(task: AnyTask) -> dict[str, str]:
     """Returns a task's description, read off its data now; what was made of other data of it is forgotten."""
     found = task.description()
-    for one in _all:
-        one.forget_unless(task, found["fingerprint"])
+    if isinstance(task, Task):
+        for one in _all:
+            one.forget_unless(task, found["fingerprint"])
     return found
 
 

@@ -208,7 +208,9 @@ class Pruned:
         evaluations: Number of evaluations removed, together with their results.
         classes: Number of equivalence classes removed because no other evaluation and no trial belonged to them.
         candidates: Number of stored candidates removed because nothing refers to their JSON any more.
-        dry_run: True if nothing was removed; `classes` and `candidates` are then not counted.
+        dry_run: True if nothing was removed; `classes`, `candidates` and `features` are then not counted.
+        features: Number of classes whose features were removed because no evaluation and no trial belongs to them; a
+            search computes them again if it needs them.
 
     Example:
         >>> Pruned(evaluations=120, classes=100, candidates=90, dry_run=False).sentence()
@@ -219,6 +221,7 @@ class Pruned:
     classes: int
     candidates: int
     dry_run: bool
+    features: int = 0
 
     def sentence(self) -> str:
         """Returns the numbers as a sentence."""
@@ -276,5 +279,5 @@ def prune(
     if dry_run:
         return Pruned(len(places), 0, 0, dry_run=True)
     removed = keeping.remove_evaluations(database, places)
-    classes, candidates = keeping.remove_unused(database)
-    return Pruned(removed, classes, candidates, dry_run=False)
+    classes, candidates, features = keeping.remove_unused(database)
+    return Pruned(removed, classes, candidates, dry_run=False, features=features)

@@ -115,6 +115,11 @@ class Plans(Protocol):
 
     policy: Policy
 
+    @property
+    def most(self) -> int:
+        """Largest number of replicates that a trial asks for; forgetting adds to it."""
+        ...
+
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Counts one more occurrence of the equivalence class and returns the plan of this trial."""
         ...
@@ -140,6 +145,11 @@ class FreshSeeds:
         self.policy = Policy()
         self._replicates = replicates
         self._met: dict[bytes, int] = {}
+
+    @property
+    def most(self) -> int:
+        """Largest number of replicates that a trial asks for."""
+        return max(self._replicates, default=1)
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Returns a plan with the replicates 0 to n - 1, where n is the number for this trial."""
@@ -171,6 +181,11 @@ class Occurrences:
         self.seed = seed
         self._met: dict[bytes, int] = {}
         self._forgotten: dict[bytes, int] = {}
+
+    @property
+    def most(self) -> int:
+        """Largest number of replicates that a trial asks for; forgetting adds to it."""
+        return self.policy.replicates
 
     def plan(self, key: bytes, trial: int) -> ReplicatePlan:
         """Counts one more occurrence of the equivalence class and returns the plan of this trial.

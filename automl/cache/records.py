@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from automl.artefacts.shelf import Kept
 from automl.cache.policy import ReplicatePlan
 
 Asked = tuple[int, bytes, str, ReplicatePlan]
@@ -44,11 +45,12 @@ class Result:
         seconds: Seconds that the evaluation took on its worker, by the pool's clock.
         study: Number of the study that caused the evaluation; None if it was run outside of studies.
         trial: Number of the trial that caused the evaluation; None outside of studies.
+        reached: Number of the context that the result of an evaluation stands in that stopped early; None for others.
 
     Example:
         >>> claim = Claim(number=7, key=bytes(16), replicate=0, seed=11, attempt=1)  # trial 7 asked for it
         >>> Completion(metrics={"accuracy": 0.93}, seconds=41.0).result(claim, study=1)
-        Result(replicate=0, metrics={'accuracy': 0.93}, error='', seconds=41.0, study=1, trial=7)
+        Result(replicate=0, metrics={'accuracy': 0.93}, error='', seconds=41.0, study=1, trial=7, reached=None)
     """
 
     replicate: int
@@ -57,6 +59,7 @@ class Result:
     seconds: float
     study: int | None
     trial: int | None
+    reached: int | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +102,10 @@ class Completion:
         curve: Learning curve of the evaluation as canonical JSON; empty if it failed or reported nothing.
         place: Exception type and source line of a failure; empty if nothing was raised.
         traceback: Traceback of a failure, cut to a maximal length; empty on success.
+        reached: Epoch at which an evaluation that was asked to stop has stopped; None if it is a full one.
         left_out: Names under which the evaluator returned something that is not a number; these values are not stored.
+        artefacts: Artefacts that the evaluation left or read.
+        not_kept: Sentence that says why trained weights could not be kept; empty if they were, or were not wanted.
 
     Example:
         >>> Completion(fault="timeout", error="took longer than 60 s").lost, Completion(fault="candidate").lost
@@ -116,6 +122,9 @@ class Completion:
     left_out: tuple[str, ...] = ()
     place: str = ""
     traceback: str = ""
+    artefacts: tuple[Kept, ...] = ()
+    not_kept: str = ""
+    reached: float | None = None
 
     @property
     def lost(self) -> bool:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from automl.cache import keys
+from automl.cache.features import StoredFeatures
 from automl.cache.rekeyed import ContextDone, Kept, Rekeyed
 from automl.cache.replicates import numbered
 from automl.cache.versions import Outdated
@@ -30,6 +31,7 @@ from automl.spaces.space import Candidate
 from automl.storage import evaluations, rekeying
 from automl.storage.bulk import chunks
 from automl.storage.engine import Database
+from automl.storage.features import any_features
 from automl.storage.spaces import StoredSpace, space_id, spaces_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ FindSpace = Callable[[StoredSpace | None], Found | str]
 class Keys:
     """New keys of candidates, computed here or by another process.
 
+    Where the classes of the old keys had features, those of the new ones are computed along with the keys.
+
     Attributes:
         database: where they are stored on the way.
         find: finds spaces.
@@ -95,6 +99,7 @@ class Keys:
     _found: dict[int, Found | str] = field(default_factory=dict)
     _ids: dict[bytes, int] = field(default_factory=dict)
     _jobs: dict[tuple[bytes, int], HashJobs] = field(default_factory=dict)
+    _features: dict[bytes, bool] = field(default_factory=dict)  # by the mark of the old hasher
 
     def space(self, number: int) -> Found | str:
         """Returns the space of this number, or why it is not at hand."""
@@ -183,7 +188,7 @@ class Keys:
                 why[one] = _said(error)
         try:
             with no_exit():
-                hashed = jobs.hash(list(read.values()))
+                hashed = jobs.hash(list(read.values()), features=self._had_features(context))
         except FAULTS as error:
             if len(read) == 1:
                 return {}, why | dict.fromkeys(read, _said(error))
@@ -196,6 +201,10 @@ class Keys:
         why |= {one: item.fallback for one, item in passing.items() if one not in before}
         final = {one: item for one, item in zip(read, hashed, strict=True) if one not in why}
         self.by_json.update(item.fallback for item in final.values() if item.fallback)
+        if self._had_features(context):
+            kept = StoredFeatures(self.database, context.hasher)
+            kept.add({item.key: item.features for item in final.values()})
+            kept.write()
         return {one: item.key for one, item in final.items()}, why
 
     def _by_json_before(self, context: Outdated, jobs: HashJobs, some: Mapping[bytes, Candidate]) -> set[bytes]:
@@ -214,6 +223,13 @@ class Keys:
         ids = [one.id for one in self.contexts if one.mark == context.mark]
         there = rekeying.standing_under(self.database, ids, {key for keys in possible.values() for key in keys})
         return {one for one, keys in possible.items() if keys & there}
+
+    def _had_features(self, context: Outdated) -> bool:
+        """Tells whether somebody wanted the features of classes under the old keys."""
+        if context.mark_before not in self._features:
+            with self.database.read() as connection:
+                self._features[context.mark_before] = any_features(connection, context.mark_before)
+        return self._features[context.mark_before]
 
 
 def _said(error: BaseException) -> str:
@@ -287,7 +303,7 @@ def _change(
     classes: dict[bytes, list[rekeying.Waiting]] = {}
     for row in sorted(rows, key=lambda row: (row.changed, row.key, row.replicate)):
         if row.new_key is not None:
-            classes.setdefault(row.new_key, []).append(row)
+            classes.setdefault(context.counted(row.new_key, row.candidate), []).append(row)
     seen_before = rekeying.moved_before(connection, context.id, {row.key for row in rows})
     firsts: dict[bytes, bytes] = {}
     into: dict[bytes, set[bytes]] = {}

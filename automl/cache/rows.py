@@ -16,13 +16,15 @@ from automl.cache.alone import SINGLE
 from automl.cache.versions import refuse_newer, version_of
 from automl.errors import InvalidInput, brief
 from automl.evaluators.curves import LearningCurve
+from automl.hashing.features import FEATURES_VERSION, read, written
 from automl.jsontext import MAX_TEXT, canonical, decoded, parse_foreign
 from automl.storage.fidelities import at_full_fidelity
 from automl.storage.spaces import StoredSpace
 
-FORMAT = {"format": "automl-cache", "version": 3}
-KNOWN = (FORMAT, *({"format": "automl-cache", "version": older} for older in (1, 2)))
-"""What can be read; the first version had no learning curves, the second does not say which space read candidates."""
+FORMAT = {"format": "automl-cache", "version": 4}
+KNOWN = (FORMAT, *({"format": "automl-cache", "version": older} for older in (1, 2, 3)))
+"""What can be read; the first version had no learning curves, the second does not say which space read candidates, and
+the third had no features."""
 MAX_BYTES = 16 << 30
 """Default limit on a file's decompressed size."""
 MAX_ROW = MAX_TEXT
@@ -60,6 +62,7 @@ class EvaluationRow:
 
     A failed one has no metrics, and many have no learning curve: an empty text. `space` is the number under which the
     file names the space; None where it does not tell. `found` says which key the seed comes from where it is another.
+    `features` are those of the class, as JSON; empty where they are not told, or of another version.
     """
 
     key: bytes
@@ -73,6 +76,7 @@ class EvaluationRow:
     curve: str
     space: int | None
     found: str | None
+    features: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ def _evaluation(data: dict[str, Any], context: ContextRow | None, spaces: Collec
     if context is None:
         raise InvalidInput("an evaluation before any context")
     names = {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"}
-    _check_names(data, names | ({"curve", "space", "found"} & data.keys()))
+    _check_names(data, names | ({"curve", "space", "found", "features"} & data.keys()))
     key = _key(data["key"])
     replicate = _integer(data, "replicate", -_MAX_INT, MAX_REPLICATE)
     seed = _integer(data, "seed", 0, _MAX_INT)
@@ -199,10 +203,22 @@ def _evaluation(data: dict[str, Any], context: ContextRow | None, spaces: Collec
         raise InvalidInput(f"space {space} is not named before it")
     origin = _origin(data["found"]) if "found" in data else Origin(context.group, key, replicate)
     found = canonical(data["found"]) if "found" in data else None
-    row = EvaluationRow(key, replicate, seed, candidate, text, error, float(seconds), seen, curve, space, found)
+    features = _features(data["features"]) if "features" in data else ""
+    row = EvaluationRow(
+        key, replicate, seed, candidate, text, error, float(seconds), seen, curve, space, found, features
+    )
     if not _seed_fits(seed, context.namespace, origin):
         raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")
     return row
+
+
+def _features(given: Any) -> str:
+    """Returns the features of a class as they are stored; empty if they are of another version."""
+    if not isinstance(given, dict):
+        raise InvalidInput("features are a JSON object")
+    _check_names(given, {"version", "numbers"})
+    version = _integer(given, "version", 0, _MAX_INT)
+    return written(read(given["numbers"])) if version == FEATURES_VERSION else ""
 
 
 class Origin(NamedTuple):

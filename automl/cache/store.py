@@ -22,6 +22,8 @@ from automl.errors import InvalidInput
 from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical
 from automl.storage import evaluations, fidelities
+from automl.storage.artefacts import keep_artefacts
+from automl.storage.candidates import digest
 from automl.storage.curves import classes_with_curves, curves_of, keep_curves
 from automl.storage.engine import Database
 from automl.storage.sessions import Session, dead_among, signs_of_life
@@ -249,9 +251,27 @@ class EquivalenceCache:
             if completion.curve and completion.metrics is not None
         ]
 
+        links = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "session": session,
+                "attempt": claim.attempt,
+                "relation": one.relation,
+                "name": one.name,
+                "digest": bytes.fromhex(one.digest),
+                "size": one.size,
+            }
+            for claim, completion in ends
+            if completion.metrics is not None
+            for one in completion.artefacts
+        ]
+
         def work(given: Connection) -> int:
             ours = evaluations.end_claims(given, rows)
             keep_curves(given, curves, ("session", "attempt"))
+            keep_artefacts(given, links, ("session", "attempt"))
             return ours
 
         ours = self.database.within(connection, work)
@@ -261,6 +281,42 @@ class EquivalenceCache:
                 len(rows) - ours,
                 len(rows),
             )
+
+    def keep_reached(
+        self,
+        study: int | None,
+        stopped: Sequence[tuple[int, Claim, Completion, str]],
+        connection: Connection | None = None,
+    ) -> None:
+        """Stores results of evaluations that stopped early, with their learning curves.
+
+        Args:
+            study: number of the study that caused them.
+            stopped: the context of the epoch that was reached, the claim, the completion and the candidate's JSON.
+            connection: open writing transaction to use; None opens one.
+        """
+        rows = [
+            {
+                "context": context,
+                "key": claim.key,
+                "replicate": claim.replicate,
+                "seed": claim.seed,
+                "candidate": digest(candidate),
+                "metrics": canonical(completion.metrics),
+                "seconds": float(completion.seconds),
+                "study": study,
+                "trial": claim.number,
+                "space": self._space,
+            }
+            for context, claim, completion, candidate in stopped
+        ]
+        curves = [{**row, "points": completion.curve} for row, (_, _, completion, _) in zip(rows, stopped, strict=True)]
+
+        def work(given: Connection) -> None:
+            evaluations.keep_reached(given, rows)
+            keep_curves(given, curves, ("seed", "metrics"))
+
+        self.database.within(connection, work)
 
     def holder(self, context: int, key: bytes, replicate: int) -> str:
         """Returns a sentence on the other process that is evaluating a replicate; empty if there is none."""

@@ -1,10 +1,11 @@
 """A cache as one portable file: JSON lines, compressed with gzip.
 
 The first line names the format, then each context stands on a line, followed by its evaluations and, before the first
-that names it, each space that read their candidates; the last line counts the evaluations, so that a file cut short is
-noticed. An import checks every row: sizes, types, that fingerprints and seeds are what they must be, and that no keys
-come from a newer hasher than the one installed here. It is one transaction, so that a file is taken over as a whole or
-not at all. Keys of an older hasher are not served; `automl.cache.rekey` gives such evaluations new ones.
+that names it, each space that read their candidates. The first evaluation of a class holds the class's features. The
+last line counts the evaluations, so that a file cut short is noticed. An import checks every row: sizes, types, that
+fingerprints and seeds are what they must be, and that no keys come from a newer hasher than the one installed here. It
+is one transaction, so that a file is taken over as a whole or not at all. Keys of an older hasher are not served;
+`automl.cache.rekey` gives such evaluations new ones.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from automl.cache.fidelity_groups import chosen
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, SpaceRow, read_rows
-from automl.cache.versions import COMMAND, version_of
+from automl.cache.versions import COMMAND, mark_of, version_of
 from automl.errors import InvalidInput
 from automl.hashing import HASHER_VERSION
+from automl.hashing.features import FEATURES_VERSION
 from automl.jsontext import stored
 from automl.storage import evaluations, transfers
 from automl.storage.engine import Database
+from automl.storage.features import keep_features
 from automl.storage.spaces import space_id, spaces_of
 
 if TYPE_CHECKING:
@@ -158,12 +161,14 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     count = 0
     named: set[int] = set()
     for row in rows:
+        described = stored(row.description)
+        last = b""
         yield {
-            "context": stored(row.description),
+            "context": described,
             "namespace": row.namespace,
             "fingerprint": row.fingerprint.hex(),
         }
-        for fact in transfers.facts(database, row.id):
+        for fact in transfers.facts(database, row.id, mark_of(described.get("hasher")), FEATURES_VERSION):
             count += 1
             more: dict[str, Any] = {"curve": stored(fact.points)} if fact.points else {}
             if fact.space is not None:
@@ -171,6 +176,9 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
                 if fact.space not in named:
                     named.add(fact.space)
                     yield _space(database, fact.space)
+            if fact.numbers is not None and fact.key != last:
+                more["features"] = {"version": FEATURES_VERSION, "numbers": stored(fact.numbers)}
+            last = fact.key
             if fact.found is not None:
                 more["found"] = stored(fact.found)
             yield {
@@ -238,8 +246,11 @@ def import_cache(
             mark = context.fingerprint
             found = evaluations.context_id(connection, mark, context.namespace, context.description)
             contexts[mark] = found
-            if version_of(stored(context.description)) not in (None, HASHER_VERSION):
+            described = stored(context.description)
+            if version_of(described) not in (None, HASHER_VERSION):
                 old.add(found)
+            numbers = [(row.key, row.features) for row in batch if row.features]
+            keep_features(connection, mark_of(described.get("hasher")), FEATURES_VERSION, numbers)
             merged = transfers.merge(connection, found, [_fields(row, spaces) for row in batch])
             added, known, extra = added + merged[0], known + merged[1], extra + merged[2]
         return Imported(len(contexts), added, known, extra, tuple(sorted(old)))

@@ -44,7 +44,12 @@ class Outdated:
     @property
     def mark(self) -> bytes:
         """16 bytes that stand for the hasher."""
-        return xxhash.xxh3_128_digest(canonical(self.hasher.description()).encode())
+        return mark_of(self.hasher.description())
+
+    @property
+    def mark_before(self) -> bytes:
+        """16 bytes that stand for the older hasher, under which the features of the old keys are stored."""
+        return mark_of(self.description["hasher"])
 
     @property
     def group(self) -> bytes:
@@ -56,12 +61,33 @@ class Outdated:
         """The fingerprint that the seeds of the new context come from."""
         return keys.fingerprint(self.namespace, at_full_fidelity(self.now))
 
+    def counted(self, key: bytes, candidate: bytes) -> bytes:
+        """Returns the key that a result stands under: the function's, or one of the encoding's own.
+
+        Args:
+            key: of the function.
+            candidate: digest of the encoding.
+        """
+        evaluator = self.description.get("evaluator")
+        own = isinstance(evaluator, Mapping) and evaluator.get("equality") == "candidate"
+        return keys.of_candidate(key, candidate) if own else key
+
     @property
     def name(self) -> str:
         """How sentences name it."""
         evaluator = self.description.get("evaluator")
         named = evaluator.get("name") if isinstance(evaluator, Mapping) else None
         return f"context {self.id}" + (f" of {named}" if isinstance(named, str) else "")
+
+
+def mark_of(described: Any) -> bytes:
+    """Returns 16 bytes that stand for a hasher as contexts describe it: for its version, precision and probe.
+
+    Example:
+        >>> mark_of(Hasher().description()).hex()[:8] == mark_of({"version": "1"}).hex()[:8]
+        False
+    """
+    return xxhash.xxh3_128_digest(canonical(described).encode())
 
 
 def version_of(description: Mapping[str, Any]) -> str | None:

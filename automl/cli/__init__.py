@@ -16,10 +16,14 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.export import export
 from automl.cli.functions import features
-from automl.cli.reports import report, studies
+from automl.cli.rate import rate
+from automl.cli.ratings import rating_report
+from automl.cli.reports import report, show
 from automl.cli.search import baseline, resume, search
 from automl.cli.spaces import check, evaluators, explain, hash_command, spaces, strategies
+from automl.cli.studies import studies
 from automl.errors import AutoMLError, InvalidInput, brief, one_line
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -47,6 +51,10 @@ for command in (
     resume,
     baseline,
     report,
+    rate,
+    export,
+    rating_report,
+    show,
     studies,
     check,
     hash_command,

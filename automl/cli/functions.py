@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import numpy as np
 from automl.cli.common import json_option, print_json, print_table, read_candidates, set_option
 from automl.cli.given import BATCH, decoded_line, evaluator_option, parts_of, task_option
 from automl.hashing import Features, Hasher
-from automl.hashing.graph_features import NAMES
+from automl.hashing.features import NAMES
+
+MOST_COLUMNS = 9
+"""Numbers of a group that a table lists."""
 
 
 @click.command(epilog="Example: automl features nasbench201 --samples 5")
@@ -32,7 +36,7 @@ def features(
 ) -> None:
     """Print the features of candidates' functions: numbers that equal functions share and strategies learn from.
 
-    Groups of many numbers are counted in the table; --json has each number that is not 0, by name.
+    The table counts what is not 0 in groups of many numbers; --json has each number that is not 0, by name.
     """
     parts = parts_of(target, evaluator, task, settings)
     hasher = Hasher(parts.evaluator.probe(), space_source=parts.reference.code.digest)
@@ -44,39 +48,57 @@ def features(
     rows: list[dict[str, Any]] = []
     left = iter(candidates)
     while batch := list(islice(left, BATCH)):
-        behaviours = [parts.space.behaviour(one) for one in batch]
         hashed = hasher.hash_many(
-            [(what, parts.space.training(one)) for what, one in zip(behaviours, batch, strict=True)],
+            [(parts.space.behaviour(one), parts.space.training(one)) for one in batch],
             [one.json for one in batch],
+            features=True,
         )
-        for one, key, found in zip(batch, hashed, hasher.features(behaviours), strict=True):
-            named = {name: _named(name, found) for name in sorted(found)}
+        for one, key in zip(batch, hashed, strict=True):
+            named = {name: _named(name, key.features) for name in sorted(key.features)}
             rows.append({"candidate": one.value, "key": key.key.hex(), "features": named})
     if as_json:
         print_json(rows)
         return
-    groups = sorted({name for row in rows for name in row["features"]}, key=lambda name: name != "shape")
+    groups = sorted({name for row in rows for name in row["features"]}, key=_place)
     columns = ["key", *(name for group in groups for name in _columns(group))]
     table = [[row["key"][:12], *(cell for group in groups for cell in _cells(group, row["features"]))] for row in rows]
     print_table(columns, table, "no candidates")
     if not groups:
-        click.echo(f"{parts.space.kind} has no features: they are read off graphs. Strategies learn from its fields.")
+        click.echo(
+            f"{parts.space.kind} has no features: they are read off graphs, modules and functions. "
+            "Strategies learn from its fields."
+        )
 
 
-def _named(group: str, found: Features) -> dict[str, float]:
+def _named(group: str, found: Features) -> dict[str, float | None]:
+    """Returns the numbers that are not 0 by name; None for what could not be had."""
     names = NAMES.get(group, ())
-    values = found[group].tolist()
     return {
-        names[place] if place < len(names) else str(place): value for place, value in enumerate(values) if value != 0.0
+        names[place] if place < len(names) else str(place): None if math.isnan(value) else value
+        for place, value in enumerate(found[group].tolist())
+        if value != 0.0
     }
 
 
+def _place(group: str) -> tuple[int, str]:
+    known = list(NAMES)
+    return known.index(group) if group in NAMES else len(known), group
+
+
+def _listed(group: str) -> tuple[str, ...]:
+    """Returns the names of the features that a table has columns for; none where there are too many."""
+    names = NAMES.get(group, ())
+    return names if len(names) <= MOST_COLUMNS else ()
+
+
 def _columns(group: str) -> list[str]:
-    return list(NAMES[group]) if group == "shape" else [group]
+    return list(_listed(group)) or [group]
 
 
-def _cells(group: str, found: dict[str, dict[str, float]]) -> list[str]:
-    own = found.get(group)
-    if group != "shape":
-        return ["–" if own is None else f"{len(own)}"]
-    return ["–" if own is None else f"{own.get(name, 0.0):.4g}" for name in NAMES[group]]
+def _cells(group: str, found: dict[str, dict[str, float | None]]) -> list[str]:
+    own, names = found.get(group), _listed(group)
+    if own is None:
+        return ["–"] * max(1, len(names))
+    if not names:
+        return [f"{len(own)}"]
+    return ["–" if (value := own.get(name, 0.0)) is None else f"{value:.4g}" for name in names]

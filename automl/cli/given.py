@@ -18,7 +18,9 @@ BATCH = 512
 evaluator_option = click.option(
     "--evaluator", metavar="NAME", help="Whose data shapes the probe; default: the space's own."
 )
-task_option = click.option("--task", metavar="NAME", help="The data that shapes the probe.")
+task_option = click.option(
+    "--task", metavar="NAME", help="The data that shapes the probe: a name, data.npz, table.csv:TARGET, …"
+)
 
 
 def parts_of(target: str, evaluator: str | None, task: str | None, settings: Any) -> Parts:

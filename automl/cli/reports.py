@@ -10,10 +10,8 @@ from rich.console import Console
 
 from automl import evidence
 from automl import report as reports
-from automl.cli.common import check_writable, json_option, print_json, print_table, storage_option
+from automl.cli.common import check_writable, json_option, print_json, storage_option
 from automl.errors import InvalidInput
-from automl.storage.engine import Database
-from automl.storage.studies import StudyStore
 from automl.study import Study
 
 
@@ -63,28 +61,12 @@ def _show(data: Any, as_data: Any, html: Path | None, as_json: bool) -> None:
             click.echo(f"Report: {html.resolve()}")
 
 
-@click.command(epilog="Example: automl studies --storage sqlite:///automl.db")
+@click.command(epilog="Example: automl show digits-cells-1 17")
+@click.argument("study")
+@click.argument("number", type=click.IntRange(0))
 @storage_option
-@json_option
-def studies(storage: str, as_json: bool) -> None:
-    """List the stored studies."""
-    found = StudyStore(Database(storage, create=False)).all()
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": item.name,
-                    "kind": item.kind,
-                    "state": item.state,
-                    "trials": item.trials,
-                    "created": item.created,
-                }
-                for item in found
-            ]
-        )
-        return
-    rows = [
-        (item.name, item.kind, item.state, item.trials, item.settings["strategy"]["name"], item.settings["objective"])
-        for item in found
-    ]
-    print_table(["study", "kind", "state", "trials", "strategy", "objective"], rows, "no study is stored there")
+def show(study: str, number: int, storage: str) -> None:
+    """Show all that is stored of trial NUMBER: candidate, figures, learning curves, and why it failed, in full."""
+    opened = Study.open(study, storage)
+    click.echo(opened.show(number))
+    opened.close()

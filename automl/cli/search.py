@@ -15,11 +15,11 @@ from rich.console import Console
 from automl import api
 from automl.cli.common import check_writable, json_option, print_json, read_candidates, read_settings, why_not_writable
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
-from automl.cli.progress import progress
 from automl.cli.winners import explained, mark, own_file, write_source
-from automl.engine.config import check_name
+from automl.display import progress
 from automl.engine.running import Stopped
 from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
+from automl.managing import check_name
 from automl.observers import Observer
 from automl.report.reading.failures import failed_trials
 from automl.settings import declared
@@ -101,7 +101,7 @@ def resume(study: str, **options: Any) -> None:
     """
     _check_place(options["html"])
     given = with_defaults(said(options, _RESUMING), _RESUMING)
-    given["observers"] = _observers(options["as_json"])
+    given |= {"observers": _observers(options["as_json"]), "progress": False}
     _finish(_stoppable(lambda: api.resume(study, **given), given), options["html"], options["as_json"])
 
 
@@ -111,7 +111,7 @@ def _run(target: str, options: dict[str, Any], fixed: dict[str, Any]) -> None:
     check_name(given.get("study"))
     if "settings" in given:
         given["settings"] = read_settings(given["settings"])
-    given["observers"] = _observers(options["as_json"])
+    given |= {"observers": _observers(options["as_json"]), "progress": False}
     _finish(_stoppable(lambda: api.search(target, **given), given), options["html"], options["as_json"])
 
 

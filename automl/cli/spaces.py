@@ -31,30 +31,44 @@ from automl.settings import known
 from automl.setup.check import Findings, check_space
 from automl.setup.enqueued import read_candidate
 from automl.setup.parts import Parts
+from automl.setup.shares import MOST_SECONDS, shares_data, shares_lines
 from automl.spaces.space import Candidate
 
 
 @click.command(epilog="Example: automl check my_space.py")
 @click.argument("target")
 @click.option("--samples", type=click.IntRange(min=2), default=50, show_default=True, help="Candidates to try.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=MOST_SECONDS,
+    show_default=True,
+    help="Time for the share of equal candidates; 0 leaves it out.",
+)
 @evaluator_option
 @task_option
 @set_option
 @json_option
-def check(target: str, samples: int, evaluator: str | None, task: str | None, settings: Any, as_json: bool) -> None:
+def check(
+    target: str, samples: int, seconds: float, evaluator: str | None, task: str | None, settings: Any, as_json: bool
+) -> None:
     """Find a space's own faults: fields that no key ever sees, probes that fail, parts that cannot be hashed.
 
     Exit code 0 when it is sound, 2 when it is not.
     """
     parts = parts_of(target, evaluator, task, settings)
-    found = check_space(parts, samples)
+    found = check_space(parts, samples, seconds=seconds)
     if as_json:
-        print_json(dataclasses.asdict(found) | {"by_json": found.by_json, "sound": found.sound})
+        shares = found.shares and shares_data(found.shares)
+        print_json(dataclasses.asdict(found) | {"shares": shares, "by_json": found.by_json, "sound": found.sound})
     else:
         if found.samples:
             size = "no end of" if found.size is None else f"{found.size:,}"
             click.echo(f"{size} candidates; {found.samples} tried, {found.classes} different functions among them")
-            click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate")
+            click.echo(f"hashing takes {found.seconds * 1000:.2f} ms a candidate{_beside(found)}")
+        if found.shares:
+            for line in shares_lines(found.shares):
+                click.echo(line)
         for fault in found.faults:
             click.echo(f"fault: {one_line(fault)}")
         for name in found.unseen:
@@ -67,6 +81,14 @@ def check(target: str, samples: int, evaluator: str | None, task: str | None, se
         click.echo(_verdict(found, probed=evaluator is not None or bool(parts.space.defaults.evaluator)))
     if not found.sound:
         sys.exit(2)
+
+
+def _beside(found: Findings) -> str:
+    """Returns what an evaluation takes, as a part of a sentence, where one was tried."""
+    if found.evaluation is None:
+        return ""
+    seconds = f"{found.evaluation * 1000:,.2f} ms"
+    return f", one evaluation {'more than ' if found.ended else ''}{seconds}"
 
 
 def _verdict(found: Findings, *, probed: bool) -> str:
@@ -132,11 +154,15 @@ def explain(
 @click.command(epilog="Example: automl spaces")
 @json_option
 def spaces(as_json: bool) -> None:
-    """List the registered spaces."""
+    """List the registered spaces.
+
+    "equal" are the shares of candidates that compute what an earlier one computes: of uniform samples, and of mutants.
+    """
     rows = []
     for name in registry.names("spaces"):
         found = registry.load("spaces", name)
-        rows.append({"name": name, "about": _about(found), "settings": _settings_of(found)})
+        shares = getattr(found, "equal_shares", None)
+        rows.append({"name": name, "about": _about(found), "equal": shares, "settings": _settings_of(found)})
     _list(rows, as_json)
 
 
@@ -166,17 +192,25 @@ def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["name", "about", *(["metrics"] if rows and "metrics" in rows[0] else []), "settings"]
+    more = [name for name in ("metrics", "equal") if rows and name in rows[0]]
+    columns = ["name", "about", *more, "settings"]
     shown = [
         [
             row["name"],
             row["about"],
-            *([", ".join(row["metrics"])] if "metrics" in row else []),
+            *(_cell(row[name]) for name in more),
             ", ".join(f"{name}={value}" for name, value in row["settings"].items()),
         ]
         for row in rows
     ]
     print_table(columns, shown, "none is registered")
+
+
+def _cell(value: Any) -> str:
+    """Returns metrics by name, or shares in percent."""
+    if isinstance(value, tuple):
+        return ", ".join(f"{100 * share:.0f} %" for share in value)
+    return ", ".join(value) if value else "–"
 
 
 def _about(found: Any) -> str:

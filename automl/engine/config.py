@@ -9,18 +9,20 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from automl.cache.policy import Policy
 from automl.engine.units import memory_of, seconds_of
 from automl.errors import InvalidInput, brief
 from automl.hashing.isolated import HASH_SECONDS
+from automl.managing import MAX_NAME
 from automl.observers import Observer
 from automl.pool import machine
 from automl.rules import Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 from automl.storage.engine import CLAIM_SECONDS
 from automl.storage.sessions import HEARTBEAT_SECONDS
+from automl.strategies.pruning import Pruner
 
 _ALL = ("search", "resume", "baseline")
 
@@ -55,6 +57,16 @@ class StudySettings:
         flags="--asynchronous/--deterministic",
         commands=("search",),
     )
+    prune: str | None = setting(
+        None,
+        "Rule by which evaluations that report learning curves are asked to stop early: median, percentile:P, "
+        "patience:N, asha:N or hyperband:N.",
+        group="Search",
+        otherwise="the strategy's own, if it has one",
+        before=None,
+        unit="RULE",
+        commands=("search",),
+    )
     enqueue: Sequence[Any] = setting(
         (),
         "Candidates that are proposed first: JSON data, its text, `study.best`, rows of a data frame.",
@@ -86,6 +98,16 @@ class StudySettings:
         before=0,
         unit="N",
     )
+    trained: int = setting(
+        12,
+        "How many of the best-rated classes the final evaluator evaluates, in a search that rates first (--final).",
+        group="Evidence",
+        lowest=1,
+        highest=MOST,
+        before=12,
+        unit="N",
+        commands=("search",),
+    )
     confirm: int = setting(
         2,
         "How many replicates a class has at least before it is reported as best; the best of both searches by the mean "
@@ -95,6 +117,14 @@ class StudySettings:
         highest=MOST,
         before=1,
         unit="N",
+    )
+    winner_by: Literal["replicates", "model", "both"] = setting(
+        "replicates",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
+        group="Evidence",
+        before="replicates",
     )
     test_seeds: int = setting(3, "Fresh seeds of each test figure.", group="Evidence", lowest=1, highest=MOST, unit="N")
     sample: int = setting(
@@ -137,6 +167,8 @@ class StudyConfig(StudySettings):
 
     def __post_init__(self) -> None:
         check(self)
+        if self.prune is not None:
+            Pruner.read(self.prune)
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:
@@ -299,10 +331,25 @@ class RunConfig:
         unit="DIR",
         commands=_ALL,
     )
+    artefacts: str | None = setting(
+        None,
+        "Where trained weights and other artefacts are kept: a folder that all workers reach, or a URL that fsspec "
+        "knows, such as s3://bucket/folder.",
+        group="Storage",
+        otherwise="beside an SQLite database, nowhere with PostgreSQL",
+        unit="URL",
+        commands=_ALL,
+    )
     callbacks: Sequence[Callable[..., None]] = setting(
         (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
     )
     observers: Sequence[Observer] = setting((), "Observers that are told of every turn.", group="Output", flags=None)
+    progress: bool = setting(
+        True,
+        "Whether a search that is called from Python shows how far it is: in the notebook, or on the error output.",
+        group="Output",
+        flags=None,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -353,10 +400,6 @@ def environment() -> dict[str, str]:
     return found
 
 
-MAX_NAME = 1000
-"""Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
-
-
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Returns one phrase for each setting in which two JSON objects differ, such as "trials: 100, now 200".
 
@@ -372,29 +415,13 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         old, new = stored.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif _in_json(old) != _in_json(new):
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
 
 
-def check_name(name: str | None) -> None:
-    """Refuses a study's name that is empty or contains a slash, which marks names of a study's runs and phases.
-
-    Raises:
-        InvalidInput: the name is empty, longer than `MAX_NAME`, holds a slash, or is text that cannot be stored and
-            shown.
-
-    Example:
-        >>> check_name("cells")
-        >>> check_name("cells/1")
-        Traceback (most recent call last):
-        automl.errors.InvalidInput: study 'cells/1': give a name without a slash (NAME/random, NAME/test and ...
-    """
-    if name is not None and ("\0" in name or any("\ud800" <= one <= "\udfff" for one in name)):
-        raise InvalidInput(f"study {brief(name)}: the name is not UTF-8 text, or holds a NUL; take another name")
-    if name is not None and len(name) > MAX_NAME:
-        raise InvalidInput(f"study {brief(name, 60)}: the name has {len(name):,} characters; take at most {MAX_NAME}")
-    if name is not None and (not name.strip() or "/" in name):
-        raise InvalidInput(
-            f"study {name!r}: give a name without a slash (NAME/random, NAME/test and NAME/1 belong to the study NAME)"
-        )
+def _in_json(value: Any) -> Any:
+    """Returns a value as it is stored: a tuple comes back as a list."""
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    return {name: _in_json(one) for name, one in value.items()} if isinstance(value, Mapping) else value

@@ -46,7 +46,7 @@ def looked_at(evaluator: Description, space: SpaceCode) -> dict[str, list[str]]:
 
 def said_once(found: Mapping[str, Sequence[str]]) -> str:
     """Returns what a user should know of it when a study begins, empty where none of the code is the user's."""
-    files = ", ".join(Path(one).name for one in found["files"])
+    files = ", ".join(dict.fromkeys(map(_short, found["files"])))
     parts = [f"Changes of code are noticed in {files}"] if files else []
     if found["libraries"]:
         parts.append(
@@ -57,6 +57,11 @@ def said_once(found: Mapping[str, Sequence[str]]) -> str:
     if found["left_out"]:
         parts.append(f"not looked at, for it has no content: {'; '.join(found['left_out'])}")
     return "; ".join(parts) + "." if parts else ""
+
+
+def _short(file: str) -> str:
+    """Returns a file's name, or says that it is a cell of a notebook, which has a number for a name."""
+    return "the cells of the notebook" if Path(file).parent.name.startswith("ipykernel_") else Path(file).name
 
 
 def change_since(name: str, evaluator: Description, store: StudyStore) -> str:

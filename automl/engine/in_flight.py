@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.artefacts.shelf import Shelf, weights_facts
 from automl.cache.records import Claim, Completion, Resolution, Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.notices import Notices
@@ -37,6 +39,7 @@ class InFlight:
         pool: evaluates.
         outbox: takes the ends of evaluations; each of its commits resolves trials in the same transaction.
         notices: says what the user should know.
+        context_at: returns the number of the context of results that stopped at an epoch.
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
@@ -50,7 +53,10 @@ class InFlight:
         pool: Pool,
         outbox: Outbox,
         notices: Notices | None = None,
+        context_at: Callable[[float], int] | None = None,
     ) -> None:
+        self._context_at = context_at
+        self._stopped: dict[Slot, tuple[int, Result]] = {}  # stopped early: the trial that was asked to, what it gave
         self._settings = settings
         self._cache = cache
         self._pool = pool
@@ -120,6 +126,24 @@ class InFlight:
                 trial.results[lost[2]] = self._given_up[lost]
                 self._move(trial, FINAL)
 
+    def stopped_before(self, trial: int, slot: Slot, result: Result) -> None:
+        """Takes a result that stopped early in a former run of the study."""
+        self._stopped[slot] = (trial, result)
+
+    def _share_stopped(self) -> None:
+        """Gives trials that were proposed before the strategy knew of a result that stopped early this very result.
+
+        Those proposed later carry it on. Otherwise what a trial does would depend on the moment at which another one's
+        evaluation stopped.
+        """
+        for state in (FRESH, QUEUED):
+            for trial in list(self._trials[state].values()):
+                for replicate in range(trial.plan.first, trial.plan.replicates):
+                    number, result = self._stopped.get(trial.slot(replicate), (-1, None))
+                    if result is not None and number >= trial.told_before and number != trial.number:
+                        trial.results[replicate] = result
+                        self._move(trial, FINAL)
+
     # --- resolve and submit ------------------------------------------------------------------------------------------
 
     def resolve(self, start: bool = True) -> None:
@@ -131,6 +155,8 @@ class InFlight:
         Args:
             start: False to look up only.
         """
+        if self._stopped:
+            self._share_stopped()
         capacity = self._pool.capacity() if start else 0
         due = self._first_queued(capacity) + self._due_elsewhere() + self._newcomers(capacity)
         trials = sorted({trial.number: trial for trial in due}.values(), key=lambda trial: trial.number)
@@ -210,8 +236,28 @@ class InFlight:
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
         kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
-        how = Evaluation(claim.seed, self._settings.part, claim.replicate, trial.fidelity.settings, checkpoint=kept)
+        how = Evaluation(
+            claim.seed,
+            self._settings.part,
+            claim.replicate,
+            trial.fidelity.settings,
+            checkpoint=kept,
+            shelf=self._shelf(claim, trial),
+            rates=self._settings.rates,
+            rule=trial.rule if claim.replicate >= 0 else None,
+        )
         return Job(self._next_job, text, how)
+
+    def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
+        settings = self._settings
+        reads = settings.reads.get(claim.replicate) or settings.reads.get(0) or {}
+        keeps = trial.proposal.origin in settings.kept and claim.replicate >= 0
+        if settings.store is None or not (keeps or reads):
+            return None
+        if not keeps:
+            return Shelf(settings.store, reads)
+        facts = weights_facts(settings.facts, trial.proposal.candidate.value, claim.seed)
+        return Shelf(settings.store, reads, keeps=True, facts=facts)
 
     # --- collect -----------------------------------------------------------------------------------------------------
 
@@ -231,10 +277,17 @@ class InFlight:
 
     def _settle(self, completion: Completion) -> None:
         context, claim = self._jobs.pop(completion.job)
+        if completion.reached is not None:
+            self._settle_stopped(context, claim, completion)
+            return
         self._outbox.end(context, claim, completion)
         if completion.left_out:
             names = ", ".join(map(repr, completion.left_out))
             self._notices.once("figures", f"evaluations return more than numbers ({names}); the rest is not kept")
+        if completion.not_kept:
+            self._notices.once(
+                "weights", f"trained weights are not kept, and `automl export` will train again: {completion.not_kept}"
+            )
         slot = (context, claim.key, claim.replicate)
         result = completion.result(claim, self._settings.study)
         if completion.metrics is not None:
@@ -249,6 +302,17 @@ class InFlight:
                 self._again(slot)
                 return
             self._given_up[slot] = result
+        self._deliver(slot, result)
+
+    def _settle_stopped(self, context: int, claim: Claim, completion: Completion) -> None:
+        assert self._context_at is not None
+        assert completion.reached is not None
+        slot = (context, claim.key, claim.replicate)
+        reached = self._context_at(completion.reached)
+        candidate = self._awaiting[slot][0].proposal.candidate.json
+        self._outbox.stop(context, claim, completion, reached, candidate)
+        result = replace(completion.result(claim, self._settings.study), reached=reached)
+        self._stopped[slot] = (claim.number, result)
         self._deliver(slot, result)
 
     def _again(self, slot: Slot) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import xxhash
 
+from automl.cache.features import StoredFeatures
+from automl.cache.keys import of_candidate
 from automl.engine.blame import blaming
 from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
@@ -18,6 +22,7 @@ from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.spaces.differences import difference
 from automl.spaces.space import Candidate
+from automl.storage.candidates import digest
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -31,23 +36,29 @@ class Keyer:
         settings: of the loop.
         jobs: find keys; their space mutates duplicates.
         notices: says what the user should know.
+        features: stored ones.
 
     Attributes:
         hashed: number of encodings hashed so far.
         by_json: number of encodings among them whose function could not be probed: their keys stand for their JSON.
     """
 
-    def __init__(self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None = None) -> None:
+    def __init__(
+        self, settings: LoopSettings, jobs: HashJobs, notices: Notices | None, features: StoredFeatures
+    ) -> None:
         self._settings = settings
         self._space = jobs.space
         self._jobs = jobs
         self._notices = notices or Notices()
+        self._features = features
         self.hashed = self.by_json = 0
         self._why: Counter[str] = Counter()
         self._cheapest = settings.fidelities[0].share
         self._hashed: dict[str, Hashed] = {}  # by encoding
         self._read: set[str] = set()  # encodings that the space was seen to read as they are
         self._pool_seconds = 0.0
+        self._not_finite = 0
+        self._featureless: set[bytes] = set()  # keys of functions without features
         self._pool: set[int] = set()  # digests of encodings that a strategy asked about
         self._pool_keys: set[bytes] = set()
 
@@ -93,22 +104,51 @@ class Keyer:
     def pooled(self, candidates: Sequence[Candidate]) -> list[bytes]:
         """Returns the key of each of a strategy's candidates, which need not be proposed."""
         began = time.perf_counter()
-        keys = [one.key for one in self._hash_all(candidates)]
+        keys = [one.key for one in self._counted(candidates, self._hash_all(candidates, features=True))]
         self._pool.update(xxhash.xxh3_64_intdigest(one.json.encode()) for one in candidates)
         self._pool_keys.update(keys)
         self._pool_seconds += time.perf_counter() - began
         return keys
 
     def pooled_features(self, candidates: Sequence[Candidate]) -> list[Features]:
-        """Returns the features of each of a strategy's candidates."""
+        """Returns the features of each of a strategy's candidates: those that are stored, or new ones."""
         began = time.perf_counter()
-        found = self._jobs.features(candidates)
+        keys = [one.key for one in self._hash_all(candidates, features=True)]
+        found = self._features.find(keys)
+        forgotten = {
+            key: one
+            for key, one in zip(keys, candidates, strict=True)
+            if key not in found and key not in self._featureless
+        }
+        if forgotten:  # its key was found before anybody asked for more
+            with self._blaming(candidates):
+                hashed = self._jobs.hash(list(forgotten.values()), features=True)
+            self._keep_features(hashed)
+            found |= self._features.find(list(forgotten))
         self._pool_seconds += time.perf_counter() - began
-        return found
+        return [found.get(key, {}) for key in keys]
+
+    def _keep_features(self, hashed: Sequence[Hashed]) -> None:
+        """Moves features, which are large, from the keys to the store; what is stored already stays as it is."""
+        if len(self._featureless) > REMEMBERED:
+            self._featureless.clear()
+        new = {one.key: one.features for one in hashed}
+        self._featureless.update(key for key, features in new.items() if not features)
+        there = self._features.find([key for key, features in new.items() if features])
+        new = {key: features for key, features in new.items() if key not in there}
+        self._not_finite += sum(int(np.isnan(values).sum()) for one in new.values() for values in one.values())
+        self._features.add(new)
+        for one in hashed:
+            one.features = {}
 
     def pool_counts(self) -> dict[str, int]:
-        """Returns how many encodings a strategy asked about and how many functions they are; empty without any."""
-        return {"encodings": len(self._pool), "functions": len(self._pool_keys)} if self._pool else {}
+        """Returns how many encodings a strategy asked about, how many functions they are, and how many numbers among
+        their features were left out, not being finite; empty without any.
+        """
+        if not self._pool:
+            return {}
+        left_out = {"not_finite": self._not_finite} if self._not_finite else {}
+        return {"encodings": len(self._pool), "functions": len(self._pool_keys), **left_out}
 
     def pool_seconds(self) -> float:
         """Returns the seconds that were spent on a strategy's candidates since it was asked last."""
@@ -161,15 +201,29 @@ class Keyer:
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:
         """Returns the keys of the proposals; an encoding that was hashed lately is not hashed again."""
-        return self._hash_all([proposal.candidate for proposal in proposals])
+        candidates = [proposal.candidate for proposal in proposals]
+        return self._counted(candidates, self._hash_all(candidates))
 
-    def _hash_all(self, candidates: Sequence[Candidate]) -> list[Hashed]:
+    def _counted(self, candidates: Sequence[Candidate], hashed: Sequence[Hashed]) -> list[Hashed]:
+        """Returns the keys under which results are stored: the function's, or the encoding's own."""
+        if not self._settings.by_candidate:
+            return list(hashed)
+        both = zip(candidates, hashed, strict=True)
+        return [replace(item, key=of_candidate(item.key, digest(candidate.json))) for candidate, item in both]
+
+    def _blaming(self, candidates: Sequence[Candidate]) -> AbstractContextManager[None]:
+        some = [one.json for one in candidates[:3]]
+        return blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(some)}")
+
+    def _hash_all(self, candidates: Sequence[Candidate], *, features: bool = False) -> list[Hashed]:
         if len(self._hashed) > REMEMBERED:
             self._hashed.clear()
         texts, known = [one.json for one in candidates], self._hashed
         new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in known}
-        with blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(list(new)[:3])}"):
-            found = self._jobs.hash(list(new.values()))
+        with self._blaming(list(new.values())):
+            found = self._jobs.hash(list(new.values()), features=features)
+        if features:
+            self._keep_features(found)
         self._hashed.update(zip(new, found, strict=True))
         self.hashed += len(found)
         if fallbacks := [one.fallback for one in found if one.fallback]:

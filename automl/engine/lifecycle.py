@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from automl.cache.versions import COMMAND, version_of
+from automl.engine.adoption import OF_SOURCES
 from automl.engine.config import UNKNOWN_BEFORE, StudyConfig, differences, environment
 from automl.engine.continuing import grown
 from automl.engine.identity import looked_at, parts_changed
@@ -14,6 +15,7 @@ from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
+from automl.managing import ADOPTS, OF_KEEPING
 from automl.setup.parts import Parts, rungs_of
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyRecord, StudyStore
@@ -31,6 +33,9 @@ class Lifecycle:
         hasher: of the search.
         hardware: what the pool's workers compute on.
         wider: bounds of the budget that `extend` writes instead of the stored ones.
+
+    Attributes:
+        adopter: gives a stored study that may adopt them the space and evaluator of today; None refuses.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Lifecycle:
         self.hasher = hasher
         self.hardware = hardware
         self.wider = dict(wider or {})
+        self.adopter: Callable[[StudyRecord, Mapping[str, Any]], None] | None = None
 
     def settings(self) -> dict[str, Any]:
         """Returns what is stored of the study."""
@@ -59,6 +65,7 @@ class Lifecycle:
             **self.parts.identity(),
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
+            **({"rating_given": self.parts.rating.given} if self.parts.rating else {}),
             "evaluator_source": self.described.source,
             "evaluator_parts": dict(self.parts.described.read.parts),
             "looked_at": looked_at(self.described, self.parts.reference.code),
@@ -68,9 +75,7 @@ class Lifecycle:
         }
 
     def _fidelity_settings(self) -> dict[str, Any]:
-        rungs = [{"share": rung.share, "settings": dict(rung.settings)} for rung in rungs_of(self.parts)]
-        # "carries" is the name under which older studies stored it.
-        return {"fidelities": {"rungs": rungs, "carries": self.evaluator.resumable}} if rungs else {}
+        return {} if self.parts.rating else fidelity_settings(self.parts, self.evaluator)
 
     def create_or_find(self, name: str) -> StudyRecord:
         """Returns the study to run.
@@ -116,18 +121,31 @@ class Lifecycle:
                 f"version {HASHER_VERSION}; `{COMMAND}{again} --storage {self.store.database.url_shown}` gives it new "
                 "keys, and then it can be continued"
             )
-        never = ("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at", *self.wider)
+        never = (
+            *("environment", "evaluator_given", "rating_given", "evaluator_source", "evaluator_parts", "looked_at"),
+            *OF_KEEPING,
+            *self.wider,
+        )
         now = {**self.settings(), "space": self.parts.reference.identity_as(record.settings["space"])}
         differing = differences(
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in now.items() if key not in never},
         )
+        sources = {one.partition(".")[0].partition(":")[0] for one in differing} & {*OF_SOURCES}
+        adopts = self.adopter if ADOPTS in record.settings else None
+        if differing and adopts is not None and all(one.startswith(OF_SOURCES) for one in differing):
+            adopts(record, now)
+            return self.store.by_id(record.id)
         if differing:
             differing += parts_changed(record.settings, self.parts.described)
-            raise StudyMismatch(
-                f"study {name!r} exists with other settings ({'; '.join(differing)}); "
-                "take another name, or the same settings to go on with it"
-            )
+            ways = "take another name, or the same settings to go on with it"
+            if sources:
+                ways = (
+                    "take another name (what is unchanged is served from the cache), go on with its old source, "
+                    f"or let it go on with this one: automl.Study.open({name!r}).adopt(), or "
+                    f"`automl studies adopt {name}`"
+                )
+            raise StudyMismatch(f"study {name!r} exists with other settings ({'; '.join(differing)}); {ways}")
         return record
 
     def reserve(self, runs_of: Callable[[str], Sequence[tuple[str, Lifecycle]]]) -> str:
@@ -179,3 +197,10 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def fidelity_settings(parts: Parts, evaluator: Evaluator) -> dict[str, Any]:
+    """Returns what is stored of the fidelities that a strategy asks for; empty for full evaluations only."""
+    rungs = [{"share": rung.share, "settings": dict(rung.settings)} for rung in rungs_of(parts)]
+    # "carries" is the name under which older studies stored it.
+    return {"fidelities": {"rungs": rungs, "carries": evaluator.resumable}} if rungs else {}

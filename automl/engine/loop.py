@@ -8,12 +8,15 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from automl.cache.features import StoredFeatures
+from automl.cache.records import Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
+from automl.engine.dear_proposals import DearProposals
 from automl.engine.first_failures import FirstFailures
 from automl.engine.garbage import seldom_collected
 from automl.engine.in_flight import InFlight
@@ -25,6 +28,7 @@ from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
+from automl.engine.pruning import Pruning
 from automl.engine.replay import Replay
 from automl.engine.trial import Trial, told_of
 from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
@@ -33,7 +37,7 @@ from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
 from automl.spaces.space import Candidate
-from automl.storage.studies import StudyStore
+from automl.storage.studies import StudyStore, TrialRecord
 from automl.strategies.base import Strategy
 
 
@@ -60,6 +64,7 @@ class Search:
         pool: Pool,
         observers: Sequence[Observer] = (),
         notices: Notices | None = None,
+        context_at: Callable[[float], int] | None = None,
     ) -> None:
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
@@ -67,12 +72,15 @@ class Search:
         self._jobs, self._pool = jobs, pool
         self._order = TellOrder(settings)
         self._notices = notices or Notices()
-        self._keyer = Keyer(settings, jobs, self._notices)
-        self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter)
-        self._objective = ObjectiveCheck(settings)
-        self._replay = Replay(settings, jobs, store, self._objective)
+        self._features = StoredFeatures(cache.database, jobs.hasher)
+        self._keyer = Keyer(settings, jobs, self._notices, self._features)
         self._outbox = Outbox(settings.study, cache, store)
-        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices)
+        self._pruning = Pruning(settings, cache, self._outbox.commit)
+        pruning = self._pruning if self._pruning.active else None
+        self._proposer = Proposer(settings, strategy, self._keyer, self._order, self.meter, pruning)
+        self._objective = ObjectiveCheck(settings)
+        self._replay = Replay(settings, jobs, store, self._objective, self._replayed)
+        self._in_flight = InFlight(settings, cache, pool, self._outbox, self._notices, context_at)
         self._needs = Needs(settings.needs)
         self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
@@ -84,6 +92,7 @@ class Search:
             settings.json_hint,
             store.by_id(settings.study).settings.get("environment", {}).get("keyed_by_json"),
         )
+        self._dear = DearProposals(strategy.name) if "hashes" in strategy.wants else None
         self._first = FirstFailures(settings.name, settings.equal_failures)
 
     @property
@@ -132,6 +141,7 @@ class Search:
     def _close(self) -> None:
         """Commits and tells what has not been, and gives back what is still claimed."""
         self._in_flight.abandon()
+        self._features.write()
         self._json.look(last=True)
         self._announce()
 
@@ -140,8 +150,10 @@ class Search:
         if "hashes" in self.strategy.wants:
             with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):
                 foreign = self._jobs.foreign(space.sample(np.random.default_rng(self.settings.seed)))
-            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick.
-            self.strategy.bind(space, shares, None if foreign else self._keyer.look())
+            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick,
+            # unless the strategy asks for it.
+            unwanted = foreign and "own code" not in self.strategy.wants
+            self.strategy.bind(space, shares, None if unwanted else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
 
@@ -165,6 +177,7 @@ class Search:
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
         self._json.look()
+        self._features.write_due()  # here, where no limit of time of a strategy's may break it off
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:
@@ -183,13 +196,29 @@ class Search:
             for position, (trial, cost) in enumerate(zip(ready, costs, strict=True), self._order.done)
         ]
         if self.settings.needs:
-            records = [self._needs.checked(record) for record in records]
+            records = [self._checked(trial, record) for trial, record in zip(ready, records, strict=True)]
         self._outbox.record(records)
+        self._pruning.recorded(records)
         self._order.recorded(
             told_of(record, trial.proposal.candidate, trial.fidelity.share, objective)
             for trial, record in zip(ready, records, strict=True)
         )
         self._objective.recorded(ready, records, self._order.done)
+        if self._dear is not None and (said := self._dear.ended(records, self._proposer.seconds)):
+            self._notices.once("dear proposals", said)
+
+    def _checked(self, trial: Trial, record: TrialRecord) -> TrialRecord:
+        return record if trial.reached is not None else self._needs.checked(record)
+
+    def _replayed(self, record: TrialRecord) -> None:
+        """Takes a trial of a former run; what stopped early there is shared or carried on as it would have been."""
+        self._pruning.recorded([record])
+        context = self.settings.context
+        if self._pruning.active and record.context not in (context, *self.settings.contexts.values()):
+            result = Result(
+                0, record.metrics, "", record.paid_seconds, self.settings.study, record.number, record.context
+            )
+            self._in_flight.stopped_before(record.number, (context, record.key, 0), result)
 
     def _costs(self, candidates: Sequence[Candidate]) -> list[Mapping[str, float]]:
         with blaming(f"costs() of space {self._jobs.space.kind} does not come back"):

@@ -30,7 +30,7 @@ class Meter:
         self._settings = settings
         self._budget = settings.budget
         self._clock = clock
-        self._opened = clock()
+        self._opened = clock() - settings.spent
         self._cost = FullCost(settings.resumable)
         self._last_new = 0  # the trial that last added an evaluation
         self.evaluations: float = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+
+from automl.errors import warn
 
 
 class Notices:
@@ -23,7 +24,7 @@ class Notices:
     """
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
-        self.say = say or (lambda text: warnings.warn(text, stacklevel=4))
+        self.say = say or warn
         self._said: set[str] = set()
 
     def once(self, kind: str, text: str) -> None:

@@ -31,6 +31,7 @@ class Outbox:
         self._cache = cache
         self._store = store
         self._ends: dict[int, list[tuple[Claim, Completion]]] = defaultdict(list)  # by context
+        self._stopped: list[tuple[int, Claim, Completion, str]] = []
         self._records: list[TrialRecord] = []
         self._committed: list[TrialRecord] = []
         self._seconds = 0.0  # of the evaluations in `_ends`
@@ -38,6 +39,15 @@ class Outbox:
     def end(self, context: int, claim: Claim, completion: Completion) -> None:
         """Takes the end of one evaluation."""
         self._ends[context].append((claim, completion))
+        self._seconds += completion.seconds
+
+    def stop(self, context: int, claim: Claim, completion: Completion, reached: int, candidate: str) -> None:
+        """Takes the end of one evaluation that stopped early: its claim is given back, its result stands elsewhere."""
+        given_back = Completion(
+            completion.job, fault="lost", error=f"it stopped early, at epoch {completion.reached:g}"
+        )
+        self._ends[context].append((claim, given_back))
+        self._stopped.append((reached, claim, completion, candidate))
         self._seconds += completion.seconds
 
     def record(self, records: Sequence[TrialRecord]) -> None:
@@ -58,6 +68,8 @@ class Outbox:
         def write(connection: Connection) -> None:
             for context, ends in sorted(self._ends.items()):
                 self._cache.finish_many(context, ends, connection)
+            if self._stopped:
+                self._cache.keep_reached(self._study, self._stopped, connection)
             self._store.append_trials(self._study, self._records, connection)
             if work is not None:
                 work(connection)
@@ -65,6 +77,7 @@ class Outbox:
         self._cache.database.write(write)
         self._committed += self._records
         self._ends.clear()
+        self._stopped.clear()
         self._records.clear()
         self._seconds = 0.0
 

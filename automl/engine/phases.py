@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,17 +10,27 @@ from typing import Any
 
 import numpy as np
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
+from automl.delivery.places import placed, store_of
+from automl.engine.adoption import adopt
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
+from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
+from automl.engine.pruning import REACHED
+from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.stage import Stage, rater_of
+from automl.errors import warn
 from automl.evaluators import checkpoints
+from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
@@ -32,7 +41,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of
+from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -57,6 +66,7 @@ class Phases:
         pool: evaluates.
         wider: bounds of the budget that a stored study is given instead of its own.
         jobs: find keys; its own where None.
+        rater: what rates; its own where None.
 
     Attributes:
         lifecycle: the study as it is stored.
@@ -72,6 +82,7 @@ class Phases:
         pool: Pool,
         wider: Mapping[str, Any] | None = None,
         jobs: HashJobs | None = None,
+        rater: Stage | None = None,
     ) -> None:
         self.parts = parts
         self.config = config
@@ -90,19 +101,34 @@ class Phases:
         self.jobs = jobs or HashJobs(
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
+        self.lifecycle.adopter = self._adopt
+        self.deciding = Stage(
+            self.evaluator, self.described, self.hasher, self.jobs, parts.objective, parts.direction, rates=False
+        )
+        self.rating = rater or rater_of(parts, run, pool.device) or self.deciding
         self.current: Search | None = None
         self._interrupted = False
+        self._used: dict[tuple[str, str], dict[str, Any]] = {}
         self._notices = Notices(self._warn)
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
-        return Phases(self.parts, config, self.run_config, self.database, self.pool, self.lifecycle.wider, self.jobs)
+        wider = self.lifecycle.wider
+        return Phases(
+            self.parts, config, self.run_config, self.database, self.pool, wider, self.jobs, rater=self.rating
+        )
 
     def __enter__(self) -> Phases:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+        self.rating.jobs.close()
+
+    @cached_property
+    def artefacts(self) -> ArtefactStore | None:
+        """Where this search keeps artefacts."""
+        return store_of(self.run_config.artefacts, self.database)
 
     @cached_property
     def observers(self) -> list[Observer]:
@@ -126,7 +152,7 @@ class Phases:
             Interrupted: somebody asked to stop.
             StudyBusy: another living process coordinates it.
         """
-        study = Study(self.database, record, self.parts.space)
+        study = Study(self.database, record, self.parts.space, self.parts)
         if version_of(record.settings) != HASHER_VERSION:
             return study  # `Lifecycle` lets none pass but finished ones
         observers = list(self.observers)
@@ -136,6 +162,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
+                self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
@@ -159,42 +187,33 @@ class Phases:
         if changed := change_since(self.evaluator.name, self.described, self.store):
             self._warn(changed)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
-        evaluations = self._loop(
-            record,
-            cache,
-            observers,
-            "search",
-            self.parts.strategy,
-            config.seed,
-            config.budget,
-            enqueued,
-            rungs=rungs_of(self.parts),
-        )
+        studies = PhaseStudies(self.store, record)
+        if self.parts.rating is None:
+            evaluations = self._propose(record, cache, observers, enqueued)
+        else:
+            rated = studies.rating(rating_settings(self.parts, self.rating))
+            self._propose(rated, cache, self.observers, enqueued, self.rating)
+            self.store.finish(rated.id)
+            evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
             self.store.note(record.id, "model", learned)
         if self.current is not None and (pooled := self.current.pooled()):
             self.store.note(record.id, "pool", pooled)
-        studies = PhaseStudies(self.store, record)
-        random: StudyRecord | None = None
-        if config.baseline:
-            seed = ranking.derived_seed(config.seed, "random search")
-            full = math.ceil(evaluations)
-            random = studies.baseline(seed, full)
-            self._loop(
-                random,
-                cache,
-                self.observers,
-                "baseline",
-                Random(),
-                seed,
-                Budget(evaluations=full),
-                plans=Occurrences(Policy(replicates=self.config.policy.replicates), seed),
-            )
-        elif self.parts.strategy.name == Random.name:
-            random = record  # uniform samples already: it is its own average random architecture
+        random, longer = self._random_searches(record, studies, cache, evaluations)
         objectives = objectives_of(record.settings)
-        contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
-        confirmed = self._confirm(studies, contest, cache)
+        if config.winner_by != "replicates":
+            context = cache.context(self._context("validation"))
+            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+                expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
+        contest = contest_of(
+            self.store,
+            record.id,
+            random.id if random else None,
+            config.finalists,
+            objectives,
+            longer.id if longer else None,
+        )
+        confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
         seconds = self.jobs.seconds * (len(winners) + config.sample + config.front + 1)
@@ -210,6 +229,65 @@ class Phases:
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+
+    def _propose(
+        self,
+        record: StudyRecord,
+        cache: EquivalenceCache,
+        observers: Sequence[Observer],
+        enqueued: Sequence[tuple[Candidate, str]],
+        stage: Stage | None = None,
+    ) -> float:
+        """Lets the strategy search; returns how many evaluations it counted."""
+        config = self.config
+        return self._loop(
+            record,
+            cache,
+            observers,
+            "search",
+            self.parts.strategy,
+            config.seed,
+            config.budget,
+            enqueued,
+            rungs=rungs_of(self.parts),
+            stage=stage,
+        )
+
+    def _decide(
+        self, record: StudyRecord, rated: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]
+    ) -> float:
+        """Evaluates the best-rated classes; returns how many evaluations that were."""
+        space, most = self.parts.space, self.config.trained
+        with blaming(f"space {space.kind} cannot read what was rated", self.jobs.seconds * 2 * most):
+            chosen = best_rated(space, self.store, record, rated, most)
+        if not chosen:
+            return 0.0
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), self.config.seed)
+        budget, seed = Budget(trials=len(chosen)), self.config.seed
+        return self._loop(record, cache, observers, "search", Random(), seed, budget, chosen, plans=plans)
+
+    def _random_searches(
+        self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache, evaluations: float
+    ) -> tuple[StudyRecord | None, StudyRecord | None]:
+        """Runs random search with equal evaluations, and after ratings another one with equal seconds."""
+        if not self.config.baseline:
+            uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
+            return (record if uniform else None), None  # uniform samples are their own average random architecture
+        seed, full = ranking.derived_seed(self.config.seed, "random search"), math.ceil(evaluations)
+        random = studies.baseline(seed, full)
+        self._sample(random, cache, seed, full)
+        if self.parts.rating is None:
+            return random, None
+        artefacts = sum(one["seconds"] for one in self._used.values())
+        longer = studies.at_equal_seconds(seed, trainings_for(self.store, record, studies.rating({}), artefacts, full))
+        self._sample(longer, cache, seed, int(longer.settings["evaluations"]))
+        self.store.finish(longer.id)
+        return random, longer
+
+    def _sample(self, record: StudyRecord, cache: EquivalenceCache, seed: int, evaluations: int) -> None:
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed)
+        budget = Budget(evaluations=evaluations)
+        self._loop(record, cache, self.observers, "baseline", Random(), seed, budget, plans=plans)
 
     def _confirm(self, studies: PhaseStudies, contest: Contest, cache: EquivalenceCache) -> list[TrialRecord]:
         """Evaluates the leaders of both searches again on validation; returns the trials that did, in order."""
@@ -246,15 +324,19 @@ class Phases:
                 "differ only there share one result; use them in build(), or return them from training()"
             )
 
+    def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
+        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+            self.note(said)
+
     def note(self, text: str) -> None:
         """Says what was done: to those who watch, or else where Python says things."""
         if not self.run_config.observers:
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         for observer in self.run_config.observers:
             observer.note(text)
 
     def _warn(self, text: str) -> None:
-        warnings.warn(text, stacklevel=2)
+        warn(text)
         for observer in self.observers:
             observer.note(f"Warning: {text}")
 
@@ -271,15 +353,20 @@ class Phases:
         part: Part = "validation",
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
+        stage: Stage | None = None,
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
-        context = cache.context(self._context(part))
-        kept = self._checkpoints(cache.fidelity_group(context))
+        began = self.pool.now()
+        stage, single = stage or self.deciding, self.parts.rating is None
+        most = plans.most if plans else self.config.policy.replicates
+        reads = self._artefacts_for(stage, record_of, cache, most)
+        context = cache.context(self._context(part, stage=stage))
+        kept = self._checkpoints(cache.fidelity_group(context), stage)
         settings = LoopSettings(
             study=record_of.id,
             name=record_of.name,
             context=context,
-            objective=Objective(self.parts.objective, self.parts.direction == "minimize"),
+            objective=Objective(stage.objective, stage.direction == "minimize"),
             seed=seed,
             window=self.config.window,
             budget=budget,
@@ -288,16 +375,30 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
-            resumable=self.evaluator.resumable,
+            contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
+            resumable=stage.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            store=self.artefacts,
+            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            facts=self._facts(part),
+            reads=reads,
+            spent=self.pool.now() - began,
+            by_candidate=stage.evaluator.equality == "candidate",
+            rates=stage.rates,
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
+            prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
         )
-        self.current = Search(settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices)
+
+        def context_at(epoch: float) -> int:
+            return cache.context({**self._context(part, stage=stage), "fidelity": {REACHED: epoch}})
+
+        self.current = Search(
+            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+        )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
         with checkpoints.used(kept, owner) as use:
@@ -308,8 +409,38 @@ class Phases:
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
-    def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
-        return context_of(self.hasher, self.described, part, rung, self.pool.device)
+    def _artefacts_for(
+        self, stage: Stage, record: StudyRecord, cache: EquivalenceCache, most: int
+    ) -> Mapping[int, Mapping[str, str]]:
+        """Sees to it that an evaluator's artefacts are there; returns their digests by replicate."""
+        if not declared_artefacts(stage.evaluator):
+            return {}
+        root, run = record.parent or record.id, self.run_config
+        folder = run.checkpoints or self.database.beside("checkpoints")
+        place = Place(root, record.name, folder, run.retries, run.first_limit, stage.rates)
+        digests, used = prepared(
+            stage.evaluator,
+            cache,
+            self.pool,
+            self.artefacts,
+            place,
+            self._notices,
+            lambda: self._interrupted,
+            most,
+            forgets=self.config.policy.forget_probability > 0,
+        )
+        self._used |= {(one["name"], one["digest"]): one for one in used}
+        self.store.note(root, "artefacts_used", list(self._used.values()))
+        return digests
+
+    def _context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+        stage = stage or self.deciding
+        return context_of(stage.hasher, stage.described, part, rung, self.pool.device)
+
+    def _facts(self, part: Part) -> dict[str, Any]:
+        """Returns what is written into kept weights: how to build their module again."""
+        space = {name: value for name, value in self.parts.reference.identity().items() if name != "code"}
+        return {"space": space, "evaluator": dict(self.described.stands), "part": part, "device": self.pool.device}
 
     def _json_hint(self) -> str:
         if not isinstance(self.evaluator, FunctionEvaluator) or self.hasher.probe.inputs:
@@ -319,6 +450,6 @@ class Phases:
             "(Module(build=…, probe=Probe(…))), or write an Evaluator with probe()"
         )
 
-    def _checkpoints(self, group: str) -> str | None:
+    def _checkpoints(self, group: str, stage: Stage) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / group) if folder and self.evaluator.resumable else None
+        return str(Path(folder) / group) if folder and stage.evaluator.resumable else None

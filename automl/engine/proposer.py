@@ -9,11 +9,12 @@ from automl.engine.blame import blaming
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
 from automl.engine.order import TellOrder
+from automl.engine.pruning import Pruning
 from automl.engine.randomness import PROPOSE, generator
 from automl.engine.trial import Trial
 from automl.errors import InvalidSpace
 from automl.rules import LoopSettings
-from automl.strategies.base import Proposal, Strategy, Told
+from automl.strategies.base import FULL, Proposal, Strategy, Told
 
 
 class Proposer:
@@ -25,28 +26,42 @@ class Proposer:
         keyer: finds the keys of proposals.
         order: says what is told when, and numbers trials.
         meter: counts what trials add.
+        pruning: makes the rules by which evaluations are asked to stop early.
 
     Attributes:
         unmet: keys that count as new in the next block, see `Replay.run`.
+        seconds: that the strategy has taken to learn and to propose.
     """
 
     def __init__(
-        self, settings: LoopSettings, strategy: Strategy, keyer: Keyer, order: TellOrder, meter: Meter
+        self,
+        settings: LoopSettings,
+        strategy: Strategy,
+        keyer: Keyer,
+        order: TellOrder,
+        meter: Meter,
+        pruning: Pruning | None = None,
     ) -> None:
+        self._pruning = pruning
         self._settings, self._strategy, self._keyer = settings, strategy, keyer
         self._order, self._meter = order, meter
         self._fidelities = {
             fidelity.share: (fidelity, settings.context_of(fidelity.share)) for fidelity in settings.fidelities
         }
         self.unmet: Collection[bytes] = ()
+        self.seconds = 0.0
 
     def tell(self, trials: Sequence[Told]) -> None:
         """Tells the strategy of recorded trials, where there are any."""
         if trials:
             self._meter.told(trials)
+            if self._pruning is not None:
+                self._pruning.told(trials)
             strategy, seconds = self._strategy, self._keyer.seconds * len(trials)
+            began = time.perf_counter()
             with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to learn", seconds):
                 strategy.tell(trials)
+            self.seconds += time.perf_counter() - began
 
     def propose(self) -> list[Trial]:
         """Returns the trials of as many blocks as the window and the budget have room for."""
@@ -70,8 +85,11 @@ class Proposer:
         strategy = self._strategy
         strategy.pending = self._order.pending()
         seconds = self._keyer.seconds * n
+        began = time.perf_counter()
         with blaming(f"strategy {strategy.name} on space {strategy.space.kind} fails to propose", seconds):
-            return given + strategy.ask(n - len(given), generator(self._settings.seed, PROPOSE, number))
+            proposals = strategy.ask(n - len(given), generator(self._settings.seed, PROPOSE, number))
+        self.seconds += time.perf_counter() - began
+        return given + proposals
 
     def _trials(self, proposals: Sequence[Proposal]) -> list[Trial]:
         began = time.perf_counter()
@@ -93,5 +111,7 @@ class Proposer:
             before = self._meter.evaluations
             plan = self._meter.plan(key, number, asked, proposal.candidate.json, fidelity.share)
             cost = self._meter.evaluations - before
-            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, self._order.told, cost))
+            rule = self._pruning.rule(number) if self._pruning is not None and fidelity.share == FULL else None
+            told = self._order.told
+            trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, told, cost, rule))
         return trials

@@ -59,9 +59,38 @@ class Runs:
         return replace(
             config,
             seed=derived_seed(config.seed, f"run {run}"),
-            namespace=config.namespace if self.warm_cache else f"{config.namespace}/{name}/{run}",
-            repeat={"study": name, "run": run, "seed": config.seed, "namespace": config.namespace},
+            namespace=config.namespace if self.warm_cache else f"{config.namespace}/{self._began_as() or name}/{run}",
+            repeat={
+                "study": name,
+                "run": run,
+                "seed": config.seed,
+                "namespace": config.namespace,
+                **({"caches": began} if (began := self._began_as()) else {}),
+            },
         )
+
+    def _began_as(self) -> str:
+        """Returns the name that the search began under, where it was renamed: its parts of the cache keep that."""
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenamedRuns(Runs):
+    """`Runs` of a search that was renamed.
+
+    Attributes:
+        caches: Name that the search began under.
+
+    Example:
+        >>> runs = RenamedRuns(repeats=2, caches="cells").of(StudyConfig(seed=7), "other")
+        >>> [(name, config.namespace) for name, config in runs]
+        [('other/1', 'default/cells/1'), ('other/2', 'default/cells/2')]
+    """
+
+    caches: str
+
+    def _began_as(self) -> str:
+        return self.caches
 
 
 def common_config(runs: Sequence[Mapping[str, Any]]) -> tuple[StudyConfig, Runs]:
@@ -83,4 +112,7 @@ def common_config(runs: Sequence[Mapping[str, Any]]) -> tuple[StudyConfig, Runs]
     first = StudyConfig.read(runs[0])
     assert first.repeat is not None
     whole = replace(first, seed=first.repeat["seed"], namespace=first.repeat["namespace"], repeat=None)
-    return whole, Runs(repeats=len(runs), warm_cache=first.namespace == whole.namespace)
+    warm, caches = first.namespace == whole.namespace, first.repeat.get("caches", "")
+    if caches:
+        return whole, RenamedRuns(repeats=len(runs), warm_cache=warm, caches=caches)
+    return whole, Runs(repeats=len(runs), warm_cache=warm)

@@ -13,8 +13,8 @@ from automl.engine.trial import told_of
 from automl.hashing.isolated import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
-from automl.storage.studies import StudyStore
-from automl.strategies.base import Proposal, Told
+from automl.storage.studies import StudyStore, TrialRecord
+from automl.strategies.base import FULL, Proposal, Told
 
 
 class Replay:
@@ -25,12 +25,21 @@ class Replay:
         jobs: their space decodes candidates.
         store: holds the trials.
         objective: is told what metrics they had.
+        recorded: called with each trial, before the strategy is told of it.
 
     Attributes:
         best: fitness among the trials that were read, as the objective reads; None where none has one.
     """
 
-    def __init__(self, settings: LoopSettings, jobs: HashJobs, store: StudyStore, objective: ObjectiveCheck) -> None:
+    def __init__(
+        self,
+        settings: LoopSettings,
+        jobs: HashJobs,
+        store: StudyStore,
+        objective: ObjectiveCheck,
+        recorded: Callable[[TrialRecord], None] = lambda _: None,
+    ) -> None:
+        self._recorded = recorded
         self._settings = settings
         self._space = jobs.space
         self._seconds = jobs.seconds
@@ -54,7 +63,9 @@ class Replay:
         shares = {settings.context_of(one.share): one.share for one in settings.fidelities}
         met: deque[tuple[bytes, bool]] = deque(maxlen=settings.block)  # keys, and whether they were new
         for record in self._store.trials(settings.study):
-            share = shares[record.context]
+            # What stopped early stands in a context of the epoch that it reached.
+            share = shares.get(record.context, FULL) if settings.prune else shares[record.context]
+            self._recorded(record)
             key = settings.counted_key(record.key, share)
             met.append((key, key not in settings.plans))
             meter.plan(record.key, record.number, asked, record.candidate, share)

@@ -6,11 +6,11 @@ import contextlib
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from automl import registry
+from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.lifecycle import Lifecycle
@@ -19,7 +19,7 @@ from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
-from automl.errors import InvalidSpace, WorkersLost
+from automl.errors import InvalidSpace, WorkersLost, warn
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
@@ -50,6 +50,7 @@ def execute(
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     with StopSignals() as signals:
+        parts.rater.settings()
         parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
         _check_first(parts, config.seed, run)
         rungs_of(parts)
@@ -57,6 +58,8 @@ def execute(
         with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
             check_enqueued(parts, config.enqueue)
         Database.check(run.storage)
+        if run.artefacts is not None:
+            ArtefactStore(run.artefacts).check()
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -73,6 +76,8 @@ def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
     try:
         with blaming(f"space {parts.space.kind} fails on its first sample"), alarm(seconds):
             check_first_sample(parts.space, parts.evaluator, seed)
+            if parts.rating is not None:
+                check_first_sample(parts.space, parts.rating.evaluator, seed)
             check_goals(parts, seed)
     except InvalidSpace as error:
         if not isinstance(error.__cause__, OutOfTime):
@@ -102,8 +107,8 @@ def _run(
     runs: Runs | None,
     wider: Mapping[str, Any] | None,
 ) -> Study:
-    if parts.notice:
-        warnings.warn(parts.notice, stacklevel=2)
+    if parts.notice and not run.observers:
+        warn(parts.notice)
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)
@@ -141,7 +146,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
             if stopping.is_set():
                 raise Interrupted
             phases.run(record)
-    return RepeatedStudy(name, [Study(first.database, record, first.parts.space) for record in records])
+    return RepeatedStudy(name, [Study(first.database, record, first.parts.space, first.parts) for record in records])
 
 
 def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle]]:
@@ -154,7 +159,7 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
         return run.simulated_workers
     if run.workers is not None:
         return run.workers
-    if parts.evaluator.inline:
+    if parts.evaluator.inline and parts.rater.inline:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
@@ -166,7 +171,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.first_limit)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

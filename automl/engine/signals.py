@@ -34,6 +34,10 @@ class Stopped(KeyboardInterrupt):
         self.study = study
         self.signal = number
 
+    def _render_traceback_(self) -> list[str]:
+        """Is what notebooks and IPython show instead of a traceback."""
+        return [f"Stopped: {self}"]
+
 
 class StopSignals:
     """Turns the first signal into a clean stop, and the second into what it would have done without us.

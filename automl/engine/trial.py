@@ -10,6 +10,7 @@ from typing import Any
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Result
 from automl.evaluators.base import Fidelity
+from automl.evaluators.pruning import PruneRule
 from automl.evidence.means import mean
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
@@ -54,6 +55,7 @@ class Trial:
         hash_seconds: what finding the key took.
         told_before: number of trials that the strategy had been told when this one was proposed.
         cost: evaluations that it adds to the study, in units of one full evaluation.
+        rule: by which its evaluations are asked to stop early.
         results: the replicates that have a result; an audit stands under a negative number.
         waited: True where another process evaluated something for it.
         state: where it stands.
@@ -68,6 +70,7 @@ class Trial:
     hash_seconds: float
     told_before: int
     cost: float = 0.0
+    rule: PruneRule | None = None
     results: dict[int, Result] = field(default_factory=dict)
     waited: bool = False
     state: State = State.FRESH
@@ -76,9 +79,14 @@ class Trial:
         return self.context, self.key, replicate
 
     @property
+    def reached(self) -> int | None:
+        """Number of the context that the result stands in where an evaluation stopped early; None else."""
+        return next((one.reached for one in self.results.values() if one.reached is not None), None)
+
+    @property
     def complete(self) -> bool:
-        """True where no result is missing."""
-        return len(self.results) == self.plan.replicates - self.plan.first + self.plan.audit
+        """True where no result is missing. Where one replicate stopped early, no other is waited for."""
+        return self.reached is not None or len(self.results) == self.plan.replicates - self.plan.first + self.plan.audit
 
     def record(
         self, study: int, objective: Objective, costs: Mapping[str, Any], position: int, seconds: float
@@ -97,8 +105,11 @@ class Trial:
             seconds: since the study began.
         """
         served, paid, waited, error = [], 0, self.waited, None
+        stopped = self.reached
         paid_seconds = served_seconds = 0.0
         for result in self.results.values():
+            if stopped is not None and result.reached != stopped:
+                continue  # figures of another epoch, which no mean can be taken over
             own = result.study == study
             if own and result.trial == self.number:
                 paid_seconds += result.seconds
@@ -124,9 +135,9 @@ class Trial:
             number=self.number,
             candidate=proposal.candidate.json,
             key=self.key,
-            context=self.context,
+            context=self.context if self.reached is None else self.reached,
             outcome=outcome,
-            fitness=metrics.get(objective.metric) if self.fidelity.share == FULL else None,
+            fitness=metrics.get(objective.metric) if self.fidelity.share == FULL and self.reached is None else None,
             metrics=metrics,
             replicates=len(served),
             origin=proposal.origin,
@@ -151,9 +162,12 @@ def told_of(record: TrialRecord, candidate: Candidate, share: float, objective: 
         objective: turns the metric into a fitness of which more is better.
     """
     value = record.metrics.get(objective.metric)
-    fitness = None if value is None else objective.worth(value)
+    pruned = share == FULL and record.fitness is None and record.outcome != "failed"
+    fitness = None if value is None or pruned else objective.worth(value)
     duplicate = record.outcome in ("hit", "joined")
-    return Told(record.number, candidate, fitness, record.metrics, duplicate, share, tuple(record.parents))
+    return Told(
+        record.number, candidate, fitness, record.metrics, duplicate, share, tuple(record.parents), pruned, record.costs
+    )
 
 
 def _mean(results: Sequence[Result]) -> Mapping[str, float]:

@@ -13,18 +13,49 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from automl.artefacts.content import Content
+from automl.artefacts.shelf import Shelf
 from automl.behaviour import Behaviour, Probe
 from automl.errors import InvalidInput
+from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.curves import LearningCurve
 from automl.evaluators.fingerprints import Fingerprint
 from automl.evaluators.fingerprints.describing import as_setting
-from automl.evaluators.task import Task
+from automl.evaluators.parts import AnyTask
+from automl.evaluators.pruning import PruneRule
+from automl.evaluators.task import Task as Task  # stood here before 0.2: `from automl.evaluator import Task`
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Part = Literal["validation", "test"]
+Equality = Literal["function", "candidate"]
 Metrics = dict[str, float]
+T = TypeVar("T")
+
+
+def added(default: T) -> T:
+    """Declares a setting that an evaluator got after results of it were stored.
+
+    While it has its default it is left out of the evaluator's settings: contexts written before it stay valid.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Bath(Evaluator):
+        ...     name = "bath"
+        ...     metrics = {"heat": "maximize"}
+        ...     degrees: int = 40
+        ...     bubbles: bool = added(False)
+        ...
+        ...     def evaluate(self, work, how):
+        ...         return {"heat": self.degrees + self.bubbles}
+        >>> Bath().settings(), Bath(bubbles=True).settings()
+        ({'degrees': 40}, {'degrees': 40, 'bubbles': True})
+    """
+    return dataclasses.field(default=default, metadata={"added": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +97,15 @@ class Evaluation:
             cheaper or interrupted evaluation of the same candidate, replicate and seed; None if no states are kept.
         curve: Learning curve with what the evaluation has reported so far. It is stored with the metrics and changes
             none of them.
+        shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
+            either.
+        rates: True if the evaluator that rates is to run, in a search that rates with one and decides with another.
+        rule: `PruneRule` by which the search asks it to stop early; None never does.
 
     Example:
         >>> how = Evaluation(seed=11, fidelity={"epochs": 3})
-        >>> how.report(1, {"accuracy": 0.8})
+        >>> how.report(1, {"accuracy": 0.8})  # nobody asks it to stop
+        False
         >>> how.part, how.fidelity["epochs"], how.curve.points
         ('validation', 3, [(1.0, {'accuracy': 0.8})])
     """
@@ -81,15 +117,49 @@ class Evaluation:
     device: str = "cpu"
     checkpoint: Checkpoint | None = None
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
+    shelf: Shelf | None = None
+    rule: PruneRule | None = dataclasses.field(default=None, compare=False, repr=False)
+    rates: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
+        if self.shelf is not None or self.rule is not None or self.rates:
+            return type(self), (*given, self.curve, self.shelf, self.rule, self.rates)
         return type(self), (*given, self.curve) if self.curve.points else given
 
-    def report(self, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`."""
+    def report(self, epoch: float, metrics: Mapping[str, float]) -> bool:
+        """Adds a point to the evaluation's learning curve: see `LearningCurve.report`.
+
+        Returns:
+            True if the evaluation should stop now, see `should_prune`.
+        """
         self.curve.report(epoch, metrics)
+        return self.should_prune()
+
+    def should_prune(self) -> bool:
+        """Tells whether the search wants the evaluation to stop after what it reported last.
+
+        Whoever stops saves its state in `checkpoint`, where there is one, and raises `automl.Pruned`. Final figures are
+        never asked to stop.
+        """
+        return self.rule is not None and self.rule.stops(self.curve.points)
+
+    def keep(self, module: nn.Module) -> None:
+        """Keeps the weights of a trained module as they are now, where they are wanted; see `Shelf.keep`."""
+        if self.shelf is not None:
+            self.shelf.keep(module)
+
+    def artefact(self, name: str) -> Content:
+        """Returns the content of an artefact that the evaluator declares; see `Shelf.read`.
+
+        Raises:
+            InvalidInput: the evaluator declares none of this name.
+            ArtefactUnreadable: it is missing or damaged.
+        """
+        if self.shelf is None:
+            raise InvalidInput(f"artefact {name!r} cannot be read: this evaluation was given none")
+        return self.shelf.read(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +208,8 @@ class Evaluator(ABC):
             of test.
         resumable: True if an evaluation can continue from the checkpoint of a cheaper one, with exactly the result of
             an uninterrupted evaluation; continuing then costs the difference. Its former name `carries` is still read.
+        equality: "function": candidates that compute the same function share their results. "candidate": only equal
+            encodings do, since two encodings of one function may be rated differently (by inherited weights).
 
     Example:
         >>> import numpy as np
@@ -167,6 +239,7 @@ class Evaluator(ABC):
     deterministic: ClassVar[bool] = False
     has_test_part: ClassVar[bool] = True
     resumable: ClassVar[bool] = False
+    equality: ClassVar[Equality] = "function"
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -205,22 +278,44 @@ class Evaluator(ABC):
     def settings(self) -> dict[str, Any]:
         """Returns the JSON settings that change the metrics.
 
-        A Task is described by name and fingerprint, a field that is no JSON (an array, a function, an object) by type
+        A task is described by name and fingerprint, a field that is no JSON (an array, a function, an object) by type
         and a digest of its content.
 
         Raises:
             InvalidInput: a field cannot be compared by content, such as an open file.
         """
-        names = [item.name for item in dataclasses.fields(self)] if dataclasses.is_dataclass(self) else vars(self)
+        declared: Sequence[dataclasses.Field[Any]] = dataclasses.fields(self) if dataclasses.is_dataclass(self) else ()
+        fields = {item.name: item for item in declared}
         described: dict[str, Any] = {}
-        for name in names:
+        for name in fields or vars(self):
             value = getattr(self, name)
-            described[name] = value.description() if isinstance(value, Task) else as_setting(value, name)
+            if name not in fields or not _is_unchanged(fields[name], value):
+                described[name] = value.description() if isinstance(value, AnyTask) else as_setting(value, name)
         return described
+
+    def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
+        """Returns what has to be made before the evaluations of a replicate, in order; nothing unless overridden.
+
+        Evaluations read the contents with `how.artefact(name)`. The recipes are part of the context of every result.
+
+        Args:
+            replicate: number of the replicate. A recipe may depend on it (a supernet from another seed), and its name
+                may not.
+        """
+        return ()
 
     def looked_at(self) -> Fingerprint | None:
         """Returns the files and libraries that the user's code in this evaluator uses; None without such code."""
         return None
+
+    def more_of_context(self) -> dict[str, Any]:
+        """Returns what stands in the context beside name, version and settings, where it is not as usual."""
+        found = declared_artefacts(self)
+        recipes = {one.name: recipe_of(one, found)["artefact"] for one in found}
+        return {
+            **({"equality": self.equality} if self.equality != "function" else {}),
+            **({"artefacts": recipes} if recipes else {}),
+        }
 
     def probe(self) -> Probe:
         """Returns inputs shaped like the data that behaviours are evaluated on, for the functional hash."""
@@ -247,9 +342,30 @@ class Evaluator(ABC):
         """
         return ""
 
+    def stage(self, rates: bool) -> Evaluator:
+        """Returns the evaluator that runs: itself, unless it stands for one that rates and one that decides."""
+        return self
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator for the candidates of one space; itself, unless it must know more than their
+        behaviours, as ratings by shared weights do.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+
+        Raises:
+            InvalidInput: it cannot serve this space.
+        """
+        return self
 
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
         return self
+
+
+def _is_unchanged(item: dataclasses.Field[Any], value: Any) -> bool:
+    """Tells whether a field came later and has its default, which is None or plain: arrays are never compared."""
+    return "added" in item.metadata and type(value) is type(item.default) and bool(value == item.default)

@@ -32,6 +32,26 @@ _OFFERED: Mapping[str, tuple[Any, ...] | None] = {
 _LIST = ", ".join(f"`{name}`" for name in _OFFERED if name != "seed")
 
 
+class Reporter:
+    """What a function gets as `report`: called with an epoch and a value, it answers whether to stop.
+
+    Example:
+        >>> report = Reporter(Evaluation(seed=1), lambda value: {"fitness": value})
+        >>> report(1, 0.5), report.should_prune()
+        (False, False)
+    """
+
+    def __init__(self, how: Evaluation, named: Callable[[Any], Mapping[str, Any]]) -> None:
+        self._how, self._named = how, named
+
+    def __call__(self, epoch: float, value: Any) -> bool:
+        return self._how.report(epoch, self._named(value))
+
+    def should_prune(self) -> bool:
+        """Tells whether the search wants the evaluation to stop after what was reported last."""
+        return self._how.should_prune()
+
+
 @dataclass(frozen=True)
 class FunctionEvaluator(Evaluator):
     """Evaluator that calls a user's function: `function(candidate)` or `function(candidate, seed)`, which returns a
@@ -44,7 +64,8 @@ class FunctionEvaluator(Evaluator):
     - `part`: "validation" during the search, "test" for the final figures. A function without it has no test part:
       final figures come from fresh seeds on the same data, and reports say so.
     - `report`: function; `report(epoch, value)` adds a dict of metrics, or a number under `objective_name`, to the
-      learning curve of the evaluation, which is stored and plotted and changes no result.
+      learning curve of the evaluation, which is stored and plotted. It returns True, and so does
+      `report.should_prune()`, if the search wants the evaluation to stop; `raise automl.Pruned` then.
     - `device`: "cpu" or "cuda".
     - `checkpoint`: `automl.evaluators.checkpoints.Checkpoint`, or None if the search keeps no checkpoints.
 
@@ -113,6 +134,11 @@ class FunctionEvaluator(Evaluator):
         """True if the function has the parameter `part`."""
         return "part" in self._named_ones
 
+    @property
+    def resumable(self) -> bool:  # type: ignore[override]
+        """True if the function has the parameter `checkpoint`: it then goes on from what it left there."""
+        return "checkpoint" in self._named_ones
+
     def settings(self) -> dict[str, Any]:
         """Returns what identifies the function: its name, and its version or the fingerprint of its source."""
         if not self.code_version:
@@ -151,7 +177,7 @@ class FunctionEvaluator(Evaluator):
 
     def _value_of(self, name: str, how: Evaluation) -> Any:
         if name == "report":
-            return lambda epoch, value: how.report(epoch, self._named(value))
+            return Reporter(how, self._named)
         return getattr(how, name)
 
     @cached_property  # reading a signature takes longer than many a function does

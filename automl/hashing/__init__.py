@@ -4,7 +4,8 @@ After Gillard et al. 2023, *Unified Functional Hashing in Automatic Machine Lear
 this package loads neither torch nor scipy.
 """
 
-from automl.hashing.hasher import HASHER_VERSION, Features, Hashed, Hasher, functional_hash
+from automl.hashing.features import Features
+from automl.hashing.hasher import HASHER_VERSION, Hashed, Hasher, functional_hash
 from automl.hashing.mixing import MANTISSA_BITS
 
 __all__ = ["HASHER_VERSION", "MANTISSA_BITS", "Features", "Hashed", "Hasher", "functional_hash"]

@@ -11,11 +11,26 @@ from typing import Any
 import torch
 
 
+class Copied:
+    """Makes a copy of one module each time that it is called.
+
+    Args:
+        module: what is copied; it is not changed.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+
+    def __call__(self) -> torch.nn.Module:
+        return copied(self._module)
+
+
 def copied(module: torch.nn.Module) -> torch.nn.Module:
     """Returns a copy of a module that shares nothing with it.
 
     Beyond `copy.deepcopy`: hooks on parameters are kept, functions over the module itself (a tied head written as
-    a lambda) read the copy, and tensors that were computed, which `deepcopy` refuses, are copied as plain ones.
+    a lambda) read the copy, and tensors that were computed, which `deepcopy` refuses, are copied as plain ones. What
+    else it refuses (a lock, a library, an operator with a kernel of its own) is shared with the copy.
     """
     with torch.inference_mode(False), torch._C.DisableTorchFunction():  # about the very tensors
         memo: dict[int, Any] = {}
@@ -28,7 +43,12 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
                             memo.setdefault(id(item), item.detach().clone())
                         if item._backward_hooks and item.is_leaf:
                             hooked.append(item)
-        result = copy.deepcopy(module, memo)
+        known = dict(memo)
+        try:
+            result = copy.deepcopy(module, memo)
+        except TypeError:
+            memo = known | _uncopied(module, known)
+            result = copy.deepcopy(module, memo)
         # an object that was not copied is kept in the list under id(memo), which is no copy of anything
         made = {key: one for key, one in memo.items() if key != id(memo)}
         rebound = _Rebound(made)
@@ -39,6 +59,19 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
             hooks = item._backward_hooks or {}
             made[id(item)]._backward_hooks = OrderedDict((key, rebound.of(hook)) for key, hook in hooks.items())
         return result
+
+
+def _uncopied(module: torch.nn.Module, known: dict[int, Any]) -> dict[int, Any]:
+    """Returns what the parts of a module hold that cannot be copied, by its id()."""
+    found: dict[int, Any] = {}
+    for part in module.modules():
+        for name, item in part.__dict__.items():
+            if name not in ("_parameters", "_buffers", "_modules"):
+                try:
+                    copy.deepcopy(item, dict(known))
+                except TypeError:
+                    found[id(item)] = item
+    return found
 
 
 class _Rebound:

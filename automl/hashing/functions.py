@@ -19,6 +19,7 @@ import numpy as np
 
 from automl.behaviour import Function, Probe
 from automl.errors import Unhashable
+from automl.hashing.function_features import function_features
 from automl.hashing.mixing import digest_array, mix, rounded
 from automl.hashing.noise import Tracked, UntrackedError
 from automl.hashing.observed import Observed
@@ -108,6 +109,20 @@ class FunctionHasher:
         """Returns the digest of each function, or the reason why there is none. Of the probe, only the seed matters."""
         return [self._digest(function, probe.seed) for function in functions]
 
+    def digests_with_features(
+        self, functions: Sequence[Function], probe: Probe
+    ) -> list[tuple[bytes | Unhashable, dict[str, np.ndarray]]]:
+        """Returns the digest of each function with its features, from the same calls."""
+        found: list[tuple[bytes | Unhashable, dict[str, np.ndarray]]] = []
+        for function in functions:
+            values = self._values(function, probe.seed)
+            if isinstance(values, Unhashable):
+                found.append((values, {}))
+            else:
+                features = function_features(points(function.arity, probe.seed), values)
+                found.append((self._mixed(function, values), features))
+        return found
+
     def observe(self, function: Function, probe: Probe) -> Observed:
         """Returns the values of a function at the probe points.
 
@@ -124,12 +139,18 @@ class FunctionHasher:
         return Observed(values, [f"a function of {function.arity}"])
 
     def _digest(self, function: Function, seed: int) -> bytes | Unhashable:
+        found = self._values(function, seed)
+        return found if isinstance(found, Unhashable) else self._mixed(function, found)
+
+    def _values(self, function: Function, seed: int) -> list[list[np.ndarray]] | Unhashable:
         try:
-            found = _values(function, seed)
+            return _values(function, seed)
         except Unhashable as error:
             return error
         except Exception as error:  # whatever a user's function raises
             return Unhashable(f"the function cannot be run on the probe points: {type(error).__name__}: {error}")
+
+    def _mixed(self, function: Function, found: list[list[np.ndarray]]) -> bytes:
         return mix(
             str(function.arity), *(mix(*(digest_array(array, self._bits) for array in arrays)) for arrays in found)
         )

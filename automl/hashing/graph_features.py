@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
+from automl.hashing.features import PLACES
 from automl.hashing.operations import Elementwise
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan
 from automl.hashing.values import ValueTable
@@ -22,17 +23,8 @@ from automl.hashing.values import ValueTable
 LONGEST = 5
 """Operations in a row that are counted together, at most."""
 
-PLACES = 256
-"""Places into which the sequences of operations are hashed."""
-
-SHAPE = ("depth", "shortest", "width", "operations", "weighted", "path_count", "parameters", "macs")
-"""Names of the features of a form as a whole: longest and shortest path in operations, the most operations at one
-depth, live operations, those among them with weights, the logarithms (plus one) of the number of paths from inputs to
-outputs and of weights and multiply-accumulates at the size of the probe."""
-
-
-NAMES = {"shape": SHAPE, "paths": tuple(f"place {place}" for place in range(PLACES))}
-"""Names of the features by group."""
+FORM_BYTES, RUN_BYTES = 1000, 150
+"""Of a form without its places and runs, and of one entry of its runs: what Python takes for them, rounded up."""
 
 Term = tuple[int, ...]
 """One part of a form: a value of the table, or, where a linear operation reads a sum, that operation and its terms."""
@@ -67,12 +59,16 @@ class GraphForms:
 
     Args:
         table: in which they have run.
+
+    Attributes:
+        bytes: that the forms take.
     """
 
     def __init__(self, table: ValueTable) -> None:
         self._table = table
+        self.bytes = 0
         self._labels: dict[int, str] = {}
-        self._numbers: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._numbers: dict[tuple[str, tuple[int, ...], tuple[float, float]], int] = {}
         self._forms: list[_Form] = []
 
     def features(self, plan: GraphPlan, values: Sequence[int]) -> dict[str, np.ndarray]:
@@ -109,12 +105,14 @@ class GraphForms:
         return {"paths": places, "shape": np.array(shape, dtype=np.float64)}
 
     def number(self, label: str, sources: Sequence[int], size: tuple[float, float], weighted: bool) -> int:
-        """Returns the number of the form of an operation on forms."""
-        key = (label, tuple(sorted(sources)))
+        """Returns the number of the form of an operation on forms; on a larger probe it is another form."""
+        key = (label, tuple(sorted(sources)), size)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self._forms)
-            self._forms.append(_made(label, [self._forms[source] for source in sources], size, weighted))
+            form = _made(label, [self._forms[source] for source in sources], size, weighted)
+            self._forms.append(form)
+            self.bytes += FORM_BYTES + form.places.nbytes + RUN_BYTES * sum(len(runs) for runs in form.runs)
         return found
 
     def label(self, operation: int) -> str:

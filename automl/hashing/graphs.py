@@ -8,7 +8,7 @@ numbered as `automl.hashing.twins` says.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from automl.behaviour import Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing import twins
 from automl.hashing.graph_features import GraphForms
-from automl.hashing.inputs import graph_arrays
+from automl.hashing.inputs import by_scale, graph_arrays
 from automl.hashing.mixing import mix
 from automl.hashing.observed import Observed
 from automl.hashing.plans import INPUT, SAME, SUM, WEIGHTED, ZERO, GraphPlan, Planner, Step
@@ -65,14 +65,27 @@ class GraphHasher:
 
     def digests(self, graphs: Sequence[Graph], probe: Probe) -> list[bytes | Unhashable]:
         """Returns the digest of each graph's function, or the reason why there is none."""
-        results: list[bytes | Unhashable] = []
-        for start in range(0, len(graphs), CHUNK):
-            if self._table.bytes > ValueTable.LIMIT:
-                self._begin()
-            results += self._chunk(graphs[start : start + CHUNK], probe)
-        return results
+        return [digest for chunk in self._chunks(graphs) for digest in self._chunk(chunk, probe)]
 
-    def _chunk(self, graphs: Sequence[Graph], probe: Probe) -> list[bytes | Unhashable]:
+    def digests_with_features(
+        self, graphs: Sequence[Graph], probe: Probe
+    ) -> list[tuple[bytes | Unhashable, dict[str, np.ndarray]]]:
+        """Returns the digest of each graph's function with its features, which are read off the same run."""
+        found: list[tuple[bytes | Unhashable, dict[str, np.ndarray]]] = []
+        for chunk in self._chunks(graphs):
+            features: list[dict[str, np.ndarray]] = [{} for _ in chunk]
+            found += zip(self._chunk(chunk, probe, features), features, strict=True)
+        return found
+
+    def _chunks(self, graphs: Sequence[Graph]) -> Iterator[Sequence[Graph]]:
+        for start in range(0, len(graphs), CHUNK):
+            if self._table.bytes + self._forms.bytes > ValueTable.LIMIT:
+                self._begin()
+            yield graphs[start : start + CHUNK]
+
+    def _chunk(
+        self, graphs: Sequence[Graph], probe: Probe, features: list[dict[str, np.ndarray]] | None = None
+    ) -> list[bytes | Unhashable]:
         results: list[bytes | Unhashable] = [b""] * len(graphs)
         runs: dict[int, Run] = {}
         for number, graph in enumerate(graphs):
@@ -87,6 +100,8 @@ class GraphHasher:
                 results[number] = errors[id(run)]
                 continue
             output = results[number] = self._output(run, graphs[number])
+            if features is not None:
+                features[number] = self._forms.features(run.plan, run.values)
             if any(len(group) > 1 for group in run.groups.values()):
                 twins_left[number] = output
         self._settle(twins_left, runs, graphs, results)
@@ -121,24 +136,6 @@ class GraphHasher:
         for number, output in left.items():
             results[number] = self._smallest.get(output, results[number])
 
-    def features(self, graphs: Sequence[Graph], probe: Probe) -> list[dict[str, np.ndarray]]:
-        """Returns the features of each graph's function by group; none where it cannot be run."""
-        found: list[dict[str, np.ndarray]] = []
-        for start in range(0, len(graphs), CHUNK):
-            if self._table.bytes > ValueTable.LIMIT:
-                self._begin()
-            runs: list[Run | None] = []
-            for graph in graphs[start : start + CHUNK]:
-                try:
-                    runs.append(Run(self._planner.plan(graph), self._probe_values(graph.probe or probe)))
-                except Unhashable:
-                    runs.append(None)
-            errors = self._finish([run for run in runs if run])
-            found += [
-                self._forms.features(run.plan, run.values) if run and id(run) not in errors else {} for run in runs
-            ]
-        return found
-
     def observe(self, graph: Graph, probe: Probe) -> Observed:
         """Returns the outputs behind a graph's digest and its live steps.
 
@@ -157,7 +154,11 @@ class GraphHasher:
         values = [best.values[step] for step in best.plan.outputs]
         if graph.unordered_outputs:
             values.sort(key=self._table.digests.__getitem__)
-        arrays = [(f"output {place}", self._table.arrays[value]) for place, value in enumerate(values)]
+        arrays = [
+            (f"output {place}{scale}", array)
+            for place, value in enumerate(values)
+            for scale, array in by_scale(self._table.arrays[value], graph.probe or probe)
+        ]
         return Observed(arrays, self._form(best))
 
     def _form(self, run: Run) -> list[str]:

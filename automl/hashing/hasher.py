@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
+from automl.hashing.features import Features
 from automl.hashing.inputs import probe_description
 from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
 from automl.hashing.observed import Observed
@@ -21,6 +23,13 @@ from automl.jsontext import canonical
 
 HASHER_VERSION = "2"
 """Part of every context. It changes whenever any key may."""
+
+
+SECONDS: Mapping[str, float] = MappingProxyType({"function": 10.0, "module": 600.0})
+"""Allowed for one hash outside a search, by kind."""
+
+_RUN_OUT = 1.5
+"""A module's run that is under way when the time is over may go on for half of it more."""
 
 
 @dataclass(slots=True)  # not frozen: every trial makes one, and frozen ones take four times as long to make
@@ -33,6 +42,7 @@ class Hashed:
             the JSON; empty if the key is a functional hash.
         passing: True if that reason may be gone at the next attempt: a limit of time or memory, or a failure of the
             machine.
+        features: Features of the function, where they were asked for and there are any.
 
     Example:
         >>> one = Hasher().hash_many([(Configuration({"x": 3}), {})])[0]
@@ -43,10 +53,7 @@ class Hashed:
     key: bytes
     fallback: str = ""
     passing: bool = False
-
-
-Features = Mapping[str, np.ndarray]
-"""Numbers that say what a function is like, by group; never part of a key."""
+    features: Features = field(default_factory=dict)
 
 
 class KindHasher(Protocol):
@@ -59,8 +66,9 @@ class KindHasher(Protocol):
     `observe(behaviour, probe)` returns the arrays behind one digest, as `Observed`, for explanations of why two keys
     differ; it raises `Unhashable` if there are none.
 
-    `features(behaviours, probe)` is optional. It returns for each behaviour a mapping from group name to an array of
-    numbers that describe the function, for strategies that learn from them: equal arrays for equal functions, and an
+    `digests_with_features(behaviours, probe)` is optional. It returns for each behaviour a pair of the same entry and a
+    mapping from group name to an array of numbers that describe the function, for strategies that learn from them:
+    equal arrays for equal functions, an array of one length for each name, NaN where a number cannot be had, and an
     empty mapping for a behaviour that cannot be run.
 
     `probe` holds the inputs to run on. A hasher of your own is registered under the kind's name as an entry point of
@@ -100,6 +108,8 @@ class Hasher:
             you study the hash itself.
         space_source: Digest of the space and its code. It distinguishes candidates of different spaces with equal JSON
             that are keyed by their JSON, and enters no other key.
+        seconds: Time allowed for one module, after which the sentence says which of its layers takes it; None sets no
+            limit.
 
     Raises:
         InvalidInput: `mantissa_bits` is not a whole number from 1 to 52.
@@ -115,21 +125,32 @@ class Hasher:
     """
 
     def __init__(
-        self, probe: Probe | None = None, mantissa_bits: int = MANTISSA_BITS, *, space_source: str = ""
+        self,
+        probe: Probe | None = None,
+        mantissa_bits: int = MANTISSA_BITS,
+        *,
+        space_source: str = "",
+        seconds: float | None = None,
     ) -> None:
         self.probe = probe if probe is not None else Probe()
         self.mantissa_bits = check_bits(mantissa_bits)
         self.space_source = space_source
+        self.seconds = seconds
         self._kinds: dict[str, KindHasher] = {}
 
     def hash_many(
-        self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], candidates: Sequence[str] | None = None
+        self,
+        pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]],
+        candidates: Sequence[str] | None = None,
+        *,
+        features: bool = False,
     ) -> list[Hashed]:
         """Returns the key of each (behaviour, training settings), in order.
 
         Args:
             pairs: behaviours, each with the JSON settings that change training and not the function.
             candidates: canonical JSON of each candidate, from which the key is computed if the behaviour cannot be run.
+            features: read the features of functions off the same run.
 
         Raises:
             Unhashable: a behaviour cannot be probed and no `candidates` were given.
@@ -142,11 +163,14 @@ class Hasher:
         for kind, numbers in by_kind.items():
             behaviours = [pairs[number][0] for number in numbers]
             bare = kind not in (Graph.kind, Module.kind)
-            for number, behaviour, digest in zip(numbers, behaviours, self._digests(kind, behaviours), strict=True):
+            digests = self._digests(kind, behaviours, features=features)
+            for number, behaviour, (digest, read) in zip(numbers, behaviours, digests, strict=True):
                 settings = pairs[number][1]
                 surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
                     keys[number] = Hashed(mix(kind, digest, b"" if bare else _verbatim(behaviour), surroundings))
+                    if read:
+                        keys[number].features = _finite(read)
                     continue
                 if candidates is None:
                     raise digest
@@ -156,20 +180,10 @@ class Hasher:
     def features(self, behaviours: Sequence[Behaviour]) -> list[Features]:
         """Returns the features of each behaviour's function, in order; empty where there are none or it cannot be run.
 
-        A group with a number that is not finite is left out.
+        Where keys are wanted too, ask `hash_many` for both: it is one run.
         """
-        by_kind: dict[str, list[int]] = defaultdict(list)
-        for number, behaviour in enumerate(behaviours):
-            by_kind[behaviour.kind].append(number)
-        found: list[Features] = [{}] * len(behaviours)
-        for kind, numbers in by_kind.items():
-            read = None if kind == Configuration.kind else getattr(self._kind(kind), "features", None)
-            if read is None:
-                continue
-            several = read([behaviours[number] for number in numbers], self.probe)
-            for number, groups in zip(numbers, several, strict=True):
-                found[number] = {name: values for name, values in groups.items() if np.isfinite(values).all()}
-        return found
+        pairs: list[tuple[Behaviour, Mapping[str, Any]]] = [(one, {}) for one in behaviours]
+        return [one.features for one in self.hash_many(pairs, [""] * len(pairs), features=True)]
 
     def by_json(
         self, kind: str, candidate: str, training: Mapping[str, Any], why: str, *, passing: bool | None = None
@@ -207,15 +221,26 @@ class Hasher:
             None if isinstance(behaviour, Configuration) else self._kind(behaviour.kind).observe(behaviour, self.probe)
         )
 
-    def _digests(self, kind: str, behaviours: Sequence[Behaviour]) -> Sequence[bytes | Unhashable]:
+    def _digests(
+        self, kind: str, behaviours: Sequence[Behaviour], *, features: bool
+    ) -> Iterable[tuple[bytes | Unhashable, Features]]:
         if kind == Configuration.kind:
-            return [mix(canonical(item.value)) for item in behaviours if isinstance(item, Configuration)]
-        return self._kind(kind).digests(behaviours, self.probe)
+            return [(mix(canonical(item.value)), {}) for item in behaviours if isinstance(item, Configuration)]
+        hasher = self._kind(kind)
+        both = getattr(hasher, "digests_with_features", None) if features else None
+        if both is not None:
+            return cast("Iterable[tuple[bytes | Unhashable, Features]]", both(behaviours, self.probe))
+        return [(digest, {}) for digest in hasher.digests(behaviours, self.probe)]
 
     def _kind(self, kind: str) -> KindHasher:
         if kind not in self._kinds:
-            self._kinds[kind] = _make(kind, self.mantissa_bits)
+            self._kinds[kind] = _make(kind, self.mantissa_bits, self.seconds)
         return self._kinds[kind]
+
+
+def _finite(features: Features) -> Features:
+    """Returns features with NaN for what is infinite."""
+    return {name: np.where(np.isfinite(values), values, np.nan) for name, values in features.items()}
 
 
 def _verbatim(behaviour: Behaviour) -> bytes:
@@ -231,7 +256,7 @@ def _mixed_probe(probe: Probe) -> bytes:
     return mix(canonical(probe_description(probe)))
 
 
-def _make(kind: str, mantissa_bits: int) -> KindHasher:
+def _make(kind: str, mantissa_bits: int, seconds: float | None) -> KindHasher:
     if kind == "graph":
         from automl.hashing.graphs import GraphHasher
 
@@ -239,7 +264,7 @@ def _make(kind: str, mantissa_bits: int) -> KindHasher:
     if kind == "module":
         from automl.hashing.modules import ModuleHasher
 
-        return ModuleHasher(mantissa_bits)
+        return ModuleHasher(mantissa_bits, seconds)
     if kind == "program":
         from automl.hashing.programs import ProgramHasher
 
@@ -259,7 +284,7 @@ def functional_hash(
     *,
     training: Mapping[str, Any] | None = None,
     mantissa_bits: int = MANTISSA_BITS,
-    timeout: float | None = 10.0,
+    timeout: float | Mapping[str, float] | None = SECONDS,
 ) -> bytes:
     """Returns 16 bytes that are equal for things that compute the same function, and different for others.
 
@@ -271,9 +296,10 @@ def functional_hash(
         probe: Inputs to run the thing on. Graphs and modules require one unless they bring their own.
         training: JSON settings that change a result and not the function (learning rate, epochs).
         mantissa_bits: Number of mantissa bits to which values are rounded before hashing.
-        timeout: Seconds allowed for a plain function, which is called on numbers from 1e-12 to 1e4 in size and may not
-            return from some; None sets no limit. The limit works in the main thread only, and cannot interrupt a call
-            into C.
+        timeout: Seconds allowed, one number or one for each kind. By default 10 for a function, which is called on
+            numbers from 1e-12 to 1e4 in size and may not return from some, and 600 for a module; None sets no limit.
+            A module that takes longer is given up between two of its runs. In the main thread a run is interrupted as
+            well, unless it is a call into C.
 
     Raises:
         Unhashable: the thing cannot be run on the probe; the message says why.
@@ -292,11 +318,19 @@ def functional_hash(
     from automl.hashing.things import as_behaviour
 
     behaviour = as_behaviour(thing)
+    seconds = timeout.get(behaviour.kind) if isinstance(timeout, Mapping) else timeout
+    is_module = behaviour.kind == "module"
     try:
-        with alarm(timeout if behaviour.kind == "function" else None):
-            return Hasher(probe, mantissa_bits).hash_many([(behaviour, training or {})])[0].key
-    except OutOfTime:
+        with alarm(seconds * _RUN_OUT if seconds is not None and is_module else seconds):
+            return Hasher(probe, mantissa_bits, seconds=seconds).hash_many([(behaviour, training or {})])[0].key
+    except OutOfTime as error:
+        if is_module:
+            raise Unhashable(
+                f"hashing the module has taken longer than {seconds:g} s, the last of it in "
+                f"{error.where or 'no layer'}: hash a smaller one, Module(build, reduced=…), give a smaller probe, "
+                "or a larger `timeout`"
+            ) from None
         raise Unhashable(
-            f"the function has not returned from the probe points for {timeout:g} s (from 1e-12 to 16,384 and their "
+            f"the function has not returned from the probe points for {seconds:g} s (from 1e-12 to 16,384 and their "
             "negatives): let it end for every number, or give a larger `timeout`"
         ) from None

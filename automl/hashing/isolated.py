@@ -8,6 +8,7 @@ wherever they are made.
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.behaviour import Function, Module, Probe
 from automl.errors import InvalidInput
-from automl.hashing.hasher import Features, Hashed, Hasher
+from automl.hashing.hasher import Hashed, Hasher
 from automl.isolation.child import Child, ChildUnusable, Died, Raised
 from automl.isolation.limits import OutOfTime, OwnExit, alarm, memory_here, no_exit
 from automl.isolation.travel import pack
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 HASH_SECONDS = 300.0
 """Allowed for finding one key, unless somebody says otherwise."""
+
+GUARDED = 0.9
+"""The share of that after which a hasher gives up by itself."""
 
 COSTS_REMEMBERED = 1 << 16
 """Candidates whose costs are remembered between their hash and their record, at most."""
@@ -102,8 +106,12 @@ class HashJobs:
         if self.foreign(sample) and self._child is None:
             self._start()
 
-    def hash(self, candidates: Sequence[Candidate]) -> list[Hashed]:
+    def hash(self, candidates: Sequence[Candidate], *, features: bool = False) -> list[Hashed]:
         """Returns the key of each candidate, in order.
+
+        Args:
+            candidates: to be hashed.
+            features: read the features of functions off the same runs.
 
         Raises:
             InvalidInput: settings are not JSON.
@@ -118,14 +126,14 @@ class HashJobs:
             probe = self.hasher.probe
             beside = [place for place, (behaviour, _) in enumerate(pairs) if runs_own_code(behaviour, probe)]
         if beside and (self._child is not None or self._start()):
-            found = self._hash_beside(beside, pairs, texts)
+            found = self._hash_beside(beside, pairs, texts, features)
             here = [place for place in range(len(pairs)) if place not in found]
             if here:
-                hashed = self._hash_here([pairs[place] for place in here], [texts[place] for place in here])
+                hashed = self._hash_here([pairs[place] for place in here], [texts[place] for place in here], features)
                 found |= dict(zip(here, hashed, strict=True))
             keys = [found[place] for place in range(len(pairs))]
         else:
-            keys = self._hash_here(pairs, texts) if pairs else []
+            keys = self._hash_here(pairs, texts, features) if pairs else []
         for one in keys:
             if one.fallback:
                 self.by_json[one.fallback] += 1
@@ -135,19 +143,6 @@ class HashJobs:
         """Tells whether hashing candidates such as `sample` runs code of their own, which takes what time it likes."""
         with self._limited(1):
             return runs_own_code(self.space.behaviour(sample), self.hasher.probe)
-
-    def features(self, candidates: Sequence[Candidate]) -> list[Features]:
-        """Returns the features of each candidate's function, in order; empty where it has none.
-
-        Where a candidate's own code would have to run for them, they are not looked for.
-        """
-        with no_exit(), self._limited(len(candidates)):
-            behaviours = [self.space.behaviour(one) for one in candidates]
-            here = [at for at, one in enumerate(behaviours) if not runs_own_code(one, self.hasher.probe)]
-            found: list[Features] = [{}] * len(candidates)
-            for at, features in zip(here, self.hasher.features([behaviours[at] for at in here]), strict=True):
-                found[at] = features
-        return found
 
     def costs(self, candidates: Sequence[Candidate]) -> list[Costs]:
         """Returns the costs of each candidate, in order; those found with its key are not asked for again.
@@ -170,16 +165,18 @@ class HashJobs:
     def _limited(self, count: int) -> Any:
         return alarm(self.seconds * max(1, count))
 
-    def _hash_here(self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], texts: Sequence[str]) -> list[Hashed]:
+    def _hash_here(
+        self, pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], texts: Sequence[str], features: bool
+    ) -> list[Hashed]:
         try:
             with no_exit(), self._limited(len(pairs)):
-                return self.hasher.hash_many(pairs, texts)
+                return self.hasher.hash_many(pairs, texts, features=features)
         except (OutOfTime, OwnExit, SystemExit) as error:
             if len(pairs) == 1:
                 behaviour, training = pairs[0]
                 why, passing = _why(error, self.seconds), isinstance(error, OutOfTime)
                 return [self.hasher.by_json(behaviour.kind, texts[0], training, why, passing=passing)]
-        return [self._hash_here([pair], [text])[0] for pair, text in zip(pairs, texts, strict=True)]
+        return [self._hash_here([pair], [text], features)[0] for pair, text in zip(pairs, texts, strict=True)]
 
     # --- beside this process -----------------------------------------------------------------------------------------
 
@@ -190,12 +187,18 @@ class HashJobs:
         memory = memory_here() // 2 if self._memory is None else self._memory
         try:
             torch = bool(self.hasher.probe.inputs) or "torch" in sys.modules
-            packed = pack(functools.partial(_server, self._reference, self.hasher, torch), self._reference.space)
+            packed = pack(functools.partial(_server, self._reference, self._guarded(), torch), self._reference.space)
         except InvalidInput as error:
             self._alone(f"it cannot be sent there ({error})")
             return False
         self._child = Child(packed, memory)
         return True
+
+    def _guarded(self) -> Hasher:
+        """Returns a hasher that gives up shortly before that process would be ended, and then says by which layer."""
+        guarded = copy.copy(self.hasher)
+        guarded.seconds = GUARDED * self.seconds
+        return guarded
 
     def _alone(self, why: str) -> None:
         self.notice = (
@@ -204,20 +207,26 @@ class HashJobs:
         )
 
     def _hash_beside(
-        self, places: Sequence[int], pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]], texts: Sequence[str]
+        self,
+        places: Sequence[int],
+        pairs: Sequence[tuple[Behaviour, Mapping[str, Any]]],
+        texts: Sequence[str],
+        features: bool,
     ) -> dict[int, Hashed]:
         """Returns the keys by place; those that are missing have to be found here."""
         assert self._child is not None
         found: dict[int, Hashed] = {}
         again: list[int] = []
         try:
-            for place, answer in zip(places, self._answers([texts[place] for place in places]), strict=True):
+            for place, answer in zip(
+                places, self._answers([(texts[place], features) for place in places]), strict=True
+            ):
                 if isinstance(answer, Died):
                     again.append(place)  # somebody may have ended the process from outside
                 else:
                     found[place] = self._hashed(answer, pairs[place], texts[place])
             for place in again:
-                [answer] = self._answers([texts[place]])
+                [answer] = self._answers([(texts[place], features)])
                 found[place] = self._hashed(answer, pairs[place], texts[place])
         except ChildUnusable as error:
             self._child.close()
@@ -225,9 +234,9 @@ class HashJobs:
             self._alone(f"{error}")
         return found
 
-    def _answers(self, texts: Sequence[str]) -> Any:
+    def _answers(self, asked: Sequence[tuple[str, bool]]) -> Any:
         assert self._child is not None
-        return self._child.answers(texts, self.seconds)
+        return self._child.answers(asked, self.seconds)
 
     def _hashed(self, answer: Any, pair: tuple[Behaviour, Mapping[str, Any]], text: str) -> Hashed:
         if isinstance(answer, tuple):
@@ -280,7 +289,8 @@ def _overrides(space: Space, name: str) -> bool:
 
 def _why(error: BaseException, seconds: float) -> str:
     if isinstance(error, OutOfTime):
-        return f"hashing took longer than {seconds:g} s (--hash-timeout)"
+        where = f", the last of it in {error.where}" if error.where else ""
+        return f"hashing took longer than {seconds:g} s (--hash-timeout){where}"
     return f"the candidate asked for the end of the process: {type(error).__name__}: {error}"
 
 
@@ -292,16 +302,20 @@ def _said(answer: Any, seconds: float) -> str:
     return f"hashing took longer than {seconds:g} s (--hash-timeout)"
 
 
-def _server(reference: Reference, hasher: Hasher, torch: bool) -> Callable[[str], tuple[Hashed, Costs | None]]:
+def _server(
+    reference: Reference, hasher: Hasher, torch: bool
+) -> Callable[[tuple[str, bool]], tuple[Hashed, Costs | None]]:
     """Loads the space over there, and torch where asked to; returns what hashes one candidate by its JSON."""
     space = reference.load()
     if torch:  # seconds, which no candidate's limit pays
         importlib.import_module("automl.hashing.modules")
     has_costs = _overrides(space, "costs")
 
-    def run(text: str) -> tuple[Hashed, Costs | None]:
+    def run(asked: tuple[str, bool]) -> tuple[Hashed, Costs | None]:
+        text, features = asked
         candidate = space.decode(parse(text))
         pair = (space.behaviour(candidate), space.training(candidate))
-        return hasher.hash_many([pair], [text])[0], costs_of(space, candidate) if has_costs else None
+        hashed = hasher.hash_many([pair], [text], features=features)[0]
+        return hashed, costs_of(space, candidate) if has_costs else None
 
     return run

@@ -11,6 +11,9 @@ import numpy as np
 
 from automl.hashing.mixing import rounded
 
+FAR, NEAR = "far from zero", "near zero"
+"""What the names of values end with that come from a probe of another size than one."""
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -70,8 +73,7 @@ def first_difference(one: Observed, other: Observed, mantissa_bits: int) -> Diff
     for (name, left), (_, right) in zip(one.values, other.values, strict=False):
         if left.shape != right.shape:
             return Difference(name, f"shape {left.shape}", f"shape {right.shape}", None)
-        differs = rounded(left, mantissa_bits) != rounded(right, mantissa_bits)
-        differs &= ~(np.isnan(left) & np.isnan(right))
+        differs = _apart(left, right, mantissa_bits)
         if differs.any():
             place = tuple(int(axis[0]) for axis in np.nonzero(differs)) if left.ndim else ()
             a, b = float(left[place]), float(right[place])
@@ -82,3 +84,26 @@ def first_difference(one: Observed, other: Observed, mantissa_bits: int) -> Diff
         names = f"{len(one.values)} results", f"{len(other.values)} results"
         return Difference("number of results", *names, None)
     return None
+
+
+def scales_apart(one: Observed, other: Observed, mantissa_bits: int) -> str:
+    """Returns a sentence that says at which scales of the probe two behaviours differ, where they agree at others.
+
+    Example:
+        >>> one = Observed([("output 0", np.array([1.0])), ("output 0, far from zero", np.array([6.0]))], [])
+        >>> other = Observed([("output 0", np.array([1.0])), ("output 0, far from zero", np.array([90.0]))], [])
+        >>> scales_apart(one, other, mantissa_bits=14)
+        'They differ far from zero, and agree at the usual size.'
+    """
+    apart: dict[str, bool] = {}
+    for (name, left), (_, right) in zip(one.values, other.values, strict=False):
+        scale = next((scale for scale in (FAR, NEAR) if name.endswith(scale)), "at the usual size")
+        differs = left.shape != right.shape or bool(_apart(left, right, mantissa_bits).any())
+        apart[scale] = apart.get(scale, False) or differs
+    differing, agreeing = (" and ".join(name for name, one in apart.items() if one is is_) for is_ in (True, False))
+    return f"They differ {differing}, and agree {agreeing}." if differing and agreeing else ""
+
+
+def _apart(left: np.ndarray, right: np.ndarray, mantissa_bits: int) -> np.ndarray:
+    differs = rounded(left, mantissa_bits) != rounded(right, mantissa_bits)
+    return differs & ~(np.isnan(left) & np.isnan(right))

@@ -12,19 +12,11 @@ import torch
 
 from automl.errors import Unhashable
 from automl.hashing.mixing import digest_array, mix
+from automl.hashing.precision import Precision
 from automl.hashing.signature import as_real, project
 
 LONGEST = 64
 """Outputs with more values than this are reduced to as many random sums before they are rounded."""
-
-FADING = 2.0**-20
-"""An array whose values are all smaller than this may be nothing but rounding noise; it is looked at a second time."""
-
-STEP = 2.0**-36
-"""Values are rounded to multiples of this share of their array's unit first, which rounding noise is far below."""
-
-SETTLED = 2.0**-20
-"""A fading array that changes by a larger share when everything is moved by 2**-44 is noise, hence zero."""
 
 _DEPTH = 6
 
@@ -45,10 +37,9 @@ class Seen:
     values: torch.Tensor
     largest: float
 
-    @property
-    def fading(self) -> bool:
-        """Whether it may be noise."""
-        return 0.0 < self.largest < FADING
+    def fades(self, precision: Precision) -> bool:
+        """Tells whether it may be noise."""
+        return 0.0 < self.largest < precision.fading
 
 
 def seen(name: str, tensor: torch.Tensor) -> Seen:
@@ -58,16 +49,16 @@ def seen(name: str, tensor: torch.Tensor) -> Seen:
     return Seen(name, tuple(tensor.shape), flat, largest)
 
 
-def compared(one: Seen, other: Seen) -> float:
+def compared(one: Seen, other: Seen, precision: Precision) -> float:
     """Returns the unit of a fading array: its largest value, or 0 where it changes too much or not at all."""
     first, second = (item.values.nan_to_num(0.0, 0.0, 0.0) for item in (one, other))
     if first.shape != second.shape:
         return 0.0
     moved = float((first - second).norm() / first.norm())
-    return one.largest if 0.0 < moved < SETTLED else 0.0
+    return one.largest if 0.0 < moved < precision.settled else 0.0
 
 
-def shortened(item: Seen, unit: float) -> list[tuple[str, np.ndarray]]:
+def shortened(item: Seen, unit: float, precision: Precision) -> list[tuple[str, np.ndarray]]:
     """Returns an array's values, or random sums of many, with what lies below the noise of `unit` as zeros.
 
     Large values are drawn together before they are summed, so that one cannot drown the others; where values are not
@@ -77,7 +68,7 @@ def shortened(item: Seen, unit: float) -> list[tuple[str, np.ndarray]]:
     if unit == 0.0:
         return [(item.name, np.zeros(min(flat.numel(), LONGEST)))]
     if flat.numel() <= LONGEST:
-        return [(item.name, _stepped(flat.numpy(), unit))]
+        return [(item.name, _stepped(flat.numpy(), unit, precision))]
     odd = ~torch.isfinite(flat)
     found = []
     if odd.any():
@@ -85,7 +76,7 @@ def shortened(item: Seen, unit: float) -> list[tuple[str, np.ndarray]]:
         found.append((f"{item.name}, which values are not finite", codes))
         flat = torch.where(odd, 0.0, flat)
     sums = project("outputs", torch.asinh(flat / unit) * unit, LONGEST)
-    return [(item.name, _stepped(sums.numpy(), unit)), *found]
+    return [(item.name, _stepped(sums.numpy(), unit, precision)), *found]
 
 
 def digest(arrays: list[tuple[str, np.ndarray]], bits: int) -> bytes:
@@ -93,8 +84,8 @@ def digest(arrays: list[tuple[str, np.ndarray]], bits: int) -> bytes:
     return mix(*(digest_array(array, bits) for _, array in arrays))
 
 
-def _stepped(values: np.ndarray, unit: float) -> np.ndarray:
-    step = STEP * unit
+def _stepped(values: np.ndarray, unit: float, precision: Precision) -> np.ndarray:
+    step = precision.step * unit
     with np.errstate(all="ignore"):
         coarse = np.rint(values / step) * step
     return np.where(np.abs(values) < unit, coarse, values)

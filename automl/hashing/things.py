@@ -20,9 +20,9 @@ def as_behaviour(thing: Any) -> Behaviour:
         return thing
     torch = sys.modules.get("torch")  # whoever has a torch module has imported torch
     if torch is not None and isinstance(thing, torch.nn.Module):
-        from automl.hashing.copies import copied
+        from automl.hashing.copies import Copied
 
-        return Module(build=lambda: copied(thing))
+        return Module(build=Copied(thing))
     if not callable(thing):
         raise InvalidInput(f"{thing!r} cannot be run; give a behaviour, a torch module or a function of arrays")
     return Function(thing, arity=arity(thing))

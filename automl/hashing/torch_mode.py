@@ -14,10 +14,12 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from automl.hashing.torch_draws import attention
+from automl.hashing.torch_kernels import WRITTEN, in_float32
 from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOISE, PLAIN, WIDER
 from automl.hashing.torch_noise import Draws, mapped, tensors
 
 _REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_OVERFLOW = "without overflow"
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -31,11 +33,15 @@ class Deterministic(TorchFunctionMode):
 
     Attributes:
         acted: whether any call was changed, so that this is needed at all.
+        wrote: whether somebody may have written a parameter past its count of versions.
+        coarse: whether any call was made in float32, because torch has no kernel for more.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
         self.acted = transparent or stream
+        self.wrote = False
+        self.coarse = False
         self._draws = Draws(generator, stream=stream)
         self._transparent = transparent
         self._wide: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -66,6 +72,8 @@ class Deterministic(TorchFunctionMode):
         if name == "__deepcopy__" or (name == "__set__" and func != _REQUIRES_GRAD):  # about the very tensor
             return func(*args, **(kwargs or {}))
         if name == "__get__":
+            if func == _DATA:
+                self.acted = self.wrote = True
             result = self._transparent_data(args[0]) if func == _DATA else func(*args)
             if quiet or not isinstance(result, torch.Tensor) or not self._knows(args[0]):
                 return result
@@ -99,11 +107,28 @@ class Deterministic(TorchFunctionMode):
             return attention(self._draws.dropped, *args, **kwargs)
         if name in DROPS:
             return self._draws.random(func, name, args, kwargs)
-        result = func(*args, **kwargs)
+        result = self._computed(func, name, args, kwargs)
         if type(result) is torch.Tensor and result.dtype in WIDER:
             self.acted = True
             return _again(func, result, args, kwargs)
         return result
+
+    def _computed(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a function, one without a kernel for float64 as it is written in others, or in float32."""
+        if name in WRITTEN:
+            self.acted = True
+            return WRITTEN[name](*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except RuntimeError as error:
+            if _OVERFLOW in str(error) and kwargs.get("dtype") is None:  # the smallest number of float64, as a mask
+                self.acted = True
+                return func(*args, **{**kwargs, "dtype": torch.float64})
+            if name.endswith("_") or kwargs.get("out") is not None:
+                raise
+            found = in_float32(func, args, kwargs, error)
+            self.acted = self.coarse = True
+            return found
 
     def _dropout(
         self,

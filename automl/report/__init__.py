@@ -15,6 +15,7 @@ from automl.report.reading.collect import collect
 from automl.report.reading.compare import Comparison, compare, comparison_json
 from automl.report.summary import study_json
 from automl.report.terminal import render
+from automl.report.trial import trial_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,4 +74,14 @@ def write_html(data: Reportable | Explanation, path: str | Path) -> None:
     write(data, Path(path))
 
 
-__all__ = ["Comparison", "ReportData", "Reportable", "collect", "compare", "render_terminal", "to_json", "write_html"]
+__all__ = [
+    "Comparison",
+    "ReportData",
+    "Reportable",
+    "collect",
+    "compare",
+    "render_terminal",
+    "to_json",
+    "trial_text",
+    "write_html",
+]

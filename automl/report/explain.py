@@ -10,7 +10,7 @@ from automl.behaviour import Behaviour, Configuration, Graph, Probe
 from automl.errors import Unhashable
 from automl.hashing.hasher import Hasher
 from automl.hashing.mixing import MANTISSA_BITS
-from automl.hashing.observed import Difference, Observed, first_difference
+from automl.hashing.observed import Difference, Observed, first_difference, scales_apart
 from automl.jsontext import canonical
 from automl.report.reading.illustrator import Illustrator
 from automl.spaces.space import Candidate, Space
@@ -115,6 +115,7 @@ def explain(
             difference = first_difference(seen[0], seen[1], mantissa_bits)
         if difference is not None:
             reasons.append(f"First difference, {difference.text()}.")
+            reasons += _scales(seen, mantissa_bits)
         reasons += _settings(behaviours, training)
         if not reasons:
             reasons.append(_last_resort(behaviours, [one.fallback for one in hashed]))
@@ -126,6 +127,13 @@ def _observed(hasher: Hasher, behaviour: Behaviour) -> Observed | None:
         return hasher.observe(behaviour)
     except Unhashable:
         return None
+
+
+def _scales(seen: Sequence[Observed | None], mantissa_bits: int) -> list[str]:
+    """Returns a sentence on the scales of the probe at which both differ, where they do not at all of them."""
+    one, other = seen
+    sentence = scales_apart(one, other, mantissa_bits) if one is not None and other is not None else ""
+    return [sentence] if sentence else []
 
 
 def _settings(behaviours: Sequence[Behaviour], training: Sequence[dict[str, Any]]) -> list[str]:

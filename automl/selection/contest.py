@@ -7,13 +7,17 @@ them too, up to a bound (the idea of racing: Maron and Moore, NIPS 1993). Random
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from automl.selection.objectives import Objectives
-from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, best_classes
+from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+
+EXPECTED = "expected"
+"""Name under which a study keeps what a model expects of its classes."""
 
 AT_MOST = 3
 """At most so many times as many classes of a study are evaluated again as finalists are wanted."""
@@ -28,18 +32,28 @@ class Contest:
         studies: number of the study by role, see `automl.selection.ranking`.
         n: how many leaders are wanted of each.
         objectives: of the search.
+        expected: by role, positions of the trials whose classes a model expects most of, the best first; empty where
+            the studies' own figures say who leads.
     """
 
     store: StudyStore
     studies: dict[str, int]
     n: int
     objectives: Objectives
+    expected: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def leaders(self) -> dict[str, list[TrialRecord]]:
-        """The best classes of each study by its own figures: as many as can ever matter, since `AT_MOST` fall out."""
-        most = (AT_MOST + 1) * self.n
-        return {role: best_classes(self.store, study, most, self.objectives) for role, study in self.studies.items()}
+        """The best classes of each study by its own figures, or by what a model expects of them: as many as can ever
+        matter, since `AT_MOST` fall out.
+        """
+        most = most_leaders(self.n)
+        return {
+            role: self.store.trials_at(study, list(self.expected[role])[:most])
+            if role in self.expected
+            else best_classes(self.store, study, most, self.objectives)
+            for role, study in self.studies.items()
+        }
 
     def contenders(self, confirmed: Sequence[TrialRecord]) -> list[tuple[TrialRecord, str]]:
         """Returns who stands among the best `n` of its study, and has not been evaluated again yet.
@@ -52,7 +66,11 @@ class Contest:
             before = [trial.key for trial in confirmed if trial.origin == role]
             own = set(before)
             new = [item for item in self.leaders[role] if item.key not in own]
-            leaders = _best([*self._eligible(confirmed, role), *new], self.n, self.objectives)
+            standing = self._eligible(confirmed, role)
+            if role in self.expected:  # their own figures, whose luck the model leaves out, must not say who is next
+                leaders = new[: max(0, self.n - len(standing))]
+            else:
+                leaders = _best([*standing, *new], self.n, self.objectives)
             fresh = [(item, role) for item in leaders if item.key not in own]
             # Bounded by the evaluations themselves: a key that is another one each time never gets into `own`.
             found += fresh[: max(0, AT_MOST * self.n - len(before))]
@@ -61,7 +79,7 @@ class Contest:
     def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the best `n` of those that were evaluated again, by the mean over all their replicates.
 
-        A class that failed or broke a constraint in one of them is none. Where nobody is left, the study's own order
+        A class that failed or broke a constraint in one of them is none. Where nobody is left, the order of the leaders
         stands.
         """
         found = _best(self._eligible(confirmed, role), self.n, self.objectives)
@@ -102,6 +120,48 @@ def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> t
     return (found[0], numbers[found[0].key]) if found else None
 
 
-def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:
-    """Returns the contest of a search and its random search."""
-    return Contest(store, {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}, n, objectives)
+def most_leaders(n: int) -> int:
+    """Returns how many leaders of a study can ever matter where `n` are wanted."""
+    return (AT_MOST + 1) * n
+
+
+def contest_of(
+    store: StudyStore,
+    search: int,
+    random: int | None,
+    n: int,
+    objectives: Objectives,
+    seconds: int | None = None,
+) -> Contest:
+    """Returns the contest of a search and its random search, and of the one with equal seconds where there is one."""
+    studies = {
+        SEARCH_WINNER: search,
+        **({} if random is None else {RANDOM_WINNER: random}),
+        **({} if seconds is None else {SECONDS_WINNER: seconds}),
+    }
+    expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
+    return Contest(store, studies, n, objectives, expected)
+
+
+def expected_of(store: StudyStore, study: int) -> dict[str, Any]:
+    """Returns what a model made of a study as it stands, see `keep_expected`; empty where none was asked."""
+    record = store.by_id(study)
+    found = record.settings.get("environment", {}).get(EXPECTED, {})
+    return found if found.get("of") == record.trials else {}
+
+
+def keep_expected(
+    store: StudyStore, study: int, positions: Sequence[int], account: Mapping[str, Any], seconds: float
+) -> None:
+    """Stores what a model expects of a study's classes, until the study goes on.
+
+    Args:
+        store: of the study.
+        study: its number.
+        positions: of the trials whose classes it expects most of, the best first.
+        account: how far it can be trusted.
+        seconds: that it took.
+    """
+    of = store.by_id(study).trials
+    found = {"positions": list(positions), "model": dict(account), "seconds": round(seconds, 3), "of": of}
+    store.note(study, EXPECTED, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,14 +10,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.errors import AutoMLError
+from automl.evaluators.base import Evaluation, Evaluator, Work
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
-from automl.isolation.limits import OutOfTime, OwnExit
+from automl.isolation.limits import FAULTS, OutOfTime, OwnExit, alarm, no_exit
 from automl.setup.first import first_work, further_faults
 from automl.setup.parts import Parts
+from automl.setup.shares import MOST_SECONDS, Shares, equal_shares
 from automl.spaces.contract import costs_of, read_back
 from automl.spaces.space import Candidate, Space
+
+PATIENCE = 5.0
+"""Seconds after which the evaluation that is tried is ended: all that is asked is whether it costs more than a hash."""
 
 
 @dataclass
@@ -31,6 +37,10 @@ class Findings:
         unhashable: why candidates had to be keyed by their JSON, and how many.
         faults: what is wrong, one sentence each.
         seconds: mean time of hashing one candidate.
+        shares: how many candidates compute what others compute; None where the space has faults or keys by JSON.
+        evaluation: seconds that the first sample's evaluation took, or after which it was ended; None where it was not
+            tried, or failed.
+        ended: True where that evaluation was ended after `PATIENCE` seconds.
     """
 
     samples: int = 0
@@ -40,6 +50,9 @@ class Findings:
     unhashable: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    shares: Shares | None = None
+    evaluation: float | None = None
+    ended: bool = False
 
     @property
     def by_json(self) -> int:
@@ -52,14 +65,18 @@ class Findings:
         return not (self.faults or self.unseen or self.unhashable)
 
 
-def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
+def check_space(parts: Parts, samples: int = 50, seed: int = 0, seconds: float = MOST_SECONDS) -> Findings:
     """Samples, mutates, crosses, reads back, builds and hashes candidates of a space, and asks for their costs.
+
+    Args:
+        parts: Space and evaluator.
+        samples: Number of candidates to try.
+        seed: Seed of the draws.
+        seconds: Time for the shares of equal candidates; 0 leaves them out.
 
     Raises:
         InvalidSpace: the space fails on its very first sample.
     """
-    import time
-
     space, rng = parts.space, np.random.default_rng(seed)
     first = first_work(space, parts.evaluator, seed)
     found = Findings(size=space.size())
@@ -85,11 +102,39 @@ def check_space(parts: Parts, samples: int = 50, seed: int = 0) -> Findings:
     found.classes, found.unhashable = len(keys), dict(reasons)
     if len(found.faults) == before:
         found.unseen = unseen_fields(space, jobs, rng)
+    if not found.faults and not found.unhashable and seconds > 0:
+        found.shares = _shares(space, jobs, rng, seconds, found)
+        found.seconds = found.shares.seconds if found.shares else found.seconds
+        _evaluate(parts.evaluator, first, seed, found)
     jobs.close()
     complaints = [complaint for candidate in candidates if (complaint := costs_of(space, candidate)[1])]
     if complaints and complaints[0].partition(" (")[0] not in {fault.partition(" (")[0] for fault in found.faults}:
         found.faults.append(f"{complaints[0]}; so do {len(complaints)} of {len(candidates)} candidates")
     return found
+
+
+def _shares(space: Space, jobs: HashJobs, rng: np.random.Generator, seconds: float, found: Findings) -> Shares | None:
+    """Returns the shares of equal candidates, or None, and a fault more, where the space fails on one of them."""
+    try:
+        return equal_shares(space, lambda some: [one.key for one in jobs.hash(some)], rng, seconds=seconds)
+    except (Exception, SystemExit, OwnExit, OutOfTime) as error:  # the user's code may raise anything
+        found.faults.append(f"a further candidate raises {type(error).__name__}: {error}")
+        return None
+
+
+def _evaluate(evaluator: Evaluator, work: Work, seed: int, found: Findings) -> None:
+    """Finds how long one evaluation takes, as far as the hash's cost is compared with it."""
+    try:
+        evaluator.prepare()
+        began = time.perf_counter()
+        with no_exit(), alarm(PATIENCE):
+            evaluator.evaluate(work, Evaluation(seed))
+    except OutOfTime:
+        found.evaluation, found.ended = PATIENCE, True
+    except FAULTS:  # the user's code may raise anything; a search says what is wrong with which candidate
+        return
+    else:
+        found.evaluation = time.perf_counter() - began
 
 
 def _vary(space: Space, samples: int, rng: np.random.Generator, found: Findings) -> list[Candidate]:

@@ -10,18 +10,22 @@ from functools import cached_property
 from typing import Any, Literal
 
 from automl import registry, strategies
+from automl.data.datasets import DatasetTask
+from automl.data.named import absolute, load, names_file
 from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluator, Fidelity
 from automl.evaluators.directions import direction_of
 from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.stages import Stages
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
 from automl.registry import Named
 from automl.settings import check, known, make, setting
 from automl.setup import targets
+from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
 from automl.setup.targets import SpaceReference
-from automl.spaces.space import Space
+from automl.spaces.space import Defaults, Space
 from automl.strategies import Strategy
 from automl.strategies.random import Random
 
@@ -33,13 +37,14 @@ class Parts:
     Attributes:
         space: The space.
         reference: Reference from which workers load the space.
-        evaluator: Evaluator that runs the evaluations.
+        evaluator: Evaluator that runs the evaluations; of a search that rates first, the one that decides.
         evaluator_given: Name and JSON settings of the evaluator, from which `automl resume` makes it again; None if it
             holds an object (a user's function or arrays) that only the user's program can provide.
         strategy: Strategy that proposes candidates.
         objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
+        rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -55,6 +60,17 @@ class Parts:
     objective: str
     direction: str
     notice: str = ""
+    rating: Rating | None = None
+
+    @property
+    def rater(self) -> Evaluator:
+        """The evaluator that the strategy learns from."""
+        return self.rating.evaluator if self.rating else self.evaluator
+
+    @property
+    def for_workers(self) -> Evaluator:
+        """What workers are sent: the evaluator, or both."""
+        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
 
     @cached_property
     def described(self) -> Description:
@@ -69,6 +85,7 @@ class Parts:
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,
+            **({"rating": self.rating.identity()} if self.rating else {}),
         }
 
 
@@ -93,8 +110,21 @@ class PartSettings:
         otherwise="the space's own",
         unit="NAME",
     )
-    task: str | Task | None = setting(
-        None, "The data: a registered name, or a Task of your own arrays.", group="Search", unit="NAME"
+    final: str | Evaluator | Callable[..., Any] | None = setting(
+        None,
+        "What decides, where `evaluator` only rates: it evaluates the best-rated candidates (--trained), and winners, "
+        "random search, test figures and verdict are its own. Its settings are final.NAME=VALUE.",
+        group="Search",
+        otherwise="the evaluator decides itself",
+        unit="NAME",
+        commands=("search",),
+    )
+    task: str | Task | DatasetTask | None = setting(
+        None,
+        "The data: a registered name, file.py:NAME, data.npz, table.csv:TARGET (or .parquet), a folder of images/, or "
+        "an object.",
+        group="Search",
+        unit="NAME",
     )
     strategy: str | Strategy | None = setting(
         None,
@@ -175,16 +205,18 @@ def assemble(
     chosen = chosen or PartSettings()
     place = _find_space(target)
     defaults = getattr(place.thing, "defaults", Space.defaults)
-    remembered = stored["evaluator_given"] if stored else None
+    remembered = given_to_rater(stored)
     evaluator = _find_evaluator(
         _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
     )
     strategy = _find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    decider = _find_decider(chosen, stored)
+    own_settings, for_final = of_final(chosen.settings or {}, None if decider is None else decider.menu)
     menus = {"space": _menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
-    for_space, for_evaluator, for_strategy = split_settings(chosen.settings or {}, menus)
+    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
 
     own_evaluator = evaluator.given == defaults.evaluator
-    if chosen.task is not None:
+    if chosen.task is not None and (decider is None or "task" in evaluator.menu):
         _check_takes_task(evaluator)
         for_evaluator["task"] = chosen.task
     if remembered and evaluator.given == remembered["name"]:
@@ -207,10 +239,54 @@ def assemble(
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = _make_evaluator(evaluator, for_evaluator)
-    goal, way, notice = objective_of(
-        runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
-    )
-    return Parts(space, reference, runner, given, _make_strategy(strategy, for_strategy), goal, way, notice)
+    runner = runner.for_space(reference)
+    made = _make_strategy(strategy, for_strategy)
+    if decider is None:
+        goal, way, notice = objective_of(
+            runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
+        )
+        return Parts(space, reference, runner, given, made, goal, way, notice)
+    kept = (stored or {}).get("rating")
+    rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
+    final, final_given = _decider(decider, for_final, chosen, stored, defaults)
+    final = final.for_space(reference)
+    default = defaults.objective if decider.given == defaults.evaluator else None
+    goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
+    check_one_task(runner, final)
+    rating = Rating(runner, given, rated, rated_way)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, rating)
+
+
+def _decider(
+    found: _Found,
+    settings: Mapping[str, Any],
+    chosen: PartSettings,
+    stored: Mapping[str, Any] | None,
+    defaults: Defaults,
+) -> tuple[Evaluator, Mapping[str, Any] | None]:
+    """Returns the evaluator that decides and, where it can be made again from JSON, its name and settings."""
+    before = stored["evaluator_given"] if stored else None
+    if found.given == defaults.evaluator:
+        settings = {**defaults.evaluator_settings, **settings}
+    if before and found.given == before["name"]:
+        settings = {**before["settings"], **settings}
+    if chosen.task is not None:
+        _check_takes_task(found)
+        settings = {**settings, "task": chosen.task}
+    return _make_evaluator(found, settings)
+
+
+def _find_decider(chosen: PartSettings, stored: Mapping[str, Any] | None) -> _Found | None:
+    """Resolves the evaluator that decides, where another one rates."""
+    if stored is not None and not stored.get("rating") and chosen.final is not None:
+        raise InvalidInput("this study was begun without a final evaluator; take another name for one that has it")
+    if chosen.final is not None:
+        return _find_evaluator(chosen.final)
+    if stored is None or not stored.get("rating"):
+        return None
+    if stored["evaluator_given"] is None:
+        raise InvalidInput("the final evaluator is an object in somebody's program; run that program again")
+    return _find_evaluator(stored["evaluator_given"]["name"])
 
 
 def _first(*values: Any) -> Any:
@@ -317,6 +393,10 @@ def _check_takes_task(evaluator: _Found) -> None:
 def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
     thing, named = found.thing, isinstance(found.given, str)
+    given, text = dict(settings), settings.get("task")
+    if isinstance(text, str) and names_file(text):
+        # Read here and once: workers get the data, and need not have the file.
+        given["task"], settings = absolute(text), {**settings, "task": load(text)}
     made: Any
     if inspect.isclass(thing):
         made = make(thing, settings, f"evaluator {found.given}")
@@ -326,7 +406,7 @@ def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluat
         raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
     else:
         made = FunctionEvaluator(thing)
-    return made, _as_json({"name": found.given, "settings": dict(settings)}) if named else None
+    return made, _as_json({"name": found.given, "settings": given}) if named else None
 
 
 def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:
@@ -414,10 +494,10 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
         [Fidelity(share=0.06, settings={'epochs': 12})]
     """
-    offered = {one.share: one for one in parts.evaluator.approximations()}
+    offered = {one.share: one for one in parts.rater.approximations()}
     if strategies.FULL in offered:
         raise InvalidInput(
-            f"evaluator {parts.evaluator.name} offers an approximation that costs a full evaluation; "
+            f"evaluator {parts.rater.name} offers an approximation that costs a full evaluation; "
             "give each a budget fraction below 1"
         )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])

@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.errors import InvalidInput
 from automl.setup import targets
+from automl.setup.parts import Parts, assemble
 from automl.setup.space_code import changes
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Space
@@ -42,6 +43,29 @@ def check_unchanged(settings: Mapping[str, Any], reference: SpaceReference) -> N
             f"{identity['target']} has changed since the study began{what and f' ({what})'}; "
             "restore it or start another study"
         )
+
+
+def stored_parts(name: str, settings: Mapping[str, Any], changed: bool = False) -> Parts:
+    """Makes the parts of a stored study again, and insists that its space is the same one.
+
+    Args:
+        name: of the study.
+        settings: stored settings of the study.
+        changed: True where the space may have changed.
+
+    Raises:
+        InvalidInput: the space or the evaluator was an object in somebody's program, or cannot be made.
+    """
+    target = stored_target(settings)
+    if settings["evaluator_given"] is None:
+        raise InvalidInput(
+            f"the evaluator of study {name} is an object in somebody's program; "
+            "run that program again with the same study name to go on"
+        )
+    parts = assemble(target, stored=settings)
+    if not changed:
+        check_unchanged(settings, parts.reference)
+    return parts
 
 
 def stored_space(settings: Mapping[str, Any]) -> Space:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.behaviour import Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace
 from automl.jsontext import canonical
+from automl.spaces.blocks import Block
 from automl.spaces.declared import SpaceType, check_name, fields_of, hides, is_declared
 from automl.spaces.differences import difference
 from automl.spaces.fields import Record, as_field
@@ -133,6 +134,10 @@ class Space(metaclass=SpaceType):
 
     Class attributes:
         defaults: Evaluator, strategy and budget of a search of this space where the user names nothing else.
+        equal_shares: Shares of candidates that compute what an earlier one computes, among uniform samples and among
+            mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
+        image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
+            to it. None takes images as they are.
 
     Example:
         >>> import automl
@@ -159,6 +164,8 @@ class Space(metaclass=SpaceType):
     """
 
     defaults: Defaults = Defaults()
+    equal_shares: ClassVar[tuple[float, float] | None] = None
+    image_size: int | None = None
 
     # --- the choices -------------------------------------------------------------------------------------------------
 
@@ -312,6 +319,35 @@ class Space(metaclass=SpaceType):
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
+
+    # --- blocks ------------------------------------------------------------------------------------------------------
+
+    def blocks(self, candidate: Candidate) -> tuple[Block, ...]:
+        """Returns the blocks of a candidate, in order; empty for a space that has none.
+
+        Blocks are what a supernet is trained by and what block ratings are added up over.
+        """
+        return ()
+
+    def block_space(self, index: int, entry: str) -> Space:
+        """Returns the finite space of the parts that a block can have after an entry state.
+
+        Raises:
+            InvalidSpace: the space has no such block, or it cannot begin in this state.
+        """
+        raise InvalidSpace(
+            f"space {self.kind} has no blocks: define blocks(self, c) and block_space(self, index, entry)"
+        )
+
+    def supernet(self) -> Any:
+        """Returns one `torch.nn.Module` that holds the shared weights of all candidates, freshly initialised.
+
+        It has what `automl.spaces.blocks.Supernet` asks for.
+
+        Raises:
+            InvalidSpace: the space has no blocks.
+        """
+        raise InvalidSpace(f"space {self.kind} has no supernet: define supernet(self) beside its blocks")
 
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""

@@ -12,7 +12,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, literal_column, select, true
 
-from automl.storage.bulk import Values, chunks, driver_text, folded, insert_into, insert_won, unfolded, upsert_rows
+from automl.storage.bulk import (
+    Values,
+    chunks,
+    driver_text,
+    folded,
+    insert_into,
+    insert_rows,
+    insert_won,
+    unfolded,
+    upsert_rows,
+)
 from automl.storage.schema import context, database_time, equivalence_class, evaluation
 
 CLAIMED: Final = "claimed"
@@ -147,6 +157,21 @@ def take_over(connection: Connection, claim: dict[str, Any], session: int | None
         )
     )
     return connection.execute(statement).rowcount == 1
+
+
+def keep_reached(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Stores results of evaluations that stopped early, each in the context of the epoch that it reached.
+
+    Args:
+        connection: in a writing transaction.
+        rows: context, key, replicate, seed, candidate (digest), metrics (canonical JSON), seconds, study, trial,
+            space. One that is there already is the same one.
+    """
+    fixed = {"state": DONE, "error": "", "session": None, "attempt": 1, "moved": None, "found": None}
+    now = connection.execute(select(database_time())).scalar_one()
+    columns = tuple(column.name for column in evaluation.columns)
+    whole = [fixed | row | {"changed": now} for row in rows]
+    insert_rows(connection, evaluation, columns, [tuple(row[name] for name in columns) for row in whole], ignoring=True)
 
 
 END: Final = ("state", "metrics", "error", "seconds", "context", "key", "replicate", "session", "attempt")

@@ -18,6 +18,11 @@ def at_full_fidelity(description: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**description, "fidelity": {}} if "fidelity" in description else description
 
 
+def description_of(connection: Connection, context_id: int) -> str:
+    """Returns the description (JSON) of a context."""
+    return str(connection.execute(select(context.c.description).where(context.c.id == context_id)).scalar_one())
+
+
 def fidelities_of(connection: Connection, context_id: int) -> dict[int, dict[str, Any]]:
     """Returns the contexts that differ from this one in fidelity alone, itself included, with their fidelities.
 

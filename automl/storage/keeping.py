@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, select, text
 
+from automl.storage.artefacts import remove_links
 from automl.storage.bulk import chunks
 from automl.storage.curves import remove_curves
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST
+from automl.storage.features import remove_unused_features
 from automl.storage.schema import (
     candidate,
     context,
@@ -182,13 +184,16 @@ def _remove(connection: Connection, places: Sequence[tuple[int, bytes, int]]) ->
         if connection.execute(statement).rowcount:
             removed.append(place)
     remove_curves(connection, removed)
+    remove_links(connection, removed)
     return len(removed)
 
 
-def remove_unused(database: Database) -> tuple[int, int]:
-    """Deletes classes without an evaluation or trial and candidates without an evaluation; returns how many of each."""
+def remove_unused(database: Database) -> tuple[int, int, int]:
+    """Deletes classes and features without an evaluation or trial, and candidates without an evaluation; returns how
+    many classes, candidates and classes with features.
+    """
 
-    def work(connection: Connection) -> tuple[int, int]:
+    def work(connection: Connection) -> tuple[int, int, int]:
         if not database.sqlite:
             # A claim that is just being made names its candidate before we could see it: wait for its transaction.
             connection.exec_driver_sql("LOCK TABLE candidate, equivalence_class IN EXCLUSIVE MODE")
@@ -213,6 +218,6 @@ def remove_unused(database: Database) -> tuple[int, int]:
                 )
             )
         orphans = candidate.delete().where(candidate.c.digest.not_in(select(evaluation.c.candidate)))
-        return len(classes), connection.execute(orphans).rowcount
+        return len(classes), connection.execute(orphans).rowcount, remove_unused_features(connection)
 
     return database.write(work)

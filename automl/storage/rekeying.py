@@ -16,6 +16,7 @@ from automl.storage.bulk import chunks, folded, insert_into, insert_rows, unfold
 from automl.storage.engine import Database
 from automl.storage.evaluations import CHUNK, DONE, FAILED, LOST
 from automl.storage.schema import (
+    artefact,
     candidate,
     curve,
     equivalence_class,
@@ -197,7 +198,7 @@ def copy_evaluations(
         placed: the values of key, replicate, new key, new replicate and found.
     """
     given = unfolded(evaluation, _PLACED, _OLD)
-    for table, kept in ((evaluation, _KEPT), (curve, ("points",))):
+    for table, kept in ((evaluation, _KEPT), (curve, ("points",)), (artefact, ("relation", "name", "digest", "size"))):
         columns = ["context", "key", "replicate", *kept, *(["space", "found"] if table is evaluation else [])]
         if connection.dialect.name == "sqlite":
             more = "?, ?" if table is evaluation else ""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISION: Final = "0004"
+REVISION: Final = "0006"
 """The newest migration, named here so that opening a database need not load alembic; a test holds it to be the head."""
 
 APPLICATION_ID: Final = 0x4155_544D
@@ -137,6 +137,33 @@ curve = Table(
     sqlite_with_rowid=False,
 )
 """Learning curves apart from their evaluations: few have one, and a look-up need not read past it."""
+
+feature = Table(
+    "feature",
+    metadata,
+    Column("hasher", Bytes(16), primary_key=True),
+    Column("key", Bytes(16), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("numbers", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Features of functions, once a class: by the digest of the hasher's description, which holds version and probe, and by
+key. They belong to no context, for what is evaluated is no part of them, and a class need not be evaluated."""
+
+artefact = Table(
+    "artefact",
+    metadata,
+    Column("context", Integer, primary_key=True, autoincrement=False),
+    Column("key", Bytes(16), primary_key=True),
+    Column("replicate", BigInteger, primary_key=True, autoincrement=False),
+    Column("relation", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("digest", Bytes(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index(None, "digest"),
+    sqlite_with_rowid=False,
+)
+"""Contents that evaluations have left ("made") or used ("read"), by name. The contents lie outside of the database."""
 
 session = Table(
     "session",

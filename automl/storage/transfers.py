@@ -12,7 +12,7 @@ from automl.storage.candidates import digest, store_candidates
 from automl.storage.curves import keep_curves
 from automl.storage.engine import Database
 from automl.storage.evaluations import CLAIMED, DONE, FAILED, LOST, read_evaluations
-from automl.storage.schema import candidate, context, curve, database_time, equivalence_class, evaluation
+from automl.storage.schema import candidate, context, curve, database_time, equivalence_class, evaluation, feature
 
 
 def contexts(database: Database) -> list[Row[Any]]:
@@ -35,8 +35,18 @@ def unmoved(database: Database, contexts: Sequence[int]) -> set[int]:
         }
 
 
-def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row[Any]]:
-    """Yields the finished evaluations of one context with their candidates' JSON, by key, read in pages."""
+def facts(
+    database: Database, context_id: int, hasher: bytes, features_version: int, page: int = 1000
+) -> Iterator[Row[Any]]:
+    """Yields the finished evaluations of one context with their candidates' JSON, by key, read in pages.
+
+    Args:
+        database: to read.
+        context_id: of the context.
+        hasher: the mark of the context's hasher, under which the features of its classes stand.
+        features_version: features of another version are left out.
+        page: rows that are read at once.
+    """
     place = tuple_(evaluation.c.key, evaluation.c.replicate)
     query = (
         select(
@@ -51,6 +61,7 @@ def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row
             candidate.c.json,
             equivalence_class.c.times_seen,
             curve.c.points,
+            feature.c.numbers,
         )
         .join_from(evaluation, candidate, evaluation.c.candidate == candidate.c.digest)
         .outerjoin(
@@ -66,6 +77,14 @@ def facts(database: Database, context_id: int, page: int = 1000) -> Iterator[Row
                 curve.c.context == evaluation.c.context,
                 curve.c.key == evaluation.c.key,
                 curve.c.replicate == evaluation.c.replicate,
+            ),
+        )
+        .outerjoin(
+            feature,
+            and_(
+                feature.c.hasher == hasher,
+                feature.c.key == evaluation.c.key,
+                feature.c.version == features_version,
             ),
         )
         .where(

@@ -116,7 +116,8 @@ class OptunaSampler(Strategy):
         params: dict[str, Any] = {}
         kinds: dict[str, Any] = {}
         _read(self.space.record, "", self.space.to_fields(trial.candidate), params, kinds, self._numbering)
-        state = _states().FAIL if trial.fitness is None else _states().COMPLETE
+        lost = _states().PRUNED if trial.pruned else _states().FAIL
+        state = lost if trial.fitness is None else _states().COMPLETE
         if self.sampler not in _REPLAYED:
             self._study.add_trial(
                 optuna.trial.create_trial(state=state, value=trial.fitness, params=params, distributions=kinds)

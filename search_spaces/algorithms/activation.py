@@ -37,6 +37,8 @@ class Activation(ExpressionSpace):
         ['gelu', 'leaky relu', 'relu']
     """
 
+    equal_shares = (0.01, 0.10)
+
     defaults = Defaults(
         evaluator="activation",
         strategy_settings={"population": 50, "tournament": 10},

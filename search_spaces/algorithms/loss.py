@@ -49,6 +49,8 @@ class Loss(ExpressionSpace):
         'f(p, t) = (p − t) · (p − t)'
     """
 
+    equal_shares = (0.29, 0.37)
+
     defaults = Defaults(
         evaluator="loss",
         strategy_settings={"population": 50, "tournament": 10},

@@ -95,6 +95,8 @@ class Optimizer(ExpressionSpace):
         'Δw = 0.01 · g'
     """
 
+    equal_shares = (0.00, 0.09)
+
     defaults = Defaults(
         evaluator="optimizer",
         strategy_settings={"population": 50, "tournament": 10},

@@ -35,6 +35,8 @@ class AutoMLZeroLinear(ProgramSpace):
         (['setup', 'predict', 'learn'], ['s1 = -0.56919', 'v1 = s3 * v1'])
     """
 
+    equal_shares = (0.41, 0.75)
+
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
@@ -61,6 +63,8 @@ class AutoMLZeroTwoLayer(ProgramSpace):
         >>> AutoMLZeroTwoLayer().defaults.evaluator_settings["task"]
         'two-layer-regression'
     """
+
+    equal_shares = (0.65, 0.85)
 
     defaults = Defaults(
         evaluator="programs",
@@ -89,6 +93,8 @@ class AutoMLZeroDigits(ProgramSpace):
         >>> AutoMLZeroDigits().defaults.evaluator_settings["task"]
         'digit-pairs'
     """
+
+    equal_shares = (0.67, 0.84)
 
     defaults = Defaults(
         evaluator="programs",

@@ -62,6 +62,8 @@ class DARTS(CellSpace):
         ['normal', 'reduce']
     """
 
+    equal_shares = (0.00, 0.00)
+
     def sample(self, rng: np.random.Generator) -> Candidate:
         return Candidate({name: [_pair(node, rng) for node in range(NODES)] for name in CELLS})
 

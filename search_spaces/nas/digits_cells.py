@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Graph
@@ -54,13 +54,11 @@ class DigitsCells(NASBench201):
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters and multiply-accumulates of the whole network."""
-        stem = (INPUT_CHANNELS + 2) * self._channels
-        head = 2 * self._channels + (self._channels + 1) * CLASSES
-        outside = INPUT_CHANNELS * self._channels * PIXELS + self._channels * CLASSES
-        return {
-            "parameters": float(stem + self._cells * parameters(candidate, self._channels) + head),
-            "macs": float(outside + self._cells * macs(candidate, self._channels, PIXELS)),
-        }
+        return frame_costs(
+            self._channels,
+            self._cells * parameters(candidate, self._channels),
+            self._cells * macs(candidate, self._channels, PIXELS),
+        )
 
     def graph(self, candidate: Candidate) -> Graph:
         operations = from_text(candidate.value)
@@ -71,16 +69,29 @@ class DigitsCells(NASBench201):
         )
 
 
+def frame_costs(channels: int, parameters: int, macs: int) -> Mapping[str, float]:
+    """Returns the costs of the whole network, given those of all its cells together."""
+    stem = (INPUT_CHANNELS + 2) * channels
+    head = 2 * channels + (channels + 1) * CLASSES
+    outside = INPUT_CHANNELS * channels * PIXELS + channels * CLASSES
+    return {"parameters": float(stem + parameters + head), "macs": float(outside + macs)}
+
+
 def network(operations: tuple[str, ...], channels: int, cells: int) -> torch.nn.Module:
     """Returns the freshly initialised network around a cell: (batch, 1, 8, 8) images to (batch, 10) logits."""
-    from torch import nn
-
     from search_spaces.nas.cells import cell_module
+
+    return framed((cell_module(operations, channels) for _ in range(cells)), channels)
+
+
+def framed(cells: Iterable[torch.nn.Module], channels: int) -> torch.nn.Module:
+    """Returns the network of a stem, cells and a head. The stem is made first, which fixes the order of draws."""
+    from torch import nn
 
     return nn.Sequential(
         nn.Conv2d(INPUT_CHANNELS, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
-        *(cell_module(operations, channels) for _ in range(cells)),
+        *cells,
         nn.BatchNorm2d(channels),
         nn.ReLU(),
         nn.AdaptiveAvgPool2d(1),

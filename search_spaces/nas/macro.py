@@ -40,6 +40,8 @@ class MacroNet(Space):
         {'stage0': ['depthwise3x3', 'conv5x5', 'conv3x3', 'conv3x3'], 'stage1': [], 'stage2': []}
     """
 
+    equal_shares = (0.02, 0.17)
+
     def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, stages: int = 3, blocks: int = 4) -> None:
         for name, value in (
             ("channels", channels),
@@ -51,13 +53,13 @@ class MacroNet(Space):
             if value < 1:
                 raise InvalidSpace(f"MacroNet({name}={value}): give a whole number of at least 1")
         self.channels, self.classes, self.width = channels, classes, width
-        self.stages, self.blocks = stages, blocks
+        self.stages, self._blocks = stages, blocks
         for stage in range(stages):
             setattr(self, f"stage{stage}", Repeat(Choice(*BLOCKS), 0, blocks))
 
     def settings(self) -> Mapping[str, Any]:
-        names = ("channels", "classes", "width", "stages", "blocks")
-        return {name: getattr(self, name) for name in names}
+        names = ("channels", "classes", "width", "stages")
+        return {**{name: getattr(self, name) for name in names}, "blocks": self._blocks}
 
     def build(self, c: Candidate) -> nn.Module:
         return self._network(c, self.width)

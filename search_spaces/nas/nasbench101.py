@@ -99,6 +99,8 @@ class NASBench101(CellSpace):
         ('input', 'maxpool3x3', 'conv3x3-bn-relu', 'conv1x1-bn-relu', 'output')
     """
 
+    equal_shares = (0.53, 0.57)
+
     defaults = Defaults(evaluator="nasbench101")
 
     def __init__(self, vertices: int = VERTICES) -> None:

@@ -106,6 +106,8 @@ class NASBench201(CellSpace):
         (15625, True)
     """
 
+    equal_shares = (0.49, 0.19)
+
     defaults = Defaults(evaluator="nasbench201", evaluator_settings={"dataset": "cifar100"})
 
     edge_0_1 = Choice(*OPERATIONS)

@@ -75,6 +75,8 @@ class NASBenchGraph(CellSpace):
         (59049, {'link': [0, 1, 2, 2], 'ops': ['arma', 'sage', 'gin', 'gin']})
     """
 
+    equal_shares = (0.01, 0.02)
+
     defaults = Defaults(evaluator="nasbench-graph")
 
     link = Choice(*LINKS)

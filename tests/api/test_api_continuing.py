@@ -129,7 +129,7 @@ def test_a_budget_grows_and_says_so(url):
 def test_without_an_observer_python_says_it(url):
     search(url, **FIRST)
     with pytest.warns(UserWarning, match="trials 25 instead of 20"):
-        search(url, trials=25)
+        search(url, trials=25, progress=False)
 
 
 def test_limits_that_stand_are_named(url):

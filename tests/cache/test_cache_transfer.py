@@ -151,7 +151,7 @@ def without(line: int, name: str) -> Callable[[list[Any]], list[Any]]:
 
 
 SPOILED = [
-    (change(0, version=4), "line 1: this is not an exported cache"),
+    (change(0, version=5), "line 1: this is not an exported cache"),
     (change(1, namespace="other"), "line 2: the fingerprint"),
     (change(1, context={"task": "other"}), "line 2: the fingerprint"),
     (

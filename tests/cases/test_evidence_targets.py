@@ -8,6 +8,7 @@ from torch import nn
 
 import automl
 from automl import Choice, Classification, InvalidInput, Space, Task
+from automl.evaluators.labels import class_labels
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 1, 4, 4)).astype("f4")
@@ -33,14 +34,16 @@ def spoiled(place, value, array=X):
 
 
 BAD = {
-    "fractions": (lambda: task(targets=Y + 0.5), "float64 values such as 0.5.*never cut.*evaluator of your own"),
+    "fractions": (lambda: task(targets=Y + 0.5), "float64 values such as 0.5.*never cut.*automl.Regression"),
     "whole floats": (lambda: task(targets=Y.astype(float)), "float64 values.*astype"),
     "standardised": (lambda: task(targets=((Y - Y.mean()) / Y.std()).astype("f4")), "float32 values"),
     "NaN in a target": (lambda: task(targets=spoiled(270, np.nan, Y.astype(float))), "'train' are float64"),
-    "names": (lambda: task(targets=np.array([f"c{i}" for i in Y])), "number the classes"),
-    "a column": (lambda: task(targets=Y[:, None]), r"\(200, 1\).*targets\[:, 0\]"),
-    "one-hot": (lambda: task(targets=np.eye(5, dtype=int)[Y]), r"\(200, 5\).*argmax"),
-    "from 1": (lambda: task(targets=Y + 1), "no example of part 'train' has class 0"),
+    "a name only in test": (
+        lambda: task(targets=spoiled(299, "c9", np.array([f"c{i}" for i in Y]))),
+        "'test' has 1 examples of class c9",
+    ),
+    "several ones": (lambda: task(targets=spoiled(3, 1, np.eye(5, dtype=int)[Y])), "not one-hot.*automl.MultiLabel"),
+    "two columns": (lambda: task(targets=np.stack([Y, Y + 1], 1)), r"\(200, 2\).*not one-hot"),
     "negative": (lambda: task(targets=spoiled(7, -1, Y)), "the class -1, in example 7"),
     "more than outputs": (lambda: task(targets=spoiled([0, 210, 260], 7, Y)), "one logit for each of the 8 classes"),
     "only in validation": (
@@ -112,6 +115,36 @@ def test_tensors_lists_and_frames_are_taken_as_the_arrays_that_they_hold(form):
     assert (flat == X[:200].reshape(200, -1)).all()
     assert made.classes == 5
     assert made.train[1].dtype == Y.dtype
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda y: np.array([f"c{i}" for i in y]),
+        lambda y: y[:, None],
+        lambda y: np.eye(5)[y],
+        lambda y: np.eye(5, dtype=bool)[y],
+        lambda y: y + 1,
+        lambda y: y * 10 + 7,
+        lambda y: torch.from_numpy(y + 1),
+    ],
+    ids=["names", "a column", "one-hot", "one-hot bool", "from 1", "far apart", "a tensor from 1"],
+)
+def test_classes_in_whatever_form_are_the_same_classes(form):
+    plain, made = class_labels(task()), class_labels(task(targets=form(Y)))
+    for part in ("train", "validation", "test"):
+        assert (getattr(made, part) == getattr(plain, part)).all()
+    assert task(targets=form(Y)).classes == len(made.names) == 5
+    assert Classification(task=task(targets=form(Y)), epochs=1).metrics["accuracy"] == "maximize"
+
+
+def test_classes_that_begin_at_0_are_taken_as_they_are_gaps_included():
+    assert class_labels(task(targets=np.where(Y == 3, 4, Y))).names == ("0", "1", "2", "3", "4")
+
+
+def test_ignored_targets_are_no_classes():
+    found = class_labels(task(targets=spoiled([0, 210, 260], -1, Y)), ignore=-1)
+    assert (found.train[0], found.validation[10], found.test[10], len(found.names)) == (-100, -100, -100, 5)
 
 
 def test_arrays_keep_their_fingerprint():

@@ -27,7 +27,15 @@ def rated(function, version="1", **more):
 @pytest.fixture
 def search(tmp_path):
     def run(space=None, evaluator=None, name="s", **more):
-        settings = {"trials": 12, "workers": 0, "baseline": False, "finalists": 1, "sample": 2, **more}
+        settings = {
+            "trials": 12,
+            "workers": 0,
+            "baseline": False,
+            "finalists": 1,
+            "sample": 2,
+            "progress": False,
+            **more,
+        }
         evaluator = evaluator or rated(lambda c: float(c.x))
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")

@@ -325,7 +325,7 @@ def test_a_space_whose_networks_cannot_be_trained_is_refused_before_anything_is_
         r"outputs of shape \(2, 8\)": lambda self, c: nn.Sequential(nn.Flatten(), nn.Linear(64, 8)),
         r"outputs of shape \(2, 1, 8, 10\)": lambda self, c: nn.Linear(8, 10),
         "returns tuple instead of a tensor": lambda self, c: Two(),
-        "cannot be trained as a classifier": None,
+        "cannot be trained; it needs a torch module": None,
     }
     for words, build in builds.items():
         space = type("Network", (Base,), {} if build is None else {"build": build})()

@@ -11,7 +11,7 @@ from rich.console import Console
 import automl
 from automl import Array, Choice, Function, Graph, Integer, Module, Node, Probe
 from automl.behaviour import Configuration
-from automl.cli.progress import Lines
+from automl.display.terminal import Lines
 
 PROBE = Probe(inputs=(Array((4,)),))
 

@@ -230,6 +230,8 @@ def test_features_are_equal_for_equal_functions_and_printed_by_name():
     table = automl_command("features", "nasbench201", "--samples", "3").out
     assert "parameters" in table
     assert len(table.splitlines()) >= 4
+    curves = automl_command("features", "activation", "--samples", "3").out
+    assert "values" in curves
     assert "has no features" in automl_command("features", "hpolib", "--samples", "2").out
 
 

@@ -72,6 +72,51 @@ def test_convolutions_that_differ_far_from_one_have_different_keys():
     assert functional_hash(net(nn.ReLU), IMAGES) != functional_hash(net(nn.ReLU6), IMAGES)
 
 
+GATES = {
+    "hardshrink": nn.Hardshrink, "threshold": lambda limit: nn.Threshold(limit, 0.0), "clip": lambda limit: nn.Hardtanh(-limit, limit),
+    "gate below": lambda limit: nn.Threshold(-limit, -4 * limit), "softshrink": nn.Softshrink,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 70])
+def test_bare_gates_are_told_apart_wherever_their_thresholds_lie(width):
+    """Two thresholds between 2**-8 and 2**13, a fifth to a half apart."""
+    rng, probe = np.random.default_rng(width), Probe(inputs=(Array((width,)),))
+    for _ in range(5):
+        one = 2.0 ** rng.uniform(-8, 13)
+        other = one * rng.uniform(1.2, 1.5)
+        for name, made in GATES.items():
+            keys = {functional_hash(made(limit), probe) for limit in (one, other)}
+            assert len(keys) == 2, (name, one, other)
+
+
+def test_a_module_may_take_only_as_many_examples_as_the_probe_has():
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.layer(x.view(2, 8))
+
+    assert functional_hash(Fixed(), ROWS) == functional_hash(Fixed(), ROWS)
+    assert functional_hash(Fixed(), ROWS) != functional_hash(nn.Sequential(Fixed(), nn.ReLU()), ROWS)
+
+
+@pytest.mark.parametrize("prepared", [lambda y: y, lambda y: y.softmax(1)])
+def test_losses_without_a_gradient_of_their_target_have_keys(prepared):
+    class Loss(nn.Module):
+        def __init__(self, reduction):
+            super().__init__()
+            self.loss = nn.SoftMarginLoss(reduction=reduction)
+
+        def forward(self, x, y):
+            return self.loss(x, prepared(y))
+
+    keys = [functional_hash(Loss(way), Probe(inputs=(Array((8,)), Array((8,))))) for way in ("mean", "mean", "sum")]
+    assert len(set(keys)) == 2
+
+
 @pytest.mark.parametrize("limits", [(1e-3, 1e-4), (1e-6, 1e-8), (1e-9, 1e-12)])
 def test_guards_of_functions_and_graphs_are_seen(limits):
     def guarded(limit):
@@ -126,8 +171,8 @@ CURVES = {
 
 
 def test_curves_of_torch_share_a_key_exactly_when_they_agree_on_the_declared_range():
-    sizes = np.geomspace(1e-6, 1e4, 20_001)
-    points = torch.from_numpy(np.concatenate([sizes, -sizes, np.linspace(-8, 8, 20_001)]))
+    sizes = np.geomspace(1e-6, 1e4, 5_001)
+    points = torch.from_numpy(np.concatenate([sizes, -sizes, np.linspace(-8, 8, 5_001)]))
     values = {name: curve(points) for name, curve in CURVES.items()}
     keys = {name: functional_hash(Function(curve, torch=True)) for name, curve in CURVES.items()}
     agreeing = 0

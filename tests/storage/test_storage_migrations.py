@@ -7,17 +7,21 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, inspect, select
 
 from alembic import command
+from automl.cache.features import StoredFeatures
 from automl.cache.store import EquivalenceCache
 from automl.errors import StorageRefused
+from automl.hashing import Hasher
 from automl.jsontext import canonical
 from automl.setup.space_code import SpaceCode
 from automl.storage import migrate, opening, schema
+from automl.storage.artefacts import artefacts_of
 from automl.storage.connections import make_engine
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
@@ -86,6 +90,13 @@ def test_a_database_of_every_released_schema_is_upgraded_with_its_data(tmp_path:
             {} if old.stem == "0001" else {b"\0" * 16: [(1.0, {"accuracy": 0.25}), (2.0, {"accuracy": 0.5})]}
         )
         assert b"\2" * 16 not in found
+        with database.read() as connection:
+            links = [tuple(row) for row in artefacts_of(connection, context, b"\0" * 16, 0)]
+        assert links == ([] if old.stem < "0006" else [("made", "weights", b"\xab" * 32, 4096)])
+        features = StoredFeatures(database, Hasher()).find([b"\0" * 16])
+        assert {key: one["shape"].tolist() for key, one in features.items()} == (
+            {} if old.stem < "0005" else {b"\0" * 16: [2.0, pytest.approx(np.nan, nan_ok=True)]}
+        )
         with database.read() as connection:
             rows = connection.execute(select(schema.evaluation.c.space, schema.evaluation.c.moved).distinct()).all()
             spaces = spaces_of(connection, [row.space for row in rows])

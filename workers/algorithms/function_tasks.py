@@ -116,8 +116,8 @@ def digits_parity() -> Task:
 @functools.lru_cache(maxsize=1)
 def _parity() -> Task:
     ten = digits()
-    parts = {part: (getattr(ten, part)[0], getattr(ten, part)[1] % 2) for part in ("train", "validation", "test")}
-    return Task(**parts, name="digits-parity")
+    train, validation, test = ((inputs, digit % 2) for inputs, digit in (ten.train, ten.validation, ten.test))
+    return Task(train, validation, test, name="digits-parity")
 
 
 def two_tasks() -> tuple[str, str]:

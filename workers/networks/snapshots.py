@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from automl.evaluators.curves import LearningCurve
+from workers.networks.averages import Average, Patience
+from workers.networks.optimizers import Rates
 
 
 class Unreadable(Exception):
@@ -24,11 +26,23 @@ class Training:
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    rates: Rates
     scaler: torch.amp.GradScaler
     order: torch.Generator
     device: torch.device
     curve: LearningCurve
+    average: Average | None = None
+    patience: Patience | None = None
+
+    @property
+    def tested(self) -> nn.Module:
+        """The network that is measured and kept: the average where there is one."""
+        return self.module if self.average is None else self.average.module
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training has ended early."""
+        return self.patience is not None and self.patience.stopped
 
     def save(self, epoch: int) -> bytes:
         """Returns the state after so many epochs, the states of the global generators included."""
@@ -37,7 +51,7 @@ class Training:
             "epoch": epoch,
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "schedule": self.rates.state_dict(),
             "scaler": self.scaler.state_dict(),
             "order": self.order.get_state(),
             "torch": torch.get_rng_state(),
@@ -45,6 +59,8 @@ class Training:
             "numpy": [torch.from_numpy(np.asarray(words).astype(np.int64)), *rest],
             "python": random.getstate(),
             "curve": self.curve.json(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "patience": self.patience.state_dict() if self.patience is not None else None,
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -61,7 +77,7 @@ class Training:
             epoch = int(state["epoch"])
             self.module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
+            self.rates.load_state_dict(state["schedule"])
             self.scaler.load_state_dict(state["scaler"])
             self.order.set_state(state["order"].cpu())
             torch.set_rng_state(state["torch"].cpu())
@@ -69,6 +85,9 @@ class Training:
                 torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
             words, *rest = state["numpy"]
             np.random.set_state(("MT19937", words.cpu().numpy().astype(np.uint32), *rest))
+            for name, one in (("average", self.average), ("patience", self.patience)):
+                if one is not None:
+                    one.load_state_dict(state[name])
             version, internal, following = state["python"]
             random.setstate((version, tuple(internal), following))
             curve = LearningCurve.checked(state.get("curve", ""))  # earlier versions saved none

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from automl.artefacts.shelf import Kept
 from automl.errors import InvalidInput, brief
+from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
 from automl.evaluators.figures import as_number
+from automl.evaluators.pruning import Pruned
 from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
 from automl.jsontext import parse
 from automl.pool import Completion, Job
@@ -48,7 +51,12 @@ def perform(
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
-    if len(jobs) > 1 and type(evaluator).evaluate_many is not Evaluator.evaluate_many:
+    evaluator = evaluator.stage(bool(jobs) and jobs[0].evaluation.rates)  # jobs of one call are of one stage
+    if (
+        len(jobs) > 1
+        and not any(job.artefact for job in jobs)
+        and type(evaluator).evaluate_many is not Evaluator.evaluate_many
+    ):
         begun(jobs)
         together = _together(space, evaluator, objective, jobs, device, worker, timeout)
         if together is not None:
@@ -68,7 +76,10 @@ def _alone(
     how = how_of(job, device)
     try:
         with no_exit(), alarm(timeout):
-            outcome = evaluator.evaluate(work_of(space, job), how)
+            if job.artefact:
+                outcome = make(evaluator, job.artefact, how)
+            else:
+                outcome = evaluator.evaluate(work_of(space, job), how)
     except _ENDS as error:
         outcome = error
     return complete(job, how, outcome, objective, time.perf_counter() - began, worker)
@@ -98,6 +109,15 @@ def _together(
     ]
 
 
+def make(evaluator: Evaluator, name: str, how: Evaluation) -> Metrics:
+    """Makes an artefact, and leaves it on the shelf. Returns its size."""
+    assert how.shelf is not None
+    [artefact] = [one for one in declared_artefacts(evaluator, how.replicate) if one.name == name]
+    content = artefact.make(how)
+    how.shelf.leave(name, content)
+    return {"bytes": float(len(content.data))}
+
+
 def work_of(space: Space, job: Job) -> Work:
     """Returns what the evaluator may base its result on."""
     candidate = space.decode(parse(job.candidate))
@@ -109,13 +129,26 @@ def how_of(job: Job, device: str) -> Evaluation:
     how = job.evaluation
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
     kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
-    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept)
+    shelf = how.shelf.again() if how.shelf is not None else None
+    return Evaluation(
+        how.seed,
+        how.part,
+        how.replicate,
+        how.fidelity,
+        device,
+        kept,
+        shelf=shelf,
+        rule=how.rule,
+        rates=how.rates,
+    )
 
 
 def complete(
     job: Job, how: Evaluation, outcome: Metrics | BaseException, objective: str, seconds: float, worker: str
 ) -> Completion:
     """Judges what an evaluation returned or raised."""
+    if isinstance(outcome, Pruned):
+        return _stopped(job, how, objective, seconds, worker)
     if isinstance(outcome, BaseException):
         found = failure(outcome)
         return Completion(
@@ -131,9 +164,35 @@ def complete(
     try:
         metrics, curve = plain_metrics(outcome, objective), how.curve.json()
         beside = left_out(outcome) if len(metrics) < len(outcome) else ()
-        return Completion(job.id, metrics, None, "", seconds, worker, curve, left_out=beside)
     except ValueError as error:
         return Completion(job.id, None, "candidate", str(error), seconds, worker)
+    artefacts, why = settled(how)
+    return Completion(
+        job.id, metrics, None, "", seconds, worker, curve, left_out=beside, artefacts=artefacts, not_kept=why
+    )
+
+
+def settled(how: Evaluation) -> tuple[tuple[Kept, ...], str]:
+    """Writes what an evaluation left and returns it, or why it could not be written: the figures stand all the same."""
+    if how.shelf is None:
+        return (), ""
+    try:
+        return how.shelf.settle(), ""
+    except InvalidInput as error:
+        return (), str(error)
+
+
+def _stopped(job: Job, how: Evaluation, objective: str, seconds: float, worker: str) -> Completion:
+    """Judges an evaluation that has stopped early: what it reported last is its result."""
+    why = ""
+    if how.rule is None:
+        why = "it raised Pruned, and nobody had asked it to stop; ask should_prune() first, or return the metrics"
+    elif not how.curve.points or objective not in how.curve.points[-1][1]:
+        why = f"it raised Pruned before it had reported {objective!r}; report it, and ask should_prune() then"
+    if why:
+        return Completion(job.id, None, "candidate", why, seconds, worker)
+    epoch, metrics = how.curve.points[-1]
+    return Completion(job.id, dict(metrics), None, "", seconds, worker, how.curve.json(), reached=epoch)
 
 
 def plain_metrics(metrics: Any, objective: str) -> Metrics:

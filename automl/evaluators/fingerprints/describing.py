@@ -16,6 +16,7 @@ from automl.evaluators.fingerprints.walk import Fingerprint, fingerprint
 from automl.jsontext import canonical
 
 if TYPE_CHECKING:
+    from automl.evaluators.artefacts import Artefact
     from automl.evaluators.base import Evaluator
 
 
@@ -43,7 +44,7 @@ class Description:
     read: Fingerprint = NOT_READ
 
 
-def description(evaluator: Evaluator) -> Description:
+def description(evaluator: Evaluator | Artefact) -> Description:
     """Returns what identifies an evaluator now: name, version and settings, and the code's digest if no version is
     given.
 
@@ -62,6 +63,7 @@ def description(evaluator: Evaluator) -> Description:
     """
     kind = type(evaluator)
     stands: dict[str, Any] = {"name": evaluator.name, "version": evaluator.version, "settings": evaluator.settings()}
+    stands |= evaluator.more_of_context()
     if is_registered(kind):
         return Description(stands, "", evaluator.looked_at() or NOT_READ)
     versioned = _is_versioned(kind)
@@ -88,7 +90,7 @@ def describe(evaluator: Evaluator) -> Mapping[str, Any]:
     return description(evaluator).stands
 
 
-def _read(evaluator: Evaluator, things: list[Any], versioned: bool) -> Fingerprint | None:
+def _read(evaluator: Evaluator | Artefact, things: list[Any], versioned: bool) -> Fingerprint | None:
     try:
         return fingerprint(*things)
     except NoContent as error:
@@ -100,7 +102,7 @@ def _read(evaluator: Evaluator, things: list[Any], versioned: bool) -> Fingerpri
         ) from None
 
 
-def _held(evaluator: Evaluator, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _held(evaluator: Evaluator | Artefact, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what an instance holds that its settings do not say: attributes of its own, and fields of data.
 
     A class that says its settings itself may leave fields out that are JSON (a number of threads); data never is.

@@ -9,6 +9,7 @@ from typing import Any
 from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.words import count_of, duration, in_full
+from automl.selection.contest import EXPECTED
 from automl.storage.studies import StudyStore
 
 _SHOWN = {
@@ -47,6 +48,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Evaluator", _part(settings.get("evaluator"), "name")),
         ("Strategy", _part(settings.get("strategy"), "name")),
         ("Model", [*_model(environment.get("model") or {}), *_pool(environment.get("pool") or {})]),
+        ("Model that picked the winner", _model(data.expected.get("model") or {})),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
         ("Versions and hardware", _environment(environment)),
@@ -118,15 +120,24 @@ def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not stored:
         return []
     equal = stored["encodings"] - stored["functions"]
+    left_out = stored.get("not_finite", 0)
     return [
-        ("pool", f"{count_of(stored['encodings'], 'encoding')} hashed, {equal:,} of them recognised as equal to others")
+        (
+            "pool",
+            f"{count_of(stored['encodings'], 'encoding')} hashed, {equal:,} of them recognised as equal to others",
+        ),
+        *([("features", f"{count_of(left_out, 'number')} left out, not being finite")] if left_out else []),
     ]
+
+
+_APART = ("workers", "model", "pool", EXPECTED)
+"""What stands among the versions and has a group of its own."""
 
 
 def _environment(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns versions, the coordinator's machine, and what the workers that evaluated computed on."""
     kinds = stored.get("workers") or []
-    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name not in ("workers", "model", "pool")]
+    rest = [(name, _text(value)) for name, value in sorted(stored.items()) if name not in _APART]
     return [*rest, *([("workers", "; ".join(kinds))] if kinds else [])]
 
 

@@ -11,19 +11,22 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from scipy.stats import rankdata
 
 from automl.spaces.space import Candidate, Space
 from automl.strategies.base import Hashes, Told
 from automl.strategies.surrogate.acquisition import log_expected_improvement, log_feasible, scalarised
 from automl.strategies.surrogate.judging import Judge
 from automl.strategies.surrogate.kernels import Kernel, fitted
+from automl.strategies.surrogate.learned import account_of, representative
 from automl.strategies.surrogate.pool import Columns, Member, Pool, keys_of
 from automl.strategies.surrogate.process import Process
 from automl.strategies.surrogate.warping import warped
 
 BEGUN = 200
-"""Candidates of the pool before the first evaluation."""
+"""Candidates of the pool before the first evaluation, at most."""
+
+BEGUN_TIMES = 10
+"""And at most so many times as many as are made after each evaluation."""
 
 PARENTS = 10
 """The best trials, whose mutants are made."""
@@ -38,12 +41,6 @@ BELIEVED = 128
 
 FITTED = 150
 """Points from which the weights are fitted, at most."""
-
-LEAST = 10
-"""Trials from which the model gives an account of itself."""
-
-HALF, NINETY_FIVE = 0.6745, 1.96
-"""Standard deviations within which one half, and 95 %, of measurements are expected."""
 
 DIGITS = 9
 """To which candidates are compared, so that the last bits of another machine's arithmetic decide nothing."""
@@ -119,7 +116,7 @@ class Model:
         self._grow(self._hashed, rng)
 
     def _begin(self, rng: np.random.Generator) -> None:
-        first = self._space.sample_many(min(BEGUN, self._kept), rng)
+        first = self._space.sample_many(min(BEGUN, self._kept, BEGUN_TIMES * self._hashed), rng)
         self._columns = Columns(self._space, self._hashes, first, self._features)
         kernel = Kernel.prior(self._columns.groups)
         self._process = Process(kernel, self._columns.width, MOST + BELIEVED, self._kept)
@@ -197,12 +194,7 @@ class Model:
         """
         self._fit_at = self.told + max(1, self.told // 5)
         worth = self._worth()[self._active]
-        chosen = np.arange(len(worth))
-        if len(chosen) > FITTED:
-            best = np.argsort(-worth, kind="stable")
-            others = best[FITTED // 2 :]
-            spread = others[np.linspace(0, len(others) - 1, FITTED - FITTED // 2).round().astype(int)]
-            chosen = np.sort(np.concatenate([best[: FITTED // 2], spread]))
+        chosen = representative(worth, FITTED)
         if np.unique(worth[chosen]).size > 1:
             kernel, self._length = fitted(self._columns.groups, self._process.rows[chosen], worth[chosen])
             self._process.set_kernel(kernel)
@@ -234,25 +226,7 @@ class Model:
 
     def account(self) -> dict[str, Any]:
         """Returns how well each measurement is foretold by the others, and which groups of columns carry the model."""
-        worth = self._worth()[self._active]
-        finite = np.isfinite(worth)
-        if finite.sum() < LEAST or np.unique(worth[finite]).size < 2:
-            return {}
-        measured = warped(worth, self._length)
-        expected, deviation = self._process.left_out(measured)
-        off = np.abs(measured - expected)[finite] / deviation[finite]
-        order = [rankdata(values[finite]) for values in (expected, worth)]
-        kernel = self._process.kernel
-        total = kernel.variance + kernel.noise
-        groups = zip(kernel.groups, kernel.variances, strict=True)
-        return {
-            "trials": int(finite.sum()),
-            "rank_correlation": round(float(np.corrcoef(*order)[0, 1]), 3),
-            "within_half": round(float(np.mean(off <= HALF)), 3),
-            "within_95": round(float(np.mean(off <= NINETY_FIVE)), 3),
-            "shares": {group.name: round(variance / total, 3) for group, variance in groups},
-            "noise": round(kernel.noise / total, 3),
-        }
+        return account_of(self._process, self._worth()[self._active], self._length) if self._active else {}
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,10 @@ class Columns:
         found = self._features(first)
         for name in sorted({str(name) for one in found for name in one}):
             rows = np.array([_compressed(name, one[name]) for one in found if name in one])
-            middle, spread = np.asarray(rows.mean(axis=0)), np.asarray(rows.std(axis=0))
+            known = np.isfinite(rows)
+            count = np.maximum(known.sum(axis=0), 1)
+            middle = np.where(known, rows, 0.0).sum(axis=0) / count
+            spread = np.sqrt(np.where(known, (rows - middle) ** 2, 0.0).sum(axis=0) / count)
             if name == "paths":
                 spread = np.full(len(spread), np.sqrt((spread**2).sum()))
             else:
@@ -88,7 +91,8 @@ class Columns:
             rows = np.tile(middle, (len(candidates), 1))
             for row, one in zip(rows, found, strict=True):
                 if name in one and len(one[name]) == len(row):
-                    row[:] = _compressed(name, one[name])
+                    values = _compressed(name, one[name])
+                    row[:] = np.where(np.isfinite(values), values, middle)
             parts.append((rows - middle) / spread)
         return np.concatenate(parts, axis=1)
 

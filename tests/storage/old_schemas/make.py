@@ -6,9 +6,14 @@ python tests/storage/old_schemas/make.py tests/storage/old_schemas/0002.sqlite
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from automl.artefacts.shelf import Kept
+from automl.cache.features import StoredFeatures
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
+from automl.hashing import Hasher
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 from automl.storage.spaces import StoredSpace, space_id
@@ -29,8 +34,9 @@ def fill(path: Path) -> None:
         requests = [(number, bytes([number % 3]) * 16, f'"candidate {number}"', ReplicatePlan()) for number in range(4)]
         claims = [claim for one in cache.resolve_many(context, study.id, requests, None) for claim in one.claims]
         curve = '[[1.0,{"accuracy":0.25}],[2.0,{"accuracy":0.5}]]'
+        kept = Kept("made", "weights", "ab" * 32, 4096)
         ends = [
-            Completion(0, {"accuracy": 0.5}, seconds=2.0, curve=curve),
+            Completion(0, {"accuracy": 0.5}, seconds=2.0, curve=curve, artefacts=(kept,)),
             Completion(1, fault="candidate", error="ValueError: no such layer", seconds=0.25),
             Completion(2, fault="lost", error="the worker died"),
         ]
@@ -41,6 +47,9 @@ def fill(path: Path) -> None:
             TrialRecord(3, '"candidate 3"', b"\0" * 16, context, "hit", 0.5, {"accuracy": 0.5}, 1, position=2),
         ]
         store.append_trials(study.id, trials)
+        features = StoredFeatures(database, Hasher())
+        features.add({b"\0" * 16: {"shape": np.array([2.0, np.nan])}})
+        features.write()
         store.release(study.id, session.id)
 
 

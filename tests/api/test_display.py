@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from automl.cli.progress import Display, Lines, progress
+from automl.display import progress
+from automl.display.terminal import Display, Lines
 from automl.rules import Budget
 from automl.selection.objectives import Objective
 from automl.storage.studies import TrialRecord

@@ -1,0 +1,91 @@
+"""Stored artefacts: which content an artefact's context holds, whether it is still there, and what it was read by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from automl.artefacts.store import ArtefactStore
+from automl.cache.store import EquivalenceCache
+from automl.errors import ArtefactUnreadable
+from automl.storage import artefacts as rows
+from automl.storage import keeping
+from automl.storage.evaluations import DONE
+
+KEY = bytes(16)
+"""The key of every artefact: its context says all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One artefact that was made.
+
+    Attributes:
+        context: Number of its context.
+        digest: SHA-256 of its content, 64 hexadecimal digits.
+        size: Bytes of its content.
+        seconds: Seconds that making it took.
+        study: Number of the study that caused the making; None if it was no study.
+        why: Sentence that says why the content cannot be read; empty if it can.
+
+    Example:
+        >>> Made(1, "0" * 64, 4096, 41.0).why
+        ''
+    """
+
+    context: int
+    digest: str
+    size: int
+    seconds: float
+    study: int | None = None
+    why: str = ""
+
+
+class StoredArtefacts:
+    """Finds the artefacts of a database, and forgets those that are damaged.
+
+    Args:
+        cache: of the search.
+        store: of contents.
+
+    Example:
+        >>> stored = StoredArtefacts(EquivalenceCache("sqlite:///cache.db"), ArtefactStore("kept"))
+        >>> stored.find(1, "supernet") is None  # nobody has made it
+        True
+    """
+
+    def __init__(self, cache: EquivalenceCache, store: ArtefactStore) -> None:
+        self._database = cache.database
+        self._store = store
+
+    def find(self, context: int, name: str) -> Made | None:
+        """Returns the artefact of a context; None where nobody has made it. Its content is read and compared."""
+        with self._database.read() as connection:
+            row = rows.evaluated(connection, context, KEY, 0)
+            links = rows.artefacts_of(connection, context, KEY, 0)
+        if row is None or row.state != DONE:
+            return None
+        for link in links:
+            if link.relation == rows.MADE and link.name == name:
+                digest = bytes(link.digest).hex()
+                try:
+                    self._store.get(digest)
+                except ArtefactUnreadable as error:
+                    return Made(context, digest, link.size, row.seconds, row.study, str(error))
+                return Made(context, digest, link.size, row.seconds, row.study)
+        return Made(context, "", 0, row.seconds, row.study, "nothing says which content it has")
+
+    def forget(self, context: int, made: Made) -> None:
+        """Lets an artefact be made again, unless somebody has done so in the meantime."""
+        digest = bytes.fromhex(made.digest)
+        self._database.write(lambda connection: rows.forget_made(connection, (context, KEY, 0), digest))
+
+    def replaced(self, name: str, before: Made, now: Made) -> str:
+        """Drops the evaluations that have read a content which came out otherwise now; returns what was done."""
+        if before.digest == now.digest:
+            return f"artefact {name} was made again, and is what it was"
+        with self._database.read() as connection:
+            places = rows.readers(connection, bytes.fromhex(before.digest))
+        dropped = keeping.remove_evaluations(self._database, places)
+        which = "evaluation that read the old one is" if dropped == 1 else "evaluations that read the old one are"
+        count = f"{dropped:,} {which}"
+        return f"artefact {name} was made again and came out otherwise (digest {now.digest[:12]}); {count} dropped"

@@ -1,0 +1,59 @@
+"""The README beside an export: what it is, how to run it without automl, and what was checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automl.delivery.formats.form import Written
+from automl.errors import legible
+
+
+def readme(facts: Mapping[str, Any], written: Written, shapes: Sequence[tuple[int, ...]]) -> str:
+    """Returns the text.
+
+    Args:
+        facts: on candidate, study and figures, with what was checked.
+        written: by the exporter.
+        shapes: of the inputs, the number of examples first.
+    """
+    figures = "\n".join(
+        f"| {legible(name)} | {value:.6g} | {facts['checked']['figures'].get(name, float('nan')):.6g} |"
+        for name, value in facts["figures"].items()
+    )
+    inputs = ", ".join(f"(examples, {', '.join(map(str, shape[1:]))})" for shape in shapes)
+    candidate = legible(json.dumps(facts["candidate"], ensure_ascii=False))
+    return f"""# A network found by search
+
+Study {legible(str(facts["study"]))}, seed {facts["seed"]} of its training. It needs no automl:
+`pip install {" ".join(written.needs)}`.
+
+```python
+{written.usage}```
+
+Inputs have the shape {inputs}, prepared as in training: {_prepared(facts)}.
+
+| figure on the test part | in the study | of these files |
+|---|---|---|
+{figures}
+
+Before the files were put here, they were loaded and run. On {facts["checked"]["examples"]} test examples their outputs
+differ from the network's by {facts["checked"]["largest_output_gap"]:.2g} of the largest output.
+The figures above are what they reach on the whole test part.
+
+Candidate, from which the space {legible(str(facts["space"].get("target")))} builds the untrained network:
+
+```
+{candidate}
+```
+
+`automl-export.json` has the same for programs. SHA-256 of the weights as the study keeps them: {facts["weights"]}.
+"""
+
+
+def _prepared(facts: Mapping[str, Any]) -> str:
+    task = facts["evaluator"].get("settings", {}).get("task")
+    name = task.get("name") if isinstance(task, Mapping) else None
+    of = f" (task {legible(str(name))})" if name else ""
+    return f"real numbers as float32, unsigned bytes divided by 255, token indices as int64{of}"
