@@ -25,8 +25,10 @@ _PERIODS = (16_381, 16_369)
 
 
 def many(seed: bytes, count: int, factor: float = 1.0) -> np.ndarray:
-    """Returns `count` values like `uniform`, times a factor; beyond 32,768 the sums of two short rows, whose lengths share
-    no factor, laid end to end: a fifth of the time, and no value is met twice in the same company before 268 million.
+    """Returns `count` values like `uniform`, times a factor.
+
+    Beyond 32,768 they are the sums of two short rows, whose lengths share no factor, laid end to end: a fifth of the
+    time, and no value is met twice in the same company before 268 million.
     """
     if count <= _LARGE:
         values = uniform(seed, count)
