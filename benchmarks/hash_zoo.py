@@ -1,6 +1,6 @@
 """The functional hash on models that nobody here wrote: keys, refusals, stability, time and memory.
 
-    python benchmarks/hash_zoo.py [--minutes N] [--only PREFIX] [--rewritings] [--table]
+    python benchmarks/hash_zoo.py [--minutes N] [--only PREFIX] [--passes key other rewritings beside] [--table]
 
 The models are listed in `hash_zoo_models.jsonl`: tiny configurations of timm, transformers and others, in float32,
 built offline. The first call makes a virtual environment in `.zoo` that sees the packages of this Python and installs
@@ -9,7 +9,7 @@ with limits of processor time and memory. What is finished stands in `hash_zoo_r
 `--afresh` begins anew.
 
 Four passes: every model is hashed twice; in another process, with two threads and another seed of Python's hashes;
-(`--rewritings`) in each of its rewritings of `zoo_rewritings.py`; and models that share a key are given the same
+in each of its rewritings of `zoo_rewritings.py`; and models that share a key are given the same
 weights and run in float64 on fresh inputs. Seconds are processor time.
 """
 
@@ -34,6 +34,9 @@ ROOT = HERE.parent
 MODELS, RESULTS = HERE / "hash_zoo_models.jsonl", HERE / "hash_zoo_results.jsonl"
 ENVIRONMENT = ROOT / ".zoo"
 PYTHON = ENVIRONMENT / "bin" / "python"
+PASSES = {"key": (1, 0), "other": (2, 77), "rewritings": (1, 0), "beside": (1, 0)}
+"""What is found in each pass over the models, with how many threads and which seed of Python's hashes."""
+
 QUICK = 2.0
 """Models that take more seconds are neither hashed with other threads nor rewritten."""
 
@@ -44,7 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many, and go on with the next call")
     parser.add_argument("--only", default="", help="models whose names begin so")
     parser.add_argument("--seconds", type=int, default=60, help="processor time for one model and pass")
-    parser.add_argument("--rewritings", action="store_true", help="rewrite the models, too")
+    parser.add_argument("--passes", nargs="+", default=list(PASSES), choices=PASSES)
     parser.add_argument("--again", action="store_true", help="run models that had no key once more")
     parser.add_argument("--afresh", action="store_true", help="forget what is finished")
     parser.add_argument("--table", action="store_true", help="run nothing")
@@ -54,9 +57,8 @@ def main() -> None:
     if not given.table:
         install()
         end = time.monotonic() + 60 * given.minutes
-        for what, threads, seed in (("key", 1, 0), ("other", 2, 77), ("rewritings", 1, 0), ("beside", 1, 0)):
-            if what != "rewritings" or given.rewritings:
-                run(what, threads, seed, given, end)
+        for what in given.passes:
+            run(what, given, end)
     table(results())
 
 
@@ -85,8 +87,9 @@ def results() -> dict[str, dict[str, Any]]:
     return found
 
 
-def run(what: str, threads: int, seed: int, given: argparse.Namespace, end: float) -> None:
+def run(what: str, given: argparse.Namespace, end: float) -> None:
     """Runs one pass over the models for which it is not finished; appends a line for each."""
+    threads, seed = PASSES[what]
     known = results()
     names = [json.loads(line)["name"] for line in MODELS.read_text().splitlines()]
     if what == "beside":
@@ -152,13 +155,14 @@ def table(rows: dict[str, dict[str, Any]]) -> None:
     print(f"| peak beyond that pass, MB: median | {statistics.median(peaks):.0f} |")
     print(f"| 99th percentile; largest | {_share(peaks, 0.99):.0f}; {peaks[-1]:.0f} |")
     for field, said in (("again", "two calls"), ("other", "two processes, 1 and 2 threads")):
-        compared = {name: row for name, row in keyed.items() if field in row}
+        versions = ("code_key", "code_key" if field == "again" else f"code_{field}")
+        compared = {
+            name: row for name, row in keyed.items() if field in row and len({row.get(one) for one in versions}) == 1
+        }
         differ = [name for name, row in compared.items() if row[field] != row["key"]]
         print(f"| keys that differ between {said} | {len(differ)} of {len(compared)} {', '.join(differ)} |")
-    groups = defaultdict(list)
-    for name, row in keyed.items():
-        groups[row["key"]].append(name)
-    print(f"| distinct keys | {len(groups)} of {len(keyed)} |")
+    print(f"| distinct keys | {len({row['key'] for row in keyed.values()})} of {len(keyed)} |")
+    print(f"| versions of the hash among these rows | {len({row.get('code_key') for row in keyed.values()})} |")
     print("\none key (how far apart with the same weights, relative to the largest output):")
     for name, first in _sharing(keyed):
         print(f"  {first}, {name}: {keyed[name].get('apart', 'not compared')}")
@@ -178,7 +182,7 @@ def _rewritings(keyed: dict[str, dict[str, Any]]) -> None:
     apart: dict[str, list[str]] = defaultdict(list)
     for name, way, key in _rewritten(keyed):
         made[way] += 1
-        if key != keyed[name]["key"]:
+        if key != keyed[name]["key"] and keyed[name].get("code_key") == keyed[name].get("code_rewritings"):
             apart[way].append(name)
     if made:
         print("\n| rewriting | models | told apart |\n|---|---|---|")

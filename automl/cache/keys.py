@@ -32,7 +32,7 @@ def audit_replicate(candidate: str) -> int:
 def of_candidate(key: bytes, candidate: bytes) -> bytes:
     """Returns the key of one encoding, for evaluators whose results belong to it and not to the function.
 
-    Its first half is that of the function's key, so that encodings of one function can still be told.
+    Its second half is the first half of the function's key, so that encodings of one function can still be told.
 
     Args:
         key: of the function.
@@ -40,10 +40,10 @@ def of_candidate(key: bytes, candidate: bytes) -> bytes:
 
     Example:
         >>> one, other = (of_candidate(bytes(16), digest(text)) for text in ('{"x":1}', '{"x":2}'))
-        >>> one != other, one[:8] == other[:8]
+        >>> one[:8] != other[:8], one[8:] == other[8:]
         (True, True)
     """
-    return key[:8] + xxhash.xxh3_64_digest(key + candidate)
+    return xxhash.xxh3_64_digest(key + candidate) + key[:8]
 
 
 def check_key(key: bytes) -> bytes:

@@ -98,6 +98,16 @@ class StudySettings:
         before=0,
         unit="N",
     )
+    trained: int = setting(
+        12,
+        "How many of the best-rated classes the final evaluator evaluates, in a search that rates first (--final).",
+        group="Evidence",
+        lowest=1,
+        highest=MOST,
+        before=12,
+        unit="N",
+        commands=("search",),
+    )
     confirm: int = setting(
         2,
         "How many replicates a class has at least before it is reported as best; the best of both searches by the mean "

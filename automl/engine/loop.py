@@ -177,6 +177,7 @@ class Search:
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
         self._json.look()
+        self._features.write_due()  # here, where no limit of time of a strategy's may break it off
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:
@@ -189,11 +190,13 @@ class Search:
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
-        costs = self._costs([trial.proposal.candidate for trial in ready])
+        costs, study = self._costs([trial.proposal.candidate for trial in ready]), self.settings.study
         records = [
-            self._checked(trial, trial.record(self.settings.study, objective, cost, position, seconds))
+            trial.record(study, objective, cost, position, seconds)
             for position, (trial, cost) in enumerate(zip(ready, costs, strict=True), self._order.done)
         ]
+        if self.settings.needs:
+            records = [self._checked(trial, record) for trial, record in zip(ready, records, strict=True)]
         self._outbox.record(records)
         self._pruning.recorded(records)
         self._order.recorded(

@@ -50,15 +50,7 @@ def execute(
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     with StopSignals() as signals:
-        parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
-        _check_first(parts, config.seed, run)
-        rungs_of(parts)
-        many = max(1, len(config.enqueue))
-        with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
-            check_enqueued(parts, config.enqueue)
-        Database.check(run.storage)
-        if run.artefacts is not None:
-            ArtefactStore(run.artefacts).check()
+        check_search(parts, config, run)
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -69,12 +61,32 @@ def execute(
                 raise
 
 
+def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
+    """Checks everything of a search that can be checked before anything is opened or written.
+
+    Raises:
+        InvalidInput: something is wrong.
+    """
+    parts.rater.settings()
+    parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _check_first(parts, config.seed, run)
+    rungs_of(parts)
+    many = max(1, len(config.enqueue))
+    with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
+        check_enqueued(parts, config.enqueue)
+    Database.check(run.storage)
+    if run.artefacts is not None:
+        ArtefactStore(run.artefacts).check()
+
+
 def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
     """Refuses what would fail for every candidate. A first sample that never comes back is said, and is one of many."""
     seconds = run.hash_seconds + FIRST_SECONDS
     try:
         with blaming(f"space {parts.space.kind} fails on its first sample"), alarm(seconds):
             check_first_sample(parts.space, parts.evaluator, seed)
+            if parts.rating is not None:
+                check_first_sample(parts.space, parts.rating.evaluator, seed)
             check_goals(parts, seed)
     except InvalidSpace as error:
         if not isinstance(error.__cause__, OutOfTime):
@@ -156,7 +168,7 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
         return run.simulated_workers
     if run.workers is not None:
         return run.workers
-    if parts.evaluator.inline:
+    if parts.evaluator.inline and parts.rater.inline:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
@@ -168,7 +180,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.first_limit)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

@@ -43,6 +43,7 @@ class Runs:
         shapes: what parameters are matched by.
         trained: whether each is.
         inputs: by scale.
+        chance: stands for the state that shared generators are set to.
         is_same_each_time: whether two builds hold the same numbers.
 
     Raises:
@@ -61,6 +62,7 @@ class Runs:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
+        self.chance = 0
         self._coarse = coarse
         self._guard = guard or Guard(None)
         self._generator = torch.Generator()
@@ -190,7 +192,7 @@ class Runs:
         """Runs the module without gradients of its inputs."""
         self._begin(training)
         if self._seeded:
-            SharedGenerators.seed()
+            SharedGenerators.seed(self.chance)
         with self._mode(training) as mode:
             returned = self._called(self.module, [item.clone() for item in inputs])
         self._noted(mode, training, marks)
@@ -233,7 +235,7 @@ class Runs:
         """
         self._begin(training)
         if self._seeded:
-            SharedGenerators.seed()
+            SharedGenerators.seed(self.chance)
         try:
             leaves, mode, returned = self._watched(inputs, training, transparent)
         except RuntimeError as error:

@@ -263,6 +263,9 @@ class Search:
         untrained = [number for number in silent if number in live]
         flows = (mix_sorted(order.colours[number] for number in group) for group in (live, untrained))
         digest = mix(look.outputs, look.gradients, *flows)
+        if not self._must_be_steady:
+            self._slots.fill(order.seeds)
+            digest = mix(digest, self._slots.chances())
         self._best = (digest, look, untrained)
 
 

@@ -21,6 +21,7 @@ from automl.hashing.outputs import Seen
 from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
 from automl.hashing.scales import UNIT, scaled
+from automl.hashing.shared_generators import STATES
 from automl.hashing.signature import SUMS, as_real, project
 
 _MANY = 32
@@ -208,6 +209,18 @@ class Slots(Runs):
                 for name, item in self._named(self.run(self.inputs[UNIT], training=training, marks=marks), ""):
                     found += outputs.shortened(outputs.seen(name, item), 1.0, self._precision)
         return mix(outputs.digest(found, self._bits), *sorted(marks))
+
+    def chances(self) -> bytes:
+        """Returns a digest of what the module returns with other numbers from the shared generators.
+
+        Numbers of one state may all lie on one side of a rate, as if nothing were ever dropped.
+        """
+        found = []
+        for chance in range(1, STATES + 1):
+            self.chance = chance
+            found.append(self.answers())
+        self.chance = 0
+        return mix(*found)
 
     def look(self, *, check: bool = True) -> Look:
         """Runs the module at every scale, in training and in evaluation, and looks at all that comes out.

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from automl.selection.objectives import Objectives
-from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, best_classes
+from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
 EXPECTED = "expected"
@@ -125,9 +125,20 @@ def most_leaders(n: int) -> int:
     return (AT_MOST + 1) * n
 
 
-def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:
-    """Returns the contest of a search and its random search."""
-    studies = {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}
+def contest_of(
+    store: StudyStore,
+    search: int,
+    random: int | None,
+    n: int,
+    objectives: Objectives,
+    seconds: int | None = None,
+) -> Contest:
+    """Returns the contest of a search and its random search, and of the one with equal seconds where there is one."""
+    studies = {
+        SEARCH_WINNER: search,
+        **({} if random is None else {RANDOM_WINNER: random}),
+        **({} if seconds is None else {SECONDS_WINNER: seconds}),
+    }
     expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
     return Contest(store, studies, n, objectives, expected)
 

@@ -56,6 +56,8 @@ class Told:
         fidelity: Budget fraction as proposed; fitness is comparable only among trials of one fidelity.
         parents: Numbers of the trials whose candidates were varied, as proposed.
         pruned: True if its evaluation stopped early, being worse than others at that epoch; it has no fitness then.
+        costs: Mapping from name to cost of this very candidate, as it was recorded: what is measured (a latency) comes
+            out differently when it is measured again, and a resumed search must see the same.
 
     Example:
         >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
@@ -70,6 +72,7 @@ class Told:
     fidelity: float = FULL
     parents: tuple[int, ...] = ()
     pruned: bool = False
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 class Hashes(Protocol):
@@ -152,6 +155,15 @@ class Strategy(ABC):
     hashes: Hashes | None = None
     per_worker: int | None = None
     prunes: str = ""
+
+    def fitted(self, trials: int, given: Collection[str]) -> Strategy:
+        """Returns the strategy with the settings that nobody gave fitted to a budget; itself unless overridden.
+
+        Args:
+            trials: number of trials, or of evaluations, that a new search may take.
+            given: names of the settings that the user or the space has given.
+        """
+        return self
 
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.

@@ -24,6 +24,7 @@ WORDS = {
     "declarative_space.py": ["Best(candidate=", "random search", "example-declarative.html"],
     "cell_space.py": ["hit", "random search"],
     "own_data.py": ["Best(candidate=", "random search"],
+    "own_rater.py": ["ratings (jacobian-rating)", "random search, equal seconds", "Artefact batch"],
     "own_loop.py": ["trainings stopped early", "Best(candidate="],
     "own_fidelities.py": ["full evaluations", "Best(candidate=", "random search"],
     "variants.py": ["Best(candidate=", "random search"],

@@ -51,6 +51,23 @@ def test_shared_generators_are_seeded_and_put_back(draw):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
+@pytest.mark.parametrize("draw", [random.random, np.random.random], ids=["python", "numpy"])
+def test_rates_of_what_is_drawn_from_shared_generators_are_seen(draw):
+    def net(rate):
+        def forward(own, x):
+            for layer in own.parts:
+                if not own.training or draw() >= rate:
+                    x = layer(x)
+            return x
+
+        return Own(forward, nn.Linear(8, 8), nn.Linear(8, 8))
+
+    keys = [functional_hash(net(rate), ROWS) for rate in (0.0, 0.05, 0.1, 0.2, 0.3)]
+    assert len(set(keys)) == 5
+    assert keys[0] != functional_hash(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), ROWS)
+    assert keys[3] == functional_hash(net(0.2), ROWS)
+
+
 def test_what_differs_from_run_to_run_is_said_to_be_random():
     with pytest.raises(Unhashable, match="random"):
         functional_hash(skipping(np.random.default_rng().random), ROWS)

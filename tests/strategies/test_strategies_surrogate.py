@@ -16,6 +16,7 @@ from automl.engine.keyer import Keyer
 from automl.errors import InvalidInput
 from automl.hashing import Hasher
 from automl.hashing.isolated import HashJobs
+from automl.report.reading.collect import collect
 from automl.rules import Budget, LoopSettings
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
@@ -486,7 +487,7 @@ def test_candidates_whose_own_code_is_hashed_are_told_apart_by_their_encoding_in
 
 
 def test_own_code_is_hashed_for_the_pool_where_that_is_asked_for(tmp_path):
-    strategy = small(hashed=4, kept=30, own_code=True)
+    strategy = small(hashed=2, kept=20, own_code=True)
     url = f"sqlite:///{tmp_path}/curves.db"
     study = automl.search(
         Heads(), evaluator=width, strategy=strategy, trials=9, workers=0, baseline=False, finalists=1, confirm=1,
@@ -552,6 +553,27 @@ class Clipped(Space):
 
     def decode(self, value):
         return super().decode({"x": min(value["x"], 20)})
+
+
+def test_features_that_are_not_finite_are_counted_and_said(tmp_path, monkeypatch):
+    really = HashJobs.hash
+
+    def some_infinite(self, candidates, *, features=False):
+        found = really(self, candidates, features=features)
+        for one in found:
+            one.features = {name: np.where(np.arange(len(own)) == 1, np.nan, own) for name, own in one.features.items()}
+        return found
+
+    monkeypatch.setattr(HashJobs, "hash", some_infinite)
+    study = automl.search(
+        Heads(), evaluator=width, strategy=small(hashed=2, kept=10, own_code=True), trials=4, workers=0, baseline=False,
+        finalists=1, confirm=1, storage=f"sqlite:///{tmp_path}/uneven.db",
+    )  # fmt: skip
+    data = collect(study.database, study.name, Heads())
+    pool = data.settings["environment"]["pool"]
+    # one of each of three groups; and a layer of one output has no correlation between two examples
+    assert 0 <= pool["not_finite"] - 3 * pool["functions"] <= 1
+    assert dict(dict(data.facts)["Model"])["features"] == f"{pool['not_finite']:,} numbers left out, not being finite"
 
 
 def test_what_was_only_asked_about_is_read_back_once_it_is_proposed(tmp_path):

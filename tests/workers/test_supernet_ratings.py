@@ -4,23 +4,25 @@ import csv
 import dataclasses
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from supernet_parts import QUICK, SPACE, task
 from torch import nn
 
 import automl
+from automl.artefacts.content import Content
 from automl.behaviour import Module
+from automl.cli import automl as cli
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Work
 from automl.jsontext import canonical
 from automl.setup.parts import PartSettings, assemble
 from automl.setup.targets import reference_to, resolve
 from automl.strategies.exhaustive import Exhaustive
+from automl.testing.artefacts import ArtefactContract
 from automl.testing.evaluators import EvaluatorContract
 from search_spaces.nas.hytra import HyTra
 from search_spaces.nas.mbconv import MBConv
@@ -48,6 +50,11 @@ class TestWholeRating(EvaluatorContract):
 
     def works(self):
         return works()
+
+
+class TestSupernet(ArtefactContract):
+    def artefact(self):
+        return whole().artefacts(1)[0]
 
 
 class TestBlockRating(EvaluatorContract):
@@ -161,14 +168,11 @@ def test_what_it_cannot_rate_is_refused_before_a_search():
 
 
 def test_a_kept_supernet_rates_as_before_and_another_one_is_refused(tmp_path):
-    from safetensors.torch import save
-
     evaluator = whole()
     made = evaluator.supernet(Evaluation(0))
     recipe = evaluator.recipe(0)
-    tensors, facts = store.content_of(made, recipe)
-    data = save(tensors, {"automl": canonical(facts)})
-    parts, given = evaluator._tensors("cpu"), evaluator._supernet_settings()
+    data = Content.of(*store.content_of(made, recipe))
+    parts, given = evaluator.parts("cpu"), evaluator.supernet_settings()
     again = store.restored(data, SPACE, parts, given, recipe)
     blocks = SPACE.blocks(SPACE.sample(np.random.default_rng(3)))
     from workers.supernets.rater import Rater
@@ -279,22 +283,32 @@ def test_a_network_without_a_finite_score_is_its_own_failure():
 # --- the strategy, the search, the command ----------------------------------------------------------------------------
 
 
-def test_an_exhaustive_search_of_a_blocks_space_rates_each_part_once(tmp_path, monkeypatch):
+def test_searches_of_a_blocks_space_share_one_supernet_and_rate_each_part_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inside = SPACE.block_space(1, "2")
-    found = automl.search(
-        inside,
-        evaluator=BlockRating(task=task(), **QUICK),
-        strategy="exhaustive",
-        trials=1000,
-        baseline=False,
-        workers=0,
-        study="block",
-    )
-    trials = list(found.trials())
-    assert len(trials) == inside.size() == len({one.candidate for one in trials})
-    made = whole().supernet(Evaluation(0))
-    assert {one.candidate: one.metrics["rating"] for one in trials} == pytest.approx(made.ratings[1, "2"])
+
+    def searched(study, **named):
+        return automl.search(
+            inside,
+            evaluator=BlockRating(task=task(), **QUICK),
+            strategy="exhaustive",
+            trials=1000,
+            baseline=False,
+            confirm=1,
+            finalists=1,
+            test_seeds=1,
+            workers=0,
+            study=study,
+            **named,
+        )
+
+    first = list(searched("first").trials())
+    assert len(first) == inside.size() == len({one.candidate for one in first})
+    kept = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 20_000)
+    again = list(searched("again").trials())
+    assert {one.outcome for one in again} == {"hit"}
+    assert [one.metrics for one in again] == [one.metrics for one in first]
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 20_000) == kept
 
 
 def test_exhaustive_refuses_what_it_cannot_list():
@@ -304,15 +318,18 @@ def test_exhaustive_refuses_what_it_cannot_list():
         Exhaustive().bind(resolve("digits-cells")[0])
 
 
-def test_the_command_writes_ratings_and_their_blocks_and_reads_them_again(tmp_path, monkeypatch):
+def test_the_command_writes_ratings_and_their_blocks_and_reads_them_again(tmp_path):
     settings = [f"{name}={value}" for name, value in {**QUICK, "epochs": 0}.items()]
     space = ["resolution=8", "widths=[4,8,8]", "blocks=[2,2]"]
-    command = [sys.executable, "-c", "from automl.cli import main; main()", "rate", "hytra"]
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in a worker
+
+    def run(*arguments):
+        return CliRunner().invoke(cli, ["rate", "hytra", *map(str, arguments)], catch_exceptions=True)
+
     given = [item for one in (*space, *(f"evaluator.{one}" for one in settings)) for item in ("--set", one)]
     out = tmp_path / "ratings.csv"
-    run = [*command, "--task", "digits", *given, "-n", "9", "--replicates", "2", "--out", str(out), "--json"]
-    said = json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    first = run("--task", "digits", *given, "-n", 9, "--replicates", 2, "--out", out, "--json")
+    assert first.exit_code == 0, first.output
+    said = json.loads(first.stdout.splitlines()[-1])
     rows = list(csv.DictReader(out.open()))
     assert len(rows) == 18
     assert set(rows[0]) == {"candidate", "rating", "parameters", "macs", "seconds"}
@@ -324,12 +341,36 @@ def test_the_command_writes_ratings_and_their_blocks_and_reads_them_again(tmp_pa
     names = tmp_path / "names.jsonl"
     names.write_text("\n".join(dict.fromkeys(row["candidate"] for row in rows)))
     table = ["--set", f"evaluator.table={said['blocks']}", *[item for one in space for item in ("--set", one)]]
-    again = [*command, *table, "--candidates", str(names), "--out", str(tmp_path / "again.csv")]
-    subprocess.run(again, capture_output=True, text=True, check=True)
+    again = run(*table, "--candidates", names, "--out", tmp_path / "again.csv")
+    assert again.exit_code == 0, again.output
     read = {row["candidate"]: float(row["rating"]) for row in csv.DictReader((tmp_path / "again.csv").open())}
-    first = {row["candidate"]: float(row["rating"]) for row in rows[:9]}
-    assert read == pytest.approx(first)
+    assert read == pytest.approx({row["candidate"]: float(row["rating"]) for row in rows[:9]})
 
-    wrong = subprocess.run([*run[:-3], "--out", "/nowhere/at/all.csv"], capture_output=True, text=True, check=False)
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert "the folder /nowhere/at does not exist" in wrong.stderr
+    wrong = run("--task", "digits", *given, "--out", "/nowhere/at/all.csv")
+    assert isinstance(wrong.exception, InvalidInput)
+    assert "the folder /nowhere/at does not exist" in str(wrong.exception)
+
+
+# --- images of the size that a space asks for -------------------------------------------------------------------------
+
+
+def test_smaller_images_are_enlarged_for_a_space_that_asks_for_it_and_the_context_holds_it():
+    parts = assemble("hytra", PartSettings(task="digits"))
+    assert parts.evaluator.resize == 28
+    assert parts.evaluator.probe().inputs[0].shape == (1, 28, 28)
+    assert parts.evaluator.settings()["resize"] == 28
+    assert parts.evaluator.for_space(parts.reference).data() is parts.evaluator.data()  # enlarged once
+    rater = assemble("hytra", PartSettings(evaluator="whole-rating", final="classification", task="digits"))
+    assert rater.rating.evaluator.resize == rater.evaluator.resize == 28
+    inputs = parts.evaluator.parts("cpu").train.first(2)[0]
+    small = assemble("digits-cells").evaluator.parts("cpu").train.first(2)[0]
+    assert torch.allclose(inputs, nn.functional.interpolate(small, (28, 28), mode="bilinear"))
+
+
+def test_images_that_are_large_enough_stay_and_so_does_their_context():
+    own = assemble("hytra", PartSettings(task="digits", settings={"resolution": 8}))
+    assert own.evaluator.resize is None
+    assert "resize" not in own.evaluator.settings()
+    assert own.evaluator.probe().inputs[0].shape == (1, 8, 8)
+    sequences = assemble("hytra-1d").evaluator
+    assert (sequences.resize, sequences.probe().inputs[0].shape) == (None, (40,))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from automl import registry
 from automl.behaviour import Array, Probe
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
+from workers.networks.arrays import arrays_of, arrays_task
+from workers.networks.resizing import resized, size_for
 from workers.remembered import described
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from workers.networks.batches import Parts
 
 SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "parameters", "macs")
 
@@ -30,10 +28,10 @@ SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "paramete
 class ZeroCost(Evaluator):
     """Scores networks without training them; each score is a metric of its own, and more is meant to be better.
 
-    - naswot: logarithm of the determinant of how alike the examples' activation patterns are, over ReLU and its like
+    - naswot: logarithm of the determinant of how alike the patterns of activations (ReLU and its like) are
       (Mellor et al., ICML 2021).
-    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones (Tanaka
-      et al. 2020, arXiv 2006.05467).
+    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones
+      (Tanaka et al. 2020, arXiv 2006.05467).
     - gradient_norm: norm of the gradient of the loss.
     - jacobian_covariance: how little the gradients of the outputs by the inputs are correlated between examples (the
       first version of Mellor et al.).
@@ -44,6 +42,7 @@ class ZeroCost(Evaluator):
     Attributes:
         task: `Task`, or the name of a registered one; its training part gives the batch.
         batch_size: Number of examples in the batch.
+        resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
 
     Example:
         >>> from torch import nn
@@ -61,17 +60,22 @@ class ZeroCost(Evaluator):
 
     task: Task | str = "digits"
     batch_size: int = 64
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 2:
             raise InvalidInput(f"batch_size is {self.batch_size!r}; it must be at least 2")
 
     def settings(self) -> dict[str, Any]:
-        return {"task": described(self.data()), "batch_size": self.batch_size}
+        return {"task": described(self.data()), "batch_size": self.batch_size, "resize": self.resize}
 
     def data(self) -> Task:
         """Returns the task itself."""
-        return self.task if isinstance(self.task, Task) else _named(self.task)
+        return arrays_task(resized(arrays_task(self.task), self.resize))
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator with images of the size that the space asks for."""
+        return self if self.resize is not None else replace(self, resize=size_for(self.data(), space.load()))
 
     def probe(self) -> Probe:
         from workers.networks.training import prepared
@@ -79,19 +83,14 @@ class ZeroCost(Evaluator):
         return Probe(inputs=(Array(tuple(prepared(self.data().train[0][:2]).shape[1:])),))
 
     def prepare(self) -> None:
-        self._parts("cpu")
-
-    def _parts(self, device: str) -> Parts:
-        from workers.networks.batches import parts_of
-        from workers.networks.kinds import Classes
-
-        return parts_of(self.data(), Classes(None), device)
+        arrays_of(self.data(), "cpu")
 
     def evaluate(self, work: Work, how: Evaluation) -> Metrics:
         from automl.spaces.costs import module_costs
         from workers.networks import training
 
-        inputs, targets = self._parts(how.device).train.first(self.batch_size)
+        inputs, targets = arrays_of(self.data(), how.device).train[:2]
+        inputs, targets = inputs[: self.batch_size], targets[: self.batch_size]
         scores: dict[str, float] = {}
         ways: dict[str, Callable[[nn.Module], float]] = {
             "naswot": lambda module: naswot(module, inputs),
@@ -185,10 +184,3 @@ def jacobian_covariance(module: nn.Module, inputs: torch.Tensor) -> float:
         return -1e6  # an example that the outputs do not depend on
     values = np.linalg.eigvalsh(np.corrcoef(rows)) + 1e-5
     return -float(np.sum(np.log(values) + 1.0 / values))
-
-
-@functools.lru_cache(maxsize=8)
-def _named(name: str) -> Task:
-    task = registry.load("tasks", name)()
-    assert isinstance(task, Task)
-    return task

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl import registry
+from automl.artefacts.content import Content
 from automl.behaviour import Array, Configuration, Probe
 from automl.errors import InvalidInput, brief
+from automl.evaluators.artefacts import Artefact
 from automl.evaluators.base import Equality, Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
 from automl.jsontext import canonical, stored
 from automl.setup.targets import SpaceReference, reference_to
 from automl.spaces.paths import BlockSpace, PathSpace
+from workers.networks.arrays import arrays_of, arrays_task
+from workers.networks.resizing import resized, size_for
 from workers.remembered import described
 from workers.supernets.block_table import BlockTable, read_table
 from workers.supernets.settings import SupernetSettings
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from workers.supernets.store import Trained
 
 _MOST_SUPERNETS = 4
+SUPERNET = "supernet"
+"""Name of the artefact."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         task: `Task`, or the name of a registered one. Supernets are trained on its training part, and rate on its
             validation part.
         precision: "float32"; "float16" or "bfloat16" for automatic mixed precision; "auto" takes float16 on CUDA.
+        resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
         space: Space that is searched; the search sets it.
 
     Example:
@@ -56,6 +63,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
     task: Task | str = "digits"
     precision: str = "auto"
+    resize: int | None = None
     space: SpaceReference | None = field(default=None, repr=False)
 
     def for_space(self, space: Any) -> Evaluator:
@@ -71,7 +79,8 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
                 f"evaluator {self.name} rates by the blocks of a space, and {whole.kind} has none; take a space such "
                 "as hytra, or subclass automl.spaces.paths.PathSpace"
             )
-        return dataclasses.replace(self, space=space if whole is held else reference_to(whole))
+        size = size_for(self.data(), whole) if self.resize is None else self.resize
+        return dataclasses.replace(self, space=space if whole is held else reference_to(whole), resize=size)
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings, the space and the data among them: a supernet is one of a space."""
@@ -100,7 +109,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
     def data(self) -> Task:
         """Returns the task itself."""
-        return self.task if isinstance(self.task, Task) else _named(self.task)
+        return arrays_task(resized(arrays_task(self.task), self.resize))
 
     def probe(self) -> Probe:
         from workers.networks.training import prepared
@@ -119,32 +128,48 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         return {"space": every["space"], "task": every["task"], "seed": replicate, **{one: every[one] for one in names}}
 
     def supernet(self, how: Evaluation) -> Trained:
-        """Returns the trained supernet of a replicate, made at most once in a process."""
+        """Returns the trained supernet of a replicate.
+
+        In a search it is the artefact that was made for everybody. Where there is none (a direct call), it is trained
+        here, at most once in a process.
+        """
         from workers.supernets import store
 
+        recipe = self.recipe(how.replicate)
+        if how.shelf is not None and SUPERNET in how.shelf.reads:
+            content = how.artefact(SUPERNET)
+            return _memory().get(  # type: ignore[no-any-return]
+                f"{content.digest} {how.device} {canonical(recipe)}",
+                lambda: store.restored(content, self.whole(), self.parts(how.device), self.supernet_settings(), recipe),
+            )
         fixed = self.for_device(how.device)
-        recipe = {**self.recipe(how.replicate), "precision": fixed.precision, "device": how.device}
-        return _memory().get(  # type: ignore[no-any-return]
-            canonical(recipe),
-            lambda: store.made(
-                self.whole(),
-                self._tensors(how.device),
-                self._supernet_settings(),
-                how.replicate,
-                precision=fixed.precision,
-                report=how.report,
-                checkpoint=how.checkpoint,
-            ),
+        here = {**recipe, "precision": fixed.precision, "device": how.device}
+        seed = how.replicate
+        return _memory().get(canonical(here), lambda: fixed.trained(how, seed))  # type: ignore[no-any-return]
+
+    def trained(self, how: Evaluation, seed: int) -> Trained:
+        """Trains the supernet of a seed: from the checkpoint, if there is one, and with a curve."""
+        from workers.supernets import store
+
+        return store.made(
+            self.whole(),
+            self.parts(how.device),
+            self.supernet_settings(),
+            seed,
+            precision=self.for_device(how.device).precision,
+            report=how.report,
+            checkpoint=how.checkpoint,
         )
 
-    def _supernet_settings(self) -> SupernetSettings:
+    def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
+        return (SupernetArtefact(self, replicate),)
+
+    def supernet_settings(self) -> SupernetSettings:
         return SupernetSettings(**{one.name: getattr(self, one.name) for one in dataclasses.fields(SupernetSettings)})
 
-    def _tensors(self, device: str) -> Parts:
-        from workers.networks.batches import parts_of
-        from workers.networks.kinds import Classes
-
-        return parts_of(self.data(), Classes(None), device)
+    def parts(self, device: str) -> Parts:
+        """Returns the data on a device."""
+        return arrays_of(self.data(), device)
 
     def _rater(self, how: Evaluation) -> tuple[Bootstrap, Rater]:
         from workers.supernets.rater import Rater
@@ -160,6 +185,40 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         if text not in known:
             known[text] = rater.rate(index, entry, part)
         return known[text]
+
+
+@dataclass(frozen=True)
+class SupernetArtefact(Artefact):
+    """The trained supernet of one replicate, made once for all that rate by it.
+
+    Its content holds the weights of both copies, the centers, the carriers and the ratings that training found.
+
+    Attributes:
+        evaluator: Evaluator that rates by it, with space, data and settings of the training.
+        replicate: Number of the supernet.
+
+    Example:
+        >>> from search_spaces.nas.mbconv import MBConv
+        >>> [supernet] = WholeRating(epochs=5).for_space(reference_to(MBConv())).artefacts(1)
+        >>> supernet.name, supernet.settings()["epochs"], supernet.settings()["seed"]
+        ('supernet', 5, 1)
+    """
+
+    name: ClassVar[str] = SUPERNET
+    version: ClassVar[str] = "1"
+
+    evaluator: SupernetEvaluator
+    replicate: int
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what the supernet is made of: of the evaluator, what its ratings alone depend on is left out."""
+        return self.evaluator.recipe(self.replicate)
+
+    def make(self, how: Evaluation) -> Content:
+        from workers.supernets import store
+
+        made = self.evaluator.trained(how, how.seed)
+        return Content.of(*store.content_of(made, self.settings()))
 
 
 @dataclass(frozen=True)
@@ -250,11 +309,13 @@ class WholeRating(SupernetEvaluator):
         space = self.whole()
         blocks = space.blocks(space.decode(stored(work.candidate)))
         if self.table is None and self.trainer != "bootstrap":
+            from workers.networks.batches import ArrayPart
+
             made: Any = self.supernet(how)
             if self.trainer == "random_labels":
                 return {"rating": made.angle(blocks)}
-            inputs, targets = self._tensors(how.device).validation
-            accuracy, loss = made.measured(blocks, (inputs[: self.images], targets[: self.images]))
+            inputs, targets = self.parts(how.device).validation[:2]
+            accuracy, loss = made.measured(blocks, ArrayPart(inputs[: self.images], targets[: self.images]))
             return {"rating": -loss, "accuracy": accuracy}
         table = self.block_table(how)
         weights = table.weights(self.weights)
@@ -262,6 +323,9 @@ class WholeRating(SupernetEvaluator):
         if None in rated:
             rated = [self.part_rating(one.index, one.entry, one.part, how) for one in blocks]
         return {"rating": math.fsum(weight * float(value or 0.0) for weight, value in zip(weights, rated, strict=True))}
+
+    def artefacts(self, replicate: int = 0) -> Sequence[Artefact]:
+        return () if self.table is not None else super().artefacts(replicate)
 
     def block_table(self, how: Evaluation) -> BlockTable:
         """Returns the ratings of all parts of all blocks by one supernet.
@@ -289,10 +353,3 @@ def _memory() -> Any:
     from workers.supernets.store import Memory
 
     return Memory(_MOST_SUPERNETS)
-
-
-@functools.lru_cache(maxsize=8)
-def _named(name: str) -> Task:
-    task = registry.load("tasks", name)()
-    assert isinstance(task, Task)
-    return task

@@ -11,17 +11,18 @@ import torch
 
 from automl.errors import InvalidInput, brief
 from automl.jsontext import canonical
-from workers.networks.batches import Parts
-from workers.networks.training import preserved_random_state
+from workers.networks.randomness import preserved_random_state
 from workers.supernets.bootstrap import Bootstrap
 from workers.supernets.labels import Labelled
-from workers.supernets.loop import put_state, read_state, train
+from workers.supernets.loop import put_state, train
 from workers.supernets.rater import Examples
 from workers.supernets.settings import SupernetSettings
 
 if TYPE_CHECKING:
+    from automl.artefacts.content import Content
     from automl.evaluators.checkpoints import Checkpoint
     from automl.spaces.paths import PathSpace
+    from workers.networks.batches import Parts
 
 FORMAT = "automl supernet 1"
 Trained = Bootstrap | Labelled
@@ -79,12 +80,12 @@ def content_of(objective: Trained, recipe: Mapping[str, Any]) -> tuple[dict[str,
 
 
 def restored(
-    data: bytes, space: PathSpace, parts: Parts, settings: SupernetSettings, recipe: Mapping[str, Any]
+    content: Content, space: PathSpace, parts: Parts, settings: SupernetSettings, recipe: Mapping[str, Any]
 ) -> Trained:
     """Returns the objective whose content was kept.
 
     Args:
-        data: bytes of the content.
+        content: what was kept.
         space: the space.
         parts: the task's parts.
         settings: of the training.
@@ -93,13 +94,13 @@ def restored(
     Raises:
         InvalidInput: it is of another space, task or training; the difference is named.
     """
-    facts, tensors = read_state(data)
+    facts = content.facts
     if facts.get("format") != FORMAT:
         raise InvalidInput(f"this is no supernet: its format is {brief(facts.get('format'), 60)}, and not {FORMAT!r}")
     if why := difference(facts["recipe"], recipe):
         raise InvalidInput(f"this supernet is another one: {why}; train one for this search")
     objective = fresh(space, parts, settings, 0)
-    put_state(objective, facts["facts"], tensors)
+    put_state(objective, facts["facts"], content.tensors())
     objective.module.requires_grad_(False)
     return objective
 
