@@ -37,12 +37,12 @@ def many(seed: bytes, count: int, factor: float = 1.0) -> np.ndarray:
     factor *= math.sqrt(0.5)
     drawn = uniform(seed, sum(_PERIODS))
     one, other = drawn[: _PERIODS[0]], drawn[_PERIODS[0] :]
-    twice = np.concatenate([other, other])
+    longer = np.resize(other, len(other) + len(one))
     values = np.empty(count)
     for start in range(0, count, len(one)):  # a piece at a time, which stays in the processor's cache
         piece = values[start : start + len(one)]
         begin = start % len(other)
-        np.add(one[: len(piece)], twice[begin : begin + len(piece)], out=piece)
+        np.add(one[: len(piece)], longer[begin : begin + len(piece)], out=piece)
         piece *= factor
     return values
 
