@@ -139,7 +139,7 @@ def test_a_training_that_was_killed_goes_on_to_the_very_same_weights(trainer, tm
     whole = trained(given, checkpoint=Kept(tmp_path / "whole"))
     assert len(states) == (3 if trainer == "bootstrap" else 1)
     assert all(data[:1] != b"\x80" for data in states)  # no pickle
-    for number, data in enumerate(states):
+    for number, data in enumerate(states[:2]):  # in the middle of a block, and between blocks
         kept = Checkpoint(tmp_path / f"{number}")
         kept.write(data)
         again = trained(given, seed=0, checkpoint=kept)
