@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
+    from automl.spaces.costs import latency as latency
     from automl.spaces.costs import module_costs as module_costs
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
@@ -66,6 +67,7 @@ _HOMES = {
     "Probe": "automl.behaviour",
     "Program": "automl.behaviour",
     "EquivalenceCache": "automl.cache.store",
+    "latency": "automl.spaces.costs",
     "module_costs": "automl.spaces.costs",
     "LearningCurve": "automl.evaluators.curves",
     "AutoMLError": "automl.errors",

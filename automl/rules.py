@@ -111,6 +111,7 @@ class LoopSettings:
         reads: Mapping from replicate to the digests of the artefacts that its evaluations read, by name. A replicate
             that is not in it reads what replicate 0 reads.
         spent: Seconds that went into artefacts before the loop; they count towards the budget of time.
+        rates: True if the evaluator that rates runs, and not the one that decides.
         by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
         facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
         prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
@@ -150,6 +151,7 @@ class LoopSettings:
     reads: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     by_candidate: bool = False
     spent: float = 0.0
+    rates: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     prune: str | None = None
 

@@ -1,6 +1,6 @@
 """The functional hash on models that nobody here wrote: keys, refusals, stability, time and memory.
 
-    python benchmarks/hash_zoo.py [--minutes N] [--only PREFIX] [--rewritings] [--table]
+    python benchmarks/hash_zoo.py [--minutes N] [--only PREFIX] [--passes key other rewritings beside] [--table]
 
 The models are listed in `hash_zoo_models.jsonl`: tiny configurations of timm, transformers and others, in float32,
 built offline. The first call makes a virtual environment in `.zoo` that sees the packages of this Python and installs
@@ -8,8 +8,9 @@ the extra `zoo` beside them; that is all that needs the registry of packages. Ea
 with limits of processor time and memory. What is finished stands in `hash_zoo_results.jsonl` and is not run again;
 `--afresh` begins anew.
 
-Three passes: every model is hashed twice; in another process, with two threads and another seed of Python's hashes;
-and (`--rewritings`) each of its rewritings of `zoo_rewritings.py`. Seconds are processor time.
+Four passes: every model is hashed twice; in another process, with two threads and another seed of Python's hashes;
+in each of its rewritings of `zoo_rewritings.py`; and models that share a key are given the same
+weights and run in float64 on fresh inputs. Seconds are processor time.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ ROOT = HERE.parent
 MODELS, RESULTS = HERE / "hash_zoo_models.jsonl", HERE / "hash_zoo_results.jsonl"
 ENVIRONMENT = ROOT / ".zoo"
 PYTHON = ENVIRONMENT / "bin" / "python"
+PASSES = {"key": (1, 0), "other": (2, 77), "rewritings": (1, 0), "beside": (1, 0)}
+"""What is found in each pass over the models, with how many threads and which seed of Python's hashes."""
+
 QUICK = 2.0
 """Models that take more seconds are neither hashed with other threads nor rewritten."""
 
@@ -43,7 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many, and go on with the next call")
     parser.add_argument("--only", default="", help="models whose names begin so")
     parser.add_argument("--seconds", type=int, default=60, help="processor time for one model and pass")
-    parser.add_argument("--rewritings", action="store_true", help="rewrite the models, too")
+    parser.add_argument("--passes", nargs="+", default=list(PASSES), choices=PASSES)
     parser.add_argument("--again", action="store_true", help="run models that had no key once more")
     parser.add_argument("--afresh", action="store_true", help="forget what is finished")
     parser.add_argument("--table", action="store_true", help="run nothing")
@@ -53,9 +57,8 @@ def main() -> None:
     if not given.table:
         install()
         end = time.monotonic() + 60 * given.minutes
-        for what, threads, seed in (("key", 1, 0), ("other", 2, 77), ("rewritings", 1, 0)):
-            if what != "rewritings" or given.rewritings:
-                run(what, threads, seed, given, end)
+        for what in given.passes:
+            run(what, given, end)
     table(results())
 
 
@@ -84,11 +87,16 @@ def results() -> dict[str, dict[str, Any]]:
     return found
 
 
-def run(what: str, threads: int, seed: int, given: argparse.Namespace, end: float) -> None:
+def run(what: str, given: argparse.Namespace, end: float) -> None:
     """Runs one pass over the models for which it is not finished; appends a line for each."""
+    threads, seed = PASSES[what]
     known = results()
     names = [json.loads(line)["name"] for line in MODELS.read_text().splitlines()]
-    wanted = [name for name in names if name.startswith(given.only) and _is_left(what, known.get(name, {}), given)]
+    if what == "beside":
+        wanted = {name: first for name, first in _sharing(known) if "beside" not in known[name]}
+    else:
+        left = (name for name in names if name.startswith(given.only) and _is_left(what, known.get(name, {}), given))
+        wanted = dict.fromkeys(left, "")
     if not wanted or time.monotonic() > end:
         return
     setting = {**os.environ, "PYTHONHASHSEED": str(seed), "OMP_NUM_THREADS": str(threads)}
@@ -102,7 +110,8 @@ def run(what: str, threads: int, seed: int, given: argparse.Namespace, end: floa
         for place, name in enumerate(wanted):
             if time.monotonic() > end:
                 break
-            print(json.dumps({"name": name, "what": what, "seconds": given.seconds}), file=worker.stdin, flush=True)
+            job = {"name": name, "what": what, "other": wanted[name], "seconds": given.seconds}
+            print(json.dumps(job), file=worker.stdin, flush=True)
             row = json.loads(worker.stdout.readline())
             print(json.dumps(row), file=file, flush=True)
             said = row.get("refused") or row.get("broken") or row.get("ended") or row.get("error") or "ok"
@@ -153,11 +162,18 @@ def table(rows: dict[str, dict[str, Any]]) -> None:
     for name, row in keyed.items():
         groups[row["key"]].append(name)
     print(f"| distinct keys | {len(groups)} of {len(keyed)} |")
-    print("\none key:")
-    for names in groups.values():
-        if len(names) > 1:
-            print("  " + ", ".join(names))
+    print("\none key (how far apart with the same weights, relative to the largest output):")
+    for name, first in _sharing(keyed):
+        print(f"  {first}, {name}: {keyed[name].get('apart', 'not compared')}")
     _rewritings(keyed)
+
+
+def _sharing(rows: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yields the models whose key an earlier one has, and that one."""
+    first: dict[str, str] = {}
+    for name, row in rows.items():
+        if "key" in row and first.setdefault(row["key"], name) != name:
+            yield name, first[row["key"]]
 
 
 def _rewritings(keyed: dict[str, dict[str, Any]]) -> None:

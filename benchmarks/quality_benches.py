@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,13 +44,13 @@ class Bench:
         """Returns the validation figures, one a seed, none where it failed; and the test figure."""
         raise NotImplementedError
 
-    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
-        """Returns the class of each candidate; hashed once, whatever run asks."""
-        if not self.functional:
-            return [one.json.encode() for one in candidates]
-        return self._functions(candidates)
+    def best(self, most: int = 5) -> set[bytes]:
+        """Returns the keys of the best functions by the mean over validation seeds; empty where that is not listed."""
+        del most
+        return set()
 
-    def _functions(self, candidates: Sequence[Candidate]) -> list[bytes]:
+    def functions(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the key of each candidate's function, whatever counts as equal; hashed once, whatever run asks."""
         new = {one.json: one for one in candidates if one.json not in self._keys}
         if new:
             pairs = [(self.space.behaviour(one), {}) for one in new.values()]
@@ -57,9 +58,13 @@ class Bench:
             self._keys.update((text, one.key) for text, one in zip(new, found, strict=True))
         return [self._keys[one.json] for one in candidates]
 
+    def keys(self, candidates: Sequence[Candidate]) -> list[bytes]:
+        """Returns the class of each candidate."""
+        return self.functions(candidates) if self.functional else [one.json.encode() for one in candidates]
+
     def features(self, candidates: Sequence[Candidate]) -> list[Mapping[str, np.ndarray]]:
         """Returns the features of each candidate's function; read once, whatever run asks."""
-        keys = self._functions(candidates)
+        keys = self.functions(candidates)
         new = {key: one for key, one in zip(keys, candidates, strict=True) if key not in self._features}
         if new:
             found = self._hasher.features([self.space.behaviour(one) for one in new.values()])
@@ -83,6 +88,15 @@ class Cells201(Bench):
     def figures(self, candidate: Candidate) -> tuple[Sequence[float], float]:
         cell = _cells().number[candidate.value]
         return self._seeds[cell], self._test[cell]
+
+    def best(self, most: int = 5) -> set[bytes]:
+        by_class: dict[int, list[float]] = defaultdict(list)
+        cell_of: dict[int, int] = {}
+        for cell, number in enumerate(_cells().keys):
+            by_class[number] += self._seeds[cell]
+            cell_of[number] = cell
+        ranked = sorted(by_class, key=lambda number: -float(np.mean(by_class[number])))[:most]
+        return set(self.functions([Candidate(_cells().texts[cell_of[number]]) for number in ranked]))
 
 
 class GraphNets(Bench):

@@ -60,7 +60,11 @@ def _in_process(model: Model, job: dict[str, Any], threads: int) -> dict[str, An
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
             try:
-                FINDS[job["what"]](model, functools.partial(_say, pipe))
+                say = functools.partial(_say, pipe)
+                if job["what"] == "beside":
+                    find_beside(model, {one.name: one for one in models()}[job["other"]], say)
+                else:
+                    FINDS[job["what"]](model, say)
             except BaseException as error:
                 pipe.write(json.dumps({"error": f"{type(error).__name__}: {str(error)[:300]}"}) + "\n")
             pipe.flush()
@@ -131,6 +135,33 @@ def find_rewritings(model: Model, say: Any) -> None:
         if other is not None:
             told[name] = _key(other, model, say)[0]
         say(rewritings=told)
+
+
+def find_beside(model: Model, other: Model, say: Any) -> None:
+    """Says how far two models with one key are apart in evaluation and float64, with the weights of the first.
+
+    Parameters are matched by their order; where the shapes in that order differ, nothing is said.
+    """
+    one, two = model.build().double().eval(), other.build().double().eval()
+    theirs = list(two.parameters())
+    given = list(one.parameters())
+    if [item.shape for item in given] != [item.shape for item in theirs]:
+        say(beside=other.name, apart="their parameters stand in another order")
+        return
+    with torch.no_grad():
+        for item, into in zip(given, theirs, strict=True):
+            into.copy_(item)
+        placed, named = model.examples()
+        placed = [item.double() if item.is_floating_point() else item for item in placed]
+        named = {name: item.double() if item.is_floating_point() else item for name, item in named.items()}
+        pairs = zip(_outputs(one(*placed, **named)), _outputs(two(*placed, **named)), strict=True)
+        say(beside=other.name, apart=max(float((a - b).abs().max() / b.abs().max().clamp(1e-12)) for a, b in pairs))
+
+
+def _outputs(returned: Any) -> list[torch.Tensor]:
+    from automl.hashing.outputs import tensors
+
+    return [item.double() for _, item in tensors(returned) if item.numel() and not item.is_complex()]
 
 
 FINDS = {"key": find_key, "other": find_other, "rewritings": find_rewritings}

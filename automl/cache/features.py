@@ -66,11 +66,14 @@ class StoredFeatures:
         return found
 
     def add(self, features: Mapping[bytes, Features]) -> None:
-        """Takes the features of classes that had none; classes without any are passed over."""
+        """Takes the features of classes that had none, and writes nothing yet; classes without any are passed over."""
         for key, one in features.items():
             if one:
                 self.waiting[key] = one
                 self._remember(key, one)
+
+    def write_due(self) -> None:
+        """Writes what waits if it is much, or has waited for long."""
         if len(self.waiting) >= WAITING or time.monotonic() - self._written > WAITING_SECONDS:
             self.write()
 

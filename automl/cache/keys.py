@@ -29,17 +29,21 @@ def audit_replicate(candidate: str) -> int:
     return -1 - (int.from_bytes(digest(candidate)[:8], "little") >> 1)
 
 
-def of_candidate(key: bytes, candidate: str) -> bytes:
+def of_candidate(key: bytes, candidate: bytes) -> bytes:
     """Returns the key of one encoding, for evaluators whose results belong to it and not to the function.
 
-    Its first half is that of the function's key, so that encodings of one function can still be told.
+    Its second half is the first half of the function's key, so that encodings of one function can still be told.
+
+    Args:
+        key: of the function.
+        candidate: 16 bytes, the digest of the encoding's JSON.
 
     Example:
-        >>> one, other = of_candidate(bytes(16), '{"x":1}'), of_candidate(bytes(16), '{"x":2}')
-        >>> one != other, one[:8] == other[:8]
+        >>> one, other = (of_candidate(bytes(16), digest(text)) for text in ('{"x":1}', '{"x":2}'))
+        >>> one[:8] != other[:8], one[8:] == other[8:]
         (True, True)
     """
-    return key[:8] + xxhash.xxh3_64_digest(key + candidate.encode())
+    return xxhash.xxh3_64_digest(key + candidate) + key[:8]
 
 
 def check_key(key: bytes) -> bytes:

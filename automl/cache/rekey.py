@@ -303,7 +303,7 @@ def _change(
     classes: dict[bytes, list[rekeying.Waiting]] = {}
     for row in sorted(rows, key=lambda row: (row.changed, row.key, row.replicate)):
         if row.new_key is not None:
-            classes.setdefault(row.new_key, []).append(row)
+            classes.setdefault(context.counted(row.new_key, row.candidate), []).append(row)
     seen_before = rekeying.moved_before(connection, context.id, {row.key for row in rows})
     firsts: dict[bytes, bytes] = {}
     into: dict[bytes, set[bytes]] = {}

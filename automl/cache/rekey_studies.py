@@ -112,7 +112,11 @@ def _study(store: StudyStore, found: Keys, contexts: Sequence[Outdated], one: St
             if why := next((refused[digest] for digest in texts if digest in refused), ""):
                 return f"one of its candidates has no new key: {why}; the next call tries again"
             rows = [row for row in page if row.context == context.id]
-            changed += [(row.position, context, new[digest(row.candidate)]) for row in rows]
+            changed += [
+                (row.position, context, context.counted(new[one], one))
+                for row in rows
+                for one in (digest(row.candidate),)
+            ]
         store.database.write(partial(_change, study=one.id, changed=changed))
     before = version_of(one.settings)
     store.change_hasher(one.id, hasher.description(), {"from": before, "to": HASHER_VERSION, "trials": one.trials})

@@ -61,6 +61,17 @@ class Outdated:
         """The fingerprint that the seeds of the new context come from."""
         return keys.fingerprint(self.namespace, at_full_fidelity(self.now))
 
+    def counted(self, key: bytes, candidate: bytes) -> bytes:
+        """Returns the key that a result stands under: the function's, or one of the encoding's own.
+
+        Args:
+            key: of the function.
+            candidate: digest of the encoding.
+        """
+        evaluator = self.description.get("evaluator")
+        own = isinstance(evaluator, Mapping) and evaluator.get("equality") == "candidate"
+        return keys.of_candidate(key, candidate) if own else key
+
     @property
     def name(self) -> str:
         """How sentences name it."""

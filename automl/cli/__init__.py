@@ -18,6 +18,7 @@ import click
 from automl.cli.database import cache, db
 from automl.cli.export import export
 from automl.cli.functions import features
+from automl.cli.rate import rate
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, show
 from automl.cli.search import baseline, resume, search
@@ -50,6 +51,7 @@ for command in (
     resume,
     baseline,
     report,
+    rate,
     export,
     rating_report,
     show,

@@ -9,7 +9,7 @@ import click
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.errors import InvalidInput
 from automl.evidence.intervals import Estimate
-from automl.evidence.rating_files import Joined, Scores, candidate_text, joined, read_scores
+from automl.evidence.rating_files import COUNTS, Joined, Scores, candidate_text, joined, read_scores
 from automl.selection.objectives import objectives_of
 from automl.study import Study
 
@@ -18,10 +18,15 @@ from automl.study import Study
 @click.option("--truth", required=True, metavar="FILE|STUDY", help="Trained figures: candidate,METRIC, a row a seed.")
 @click.option("--ratings", required=True, metavar="FILE|STUDY", help="Ratings: candidate,rating[,parameters,macs,…].")
 @click.option("--metric", metavar="NAME", help="Which figure of the truth, where it has several.")
+@click.option(
+    "--count", "counts", multiple=True, metavar="NAME", help="A column that counts something, as parameters do."
+)
 @click.option("--minimize", is_flag=True, help="Smaller figures of the truth are better.")
 @storage_option
 @json_option
-def rating_report(truth: str, ratings: str, metric: str | None, minimize: bool, storage: str, as_json: bool) -> None:
+def rating_report(
+    truth: str, ratings: str, metric: str | None, counts: tuple[str, ...], minimize: bool, storage: str, as_json: bool
+) -> None:
     """Judge a rating against trained truth, beside counts and every other score.
 
     Files end in .csv and are joined by the candidate's text; other names are studies. Larger ratings are better.
@@ -31,6 +36,7 @@ def rating_report(truth: str, ratings: str, metric: str | None, minimize: bool, 
         _scores(ratings, storage, rating=True),
         metric=metric,
         minimize=minimize,
+        counts=(*COUNTS, *counts),
     )
     if as_json:
         print_json({"metric": found.metric, **found.worth.to_json(), "notes": list(found.notes)})

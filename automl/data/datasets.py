@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,8 +48,8 @@ class DatasetTask(AnyTask):
         >>> import torch
         >>> from torch.utils.data import TensorDataset
         >>> parts = [TensorDataset(torch.randn(6, 4), torch.arange(6) % 2) for _ in range(3)]
-        >>> DatasetTask(*parts, name="mine").example()
-        Array(shape=(4,), low=None, high=None)
+        >>> DatasetTask(*parts, name="mine").example().shape
+        (4,)
         >>> DatasetTask([(1, 2)], *parts[1:])
         Traceback (most recent call last):
         automl.errors.InvalidInput: task 'data set': part 'train' is [(1, 2)]; give a torch Dataset or DataLoader
@@ -109,6 +110,13 @@ class DatasetTask(AnyTask):
             object.__setattr__(self, part, given)
         if not isinstance(given, data.Dataset):
             raise self.refusal(f"part {part!r} is {brief(given, 60)}; give a torch Dataset or DataLoader")
+
+    def trained_on(self, parts: str) -> AnyTask:
+        from torch.utils import data
+
+        if parts != "train+validation" or self.is_iterable("train") or self.is_iterable("validation"):
+            return super().trained_on(parts)
+        return dataclasses.replace(self, train=data.ConcatDataset([self.train, self.validation]))
 
     def is_iterable(self, part: str) -> bool:
         """Tells whether the data set of a part yields its items in an order of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from automl.artefacts.store import ArtefactStore
@@ -19,6 +20,16 @@ def store_of(url: str | None, database: Database) -> ArtefactStore | None:
     """
     place = url or database.beside("artefacts")
     return ArtefactStore(place) if place else None
+
+
+def placed(url: str) -> str:
+    """Returns the URL of a store in a form that holds in every working directory.
+
+    Example:
+        >>> placed("s3://bucket/kept")
+        's3://bucket/kept'
+    """
+    return url if "://" in url else str(Path(url).expanduser().absolute())
 
 
 def store_of_study(settings: Mapping[str, Any], database: Database, url: str | None = None) -> ArtefactStore:

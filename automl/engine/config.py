@@ -98,6 +98,16 @@ class StudySettings:
         before=0,
         unit="N",
     )
+    trained: int = setting(
+        12,
+        "How many of the best-rated classes the final evaluator evaluates, in a search that rates first (--final).",
+        group="Evidence",
+        lowest=1,
+        highest=MOST,
+        before=12,
+        unit="N",
+        commands=("search",),
+    )
     confirm: int = setting(
         2,
         "How many replicates a class has at least before it is reported as best; the best of both searches by the mean "
@@ -108,10 +118,11 @@ class StudySettings:
         before=1,
         unit="N",
     )
-    winner_by: Literal["replicates", "model"] = setting(
+    winner_by: Literal["replicates", "model", "both"] = setting(
         "replicates",
-        "How the winners of both searches are picked: by the mean over replicates (see confirm), or by what a model "
-        "expects of their classes, fitted to each search's own trials (no further evaluations).",
+        "How the winners of both searches are picked: by the mean over replicates of the best (see confirm), by what a "
+        "model expects of their classes, fitted to each search's own trials (no further evaluations), or by the mean "
+        "over replicates of those that the model expects most of.",
         group="Evidence",
         before="replicates",
     )
@@ -404,6 +415,13 @@ def differences(stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
         old, new = stored.get(name), given.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{prefix}{name}.")
-        elif old != new:
+        elif _in_json(old) != _in_json(new):
             found.append(f"{prefix}{name}: {brief(old)}, now {brief(new)}")
     return found
+
+
+def _in_json(value: Any) -> Any:
+    """Returns a value as it is stored: a tuple comes back as a list."""
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    return {name: _in_json(one) for name, one in value.items()} if isinstance(value, Mapping) else value

@@ -37,7 +37,7 @@ def expect(
         context: of full evaluations: cheaper ones say something else.
         objectives: of the search.
         jobs: find features.
-        most: how many winners are wanted.
+        most: how many of them are wanted.
     """
     from automl.strategies.surrogate.expectations import expectations  # loads SciPy, which few searches need
 

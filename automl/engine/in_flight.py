@@ -243,6 +243,7 @@ class InFlight:
             trial.fidelity.settings,
             checkpoint=kept,
             shelf=self._shelf(claim, trial),
+            rates=self._settings.rates,
             rule=trial.rule if claim.replicate >= 0 else None,
         )
         return Job(self._next_job, text, how)

@@ -22,6 +22,7 @@ from automl.hashing.isolated import HashJobs
 from automl.rules import ENQUEUED, LoopSettings
 from automl.spaces.differences import difference
 from automl.spaces.space import Candidate
+from automl.storage.candidates import digest
 from automl.strategies.base import Proposal
 
 REMEMBERED = 1 << 16
@@ -103,7 +104,7 @@ class Keyer:
     def pooled(self, candidates: Sequence[Candidate]) -> list[bytes]:
         """Returns the key of each of a strategy's candidates, which need not be proposed."""
         began = time.perf_counter()
-        keys = [one.key for one in self._hash_all(candidates, features=True)]
+        keys = [one.key for one in self._counted(candidates, self._hash_all(candidates, features=True))]
         self._pool.update(xxhash.xxh3_64_intdigest(one.json.encode()) for one in candidates)
         self._pool_keys.update(keys)
         self._pool_seconds += time.perf_counter() - began
@@ -120,7 +121,9 @@ class Keyer:
             if key not in found and key not in self._featureless
         }
         if forgotten:  # its key was found before anybody asked for more
-            self._keep_features(self._found(list(forgotten.values()), features=True))
+            with self._blaming(candidates):
+                hashed = self._jobs.hash(list(forgotten.values()), features=True)
+            self._keep_features(hashed)
             found |= self._features.find(list(forgotten))
         self._pool_seconds += time.perf_counter() - began
         return [found.get(key, {}) for key in keys]
@@ -193,26 +196,27 @@ class Keyer:
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:
         """Returns the keys of the proposals; an encoding that was hashed lately is not hashed again."""
-        return self._hash_all([proposal.candidate for proposal in proposals])
+        candidates = [proposal.candidate for proposal in proposals]
+        return self._counted(candidates, self._hash_all(candidates))
+
+    def _counted(self, candidates: Sequence[Candidate], hashed: Sequence[Hashed]) -> list[Hashed]:
+        """Returns the keys under which results are stored: the function's, or the encoding's own."""
+        if not self._settings.by_candidate:
+            return list(hashed)
+        both = zip(candidates, hashed, strict=True)
+        return [replace(item, key=of_candidate(item.key, digest(candidate.json))) for candidate, item in both]
 
     def _blaming(self, candidates: Sequence[Candidate]) -> AbstractContextManager[None]:
         some = [one.json for one in candidates[:3]]
         return blaming(lambda: f"space {self._space.kind} fails on one of the candidates {', '.join(some)}")
-
-    def _found(self, candidates: Sequence[Candidate], *, features: bool) -> list[Hashed]:
-        """Hashes candidates; where results belong to encodings, each gets a key of its own."""
-        with self._blaming(candidates):
-            found = self._jobs.hash(candidates, features=features)
-        if not self._settings.by_candidate:
-            return found
-        return [replace(one, key=of_candidate(one.key, made.json)) for one, made in zip(found, candidates, strict=True)]
 
     def _hash_all(self, candidates: Sequence[Candidate], *, features: bool = False) -> list[Hashed]:
         if len(self._hashed) > REMEMBERED:
             self._hashed.clear()
         texts = [one.json for one in candidates]
         new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in self._hashed}
-        found = self._found(list(new.values()), features=features)
+        with self._blaming(list(new.values())):
+            found = self._jobs.hash(list(new.values()), features=features)
         if features:
             self._keep_features(found)
         self._hashed.update(zip(new, found, strict=True))

@@ -65,6 +65,7 @@ class Lifecycle:
             **self.parts.identity(),
             **self.config.settings(),
             "evaluator_given": self.parts.evaluator_given,
+            **({"rating_given": self.parts.rating.given} if self.parts.rating else {}),
             "evaluator_source": self.described.source,
             "evaluator_parts": dict(self.parts.described.read.parts),
             "looked_at": looked_at(self.described, self.parts.reference.code),
@@ -74,9 +75,7 @@ class Lifecycle:
         }
 
     def _fidelity_settings(self) -> dict[str, Any]:
-        rungs = [{"share": rung.share, "settings": dict(rung.settings)} for rung in rungs_of(self.parts)]
-        # "carries" is the name under which older studies stored it.
-        return {"fidelities": {"rungs": rungs, "carries": self.evaluator.resumable}} if rungs else {}
+        return {} if self.parts.rating else fidelity_settings(self.parts, self.evaluator)
 
     def create_or_find(self, name: str) -> StudyRecord:
         """Returns the study to run.
@@ -123,7 +122,7 @@ class Lifecycle:
                 "keys, and then it can be continued"
             )
         never = (
-            *("environment", "evaluator_given", "evaluator_source", "evaluator_parts", "looked_at"),
+            *("environment", "evaluator_given", "rating_given", "evaluator_source", "evaluator_parts", "looked_at"),
             *OF_KEEPING,
             *self.wider,
         )
@@ -198,3 +197,10 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def fidelity_settings(parts: Parts, evaluator: Evaluator) -> dict[str, Any]:
+    """Returns what is stored of the fidelities that a strategy asks for; empty for full evaluations only."""
+    rungs = [{"share": rung.share, "settings": dict(rung.settings)} for rung in rungs_of(parts)]
+    # "carries" is the name under which older studies stored it.
+    return {"fidelities": {"rungs": rungs, "carries": evaluator.resumable}} if rungs else {}

@@ -150,8 +150,10 @@ class Search:
         if "hashes" in self.strategy.wants:
             with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):
                 foreign = self._jobs.foreign(space.sample(np.random.default_rng(self.settings.seed)))
-            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick.
-            self.strategy.bind(space, shares, None if foreign else self._keyer.look())
+            # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick,
+            # unless the strategy asks for it.
+            unwanted = foreign and "own code" not in self.strategy.wants
+            self.strategy.bind(space, shares, None if unwanted else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
 
@@ -175,6 +177,7 @@ class Search:
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
         self._json.look()
+        self._features.write_due()  # here, where no limit of time of a strategy's may break it off
         self._say(self._pool.news())
         self._say(self._slow.look(self._in_flight.name))
         if self._in_flight.waits:

@@ -40,6 +40,7 @@ class Place:
         checkpoints: folder for states; None keeps none.
         retries: how often a making that was lost to the machine is tried again.
         limit: seconds that evaluations are allowed, to be set again afterwards; making has no limit.
+        rates: True if the evaluator that rates declares them.
     """
 
     study: int
@@ -47,6 +48,7 @@ class Place:
     checkpoints: str | None
     retries: int
     limit: float | None
+    rates: bool = False
 
 
 class Making:
@@ -169,7 +171,7 @@ class Making:
         with checkpoints.used(group, owner):
             kept = Checkpoint(Path(file_of(group, claim.key, claim.seed, text))) if group else None
             shelf = Shelf(self._store, reads)
-            how = Evaluation(claim.seed, "validation", replicate, checkpoint=kept, shelf=shelf)
+            how = Evaluation(claim.seed, "validation", replicate, checkpoint=kept, shelf=shelf, rates=self._place.rates)
             job = Job(1, text, how, artefact.name)
             done: Completion | None = None
             self._pool.limit(None)
@@ -190,6 +192,46 @@ class Making:
                 raise InvalidInput(done.not_kept)
             self._cache.finish_many(context, [(claim, done)])
         return (done.error or str(done.fault)) if done.lost else ""
+
+
+def prepared(
+    evaluator: Evaluator,
+    cache: EquivalenceCache,
+    pool: Pool,
+    store: ArtefactStore | None,
+    place: Place,
+    notices: Notices,
+    interrupted: Callable[[], bool],
+    most: int,
+    *,
+    forgets: bool,
+) -> tuple[dict[int, Digests], list[dict[str, Any]]]:
+    """Sees to it that the artefacts of an evaluator are there.
+
+    Args:
+        evaluator, cache, pool, store, place, notices, interrupted: as of `Making`.
+        most: number of replicates that may be asked for.
+        forgets: whether look-ups may forget, which asks for ever more replicates.
+
+    Returns:
+        The digests by replicate, and what was used, see `Making.account`.
+
+    Raises:
+        InvalidInput: there is no place for artefacts, or no number of them would be enough.
+    """
+    if store is None:
+        raise InvalidInput(
+            f"evaluator {evaluator.name} needs artefacts, and there is no place for them beside this database; "
+            "name one with --artefacts URL"
+        )
+    one, other = ([item.recipe() for item in declared_artefacts(evaluator, number)] for number in (0, 1))
+    if one != other and forgets:
+        raise InvalidInput(
+            f"evaluator {evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
+            "replicates; leave forget_probability at 0"
+        )
+    making = Making(evaluator, cache, pool, store, place, notices, interrupted)
+    return making.ready(range(1 if one == other else most)), making.account()
 
 
 def context_of_artefact(recipe: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -22,10 +22,31 @@ class PhaseStudies:
         self.store = store
         self.search = search
 
+    def rating(self, settings: Mapping[str, Any]) -> StudyRecord:
+        """Returns the study in which the strategy proposes, and candidates are rated.
+
+        Args:
+            settings: in which it differs from the search, whose final evaluator decides.
+        """
+        found = self._of("rating")
+        if found:
+            return found[0]
+        name = f"{self.search.name}/rated"
+        return self.store.create(name, "rating", {**self.search.settings, **settings}, self.search.id)
+
     def baseline(self, seed: int, evaluations: int) -> StudyRecord:
         """Returns random search with so many evaluations."""
         found = self._of("baseline")
         return found[0] if found else self._create("baseline", "random", {"seed": seed, "evaluations": evaluations})
+
+    def at_equal_seconds(self, seed: int, evaluations: int) -> StudyRecord:
+        """Returns random search that may take as long as the ratings and trainings of the search together.
+
+        Its first candidates are those of the other random search, so their evaluations are in the cache.
+        """
+        found = self._of("seconds")
+        given = {"seed": seed, "evaluations": evaluations}
+        return found[-1] if found else self._create("seconds", "random-seconds", given)
 
     def confirmation(self) -> StudyRecord:
         """Returns the study that confirms the search as it stands now, begun before or not."""

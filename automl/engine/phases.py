@@ -14,7 +14,7 @@ from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
-from automl.delivery.places import store_of
+from automl.delivery.places import placed, store_of
 from automl.engine.adoption import adopt
 from automl.engine.bill import bill
 from automl.engine.blame import blaming
@@ -23,11 +23,13 @@ from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
-from automl.engine.making import Making, Place
+from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.engine.pruning import REACHED
-from automl.errors import InvalidInput, warn
+from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.stage import Stage, rater_of
+from automl.errors import warn
 from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
@@ -40,7 +42,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of
+from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -65,6 +67,7 @@ class Phases:
         pool: evaluates.
         wider: bounds of the budget that a stored study is given instead of its own.
         jobs: find keys; its own where None.
+        rater: what rates; its own where None.
 
     Attributes:
         lifecycle: the study as it is stored.
@@ -80,6 +83,7 @@ class Phases:
         pool: Pool,
         wider: Mapping[str, Any] | None = None,
         jobs: HashJobs | None = None,
+        rater: Stage | None = None,
     ) -> None:
         self.parts = parts
         self.config = config
@@ -99,6 +103,10 @@ class Phases:
             parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
         )
         self.lifecycle.adopter = self._adopt
+        self.deciding = Stage(
+            self.evaluator, self.described, self.hasher, self.jobs, parts.objective, parts.direction, rates=False
+        )
+        self.rating = rater or rater_of(parts, run, pool.device) or self.deciding
         self.current: Search | None = None
         self._interrupted = False
         self._used: dict[tuple[str, str], dict[str, Any]] = {}
@@ -106,13 +114,17 @@ class Phases:
 
     def alike(self, config: StudyConfig) -> Phases:
         """Returns the phases of another run of the same search."""
-        return Phases(self.parts, config, self.run_config, self.database, self.pool, self.lifecycle.wider, self.jobs)
+        wider = self.lifecycle.wider
+        return Phases(
+            self.parts, config, self.run_config, self.database, self.pool, wider, self.jobs, rater=self.rating
+        )
 
     def __enter__(self) -> Phases:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+        self.rating.jobs.close()
 
     @cached_property
     def artefacts(self) -> ArtefactStore | None:
@@ -151,8 +163,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
-            if self.artefacts is not None:
-                self.store.note(record.id, "artefacts", self.artefacts.url)
+            if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
+                self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
@@ -169,45 +181,32 @@ class Phases:
         config = self.config
         self._say_beforehand(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
-        evaluations = self._loop(
-            record,
-            cache,
-            observers,
-            "search",
-            self.parts.strategy,
-            config.seed,
-            config.budget,
-            enqueued,
-            rungs=rungs_of(self.parts),
-        )
+        studies = PhaseStudies(self.store, record)
+        if self.parts.rating is None:
+            evaluations = self._propose(record, cache, observers, enqueued)
+        else:
+            rated = studies.rating(rating_settings(self.parts, self.rating))
+            self._propose(rated, cache, self.observers, enqueued, self.rating)
+            self.store.finish(rated.id)
+            evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
             self.store.note(record.id, "model", learned)
         if self.current is not None and (pooled := self.current.pooled()):
             self.store.note(record.id, "pool", pooled)
-        studies = PhaseStudies(self.store, record)
-        random: StudyRecord | None = None
-        if config.baseline:
-            seed = ranking.derived_seed(config.seed, "random search")
-            full = math.ceil(evaluations)
-            random = studies.baseline(seed, full)
-            self._loop(
-                random,
-                cache,
-                self.observers,
-                "baseline",
-                Random(),
-                seed,
-                Budget(evaluations=full),
-                plans=Occurrences(Policy(replicates=self.config.policy.replicates), seed),
-            )
-        elif self.parts.strategy.name == Random.name:
-            random = record  # uniform samples already: it is its own average random architecture
+        random, longer = self._random_searches(record, studies, cache, evaluations)
         objectives = objectives_of(record.settings)
-        if config.winner_by == "model":
+        if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
             for one in dict.fromkeys([record.id, random.id if random else record.id]):
-                expect(self.store, one, context, objectives, self.jobs, config.finalists)
-        contest = contest_of(self.store, record.id, random.id if random else None, config.finalists, objectives)
+                expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
+        contest = contest_of(
+            self.store,
+            record.id,
+            random.id if random else None,
+            config.finalists,
+            objectives,
+            longer.id if longer else None,
+        )
         confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
         sampled = random.id if random else None
@@ -224,6 +223,65 @@ class Phases:
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+
+    def _propose(
+        self,
+        record: StudyRecord,
+        cache: EquivalenceCache,
+        observers: Sequence[Observer],
+        enqueued: Sequence[tuple[Candidate, str]],
+        stage: Stage | None = None,
+    ) -> float:
+        """Lets the strategy search; returns how many evaluations it counted."""
+        config = self.config
+        return self._loop(
+            record,
+            cache,
+            observers,
+            "search",
+            self.parts.strategy,
+            config.seed,
+            config.budget,
+            enqueued,
+            rungs=rungs_of(self.parts),
+            stage=stage,
+        )
+
+    def _decide(
+        self, record: StudyRecord, rated: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]
+    ) -> float:
+        """Evaluates the best-rated classes; returns how many evaluations that were."""
+        space, most = self.parts.space, self.config.trained
+        with blaming(f"space {space.kind} cannot read what was rated", self.jobs.seconds * 2 * most):
+            chosen = best_rated(space, self.store, record, rated, most)
+        if not chosen:
+            return 0.0
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), self.config.seed)
+        budget, seed = Budget(trials=len(chosen)), self.config.seed
+        return self._loop(record, cache, observers, "search", Random(), seed, budget, chosen, plans=plans)
+
+    def _random_searches(
+        self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache, evaluations: float
+    ) -> tuple[StudyRecord | None, StudyRecord | None]:
+        """Runs random search with equal evaluations, and after ratings another one with equal seconds."""
+        if not self.config.baseline:
+            uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
+            return (record if uniform else None), None  # uniform samples are their own average random architecture
+        seed, full = ranking.derived_seed(self.config.seed, "random search"), math.ceil(evaluations)
+        random = studies.baseline(seed, full)
+        self._sample(random, cache, seed, full)
+        if self.parts.rating is None:
+            return random, None
+        artefacts = sum(one["seconds"] for one in self._used.values())
+        longer = studies.at_equal_seconds(seed, trainings_for(self.store, record, studies.rating({}), artefacts, full))
+        self._sample(longer, cache, seed, int(longer.settings["evaluations"]))
+        self.store.finish(longer.id)
+        return random, longer
+
+    def _sample(self, record: StudyRecord, cache: EquivalenceCache, seed: int, evaluations: int) -> None:
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed)
+        budget = Budget(evaluations=evaluations)
+        self._loop(record, cache, self.observers, "baseline", Random(), seed, budget, plans=plans)
 
     def _confirm(self, studies: PhaseStudies, contest: Contest, cache: EquivalenceCache) -> list[TrialRecord]:
         """Evaluates the leaders of both searches again on validation; returns the trials that did, in order."""
@@ -303,17 +361,20 @@ class Phases:
         part: Part = "validation",
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
+        stage: Stage | None = None,
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
-        reads = self._artefacts_for(record_of, cache, plans.most if plans else self.config.policy.replicates)
-        context = cache.context(self._context(part))
-        kept = self._checkpoints(cache.fidelity_group(context))
+        stage, single = stage or self.deciding, self.parts.rating is None
+        most = plans.most if plans else self.config.policy.replicates
+        reads = self._artefacts_for(stage, record_of, cache, most)
+        context = cache.context(self._context(part, stage=stage))
+        kept = self._checkpoints(cache.fidelity_group(context), stage)
         settings = LoopSettings(
             study=record_of.id,
             name=record_of.name,
             context=context,
-            objective=Objective(self.parts.objective, self.parts.direction == "minimize"),
+            objective=Objective(stage.objective, stage.direction == "minimize"),
             seed=seed,
             window=self.config.window,
             budget=budget,
@@ -322,8 +383,8 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(self._context(part, rung)) for rung in rungs},
-            resumable=self.evaluator.resumable,
+            contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
+            resumable=stage.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
@@ -331,19 +392,20 @@ class Phases:
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
-            by_candidate=self.evaluator.equality == "candidate",
+            by_candidate=stage.evaluator.equality == "candidate",
+            rates=stage.rates,
             retries=self.run_config.retries,
             equal_failures=(self.run_config.equal_failures or None) if phase == "search" else None,
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
-            prune=self.config.prune if phase in ("search", "baseline") else None,
+            prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
         )
 
         def context_at(epoch: float) -> int:
-            return cache.context({**self._context(part), "fidelity": {REACHED: epoch}})
+            return cache.context({**self._context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
-            settings, strategy, self.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
         )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
@@ -355,43 +417,33 @@ class Phases:
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
-    def _artefacts_for(self, record: StudyRecord, cache: EquivalenceCache, most: int) -> dict[int, Mapping[str, str]]:
-        """Sees to it that the evaluator's artefacts are there, and returns their digests by replicate.
-
-        Args:
-            record: of the study that evaluates.
-            cache: of the search.
-            most: number of replicates that it may ask for.
-        """
-        if not declared_artefacts(self.evaluator):
+    def _artefacts_for(
+        self, stage: Stage, record: StudyRecord, cache: EquivalenceCache, most: int
+    ) -> Mapping[int, Mapping[str, str]]:
+        """Sees to it that an evaluator's artefacts are there; returns their digests by replicate."""
+        if not declared_artefacts(stage.evaluator):
             return {}
-        if self.artefacts is None:
-            raise InvalidInput(
-                f"evaluator {self.evaluator.name} needs artefacts, and there is no place for them beside this "
-                "database; name one with --artefacts URL"
-            )
-        alike = [one.recipe() for one in declared_artefacts(self.evaluator, 0)] == [
-            one.recipe() for one in declared_artefacts(self.evaluator, 1)
-        ]
-        if not alike and self.config.policy.forget_probability:
-            raise InvalidInput(
-                f"evaluator {self.evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
-                "replicates; leave forget_probability at 0"
-            )
-        root = record.parent or record.id
-        folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        retries, limit = self.run_config.retries, self.run_config.timeout_seconds
-        place = Place(root, record.name, folder, retries, limit)
-        making = Making(
-            self.evaluator, cache, self.pool, self.artefacts, place, self._notices, lambda: self._interrupted
+        root, run = record.parent or record.id, self.run_config
+        folder = run.checkpoints or self.database.beside("checkpoints")
+        place = Place(root, record.name, folder, run.retries, run.first_limit, stage.rates)
+        digests, used = prepared(
+            stage.evaluator,
+            cache,
+            self.pool,
+            self.artefacts,
+            place,
+            self._notices,
+            lambda: self._interrupted,
+            most,
+            forgets=self.config.policy.forget_probability > 0,
         )
-        digests = making.ready(range(1 if alike else most))
-        self._used |= {(one["name"], one["digest"]): one for one in making.account()}
+        self._used |= {(one["name"], one["digest"]): one for one in used}
         self.store.note(root, "artefacts_used", list(self._used.values()))
-        return dict(digests)
+        return digests
 
-    def _context(self, part: Part, rung: Fidelity | None = None) -> dict[str, Any]:
-        return context_of(self.hasher, self.described, part, rung, self.pool.device)
+    def _context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+        stage = stage or self.deciding
+        return context_of(stage.hasher, stage.described, part, rung, self.pool.device)
 
     def _facts(self, part: Part) -> dict[str, Any]:
         """Returns what is written into kept weights: how to build their module again."""
@@ -406,6 +458,6 @@ class Phases:
             "(Module(build=…, probe=Probe(…))), or write an Evaluator with probe()"
         )
 
-    def _checkpoints(self, group: str) -> str | None:
+    def _checkpoints(self, group: str, stage: Stage) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / group) if folder and self.evaluator.resumable else None
+        return str(Path(folder) / group) if folder and stage.evaluator.resumable else None

@@ -67,6 +67,7 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     Raises:
         InvalidInput: something is wrong.
     """
+    parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     _check_first(parts, config.seed, run)
     rungs_of(parts)
@@ -84,6 +85,8 @@ def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
     try:
         with blaming(f"space {parts.space.kind} fails on its first sample"), alarm(seconds):
             check_first_sample(parts.space, parts.evaluator, seed)
+            if parts.rating is not None:
+                check_first_sample(parts.space, parts.rating.evaluator, seed)
             check_goals(parts, seed)
     except InvalidSpace as error:
         if not isinstance(error.__cause__, OutOfTime):
@@ -165,7 +168,7 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
         return run.simulated_workers
     if run.workers is not None:
         return run.workers
-    if parts.evaluator.inline:
+    if parts.evaluator.inline and parts.rater.inline:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
@@ -177,7 +180,7 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.evaluator, parts.objective, run.first_limit)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)

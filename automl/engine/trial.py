@@ -165,7 +165,9 @@ def told_of(record: TrialRecord, candidate: Candidate, share: float, objective: 
     pruned = share == FULL and record.fitness is None and record.outcome != "failed"
     fitness = None if value is None or pruned else objective.worth(value)
     duplicate = record.outcome in ("hit", "joined")
-    return Told(record.number, candidate, fitness, record.metrics, duplicate, share, tuple(record.parents), pruned)
+    return Told(
+        record.number, candidate, fitness, record.metrics, duplicate, share, tuple(record.parents), pruned, record.costs
+    )
 
 
 def _mean(results: Sequence[Result]) -> Mapping[str, float]:

@@ -99,6 +99,7 @@ class Evaluation:
             none of them.
         shelf: `Shelf` with the artefacts that the evaluation may read, and for the weights that it leaves; None without
             either.
+        rates: True if the evaluator that rates is to run, in a search that rates with one and decides with another.
         rule: `PruneRule` by which the search asks it to stop early; None never does.
 
     Example:
@@ -118,12 +119,13 @@ class Evaluation:
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve, compare=False, repr=False)
     shelf: Shelf | None = None
     rule: PruneRule | None = dataclasses.field(default=None, compare=False, repr=False)
+    rates: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself; every job of a pool holds one."""
         given = (self.seed, self.part, self.replicate, self.fidelity, self.device, self.checkpoint)
-        if self.shelf is not None or self.rule is not None:
-            return type(self), (*given, self.curve, self.shelf, self.rule)
+        if self.shelf is not None or self.rule is not None or self.rates:
+            return type(self), (*given, self.curve, self.shelf, self.rule, self.rates)
         return type(self), (*given, self.curve) if self.curve.points else given
 
     def report(self, epoch: float, metrics: Mapping[str, float]) -> bool:
@@ -340,8 +342,24 @@ class Evaluator(ABC):
         """
         return ""
 
+    def stage(self, rates: bool) -> Evaluator:
+        """Returns the evaluator that runs: itself, unless it stands for one that rates and one that decides."""
+        return self
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator for the candidates of one space; itself, unless it must know more than their
+        behaviours, as ratings by shared weights do.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+
+        Raises:
+            InvalidInput: it cannot serve this space.
+        """
+        return self
 
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""

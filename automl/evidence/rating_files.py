@@ -159,7 +159,14 @@ class Joined:
     notes: tuple[str, ...] = field(default=())
 
 
-def joined(truth: Scores, ratings: Scores, *, metric: str | None = None, minimize: bool = False) -> Joined:
+def joined(
+    truth: Scores,
+    ratings: Scores,
+    *,
+    metric: str | None = None,
+    minimize: bool = False,
+    counts: Sequence[str] = COUNTS,
+) -> Joined:
     """Joins a truth with ratings by candidate, and judges the rating.
 
     Args:
@@ -167,6 +174,7 @@ def joined(truth: Scores, ratings: Scores, *, metric: str | None = None, minimiz
         ratings: Ratings, with the column rating.
         metric: Column of the truth; None takes the only one.
         minimize: True if smaller figures of the truth are better.
+        counts: Columns of the ratings that count something; a linear fit is made of them together.
 
     Raises:
         InvalidInput: fewer than four architectures have both; or a column is missing.
@@ -198,8 +206,8 @@ def joined(truth: Scores, ratings: Scores, *, metric: str | None = None, minimiz
     worth = rating_worth(
         [[sign * value for value in figures[one]] for one in both],
         [rated[one] for one in both],
-        {column: means[column] for column in COUNTS if column in means},
-        {column: values for column, values in means.items() if column not in COUNTS},
+        {column: means[column] for column in counts if column in means},
+        {column: values for column, values in means.items() if column not in counts},
         seconds={what: one.seconds for what, one in (("truth", truth), ("rating", ratings)) if one.seconds is not None},
     )
     notes = []

@@ -133,7 +133,7 @@ def rating_worth(
         >>> truth = [[0.90, 0.91], [0.92, 0.93], [0.94, 0.93], [0.95, 0.96], [0.97, 0.96]]
         >>> worth = rating_worth(truth, [[1.0], [2.0], [3.0], [5.0], [4.0]], {"parameters": [1, 5, 2, 4, 3]})
         >>> round(worth.rows[0].rho.value, 2), worth.architectures
-        (0.87, 5)
+        (0.9, 5)
     """
     figures = np.array([_mean_of(one, "the truth") for one in truth])
     rated = np.array([_mean_of(one, "the rating") for one in ratings])

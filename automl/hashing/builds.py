@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ _SHORT = 6
 """A number that takes more characters than this may have been drawn."""
 
 _DEPTH = 3
+_PLAIN = frozenset([int, bool, str, type(None), OrderedDict])
+"""Types that hold no numbers that are drawn; hooks are in the last."""
 
 
 def built(
@@ -80,24 +83,24 @@ def _wide(module: torch.nn.Module) -> torch.nn.Module:
     return module._apply(wide)  # type: ignore[no-untyped-call]
 
 
-def _held(module: torch.nn.Module) -> Iterator[Any]:
-    """Yields the numbers and arrays that a module's parts hold, parameters left out: these are given other values."""
+def _held(module: torch.nn.Module) -> list[Any]:
+    """Returns the numbers and arrays that a module's parts hold, parameters left out: these are given other values."""
+    found: list[Any] = []
     for part in module.modules():
-        yield from part._buffers.values()
+        found += part._buffers.values()
         for name, item in part.__dict__.items():
-            if name not in ("_parameters", "_buffers", "_modules"):
-                yield from _numbers(item, _DEPTH)
+            if type(item) not in _PLAIN and name not in ("_parameters", "_buffers", "_modules"):
+                _gather(item, found, _DEPTH)
+    return found
 
 
-def _numbers(item: Any, depth: int) -> Iterator[Any]:
+def _gather(item: Any, found: list[Any], depth: int) -> None:
     if isinstance(item, float | np.ndarray) or (isinstance(item, torch.Tensor) and not _is_parameter(item)):
-        yield item
-    elif depth and type(item) in (list, tuple):
-        for one in item:
-            yield from _numbers(one, depth - 1)
-    elif depth and type(item) is dict:
-        for one in item.values():
-            yield from _numbers(one, depth - 1)
+        found.append(item)
+    elif depth and type(item) in (list, tuple, dict):
+        for one in item.values() if type(item) is dict else item:
+            if type(one) not in _PLAIN:
+                _gather(one, found, depth - 1)
 
 
 def _is_parameter(item: torch.Tensor) -> bool:
@@ -118,7 +121,7 @@ def _may_be_drawn(item: Any) -> bool:
 
 
 def _alike(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    left, right = list(_held(one)), list(_held(other))
+    left, right = _held(one), _held(other)
     return len(left) == len(right) and all(map(_same, left, right))
 
 

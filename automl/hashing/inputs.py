@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from automl.behaviour import Array, Probe
+from automl.hashing.kept import Kept
 from automl.hashing.mixing import mix
 from automl.hashing.observed import FAR, NEAR
 from automl.hashing.weights import uniform, whole
@@ -31,9 +31,15 @@ def _described(item: Array) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=64)
+_ARRAYS: Kept[tuple[np.ndarray, ...]] = Kept(2**23)
+
+
 def probe_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
     """Returns one read-only array of shape (batch, *shape) for each input: float64, or int64 where it has bounds."""
+    return _ARRAYS.get(("module", probe), lambda: _probe_arrays(probe))
+
+
+def _probe_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
     arrays = []
     for position, item in enumerate(probe.inputs):
         array = _values(item, probe, position)
@@ -48,13 +54,16 @@ EXTRA = 2
 _EXPONENTS = ((0.0, 12.0), (-40.0, -10.0))
 
 
-@functools.lru_cache(maxsize=64)
 def graph_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
     """Returns what graphs are run on: float64 arrays like `probe_arrays`, with `EXTRA` examples more at the end.
 
     Their values have sizes of their own, from 1 to 4096 and from 1e-12 to 1e-3: behind a stock operation values are
     about one, and a clip at six or a guard at 1e-6 would look like none.
     """
+    return _ARRAYS.get(("graph", probe), lambda: _graph_arrays(probe))
+
+
+def _graph_arrays(probe: Probe) -> tuple[np.ndarray, ...]:
     arrays = []
     for position, (item, array) in enumerate(zip(probe.inputs, probe_arrays(probe), strict=True)):
         seed = mix("graph input", str(probe.seed), str(position))

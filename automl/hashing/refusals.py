@@ -43,12 +43,13 @@ def layer_of(trace: TracebackType | None) -> str:
     if not found:
         return ""
     root = found[0]
+    mode = "" if root.training else ", in evaluation"
     names = {id(part): name for name, part in root.named_modules()}
     for part in reversed(found):
         if id(part) in names:
             name = names[id(part)]
-            return f"layer {name!r}, a {type(part).__name__}" if name else f"{type(part).__name__} itself"
-    return f"a {type(root).__name__}"
+            return f"layer {name!r}, a {type(part).__name__}{mode}" if name else f"{type(part).__name__} itself{mode}"
+    return f"a {type(root).__name__}{mode}"
 
 
 def largest_layer(module: torch.nn.Module) -> str:
@@ -95,4 +96,4 @@ def _way_out(error: Exception, message: str, probe: Probe) -> str:
         return f"; the probe gives {shapes}: give Probe(inputs=…) shaped like one example"
     if "deepcopy" in message or "pickle" in message:
         return "; give Module(build), a function that makes it anew"
-    return ""
+    return "; wrap it in a module that calls it as your evaluator does"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -15,7 +16,7 @@ from automl.hashing.builds import built
 from automl.hashing.guard import Guard
 from automl.hashing.observed import FAR, NEAR
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import MATRICES, SMALL, UNIT, scaled, weights
+from automl.hashing.scales import MATRICES, UNIT, scaled, weights
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
@@ -42,6 +43,7 @@ class Runs:
         shapes: what parameters are matched by.
         trained: whether each is.
         inputs: by scale.
+        chance: stands for the state that shared generators are set to.
         is_same_each_time: whether two builds hold the same numbers.
 
     Raises:
@@ -60,6 +62,7 @@ class Runs:
         if not probe.inputs:
             raise Unhashable("the probe has no inputs; give Probe(inputs=(Array(shape),)) shaped like one example")
         self._seeded = seeded
+        self.chance = 0
         self._coarse = coarse
         self._guard = guard or Guard(None)
         self._generator = torch.Generator()
@@ -75,8 +78,9 @@ class Runs:
         for item in self.parameters:  # who is trained is one question, what depends on whom another
             item.requires_grad_(item.is_floating_point() or item.is_complex())
         self.shapes = [_shape(item) for item in self.parameters]
-        self._seeds: Sequence[bytes] = ()
-        self._filled = ("nothing", 0.0)
+        self._seeds: list[bytes] = []
+        self._filled: list[tuple[bytes, str, float] | None] = [None] * len(self.parameters)
+        self._versions = [-1] * len(self.parameters)
         self._plain: dict[bool, bool] = {}
         self._without_gradient: frozenset[int] = frozenset()
         self._modes: list[torch.nn.Module] | None = None
@@ -106,28 +110,31 @@ class Runs:
 
     def fill(self, seeds: Sequence[bytes]) -> None:
         """Gives each slot the weights that its seed stands for."""
-        self._seeds = seeds
-        self._filled = ("nothing", 0.0)
+        self._seeds = list(seeds)
         self.refill(UNIT, 1.0)
 
     def refill(self, scale: str, factor: float) -> None:
-        """Gives each slot its weights at a scale, all multiplied by a factor."""
-        if self._filled == (scale, factor) or not self.parameters:
-            return
-        before, self._filled = self._filled, (scale, factor)
-        into, values = [], []
+        """Gives each slot its weights at a scale, all multiplied by a factor; those that it has are left."""
+        into, values, grown = [], [], defaultdict(list)
+        for number, (item, seed, shape) in enumerate(zip(self.parameters, self._seeds, self.shapes, strict=True)):
+            before = self._filled[number] if self._versions[number] == item._version else None  # the module may write
+            if before == (seed, scale, factor):
+                continue
+            self._filled[number] = (seed, scale, factor)
+            if len(shape) > 1 and before is not None and (before[0], before[2]) == (seed, factor):
+                ratio = MATRICES[scale] / MATRICES[before[1]]  # a power of two, so nothing is rounded
+                if ratio != 1.0:
+                    grown[ratio].append(item)
+                continue
+            made = weights(seed, shape, scale, item.shape, item.is_complex())
+            into.append(item)
+            values.append(made * factor if factor != 1.0 else made)
         with torch.no_grad():
-            for item, seed, shape in zip(self.parameters, self._seeds, self.shapes, strict=True):
-                if len(shape) > 1 and item.numel() > SMALL and before[1] == factor:
-                    ratio = MATRICES[scale] / MATRICES[before[0]]  # a power of two, so nothing is rounded
-                    if ratio != 1.0:
-                        item.mul_(ratio)
-                    continue
-                made = weights(seed, shape, scale, item.shape, item.is_complex())
-                into.append(item)
-                values.append(made * factor if factor != 1.0 else made)
+            for ratio, items in grown.items():
+                torch._foreach_mul_(list[torch.Tensor](items), ratio)
             if into:
                 torch._foreach_copy_(list[torch.Tensor](into), values)
+        self._versions = [item._version for item in self.parameters]
 
     def _begin(self, training: bool) -> None:
         self._guard.before_run(self.module, lambda: self._called(self.module, self.inputs[UNIT]))
@@ -143,6 +150,16 @@ class Runs:
             part.__dict__["training"] = training
         if not self._modes:
             self.module.train(training)
+
+    def state(self) -> list[torch.Tensor | None]:
+        """Returns the buffers as they are; they are not changed after the next `restore`."""
+        return [owner._buffers.get(name) for owner, name, _ in self._buffers]
+
+    def put(self, state: Sequence[torch.Tensor | None]) -> None:
+        """Puts back copies of what `state` returned, shared ones shared."""
+        now: dict[int, torch.Tensor] = {}
+        for (owner, name, _), buffer in zip(self._buffers, state, strict=True):
+            owner._buffers[name] = None if buffer is None else now.setdefault(id(buffer), buffer.clone())
 
     def restore(self) -> None:
         """Puts the buffers back, shared ones shared."""
@@ -162,6 +179,8 @@ class Runs:
                 raise CoarseError
             if marks is not None:
                 marks |= mode.numbers
+            if mode.wrote:
+                self._versions = [-1] * len(self.parameters)
             if not mode.acted:
                 self._plain.setdefault(training, True)
             else:
@@ -173,7 +192,7 @@ class Runs:
         """Runs the module without gradients of its inputs."""
         self._begin(training)
         if self._seeded:
-            SharedGenerators.seed()
+            SharedGenerators.seed(self.chance)
         with self._mode(training) as mode:
             returned = self._called(self.module, [item.clone() for item in inputs])
         self._noted(mode, training, marks)
@@ -216,7 +235,7 @@ class Runs:
         """
         self._begin(training)
         if self._seeded:
-            SharedGenerators.seed()
+            SharedGenerators.seed(self.chance)
         try:
             leaves, mode, returned = self._watched(inputs, training, transparent)
         except RuntimeError as error:
@@ -238,6 +257,7 @@ class Runs:
             return found, None
         with mode.backward() if mode is not None else nullcontext():
             given = _gradients(total, wanted)
+        self._noted(mode, training, None)  # a backward pass may have kernels of its own
         gradients = dict(zip(map(id, wanted), given, strict=True))
         return found, [gradients.get(id(item)) for item in every]
 

@@ -9,7 +9,6 @@ a norm gets there too.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 
 from automl.behaviour import Probe
 from automl.hashing.inputs import probe_arrays
+from automl.hashing.kept import Kept
 from automl.hashing.mixing import mix
 from automl.hashing.observed import FAR, NEAR
 from automl.hashing.weights import uniform, weight
@@ -43,14 +43,11 @@ _CHEAP, _LIMIT = 2**10, 2**12
 MATRICES = {UNIT: 1.0, FAR: 8.0, NEAR: 1.0}
 """What matrices are multiplied by: powers of two."""
 
-SMALL = 2**14
-"""Weights up to this number of values are remembered."""
-
 
 def weights(
     seed: bytes, shape: tuple[int, ...], scale: str, view: torch.Size, is_complex: bool = False
 ) -> torch.Tensor:
-    """Returns the weights of a seed at a scale; small ones are kept, because first colours come again and again.
+    """Returns the weights of a seed at a scale; not to be changed, because first colours come again and again.
 
     Args:
         seed: decides the values.
@@ -59,7 +56,7 @@ def weights(
         view: shape of the result.
         is_complex: the last axis of `shape` has the real and the imaginary parts.
     """
-    return (_kept if math.prod(shape) <= SMALL else _made)(seed, shape, scale, view, is_complex)
+    return _WEIGHTS.get((seed, shape, scale, view, is_complex), lambda: _made(seed, shape, scale, view, is_complex))
 
 
 def _made(seed: bytes, shape: tuple[int, ...], scale: str, view: torch.Size, is_complex: bool) -> torch.Tensor:
@@ -70,10 +67,10 @@ def _made(seed: bytes, shape: tuple[int, ...], scale: str, view: torch.Size, is_
     return torch.view_as_complex(made.view(*view, 2)) if is_complex else made.view(view)
 
 
-_kept = functools.lru_cache(maxsize=512)(_made)
+_WEIGHTS: Kept[torch.Tensor] = Kept(2**24)
+_INPUTS: Kept[tuple[torch.Tensor, ...]] = Kept(2**23)
 
 
-@functools.lru_cache(maxsize=16)
 def scaled(probe: Probe, scale: str, *, narrow: bool = False) -> tuple[torch.Tensor, ...]:
     """Returns probe inputs at a scale, not to be changed; whole numbers stay as they are.
 
@@ -82,6 +79,10 @@ def scaled(probe: Probe, scale: str, *, narrow: bool = False) -> tuple[torch.Ten
         scale: one of the three.
         narrow: no more examples than the probe has.
     """
+    return _INPUTS.get((probe, scale, narrow), lambda: _scaled(probe, scale, narrow))
+
+
+def _scaled(probe: Probe, scale: str, narrow: bool) -> tuple[torch.Tensor, ...]:
     if scale == UNIT:
         return tuple(torch.from_numpy(np.array(array)) for array in probe_arrays(probe))
     wide = probe if narrow else dataclasses.replace(probe, batch=_examples(probe, scale))

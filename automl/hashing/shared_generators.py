@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import random
 from typing import Any
 
 import numpy as np
 import torch
+
+STATES = 32
+"""Further states that the generators can be set to."""
 
 
 class SharedGenerators:
@@ -31,11 +36,24 @@ class SharedGenerators:
         torch.default_generator.set_state(self._states[2])
 
     @staticmethod
-    def seed() -> None:
-        """Sets all of them to one fixed state."""
-        random.seed(0)
-        np.random.seed(0)
-        torch.default_generator.manual_seed(0)
+    def seed(number: int = 0) -> None:
+        """Sets all of them to one fixed state, which a number from 0 to `STATES` stands for."""
+        python, numpy = _spread_out()[number]
+        random.seed(python)
+        np.random.seed(numpy)
+        torch.default_generator.manual_seed(number)
+
+
+@functools.cache
+def _spread_out() -> list[tuple[int, int]]:
+    """Returns pairs of seeds of Python's and numpy's generators; after the first, their first numbers lie evenly."""
+    found = [(0, 0)]
+    for number in range(STATES):
+        low, high = number / STATES, (number + 1) / STATES
+        python = next(seed for seed in itertools.count(1) if low <= random.Random(seed).random() < high)
+        numpy = next(seed for seed in itertools.count(1) if low <= np.random.RandomState(seed).random_sample() < high)
+        found.append((python, numpy))
+    return found
 
 
 def _states() -> tuple[Any, Any, torch.Tensor]:

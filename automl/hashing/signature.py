@@ -6,11 +6,10 @@ at all differ in a random sum.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import torch
 
+from automl.hashing.kept import Kept
 from automl.hashing.mixing import digest_array, mix
 from automl.hashing.weights import uniform
 
@@ -27,11 +26,17 @@ FLOOR = 2.0**-44
 """What a network computes below this is rounding noise, hence zero; its probe inputs and weights have variance one."""
 
 
-@functools.lru_cache(maxsize=256)
+_DIRECTIONS: Kept[torch.Tensor] = Kept(2**25)
+
+
 def _directions(purpose: str, count: int, sums: int) -> torch.Tensor:
     """Returns `sums` fixed random directions among `count` values, shape (sums, count), scaled to keep variance."""
-    values = uniform(mix("directions", purpose, str(count)), sums * count)
-    return torch.from_numpy(values).reshape(sums, count) / max(1, count) ** 0.5
+
+    def make() -> torch.Tensor:
+        values = uniform(mix("directions", purpose, str(count)), sums * count)
+        return torch.from_numpy(values).reshape(sums, count) / max(1, count) ** 0.5
+
+    return _DIRECTIONS.get((purpose, count, sums), make)
 
 
 def project(purpose: str, flat: torch.Tensor, sums: int) -> torch.Tensor:

@@ -21,6 +21,7 @@ from automl.hashing.outputs import Seen
 from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
 from automl.hashing.scales import UNIT, scaled
+from automl.hashing.shared_generators import STATES
 from automl.hashing.signature import SUMS, as_real, project
 
 _MANY = 32
@@ -54,6 +55,28 @@ class Look:
     slot_gradients: Sequence[torch.Tensor | None] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step of training gave.
+
+    Attributes:
+        seeds: the weights.
+        returned, inputs: what the module returned, and the gradients of random sums of that with respect to its inputs.
+        marks: the numbers that noise met.
+        table: three random sums of the gradient with respect to each slot; None without any gradient.
+        gradients: with respect to the slots and then the inputs, as they are.
+        state: the buffers after it.
+    """
+
+    seeds: list[bytes]
+    returned: list[Seen]
+    inputs: list[Seen]
+    marks: set[bytes]
+    table: np.ndarray | None
+    gradients: Sequence[torch.Tensor | None] | None
+    state: list[torch.Tensor | None]
+
+
 class Slots(Runs):
     """A module's distinct parameters, each of which can be given weights and looked at.
 
@@ -80,8 +103,39 @@ class Slots(Runs):
         self._precision = COARSE if coarse else FINE
         self._bits = min(mantissa_bits, self._precision.bits)
         self.noisy: set[int] = set()
+        self._step: Step | None = None
 
     # --- looks -------------------------------------------------------------------------------------------------------
+
+    def step(self, factor: float = 1.0) -> Step:
+        """Returns what a step of training gives, from the first state on, everything multiplied by a factor.
+
+        A step with the weights that there are now is remembered until the next one.
+        """
+        if self._step is not None and factor == 1.0 and self._step.seeds == self._seeds:
+            return self._step
+        if factor == 1.0:
+            self._step = None  # before its arrays are made again
+        self.restore()
+        self.refill(UNIT, factor)
+        marks: set[bytes] = set()
+        returned, found = self.backward(self._moved(UNIT, factor), True, False, marks)
+        leaves = found[len(self.parameters) :] if found is not None else []
+        step = Step(
+            list(self._seeds),
+            [outputs.seen(name, item) for name, item in self._named(returned, "in training")],
+            [
+                outputs.seen(f"gradient of input {place}", torch.zeros(0) if item is None else item)
+                for place, item in enumerate(leaves)
+            ],
+            marks,
+            self._table(found),
+            found,
+            self.state(),
+        )
+        if factor == 1.0:
+            self._step = step
+        return step
 
     def gradients(self, *, training: bool = True, transparent: bool = False, many: bool = False) -> list[bytes | None]:
         """Returns the signature of each slot's gradient; None where nothing but noise flows back.
@@ -91,17 +145,20 @@ class Slots(Runs):
             transparent: through what is detached, too.
             many: on more examples than the probe has, where the module takes them.
         """
+        if training and not transparent and not many:
+            return self._signatures(self.step().table, lambda: self.step(self._precision.move).table)
         table = self._gradient_table(1.0, training, transparent, many)
         return self._signatures(table, lambda: self._gradient_table(self._precision.move, training, transparent, many))
 
     def _signatures(self, table: np.ndarray | None, again: Callable[[], np.ndarray | None]) -> list[bytes | None]:
         """Returns the rounded sums of each slot; None where they are zero or noise, which a second look tells where
-        they are tiny beside the others'.
+        they are tiny beside the others', or all are.
         """
         if table is None:
             return [None] * len(self.parameters)
         sizes = np.abs(table).max(axis=1, initial=0.0)
-        floor = self._precision.noise * sizes[np.isfinite(sizes)].max(initial=0.0)
+        largest = sizes[np.isfinite(sizes)].max(initial=0.0)
+        floor = largest if largest < self._precision.fading else self._precision.noise * largest
         known = (sizes > floor) | ~np.isfinite(sizes)
         odd = [number for number in np.flatnonzero((sizes > 0) & ~known) if number not in self.noisy]
         if odd:
@@ -117,10 +174,8 @@ class Slots(Runs):
 
     def _gradient_table(self, factor: float, training: bool, transparent: bool, many: bool) -> np.ndarray | None:
         """Returns three random sums of each slot's gradient, zeros where there is none; None without any gradient."""
-        inputs: Sequence[torch.Tensor] = scaled(_enlarged(self.probe), UNIT) if many else self.inputs[UNIT]
-        if factor != 1.0:
-            self.refill(UNIT, factor)
-            inputs = [item * factor if item.is_floating_point() else item for item in inputs]
+        inputs = _times(scaled(_enlarged(self.probe), UNIT) if many else self.inputs[UNIT], factor)
+        self.refill(UNIT, factor)
         self.restore()
         try:
             if not training:
@@ -130,8 +185,6 @@ class Slots(Runs):
         except Unhashable:
             raise
         except Exception:
-            if training and not transparent and not many:
-                raise
             return None  # evaluation need not survive a backward pass, nor a module other numbers of examples
         return self._table(found)
 
@@ -147,6 +200,7 @@ class Slots(Runs):
 
     def answers(self) -> bytes:
         """Returns a digest of what the module returns in training and then in evaluation."""
+        self.refill(UNIT, 1.0)
         self.restore()
         marks: set[bytes] = set()
         found = []
@@ -156,6 +210,18 @@ class Slots(Runs):
                     found += outputs.shortened(outputs.seen(name, item), 1.0, self._precision)
         return mix(outputs.digest(found, self._bits), *sorted(marks))
 
+    def chances(self) -> bytes:
+        """Returns a digest of what the module returns with other numbers from the shared generators.
+
+        Numbers of one state may all lie on one side of a rate, as if nothing were ever dropped.
+        """
+        found = []
+        for chance in range(1, STATES + 1):
+            self.chance = chance
+            found.append(self.answers())
+        self.chance = 0
+        return mix(*found)
+
     def look(self, *, check: bool = True) -> Look:
         """Runs the module at every scale, in training and in evaluation, and looks at all that comes out.
 
@@ -164,37 +230,49 @@ class Slots(Runs):
         Args:
             check: raise UnsteadyError where a second run gives something else.
         """
-        seen, back, marks, given = self._all_runs(1.0)
-        table = self._table(given)
-        units = [1.0] * len(seen), [1.0] * len(back)
-        precision = self._precision
-        if any(item.fades(precision) for item in (*seen, *back)):
-            moved_seen, moved_back, _, _ = self._all_runs(precision.move)
-            for group, moved, found in ((seen, moved_seen, units[0]), (back, moved_back, units[1])):
-                for place, (one, other) in enumerate(zip(group, moved, strict=True)):
-                    if one.fades(precision):
-                        found[place] = outputs.compared(one, other, precision)
-        slots = self._signatures(table, lambda: self._gradient_table(precision.move, True, False, False))
-        arrays, gradients = (
-            [
-                array
-                for item, unit in zip(group, found, strict=True)
-                for array in outputs.shortened(item, unit, precision)
-            ]
-            for group, found in zip((seen, back), units, strict=True)
-        )
+        step = self.step()
         if check:
-            self._check_steady(next(item for item in seen if item.name.endswith("in training")))
-        shapes = repr([(item.name, item.shape) for item in seen]) + precision.name
+            self._check_steady(step.returned[0])
+        marks = set(step.marks)
+        after = self._after(step, 1.0, marks)
+        far = self._far(1.0, marks)
+        move = self._precision.move
+        moved_far = self._far(move, set()) if self._any_fades(far) else []
+        moved_after: list[Seen] = []
+        moved = None
+        if self._any_fades(after) or self._any_fades((*step.returned, *step.inputs)):
+            moved = self.step(move)
+            moved_after = self._after(moved, move, set()) if self._any_fades(after) else []
+        slots = self._signatures(step.table, lambda: (moved or self.step(move)).table)
+        returned = [
+            *self._shortened(far, moved_far),
+            *self._shortened(step.returned, moved.returned if moved else []),
+            *self._shortened(after, moved_after),
+        ]
+        gradients = self._shortened(step.inputs, moved.inputs if moved else [])
+        seen = [*far, *step.returned, *after]
+        shapes = repr([(item.name, item.shape) for item in seen]) + self._precision.name
         return Look(
-            [*arrays, *gradients],
-            mix(shapes, outputs.digest(arrays, self._bits), *sorted(marks)),
-            mix(repr([item.shape for item in back]), outputs.digest(gradients, self._bits)),
+            [*returned, *gradients],
+            mix(shapes, outputs.digest(returned, self._bits), *sorted(marks)),
+            mix(repr([item.shape for item in step.inputs]), outputs.digest(gradients, self._bits)),
             slots,
             seen,
-            back,
-            given,
+            step.inputs,
+            step.gradients,
         )
+
+    def _any_fades(self, items: Sequence[Seen]) -> bool:
+        return any(item.fades(self._precision) for item in items)
+
+    def _shortened(self, items: Sequence[Seen], moved: Sequence[Seen]) -> list[tuple[str, np.ndarray]]:
+        """Returns what is rounded of arrays; fading ones are compared to those of a moved run."""
+        precision, found = self._precision, []
+        for place, item in enumerate(items):
+            is_compared = item.fades(precision) and place < len(moved)
+            unit = outputs.compared(item, moved[place], precision) if is_compared else 1.0
+            found += outputs.shortened(item, unit, precision)
+        return found
 
     def _check_steady(self, before: Seen) -> None:
         """Runs a step of training a second time; raises UnsteadyError where it gives something else."""
@@ -209,49 +287,47 @@ class Slots(Runs):
         if not same:
             raise UnsteadyError
 
-    def _all_runs(
-        self, factor: float
-    ) -> tuple[list[Seen], list[Seen], set[bytes], Sequence[torch.Tensor | None] | None]:
-        marks: set[bytes] = set()
-        seen: list[Seen] = []
-        moved = {
-            scale: [item * factor if item.is_floating_point() and factor != 1.0 else item for item in items]
-            for scale, items in self.inputs.items()
-        }
-
-        def run(scale: str, *, training: bool) -> None:
-            with torch.no_grad():
-                returned = self.run(moved[scale], training=training, marks=marks)
-            where = ("in training" if training else "in evaluation") + (f", {scale}" if scale else "")
-            seen.extend(outputs.seen(name, item) for name, item in self._named(returned, where))
-
+    def _far(self, factor: float, marks: set[bytes]) -> list[Seen]:
+        """Returns what the module gives far from zero, in training and in evaluation."""
         self.restore()
-        self.refill(FAR, factor)
         try:
-            run(FAR, training=True)
+            found = self._seen(FAR, factor, True, marks)
         except Exception:  # it may take only as many examples as the probe has
             if not self.narrow():
                 raise
-            return self._all_runs(factor)
-        run(FAR, training=False)
-        self.restore()
-        self.refill(UNIT, factor)
-        returned, found = self.backward(moved[UNIT], True, False, marks)
-        seen.extend(outputs.seen(name, item) for name, item in self._named(returned, "in training"))
-        leaves = found[len(self.parameters) :] if found is not None else []
-        back = [
-            outputs.seen(f"gradient of input {place}", torch.zeros(0) if item is None else item)
-            for place, item in enumerate(leaves)
-        ]
-        self.refill(NEAR, factor)
-        run(NEAR, training=True)
-        self.refill(UNIT, factor)
-        run(UNIT, training=False)
-        return seen, back, marks, found
+            return self._far(factor, marks)
+        return found + self._seen(FAR, factor, False, marks)
+
+    def _after(self, step: Step, factor: float, marks: set[bytes]) -> list[Seen]:
+        """Returns what the module gives after a step: in training near zero, and then in evaluation."""
+        self.put(step.state)
+        try:
+            found = self._seen(NEAR, factor, True, marks)
+        except Exception:
+            if not self.narrow():
+                raise
+            return self._after(step, factor, marks)
+        return found + self._seen(UNIT, factor, False, marks)
+
+    def _seen(self, scale: str, factor: float, training: bool, marks: set[bytes]) -> list[Seen]:
+        self.refill(scale, factor)
+        with torch.no_grad():
+            returned = self.run(self._moved(scale, factor), training=training, marks=marks)
+        where = ("in training" if training else "in evaluation") + (f", {scale}" if scale else "")
+        return [outputs.seen(name, item) for name, item in self._named(returned, where)]
+
+    def _moved(self, scale: str, factor: float) -> Sequence[torch.Tensor]:
+        return _times(self.inputs[scale], factor)
 
     def _named(self, found: Sequence[tuple[str, torch.Tensor]], where: str) -> Iterator[tuple[str, torch.Tensor]]:
         for place, (path, item) in enumerate(found):
             yield f"output {place}{path} {where}", item
+
+
+def _times(inputs: Sequence[torch.Tensor], factor: float) -> Sequence[torch.Tensor]:
+    if factor == 1.0:
+        return inputs
+    return [item * factor if item.is_floating_point() else item for item in inputs]
 
 
 def _enlarged(probe: Probe) -> Probe:

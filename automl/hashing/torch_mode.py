@@ -19,6 +19,7 @@ from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOI
 from automl.hashing.torch_noise import Draws, mapped, tensors
 
 _REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_OVERFLOW = "without overflow"
 _DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
 
 
@@ -32,12 +33,14 @@ class Deterministic(TorchFunctionMode):
 
     Attributes:
         acted: whether any call was changed, so that this is needed at all.
+        wrote: whether somebody may have written a parameter past its count of versions.
         coarse: whether any call was made in float32, because torch has no kernel for more.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False, transparent: bool = False) -> None:
         super().__init__()
         self.acted = transparent or stream
+        self.wrote = False
         self.coarse = False
         self._draws = Draws(generator, stream=stream)
         self._transparent = transparent
@@ -69,6 +72,8 @@ class Deterministic(TorchFunctionMode):
         if name == "__deepcopy__" or (name == "__set__" and func != _REQUIRES_GRAD):  # about the very tensor
             return func(*args, **(kwargs or {}))
         if name == "__get__":
+            if func == _DATA:
+                self.acted = self.wrote = True
             result = self._transparent_data(args[0]) if func == _DATA else func(*args)
             if quiet or not isinstance(result, torch.Tensor) or not self._knows(args[0]):
                 return result
@@ -116,6 +121,9 @@ class Deterministic(TorchFunctionMode):
         try:
             return func(*args, **kwargs)
         except RuntimeError as error:
+            if _OVERFLOW in str(error) and kwargs.get("dtype") is None:  # the smallest number of float64, as a mask
+                self.acted = True
+                return func(*args, **{**kwargs, "dtype": torch.float64})
             if name.endswith("_") or kwargs.get("out") is not None:
                 raise
             found = in_float32(func, args, kwargs, error)

@@ -115,6 +115,7 @@ class RatedCandidate:
         figures: of one of the Pareto front, what it reaches in each objective.
         description: one line of text.
         picture: a graph to draw.
+        rating: what it was rated, in a search that rates first.
     """
 
     number: int
@@ -130,6 +131,7 @@ class RatedCandidate:
     figures: Mapping[str, float] = field(default_factory=dict)
     description: str = ""
     picture: networkx.DiGraph | None = None
+    rating: float | None = None
 
     @property
     def test(self) -> float | None:
@@ -261,6 +263,31 @@ class Ranks:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """The ratings of a search that another evaluator decides, and random search with the seconds of both.
+
+    Attributes:
+        evaluator: name of the evaluator that rates.
+        objective: its metric.
+        part: the study of the ratings.
+        seconds: of the ratings' evaluations, whoever ran them, and of the artefacts that they read.
+        decided: seconds of the final evaluator's evaluations of the best-rated classes.
+        random: random search that may take the seconds of both; None where there is none.
+        random_winners: its best, by rank.
+        gain: over it.
+    """
+
+    evaluator: str
+    objective: str
+    part: StudyPart
+    seconds: float
+    decided: float
+    random: StudyPart | None
+    random_winners: list[RatedCandidate]
+    gain: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One best practice of Yang et al. (2020, section 5): kept or not, and what shows it or is missing."""
 
@@ -298,6 +325,10 @@ class ReportData:
         traceback: Traceback of the first failure that has one; empty if none was stored.
         keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
             were none.
+        rated: `Rated` of a search that rates with one evaluator and decides with another; None for other searches.
+        artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
+            whether this study caused its making.
+        model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
     Example:
         >>> import automl
@@ -340,6 +371,9 @@ class ReportData:
     drawn_from: tuple[str, ...] = ()
     traceback: str = ""
     keyed_by_json: dict[str, Any] = field(default_factory=dict)
+    rated: Rated | None = None
+    artefacts: list[dict[str, Any]] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=dict)
 
     @property
     def minimize(self) -> bool:
@@ -359,17 +393,20 @@ class ReportData:
     @property
     def confirmed(self) -> str:
         """How the winners were confirmed or picked, in a sentence; empty where their own figures decided."""
-        if self.winners and (picked := self.expected):
-            return (
-                "Winners are those that a model expects most of, fitted to the trials of each search by itself, random "
-                f"search's in the same way; that took no evaluation, and {picked['seconds']:.1f} s for the search's."
-            )
-        if self.confirmation is None or not self.winners or len(self.winners[0].validation_values) < 2:
+        if not self.winners:
             return ""
-        count, paid = len(self.winners[0].validation_values), self.confirmation.evaluations
+        picked, count = self.expected, len(self.winners[0].validation_values)
+        replicated = self.confirmation is not None and count > 1
+        said = ""
+        if picked:
+            said = "those that a model expects most of, fitted to the trials of each search by itself "
+            said += f"({picked['seconds']:.1f} s for the search's)"
+        if not replicated or self.confirmation is None:
+            return f"Winners are {said}, random search's in the same way; that took no evaluation." if said else ""
+        which = f"Of {said}, the winners are ranked" if said else "Winners are ranked"
         return (
-            f"Winners are ranked by the mean of {count} evaluations on validation, random search's in the same way; "
-            f"that took {paid:,} more evaluations in all."
+            f"{which} by the mean of {count} evaluations on validation, random search's in the same way; "
+            f"that took {self.confirmation.evaluations:,} more evaluations in all."
         )
 
     @property
@@ -413,7 +450,8 @@ class ReportData:
     def parts(self) -> list[StudyPart]:
         """The search, its random search, the confirmation and the tests, as far as they are studies of their own."""
         random = None if self.random is self.search else self.random
-        return [part for part in (self.search, random, self.confirmation, self.tests) if part is not None]
+        rated = (self.rated.part, self.rated.random) if self.rated else ()
+        return [part for part in (*rated, self.search, random, self.confirmation, self.tests) if part is not None]
 
     @property
     def paid_seconds(self) -> float:

@@ -63,10 +63,29 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
+        "rating": _rated(data),
+        "artefacts": data.artefacts,
+        "model": data.model or None,
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
         "notes": data.notes,
+    }
+
+
+def _rated(data: ReportData) -> dict[str, Any] | None:
+    rated = data.rated
+    if rated is None:
+        return None
+    return {
+        "evaluator": rated.evaluator,
+        "objective": rated.objective,
+        **_part(rated.part),
+        "rating_seconds": rated.seconds,
+        "final_seconds": rated.decided,
+        "random_search_at_equal_seconds": None if rated.random is None else _part(rated.random),
+        "random_winners_at_equal_seconds": [_tested(item, data) for item in rated.random_winners],
+        "gain_at_equal_seconds": rated.gain.to_json(),
     }
 
 
@@ -171,6 +190,7 @@ def _tested(item: RatedCandidate, data: ReportData) -> dict[str, Any]:
         **_final(item.test_values, data),
         "failed": item.failed,
         "costs": dict(item.costs),
+        **({} if item.rating is None else {"rating": item.rating}),
     }
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, RatedCandidate, ReportData, StudyPart, final_word
+from automl.report.data import MEANING, Rated, RatedCandidate, ReportData, StudyPart, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -47,6 +47,7 @@ def _study(data: ReportData, console: Console) -> None:
     if data.winners:
         console.print(_winners(data, console.width))
         console.print(_text(f"Winner: {data.winners[0].candidate}"))
+        _model(data, console)
         if data.confirmed:
             console.print(Text(data.confirmed))
     elif data.search.best is not None:
@@ -68,6 +69,7 @@ def _study(data: ReportData, console: Console) -> None:
         console.print(Text(data.learning.order_known))
     console.print(_cache(data))
     console.print(Text(_savings(data.search)))
+    _made(data, console)
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
     _failures(data, console)
@@ -76,6 +78,22 @@ def _study(data: ReportData, console: Console) -> None:
         console.print(_text(f"Not done: {'; '.join(missing)}."))
     for note in data.notes:
         console.print(_text(f"Note: {note}"))
+
+
+def _model(data: ReportData, console: Console) -> None:
+    if data.model:
+        size = data.model["bytes"] / 1e6
+        console.print(_text(f"Its trained network ({size:,.2f} MB of weights) is kept: {data.model['export']}"))
+
+
+def _made(data: ReportData, console: Console) -> None:
+    """Prints what the ratings took beside the final evaluations, and which artefacts were read."""
+    if data.rated:
+        console.print(_stages(data, data.rated))
+    for one in data.artefacts:
+        whose = "made for this study" if one["made"] else "found"
+        size = f"{one['bytes'] / 1e6:,.2f} MB"
+        console.print(_text(f"Artefact {one['name']}, {size}, {duration(one['seconds'])}: {whose}."))
 
 
 def _failures(data: ReportData, console: Console) -> None:
@@ -117,6 +135,7 @@ def _comparisons(data: ReportData) -> Table:
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
         ("random search, equal evaluations", data.gain, "", seeds),
+        *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
     )
     for name, estimate, unit, basis in rows:
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")
@@ -125,9 +144,9 @@ def _comparisons(data: ReportData) -> Table:
 
 
 def _winners(data: ReportData, width: int) -> Table:
-    header = ("", "validation", data.final, "each seed", "candidate")
+    header = ("", *(("rating",) if data.rated else ()), "validation", data.final, "each seed", "candidate")
     table = _table(*header)
-    table.columns[4].justify = "left"
+    table.columns[-1].justify = "left"
     for column in table.columns:
         column.no_wrap = True
     shown: Sequence[tuple[str, RatedCandidate]] = [
@@ -137,8 +156,9 @@ def _winners(data: ReportData, width: int) -> Table:
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rows.append((word, figure(item.fitness), figure(item.test), values or "failed", item.description))
-    wide = (max(len(row[place]) for row in (header, *rows)) for place in range(4))
+        rating = (figure(item.rating),) if data.rated else ()
+        rows.append((word, *rating, figure(item.fitness), figure(item.test), values or "failed", item.description))
+    wide = (max(len(row[place]) for row in (header, *rows)) for place in range(len(header) - 1))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
     for *figures, description in rows:
         line = description if len(description) <= room else description[: room - 1] + "…"
@@ -179,6 +199,19 @@ def _cache(data: ReportData) -> Table:
     table.add_row("hashing", "", duration(search.hash_seconds), "")
     total = duration(search.paid_seconds + search.hash_seconds)
     table.add_row("all", f"{search.trials:,}", total, duration(search.saved_seconds), style="bold")
+    return table
+
+
+def _stages(data: ReportData, rated: Rated) -> Table:
+    """Returns ratings and final evaluations beside each other, and what random search got for the seconds of both."""
+    table = _table("", f"ratings ({rated.evaluator})", "final evaluations", "random search, equal seconds")
+    longer = rated.random
+    table.add_row(
+        "trials", f"{rated.part.trials:,}", f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–"
+    )
+    counted = f"{longer.counted:,g}" if longer else "–"
+    table.add_row("evaluations", f"{rated.part.counted:,g}", f"{data.search.counted:,g}", counted)
+    table.add_row("seconds, artefacts included", duration(rated.seconds), duration(rated.decided), "")
     return table
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from automl.selection.objectives import Objectives
-from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, best_classes
+from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
 
 EXPECTED = "expected"
@@ -33,7 +33,7 @@ class Contest:
         n: how many leaders are wanted of each.
         objectives: of the search.
         expected: by role, positions of the trials whose classes a model expects most of, the best first; empty where
-            replicates decide.
+            the studies' own figures say who leads.
     """
 
     store: StudyStore
@@ -44,9 +44,16 @@ class Contest:
 
     @cached_property
     def leaders(self) -> dict[str, list[TrialRecord]]:
-        """The best classes of each study by its own figures: as many as can ever matter, since `AT_MOST` fall out."""
-        most = (AT_MOST + 1) * self.n
-        return {role: best_classes(self.store, study, most, self.objectives) for role, study in self.studies.items()}
+        """The best classes of each study by its own figures, or by what a model expects of them: as many as can ever
+        matter, since `AT_MOST` fall out.
+        """
+        most = most_leaders(self.n)
+        return {
+            role: self.store.trials_at(study, list(self.expected[role])[:most])
+            if role in self.expected
+            else best_classes(self.store, study, most, self.objectives)
+            for role, study in self.studies.items()
+        }
 
     def contenders(self, confirmed: Sequence[TrialRecord]) -> list[tuple[TrialRecord, str]]:
         """Returns who stands among the best `n` of its study, and has not been evaluated again yet.
@@ -59,7 +66,11 @@ class Contest:
             before = [trial.key for trial in confirmed if trial.origin == role]
             own = set(before)
             new = [item for item in self.leaders[role] if item.key not in own]
-            leaders = _best([*self._eligible(confirmed, role), *new], self.n, self.objectives)
+            standing = self._eligible(confirmed, role)
+            if role in self.expected:  # their own figures, whose luck the model leaves out, must not say who is next
+                leaders = new[: max(0, self.n - len(standing))]
+            else:
+                leaders = _best([*standing, *new], self.n, self.objectives)
             fresh = [(item, role) for item in leaders if item.key not in own]
             # Bounded by the evaluations themselves: a key that is another one each time never gets into `own`.
             found += fresh[: max(0, AT_MOST * self.n - len(before))]
@@ -68,11 +79,9 @@ class Contest:
     def winners(self, role: str, confirmed: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Returns the best `n` of those that were evaluated again, by the mean over all their replicates.
 
-        A class that failed or broke a constraint in one of them is none. Where nobody is left, the study's own order
-        stands. Where a model decides, those are returned that it expects most of.
+        A class that failed or broke a constraint in one of them is none. Where nobody is left, the order of the leaders
+        stands.
         """
-        if positions := self.expected.get(role):
-            return self.store.trials_at(self.studies[role], positions[: self.n])
         found = _best(self._eligible(confirmed, role), self.n, self.objectives)
         return found or self.leaders[role][: self.n]
 
@@ -105,16 +114,31 @@ def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> t
     confirmed = confirmed_trials(store, search)
     contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
     leaders = contest.leaders[SEARCH_WINNER]
-    expected = contest.winners(SEARCH_WINNER, []) if contest.expected else []
-    numbers = {one.key: one.number for one in (*expected, *leaders)}
+    numbers = {one.key: one.number for one in leaders}
     # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
     found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.key in numbers] or leaders
     return (found[0], numbers[found[0].key]) if found else None
 
 
-def contest_of(store: StudyStore, search: int, random: int | None, n: int, objectives: Objectives) -> Contest:
-    """Returns the contest of a search and its random search."""
-    studies = {SEARCH_WINNER: search, **({} if random is None else {RANDOM_WINNER: random})}
+def most_leaders(n: int) -> int:
+    """Returns how many leaders of a study can ever matter where `n` are wanted."""
+    return (AT_MOST + 1) * n
+
+
+def contest_of(
+    store: StudyStore,
+    search: int,
+    random: int | None,
+    n: int,
+    objectives: Objectives,
+    seconds: int | None = None,
+) -> Contest:
+    """Returns the contest of a search and its random search, and of the one with equal seconds where there is one."""
+    studies = {
+        SEARCH_WINNER: search,
+        **({} if random is None else {RANDOM_WINNER: random}),
+        **({} if seconds is None else {SECONDS_WINNER: seconds}),
+    }
     expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
     return Contest(store, studies, n, objectives, expected)
 

@@ -144,7 +144,8 @@ def objectives_of(settings: Mapping[str, Any]) -> Objectives:
     own = Objective(str(settings.get("objective", FITNESS)), settings.get("direction") == "minimize")
     opposite = Objective(own.metric, not own.minimize)
     given = (settings.get("strategy") or {}).get("settings") or {}
-    read = read_objectives(str(given.get("objectives") or ""))
+    rated = settings.get("rating") is not None  # the strategy's objectives are those of the ratings
+    read = [] if rated else read_objectives(str(given.get("objectives") or ""))
     named = tuple((opposite if one.minimize else own) if one.metric == FITNESS else one for one in read)
     return Objectives(own, named or (own,), tuple(read_constraints(str(given.get("constraints") or ""))))
 

@@ -17,13 +17,15 @@ from automl.evaluators.base import Evaluator, Fidelity
 from automl.evaluators.directions import direction_of
 from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.stages import Stages
 from automl.evaluators.task import Task
 from automl.jsontext import canonical
 from automl.registry import Named
 from automl.settings import check, known, make, setting
 from automl.setup import targets
+from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
 from automl.setup.targets import SpaceReference
-from automl.spaces.space import Space
+from automl.spaces.space import Defaults, Space
 from automl.strategies import Strategy
 from automl.strategies.random import Random
 
@@ -35,7 +37,7 @@ class Parts:
     Attributes:
         space: The space.
         reference: Reference from which workers load the space.
-        evaluator: Evaluator that runs the evaluations.
+        evaluator: Evaluator that runs the evaluations; of a search that rates first, the one that decides.
         evaluator_given: Name and JSON settings of the evaluator, from which `automl resume` makes it again; None if it
             holds an object (a user's function or arrays) that only the user's program can provide.
         strategy: Strategy that proposes candidates.
@@ -43,6 +45,7 @@ class Parts:
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
         strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
+        rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -59,6 +62,17 @@ class Parts:
     direction: str
     notice: str = ""
     strategy_given: frozenset[str] = frozenset()
+    rating: Rating | None = None
+
+    @property
+    def rater(self) -> Evaluator:
+        """The evaluator that the strategy learns from."""
+        return self.rating.evaluator if self.rating else self.evaluator
+
+    @property
+    def for_workers(self) -> Evaluator:
+        """What workers are sent: the evaluator, or both."""
+        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
 
     @cached_property
     def described(self) -> Description:
@@ -73,6 +87,7 @@ class Parts:
             "strategy": {"name": self.strategy.name, "settings": self.strategy.settings()},
             "objective": self.objective,
             "direction": self.direction,
+            **({"rating": self.rating.identity()} if self.rating else {}),
         }
 
 
@@ -96,6 +111,15 @@ class PartSettings:
         group="Search",
         otherwise="the space's own",
         unit="NAME",
+    )
+    final: str | Evaluator | Callable[..., Any] | None = setting(
+        None,
+        "What decides, where `evaluator` only rates: it evaluates the best-rated candidates (--trained), and winners, "
+        "random search, test figures and verdict are its own. Its settings are final.NAME=VALUE.",
+        group="Search",
+        otherwise="the evaluator decides itself",
+        unit="NAME",
+        commands=("search",),
     )
     task: str | Task | DatasetTask | None = setting(
         None,
@@ -183,16 +207,18 @@ def assemble(
     chosen = chosen or PartSettings()
     place = _find_space(target)
     defaults = getattr(place.thing, "defaults", Space.defaults)
-    remembered = stored["evaluator_given"] if stored else None
+    remembered = given_to_rater(stored)
     evaluator = _find_evaluator(
         _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
     )
     strategy = _find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    decider = _find_decider(chosen, stored)
+    own_settings, for_final = of_final(chosen.settings or {}, None if decider is None else decider.menu)
     menus = {"space": _menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
-    for_space, for_evaluator, for_strategy = split_settings(chosen.settings or {}, menus)
+    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
 
     own_evaluator = evaluator.given == defaults.evaluator
-    if chosen.task is not None:
+    if chosen.task is not None and (decider is None or "task" in evaluator.menu):
         _check_takes_task(evaluator)
         for_evaluator["task"] = chosen.task
     if remembered and evaluator.given == remembered["name"]:
@@ -215,13 +241,56 @@ def assemble(
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = _make_evaluator(evaluator, for_evaluator)
-    goal, way, notice = objective_of(
-        runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
-    )
+    runner = runner.for_space(reference)
     made = _make_strategy(strategy, for_strategy)
     ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
     said = frozenset(known(type(made)) if ready else for_strategy)
-    return Parts(space, reference, runner, given, made, goal, way, notice, said)
+    if decider is None:
+        goal, way, notice = objective_of(
+            runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
+        )
+        return Parts(space, reference, runner, given, made, goal, way, notice, said)
+    kept = (stored or {}).get("rating")
+    rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
+    final, final_given = _decider(decider, for_final, chosen, stored, defaults)
+    final = final.for_space(reference)
+    default = defaults.objective if decider.given == defaults.evaluator else None
+    goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
+    check_one_task(runner, final)
+    rating = Rating(runner, given, rated, rated_way)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, said, rating)
+
+
+def _decider(
+    found: _Found,
+    settings: Mapping[str, Any],
+    chosen: PartSettings,
+    stored: Mapping[str, Any] | None,
+    defaults: Defaults,
+) -> tuple[Evaluator, Mapping[str, Any] | None]:
+    """Returns the evaluator that decides and, where it can be made again from JSON, its name and settings."""
+    before = stored["evaluator_given"] if stored else None
+    if found.given == defaults.evaluator:
+        settings = {**defaults.evaluator_settings, **settings}
+    if before and found.given == before["name"]:
+        settings = {**before["settings"], **settings}
+    if chosen.task is not None:
+        _check_takes_task(found)
+        settings = {**settings, "task": chosen.task}
+    return _make_evaluator(found, settings)
+
+
+def _find_decider(chosen: PartSettings, stored: Mapping[str, Any] | None) -> _Found | None:
+    """Resolves the evaluator that decides, where another one rates."""
+    if stored is not None and not stored.get("rating") and chosen.final is not None:
+        raise InvalidInput("this study was begun without a final evaluator; take another name for one that has it")
+    if chosen.final is not None:
+        return _find_evaluator(chosen.final)
+    if stored is None or not stored.get("rating"):
+        return None
+    if stored["evaluator_given"] is None:
+        raise InvalidInput("the final evaluator is an object in somebody's program; run that program again")
+    return _find_evaluator(stored["evaluator_given"]["name"])
 
 
 def _first(*values: Any) -> Any:
@@ -429,10 +498,10 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
         [Fidelity(share=0.06, settings={'epochs': 12})]
     """
-    offered = {one.share: one for one in parts.evaluator.approximations()}
+    offered = {one.share: one for one in parts.rater.approximations()}
     if strategies.FULL in offered:
         raise InvalidInput(
-            f"evaluator {parts.evaluator.name} offers an approximation that costs a full evaluation; "
+            f"evaluator {parts.rater.name} offers an approximation that costs a full evaluation; "
             "give each a budget fraction below 1"
         )
     wanted = parts.strategy.rungs([*sorted(offered), strategies.FULL])

@@ -37,10 +37,11 @@ def check_goals(parts: Parts, seed: int) -> None:
     Raises:
         InvalidInput: an objective or constraint that is neither.
     """
-    objectives = objectives_of(parts.identity())
+    identity = parts.identity()
+    objectives = objectives_of({**identity, **(identity.get("rating") or {}), "rating": None})
     wanted = [*(one.metric for one in objectives.all), *(one.metric for one in objectives.constraints)]
-    known = {"fitness", *parts.evaluator.metrics}
-    if isinstance(parts.evaluator, FunctionEvaluator) or known.issuperset(wanted):
+    known = {"fitness", *parts.rater.metrics}
+    if isinstance(parts.rater, FunctionEvaluator) or known.issuperset(wanted):
         return
     known.update(costs_of(parts.space, parts.space.sample(np.random.default_rng(seed)))[0])
     for metric in wanted:

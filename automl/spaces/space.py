@@ -140,6 +140,8 @@ class Space(metaclass=SpaceType):
         defaults: Evaluator, strategy and budget of a search of this space where the user names nothing else.
         equal_shares: Shares of candidates that compute what an earlier one computes, among uniform samples and among
             mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
+        image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
+            to it. None takes images as they are.
 
     Example:
         >>> import automl
@@ -167,6 +169,7 @@ class Space(metaclass=SpaceType):
 
     defaults: Defaults = Defaults()
     equal_shares: ClassVar[tuple[float, float] | None] = None
+    image_size: int | None = None
 
     # --- the choices -------------------------------------------------------------------------------------------------
 

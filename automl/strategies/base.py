@@ -56,6 +56,8 @@ class Told:
         fidelity: Budget fraction as proposed; fitness is comparable only among trials of one fidelity.
         parents: Numbers of the trials whose candidates were varied, as proposed.
         pruned: True if its evaluation stopped early, being worse than others at that epoch; it has no fitness then.
+        costs: Mapping from name to cost of this very candidate, as it was recorded: what is measured (a latency) comes
+            out differently when it is measured again, and a resumed search must see the same.
 
     Example:
         >>> Told(7, Candidate({"x": 3}), fitness=None).metrics  # its evaluation failed
@@ -70,6 +72,7 @@ class Told:
     fidelity: float = FULL
     parents: tuple[int, ...] = ()
     pruned: bool = False
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 class Hashes(Protocol):
@@ -109,9 +112,10 @@ class Strategy(ABC):
         fidelities: Budget fractions that proposals may ask for, ascending; the last is 1, a full evaluation.
         pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
             `ask`; most strategies need not use it.
-        wants: Names of what `bind` must give in addition to the space: ("hashes",) or empty.
+        wants: Names of what `bind` must give in addition to the space: "hashes", and "own code" to have them also where
+            hashing runs the candidates' own code, which may take long; empty for nothing.
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
-            run the candidates' own code.
+            run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
         prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
             sets one; empty for none.

@@ -94,9 +94,11 @@ class NSGA2(Strategy):
         """Returns the values to maximize and the total violation of the constraints (infinite for a failure)."""
         if trial.fitness is None:
             return [-math.inf] * self._values.shape[1], math.inf
-        costs, complaint = costs_of(self.space, trial.candidate)
-        known = {"fitness": trial.fitness, **trial.metrics, **costs}
         wanted = {one.metric for one in self._objectives} | {one.metric for one in self._constraints}
+        known, complaint = {"fitness": trial.fitness, **trial.metrics, **trial.costs}, ""
+        if not known.keys() >= wanted:
+            costs, complaint = costs_of(self.space, trial.candidate)
+            known = {**known, **costs}
         if complaint and not known.keys() >= wanted:
             return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them
         values = [one.worth(_of(known, one.metric)) for one in self._objectives] or [trial.fitness]

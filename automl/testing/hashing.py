@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable
 from typing import ClassVar
 
+import numpy as np
+
 from automl.behaviour import Behaviour, Probe
 from automl.hashing.hasher import Hasher
 
@@ -59,6 +61,20 @@ class HashContract:
         for number, pair in enumerate(pairs):
             one, other = self._keys(pair)
             assert one != other, f"pair {number} of different functions is merged: {pair}"
+
+    def test_equal_functions_have_equal_features_and_features_move_no_key(self) -> None:
+        """Of hashers that read features: the same groups and lengths for all, and equal numbers for equal functions."""
+        lengths: dict[str, int] = {}
+        for number, pair in enumerate(self.equal()):
+            hashed = Hasher(self.probe).hash_many([(behaviour, {}) for behaviour in pair], features=True)
+            assert [item.key for item in hashed] == self._keys(pair), f"pair {number} has other keys with features"
+            one, other = (item.features for item in hashed)
+            assert one.keys() == other.keys(), f"pair {number} has groups {sorted(one)} and {sorted(other)}"
+            for name, values in one.items():
+                assert lengths.setdefault(name, len(values)) == len(values), (
+                    f"the length of {name} is not always the same"
+                )
+                np.testing.assert_allclose(other[name], values, rtol=1e-3, atol=1e-6, err_msg=f"pair {number}: {name}")
 
     def test_keys_depend_on_neither_batch_nor_order_nor_memory(self) -> None:
         behaviours = [behaviour for pair in (*self.equal(), *self.different()) for behaviour in pair]

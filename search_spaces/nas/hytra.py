@@ -7,6 +7,7 @@ are equally deep.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -94,6 +95,12 @@ class HyTra(PathSpace):
 
     equal_shares = (0.00, 0.00)
 
+    defaults = Defaults(
+        evaluator="classification",
+        evaluator_settings={"task": "fashion-mnist-6k", "epochs": 20},
+        objective="accuracy",
+        trials=100,
+    )
     presets: ClassVar[Mapping[str, Preset]] = IMAGES
     dims: ClassVar[int] = 2
 
@@ -139,13 +146,7 @@ class HyTra(PathSpace):
                 f"many of the {len(of.scales)} scales it may use"
             )
         self.start = START if of.anywhere else ""
-        task = {"mini": "fashion-mnist-6k"}.get(preset) if self.dims == 2 else "mnist-1d"
-        self.defaults = Defaults(
-            evaluator="classification",
-            evaluator_settings={"task": task, "epochs": 20} if task else {"epochs": 20},
-            objective="accuracy",
-            trials=100,
-        )
+        self.image_size = self._resolution if self.dims == 2 else None
 
     def settings(self) -> Mapping[str, Any]:
         return {
@@ -246,6 +247,7 @@ class HyTra1D(HyTra):
         (3587, [40, 20, 10], 'mnist-1d')
     """
 
+    defaults = dataclasses.replace(HyTra.defaults, evaluator_settings={"task": "mnist-1d", "epochs": 20})
     presets: ClassVar[Mapping[str, Preset]] = SEQUENCES
     dims: ClassVar[int] = 1
 

@@ -58,6 +58,13 @@ class MBConv(PathSpace):
 
     equal_shares = (0.00, 0.03)
 
+    defaults = Defaults(
+        evaluator="classification",
+        evaluator_settings={"task": "fashion-mnist-6k-32", "epochs": 20},
+        objective="accuracy",
+        trials=100,
+    )
+
     def __init__(
         self,
         preset: str = "macro",
@@ -83,12 +90,6 @@ class MBConv(PathSpace):
                 f"mbconv: widths {list(self._widths)} and blocks {list(self.lengths)} do not fit; give one number of "
                 "at least 1 of each for every stage"
             )
-        self.defaults = Defaults(
-            evaluator="classification",
-            evaluator_settings={"task": "fashion-mnist-6k-32", "epochs": 20},
-            objective="accuracy",
-            trials=100,
-        )
 
     def settings(self) -> Mapping[str, Any]:
         return {

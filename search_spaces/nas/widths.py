@@ -48,6 +48,13 @@ class Widths(PathSpace):
 
     lengths = (2, 2, 1)
 
+    defaults = Defaults(
+        evaluator="classification",
+        evaluator_settings={"task": "fashion-mnist-6k", "epochs": 20},
+        objective="accuracy",
+        trials=100,
+    )
+
     def __init__(
         self,
         widths: Sequence[int] = (8, 16, 24, 32, 40, 48, 56, 64),
@@ -62,12 +69,6 @@ class Widths(PathSpace):
             if value < 1:
                 raise InvalidSpace(f"widths: {name} is {value!r}; it must be at least 1")
         self._resolution, self._channels, self._classes = resolution, channels, classes
-        self.defaults = Defaults(
-            evaluator="classification",
-            evaluator_settings={"task": "fashion-mnist-6k", "epochs": 20},
-            objective="accuracy",
-            trials=100,
-        )
 
     def settings(self) -> Mapping[str, Any]:
         return {

@@ -75,6 +75,7 @@ def test_what_waits_is_written_before_it_grows_and_memory_is_bounded(
     keys = [bytes([number]) * 16 for number in range(8)]
     for number, key in enumerate(keys):
         rows.add({key: {"paths": np.eye(1, 200, number)[0]}})
+        rows.write_due()
     assert (count(database), len(rows.waiting), len(rows._known)) == (6, 2, 2)
     found = rows.find(keys)
     assert [found[key]["paths"].argmax() for key in keys] == list(range(8))

@@ -87,7 +87,7 @@ def test_lost_or_damaged_weights_are_trained_again_and_come_out_the_same(copied,
     model = copied.trained()
     assert model.digest == digest
     assert "trained again" in model.note
-    assert ("damaged" in model.note) is damage
+    assert ("is damaged: its content" in model.note) is damage
     assert not copied.trained().note, "what was trained again is kept"
 
 

@@ -125,6 +125,27 @@ def test_equal_input_gives_equal_output():
     assert [row.kind for row in one.rows] == ["rating", "count", "count", "other", "fit"]
 
 
+PUBLISHED = [
+    (75.52, 16.483399, 18), (75.0, 16.480635, 15), (74.66, 16.476755, 11), (74.79, 16.478264, 13),
+    (74.76, 16.477039, 13), (74.46, 16.471088, 11), (74.93, 16.471278, 12), (74.766, 16.477608, 12),
+    (74.36, 16.472541, 9), (74.43, 16.471000, 9), (74.57, 16.475286, 12), (74.52, 16.470100, 9),
+    (74.89, 16.469785, 13), (74.55, 16.470946, 10), (74.34, 16.470974, 8), (74.62, 16.470052, 10),
+    (74.03, 16.468212, 8), (74.33, 16.470447, 11), (74.14, 16.466826, 7), (73.86, 16.467308, 6),
+    (74.38, 16.467203, 7), (73.85, 16.466160, 6), (73.58, 16.462262, 5),
+]  # fmt: skip
+"""BossNAS on 23 networks for ImageNet: top-1, sum of the released block ratings, layers of expansion 6."""
+
+
+def test_the_published_ratings_of_bossnas_have_the_published_correlations_and_do_not_beat_a_count():
+    top1, rating, count = zip(*PUBLISHED, strict=True)
+    found = rating_worth([[one] for one in top1], [[one] for one in rating], {"expansion 6": count})
+    first, counted, _ = found.rows
+    assert [round(one.value, 3) for one in (first.tau, first.rho, first.r)] == [0.644, 0.777, 0.847]
+    assert (round(first.rho.low, 2), round(first.rho.high, 2)) == pytest.approx((0.46, 0.95), abs=0.03)
+    assert round(counted.rho.value, 3) == 0.918
+    assert "does not beat counting expansion 6" in found.verdict[0]
+
+
 def files(tmp_path):
     truth, _, counts, real = simulated(n=30)
     names = [f'["conv2","att{number}"]' for number in range(30)]
@@ -191,6 +212,8 @@ def test_the_command_prints_a_table_and_json(tmp_path):
     assert "30 architectures, truth: accuracy" in printed
     assert "Two seeds of the truth agree with rho" in printed
     assert "counting parameters" in printed
+    counted = subprocess.run([*run, "--count", "synflow"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "counting synflow" in counted.stdout
     found = json.loads(
         subprocess.run([*run, "--json"], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     )

@@ -14,6 +14,7 @@ ARGUMENTS = {
     "cell_space.py": ["12"],
     "own_data.py": ["24"],
     "own_fidelities.py": ["120"],
+    "own_loop.py": ["16"],
     "variants.py": ["10"],
 }
 """A small number of trials where an example takes one."""
@@ -23,6 +24,8 @@ WORDS = {
     "declarative_space.py": ["Best(candidate=", "random search", "example-declarative.html"],
     "cell_space.py": ["hit", "random search"],
     "own_data.py": ["Best(candidate=", "random search"],
+    "own_rater.py": ["ratings (jacobian-rating)", "random search, equal seconds", "Artefact batch"],
+    "own_loop.py": ["trainings stopped early", "Best(candidate="],
     "own_fidelities.py": ["full evaluations", "Best(candidate=", "random search"],
     "variants.py": ["Best(candidate=", "random search"],
 }

@@ -124,6 +124,20 @@ def test_casts_to_float32_and_plain_tensors_change_no_key(write):
     assert functional_hash(Plain(write), ROWS) == functional_hash(Plain(lambda x: x), ROWS)
 
 
+@pytest.mark.parametrize("make", [torch.tensor, torch.scalar_tensor, lambda value: torch.full((), value)])
+def test_the_smallest_number_of_a_type_may_be_made_a_tensor(make):
+    class Masked(nn.Module):
+        def __init__(self, make):
+            super().__init__()
+            self.layer, self.make = nn.Linear(8, 8), make
+
+        def forward(self, x):
+            y = self.layer(x).tril()
+            return torch.max(y.masked_fill(y == 0, -torch.inf), self.make(torch.finfo(y.dtype).min)).softmax(-1)
+
+    assert functional_hash(Masked(make), ROWS) == functional_hash(Masked(lambda value: torch.zeros(1) - 1e30), ROWS)
+
+
 def test_evaluation_need_not_survive_a_backward_pass():
     class InPlace(nn.Module):
         def __init__(self, in_place):

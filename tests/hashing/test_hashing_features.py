@@ -12,11 +12,13 @@ from automl import Integer, Space
 from automl.behaviour import Array, Configuration, Function, Graph, Module, Node, Probe
 from automl.hashing import Hasher
 from automl.hashing.features import NAMES, PLACES, SHAPE
+from automl.hashing.functions import FunctionHasher
 from automl.hashing.graphs import GraphHasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.mixing import mix
 from automl.hashing.values import ValueTable
 from automl.setup.targets import reference_to
+from automl.testing.hashing import HashContract
 from search_spaces.nas.nasbench101 import NASBench101
 from search_spaces.nas.nasbench201 import OPERATIONS, PROBE, NASBench201, to_text
 from search_spaces.nas.nasbench_graph import NASBenchGraph
@@ -265,3 +267,26 @@ def test_a_feature_that_is_not_finite_is_none_and_the_others_stay(monkeypatch):
     [found] = hasher.hash_many([(Number(3.0), {})], features=True)
     np.testing.assert_array_equal(found.features["size"], [3.0, np.nan, np.nan])
     assert [one.features for one in hasher.hash_many([(Number(3.0), {})])] == [{}]
+
+
+class TestContractOnFunctions(HashContract):
+    """And one that breaks it: where the features of equal functions differ, the contract fails."""
+
+    def equal(self):
+        yield Function(lambda x: x + x), Function(lambda x: 2 * x)
+
+    def different(self):
+        yield Function(np.tanh), Function(np.sin)
+
+    def test_equal_functions_have_equal_features_and_features_move_no_key(self):
+        super().test_equal_functions_have_equal_features_and_features_move_no_key()
+        count = itertools.count()
+        really = FunctionHasher.digests_with_features
+
+        def uneven(hasher, behaviours, probe):
+            return [(key, {"own": np.array([float(next(count))])}) for key, _ in really(hasher, behaviours, probe)]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FunctionHasher, "digests_with_features", uneven)
+            with pytest.raises(AssertionError, match="pair 0: own"):
+                super().test_equal_functions_have_equal_features_and_features_move_no_key()

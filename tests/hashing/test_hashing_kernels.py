@@ -110,6 +110,25 @@ def test_a_kernel_for_float32_only_gives_a_key_with_fewer_bits() -> None:
     assert first != functional_hash(Kernel(nn.Softsign()), ROWS)  # how exactly it is known belongs to the key
 
 
+class Gradient(torch.autograd.Function):
+    """tanh, its backward pass by a kernel for float32 only."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.tanh(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (1.0 - soft_sign(ctx.saved_tensors[0]) ** 2)
+
+
+def test_a_backward_pass_may_have_a_kernel_for_float32_only() -> None:
+    key = functional_hash(Kernel(Gradient.apply), ROWS)
+    assert key == functional_hash(nn.Sequential(Kernel(Gradient.apply), nn.Identity()), ROWS)
+    assert key != functional_hash(Kernel(torch.tanh), ROWS)
+
+
 def test_what_fails_in_every_type_is_said_as_it_was() -> None:
     with pytest.raises(Exception, match="cannot be multiplied"):
         functional_hash(nn.Linear(7, 3), ROWS)

@@ -50,6 +50,18 @@ def test_an_operation_of_the_candidates_own_that_fails_names_its_layer():
     assert "KeyError: 'no such head' (in layer '1', a Failing)" in said
 
 
+def test_what_fails_in_evaluation_only_says_so():
+    class Evaluated(nn.Module):
+        def forward(self, x):
+            assert self.training, "`steps` must be given"
+            return x
+
+    said = refused(nn.Sequential(nn.Linear(8, 8), Evaluated()))
+    assert (
+        "(in layer '1', a Evaluated, in evaluation); wrap it in a module that calls it as your evaluator does" in said
+    )
+
+
 def test_what_cannot_be_copied_is_shared_and_no_reason_to_refuse():
     class Locked(nn.Module):
         def __init__(self):

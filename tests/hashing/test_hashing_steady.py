@@ -51,6 +51,23 @@ def test_shared_generators_are_seeded_and_put_back(draw):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
+@pytest.mark.parametrize("draw", [random.random, np.random.random], ids=["python", "numpy"])
+def test_rates_of_what_is_drawn_from_shared_generators_are_seen(draw):
+    def net(rate):
+        def forward(own, x):
+            for layer in own.parts:
+                if not own.training or draw() >= rate:
+                    x = layer(x)
+            return x
+
+        return Own(forward, nn.Linear(8, 8), nn.Linear(8, 8))
+
+    keys = [functional_hash(net(rate), ROWS) for rate in (0.0, 0.05, 0.1, 0.2, 0.3)]
+    assert len(set(keys)) == 5
+    assert keys[0] != functional_hash(nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)), ROWS)
+    assert keys[3] == functional_hash(net(0.2), ROWS)
+
+
 def test_what_differs_from_run_to_run_is_said_to_be_random():
     with pytest.raises(Unhashable, match="random"):
         functional_hash(skipping(np.random.default_rng().random), ROWS)
@@ -61,7 +78,10 @@ BUILDS = {
     "python": lambda: [random.random() for _ in range(8)],
     "torch": lambda: torch.rand(8).numpy(),
 }
-OTHERS = {"own generator": lambda: np.random.default_rng().random(), "system": lambda: os.urandom(1)[0] / 256 + 1}
+OTHERS = {
+    "own generator": lambda: np.random.default_rng().random(),
+    "system": lambda: 1 + int.from_bytes(os.urandom(6)) / 2**48,  # numbers of few digits are taken for written ones
+}
 
 
 class Scaled(nn.Module):
@@ -269,3 +289,32 @@ def test_the_callers_mode_changes_no_key(outside):
     right = functional_hash(net, ROWS)
     with outside():
         assert functional_hash(net, ROWS) == right
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_slots_of_which_only_the_sum_matters_may_stand_in_any_order(frozen):
+    """Biases of a shortcut and of what it is added to, one of them not trained."""
+
+    def net(exchanged):
+        layers = [nn.Linear(8, 6), nn.Linear(8, 6)]
+        layers[frozen != exchanged].bias.requires_grad_(False)
+        one, other = layers[::-1] if exchanged else layers
+        return Own(lambda own, x: own.parts[0](x) + torch.tanh(own.parts[1](x) * 0) + own.parts[1](x), one, other)
+
+    assert functional_hash(net(False), ROWS) == functional_hash(net(True), ROWS)
+
+
+@pytest.mark.parametrize("write", [lambda weight: weight.data.mul_(0.5), lambda weight: weight.detach().mul_(0.5)])
+def test_a_module_that_writes_its_own_parameters_gets_them_back(write):
+    def forward(own, x):
+        write(own.parts[0].weight)
+        return own.parts[1](own.parts[0](x))
+
+    def made(called):
+        return Own(called, nn.Linear(8, 8), nn.Linear(8, 8))
+
+    def halved(own, x):
+        layer = own.parts[0]
+        return own.parts[1](F.linear(x, layer.weight - (0.5 * layer.weight).detach(), layer.bias))
+
+    assert functional_hash(made(forward), ROWS) == functional_hash(made(halved), ROWS)

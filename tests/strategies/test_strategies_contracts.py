@@ -1,13 +1,16 @@
+import numpy as np
 import pytest
 
 import automl
 from automl import Choice, Integer, Real, Repeat, Space
 from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
+from automl.strategies.exhaustive import Exhaustive
 from automl.strategies.halving import SuccessiveHalving
 from automl.strategies.local_search import LocalSearch
 from automl.strategies.nsga2 import NSGA2
 from automl.strategies.random import Random
 from automl.testing.strategies import StrategyContract
+from search_spaces.nas.mbconv import MBConv
 
 
 class Block(Space):
@@ -30,6 +33,19 @@ class _OnPlain(StrategyContract):
 class TestRandom(_OnPlain):
     def strategy(self):
         return Random()
+
+
+class TestExhaustive(StrategyContract):
+    def strategy(self):
+        return Exhaustive()
+
+    def space(self):
+        return MBConv()
+
+    def test_proposals_depend_on_the_generator_and_the_history_alone(self):
+        (one, first), (other, second) = self._run(2), self._run(3)
+        assert first == second  # nothing is drawn
+        assert one.ask(8, np.random.default_rng(3)) == other.ask(8, np.random.default_rng(4))
 
 
 class TestRegularizedEvolution(_OnPlain):

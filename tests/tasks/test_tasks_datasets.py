@@ -181,3 +181,11 @@ def test_a_collate_of_the_users_own_gives_several_inputs():
     assert run(evaluator, Bag)["accuracy"] > 0.8
     balanced = Classification(task, epochs=2, batch_size=20, class_weights="balanced", pieces=2, patience=1)
     assert run(balanced, Bag)["accuracy"] > 0.2
+
+
+def test_training_on_both_parts_joins_them():
+    both = DatasetTask(*parts()).trained_on("train+validation")
+    assert len(both.train) == 250
+    assert run(Classification(both, epochs=2))["accuracy"] > 0.3
+    with pytest.raises(InvalidInput, match="give on='train'"):
+        TASKS["iterable"]().trained_on("train+validation")

@@ -16,6 +16,7 @@ from automl.behaviour import Module
 from automl.errors import CandidateFailure
 from automl.evaluators.base import Evaluation, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.pruning import PruneRule
 from automl.testing.evaluators import EvaluatorContract
 from workers.networks import augmentation, training
 from workers.networks.averages import Average
@@ -348,6 +349,18 @@ def test_an_early_stop_keeps_the_best_epochs_weights():
 def test_pieces_of_a_batch_have_the_gradients_of_the_whole():
     whole, cut = (run(Classification(epochs=1, pieces=pieces), build()) for pieces in (1, 4))
     assert whole["loss"] == pytest.approx(cut["loss"], rel=1e-3)
+
+
+def test_a_training_that_is_not_wanted_stops_and_can_be_gone_on_with(tmp_path):
+    evaluator = Classification(epochs=6, learning_rate=0.05)
+    whole = run(evaluator, build())
+    kept = Checkpoint(tmp_path / "state")
+    asked = Evaluation(3, checkpoint=kept, rule=PruneRule("accuracy", bars={2.0: 2.0}))
+    with pytest.raises(automl.Pruned):
+        run(evaluator, build(), asked)
+    assert asked.curve.epochs == [1, 2]
+    assert run(evaluator, build(), Evaluation(3, checkpoint=kept)) == whole
+    assert run(evaluator, build(), Evaluation(3, rule=PruneRule("accuracy", bars={2.0: 0.0}))) == whole
 
 
 class TwoHeads(nn.Module):

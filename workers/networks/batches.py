@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -33,9 +34,6 @@ class Part(Protocol):
     def labels(self) -> torch.Tensor:
         """Returns the targets of all examples."""
 
-    def outputs(self) -> int:
-        """Returns how many outputs a network needs at each place."""
-
     def shuffled(self, size: int, order: torch.Generator) -> Iterator[tuple[Inputs, torch.Tensor]]:
         """Yields the batches of one epoch, all of one size, in an order drawn from a generator."""
 
@@ -51,7 +49,6 @@ class ArrayPart(NamedTuple):
 
     inputs: torch.Tensor
     targets: torch.Tensor
-    width: int = 0
 
     @property
     def examples(self) -> int:
@@ -63,9 +60,6 @@ class ArrayPart(NamedTuple):
 
     def labels(self) -> torch.Tensor:
         return self.targets
-
-    def outputs(self) -> int:
-        return self.width
 
     def shuffled(self, size: int, order: torch.Generator) -> Iterator[tuple[Inputs, torch.Tensor]]:
         steps = len(self.inputs) // size
@@ -87,6 +81,8 @@ class Parts(NamedTuple):
     train: Any
     validation: Any
     test: Any
+    outputs: Callable[[], int]
+    """How many outputs a network needs at each place."""
 
 
 def parts_of(task: AnyTask, kind: Kind, device: str) -> Parts:
@@ -96,7 +92,8 @@ def parts_of(task: AnyTask, kind: Kind, device: str) -> Parts:
         InvalidInput: the task's data are in no form that networks can be trained on.
     """
     if isinstance(task, DatasetTask):
-        return Parts(*(StreamPart(task, part, kind, torch.device(device)) for part in PARTS))
+        train, validation, test = (StreamPart(task, part, kind, torch.device(device)) for part in PARTS)
+        return Parts(train, validation, test, train.outputs)
     if not isinstance(task, Task):
         raise InvalidInput(f"task {task.name!r} is a {type(task).__name__}; give an automl.Task or a DatasetTask")
     return _loaded(task, kind, device)
@@ -104,11 +101,10 @@ def parts_of(task: AnyTask, kind: Kind, device: str) -> Parts:
 
 def _load(task: Task, kind: Kind, device: str) -> Parts:
     targets = kind.targets(task)
-    width = kind.outputs(targets)
-    inputs = {part: prepared(getattr(task, part)[0], task.layout) for part in PARTS}
-    return Parts(
-        *(ArrayPart(_tensor(inputs[part]).to(device), _tensor(targets[part]).to(device), width) for part in PARTS)
-    )
+    outputs = partial(int, kind.outputs(targets))
+    inputs = {part: _tensor(prepared(getattr(task, part)[0], task.layout)).to(device) for part in PARTS}
+    train, validation, test = (ArrayPart(inputs[part], _tensor(targets[part]).to(device)) for part in PARTS)
+    return Parts(train, validation, test, outputs)
 
 
 _loaded = Remembered(_load)

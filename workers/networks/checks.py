@@ -90,4 +90,4 @@ def misfit_of(one: Supervised, behaviour: Behaviour) -> str:
     """Says why a behaviour cannot be trained by an evaluator; an empty text where it can."""
     from workers.networks import training
 
-    return training.misfit(behaviour, one.parts("cpu").train, one)
+    return training.misfit(behaviour, one.parts("cpu"), one)

@@ -21,6 +21,7 @@ from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from workers.networks.checks import check_settings, misfit_of
 from workers.networks.kinds import Kind
+from workers.networks.resizing import resized, size_for
 from workers.networks.scores import Score, scores_of
 from workers.remembered import described
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from workers.networks.batches import Parts
 
 _ALIASES = {"lr": "learning_rate"}
-_FIXED = ("task", "precision", "loss", "scores", "ignore")
+_FIXED = ("task", "precision", "loss", "scores", "ignore", "resize")
 """Settings of the whole search: no candidate has its own."""
 
 
@@ -98,6 +99,7 @@ class Supervised(Delivers, Evaluator):
         drop_path: Drop probability of paths at the end of training.
         class_weights: Weight of each class in the training loss, or "balanced" for the inverse of its frequency; for
             several labels an example, the weight of a positive one.
+        resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
         ignore: Target that neither loss nor metrics count, such as 255 or -1; None counts all.
 
     Example:
@@ -139,6 +141,7 @@ class Supervised(Delivers, Evaluator):
     drop_path: float = added(0.0)
     class_weights: str | Sequence[float] | None = added(None)
     ignore: int | None = added(None)
+    resize: int | None = added(None)
 
     def __post_init__(self) -> None:
         if self.loss == "":
@@ -182,7 +185,15 @@ class Supervised(Delivers, Evaluator):
         Raises:
             InvalidInput: no task of this name, or its data is not there or not of this kind.
         """
-        return self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
+        found = self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
+        return resized(found, self.resize)
+
+    def for_space(self, space: Any) -> Evaluator:
+        """Returns the evaluator with images of the size that the space asks for."""
+        held = space.load()
+        if self.resize is not None or getattr(held, "image_size", None) is None:
+            return self
+        return dataclasses.replace(self, resize=size_for(self.data(), held))
 
     def settings(self) -> dict[str, Any]:
         found = {**super().settings(), "task": described(self.data())}

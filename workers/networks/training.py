@@ -13,7 +13,7 @@ from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation
 from automl.evaluators.pruning import Pruned
 from workers.networks.averages import Average, Patience
-from workers.networks.batches import Part
+from workers.networks.batches import Part, Parts
 from workers.networks.batches import parts_of as parts_of
 from workers.networks.batches import prepared as prepared
 from workers.networks.losses import loss_of
@@ -40,7 +40,7 @@ def module_of(behaviour: Behaviour) -> nn.Module:
     return behaviour.build()
 
 
-def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
+def misfit(behaviour: Behaviour, parts: Parts, settings: Settings) -> str:
     """Returns why a network cannot be trained on a task, an empty text where it can.
 
     It takes one step forward and one back on real examples, so that a wrong width of input or output is found before
@@ -48,9 +48,10 @@ def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
 
     Args:
         behaviour: of the candidate.
-        train: training part of the task.
+        parts: of the task.
         settings: of the training.
     """
+    train: Part = parts.train
     with seeded(0, str(train.device)):
         module = module_of(behaviour).to(train.device)
         inputs, targets = train.first(2)
@@ -62,7 +63,7 @@ def misfit(behaviour: Behaviour, train: Part, settings: Settings) -> str:
             return f"on inputs of shape {shape} it raises {type(error).__name__}: {error}"
         if not isinstance(outputs, torch.Tensor):
             return f"the network returns {type(outputs).__name__} instead of a tensor"
-        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), train.outputs()):
+        if wanted := settings.kind.wanted(tuple(outputs.shape), tuple(targets.shape), parts.outputs()):
             return f"the network gives outputs of shape {tuple(outputs.shape)} for {len(targets)} examples; {wanted}"
         if settings.drop_path and not droppable(module):
             return f"drop_path={settings.drop_path} has no effect: no part of the network has a drop_path_prob"
@@ -167,7 +168,12 @@ class _Between:
     every: int = 1
 
     def after(self, epoch: int, total: torch.Tensor, steps: int) -> None:
-        """Looks after an epoch, whose losses add up to `total`."""
+        """Looks after an epoch, whose losses add up to `total`.
+
+        Raises:
+            Pruned: the search wants no more of this training; its state is saved.
+        """
+        pruned = False
         settings, how, tested = self.settings, self.how, self.training.tested
         seen = self._watch() if self.watched is not None else 0.0
         if self.training.patience is not None:
@@ -177,12 +183,11 @@ class _Between:
         if self.held is not None:
             due = epoch % self.every == 0 and not ends
             midway = measure_midway(tested, self.held, settings) if due else {}
-            how.report(epoch, {"train_loss": float(total) / steps, **midway})
-        due = how.checkpoint is not None and (epoch == self.until or ends or how.checkpoint.due)
-        stops = not ends and how.should_prune()
-        if how.checkpoint is not None and epoch < settings.epochs and (due or stops):
+            pruned = how.report(epoch, {"train_loss": float(total) / steps, **midway})
+        due = how.checkpoint is not None and (epoch == self.until or ends or pruned or how.checkpoint.due)
+        if how.checkpoint is not None and epoch < settings.epochs and due:
             how.checkpoint.write(self.training.save(epoch))
-        if stops:
+        if pruned and epoch < self.until and not ends:
             raise Pruned
 
     def _watch(self) -> float:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,8 @@ class Worker:
     """Runs batches of jobs.
 
     Args:
-        plan: a pickled `automl.pool.WorkerSetup`, as bytes, so that it is read only after the check of origin.
+        plan: a pickled `automl.pool.WorkerSetup`, as bytes, so that it is read only after the check of origin; and the
+            memory of its large arrays, which all workers of a node share.
         name: for logs.
         path: the driver's sys.path, whose folders are searched last.
         threads: that torch may use; other libraries were pinned by the environment before they were imported.
@@ -33,14 +34,16 @@ class Worker:
         RuntimeError: a folder of the user's shadows one of our packages; the sentence names it.
     """
 
-    def __init__(self, plan: bytes, name: str, path: Sequence[str], threads: int, memory: int | None) -> None:
+    def __init__(
+        self, plan: tuple[bytes, list[Any]], name: str, path: Sequence[str], threads: int, memory: int | None
+    ) -> None:
         sys.path.extend(folder for folder in path if folder not in sys.path)
         complaint = shadowed()
         if complaint:
             raise RuntimeError(complaint)
         from ray import cloudpickle
 
-        self._plan = cloudpickle.loads(plan)
+        self._plan = cloudpickle.loads(plan[0], buffers=plan[1])
         self._name = name
         self._space = self._plan.space.load()
         self._device = usable_device()

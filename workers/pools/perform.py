@@ -51,6 +51,7 @@ def perform(
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
+    evaluator = evaluator.stage(bool(jobs) and jobs[0].evaluation.rates)  # jobs of one call are of one stage
     if (
         len(jobs) > 1
         and not any(job.artefact for job in jobs)
@@ -129,7 +130,17 @@ def how_of(job: Job, device: str) -> Evaluation:
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
     kept = Checkpoint(how.checkpoint.path) if how.checkpoint else None
     shelf = how.shelf.again() if how.shelf is not None else None
-    return Evaluation(how.seed, how.part, how.replicate, how.fidelity, device, kept, shelf=shelf, rule=how.rule)
+    return Evaluation(
+        how.seed,
+        how.part,
+        how.replicate,
+        how.fidelity,
+        device,
+        kept,
+        shelf=shelf,
+        rule=how.rule,
+        rates=how.rates,
+    )
 
 
 def complete(

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
+
 from automl.errors import InvalidInput, WorkersUnavailable
 from automl.isolation import travel
 from automl.pool import WorkerSetup
@@ -151,13 +153,13 @@ def loopback() -> Iterator[None]:
         os.environ.pop(variable, None)
 
 
-def pack(plan: WorkerSetup) -> bytes:
-    """Pickles a plan; classes from files that workers cannot import by name travel by value."""
+def pack(plan: WorkerSetup) -> tuple[bytes, list[np.ndarray]]:
+    """Pickles a plan, large arrays apart; classes from files that workers cannot import by name travel by value."""
     import ray
 
     ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
     try:
-        return travel.pack(plan, plan.evaluator, plan.space.space)
+        return travel.pack_apart(plan, plan.evaluator, plan.space.space)
     except InvalidInput as error:
         raise InvalidInput(f"the search cannot be sent to Ray workers: {error}") from error
 

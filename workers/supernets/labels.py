@@ -37,7 +37,8 @@ class Labelled:
 
     def __init__(self, space: PathSpace, settings: SupernetSettings, train: ArrayPart) -> None:
         self.space, self.settings = space, settings
-        self.module: Any = space.supernet()
+        self.module: nn.Module = space.supernet()
+        self._net: Any = self.module
         self.random = settings.trainer == "random_labels"
         self.start = {name: one.detach().clone() for name, one in self.module.named_parameters()} if self.random else {}
         self._batches = batches_of(train[0], settings.calibration)
@@ -84,8 +85,8 @@ class Labelled:
     def logits(self, blocks: tuple[Block, ...], x: torch.Tensor) -> torch.Tensor:
         """Returns what the shared weights of a candidate's blocks say of inputs."""
         for block in blocks:
-            x = self.module.block(block.index, block.entry, block.part, x)
-        return self.module.classify(blocks[-1].exit, x)  # type: ignore[no-any-return]
+            x = self._net.block(block.index, block.entry, block.part, x)
+        return self._net.classify(blocks[-1].exit, x)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def measured(self, blocks: tuple[Block, ...], held: ArrayPart) -> tuple[float, float]:
@@ -99,7 +100,7 @@ class Labelled:
     def angle(self, blocks: tuple[Block, ...]) -> float:
         """Returns by how much a candidate's weights have turned since they were drawn, in radians."""
         held = dict(self.module.named_parameters())
-        names = [name for one in blocks for name in self.module.used(one.index, one.entry, one.part)]
+        names = [name for one in blocks for name in self._net.used(one.index, one.entry, one.part)]
         names = [name for name in names if held[name].ndim > 1]
         if not names:
             return 0.0

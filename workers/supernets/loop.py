@@ -29,8 +29,15 @@ _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 class Objective(Protocol):
     """What a supernet learns, stage by stage."""
 
-    module: nn.Module
-    stages: int
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    @property
+    def stages(self) -> int:
+        """Number of stages, trained one after the other."""
+        ...
 
     def labels(self, targets: torch.Tensor) -> torch.Tensor:
         """Returns what is learned of the training part, of the form of its targets."""
@@ -78,7 +85,7 @@ def train(
     seed: int,
     *,
     precision: str = "float32",
-    report: Callable[[float, Mapping[str, float]], None] | None = None,
+    report: Callable[[float, Mapping[str, float]], object] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Trains a supernet in place.

@@ -20,19 +20,22 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Learning, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
 from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
 from automl.report.reading.learning import learning
+from automl.report.reading.model import model_of
 from automl.report.reading.rankings import rankings
+from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
-from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
+from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER
+from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
@@ -87,6 +90,8 @@ class _Collector:
         self.random_record = phases.get("baseline")
         self.test_record = phases.get("test")
         self.confirmation_record = phases.get("confirmation")
+        self.rating_record = phases.get("rating")
+        self.seconds_record = phases.get("seconds")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
@@ -104,6 +109,7 @@ class _Collector:
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
+        rated = self._rated(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
@@ -123,8 +129,11 @@ class _Collector:
             population=population,
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic),
-            ranks=rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
+            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic, rated),
+            ranks=[
+                *ranks_of_ratings(self.store, self.record, self.rating_record, self.objectives),
+                *rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
+            ],
             learning=self._learning(search, [*winners, *random_winners]),
             genealogy=self._genealogy(search, best),
             encodings=cheapest,
@@ -138,6 +147,9 @@ class _Collector:
             keyed_by_json=self._keyed_by_json(),
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
+            rated=rated,
+            artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
+            model=model_of(self.database, self.record, tested),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -168,7 +180,8 @@ class _Collector:
         return search if self._samples_uniformly() else None
 
     def _samples_uniformly(self) -> bool:
-        return self.record.kind == "baseline" or self.settings.get("strategy", {}).get("name") == "random"
+        uniform = self.settings.get("strategy", {}).get("name") == "random" and self.rating_record is None
+        return self.record.kind == "baseline" or uniform
 
     def _tested(self) -> list[TrialRecord]:
         """Returns the re-evaluations, in the order in which they were chosen."""
@@ -244,6 +257,7 @@ class _Collector:
         winners: list[RatedCandidate],
         random_winners: list[RatedCandidate],
         deterministic: bool,
+        rated: Rated | None,
     ) -> Verdict:
         if self.failed.hopeless:
             said = self.failed.sentence()
@@ -260,8 +274,50 @@ class _Collector:
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
         above = int((search.counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
-        return judge_run(
+        found = judge_run(
             gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+        if rated is None or self.seconds_record is None or not found.beats:
+            return found
+        longer = read_study(self.store, self.seconds_record, self.objectives)
+        bound = longer.counts.classes[0] if len(longer.counts.classes) else float("inf")
+        above = int((search.counts.classes > bound).sum())
+        baseline = Effort(longer.part.counted, longer.part.classes)
+        seeds = min((len(group[0].test_values) for group in (winners, rated.random_winners) if group), default=0)
+        second = judge_run(
+            rated.gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+        where = (
+            f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
+            f"{search.part.counted:g})"
+        )
+        if second.beats:
+            return replace(second, reason=f"Against random search {where}. {second.reason}")
+        return replace(
+            second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
+        )
+
+    def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
+        """Returns the ratings of a search that another evaluator decides; None for other searches."""
+        record = self.rating_record
+        if record is None:
+            return None
+        part = read_study(self.store, record, objectives_of(record.settings)).part
+        longer = self.seconds_record
+        reading = None if longer is None else read_study(self.store, longer, self.objectives)
+        others = [] if longer is None else self._tested_of(tested, SECONDS_WINNER, longer, reading)
+        used = self.settings.get("environment", {}).get("artefacts_used", [])
+        ratings = ratings_of(self.store, record, {item.candidate for item in winners})
+        winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+        return Rated(
+            str(record.settings["evaluator"]["name"]),
+            str(record.settings["objective"]),
+            part,
+            seconds_of_evaluations(self.store, record.id) + sum(one["seconds"] for one in used),
+            seconds_of_evaluations(self.store, self.record.id),
+            None if reading is None else reading.part,
+            others,
+            self._gain(winners, others, certain),
         )
 
     def _drawn_from(self) -> tuple[str, ...]:

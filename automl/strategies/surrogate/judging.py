@@ -39,8 +39,10 @@ class Judge:
         """
         if trial.fitness is None:
             return np.full(self.width + len(self.constraints), math.nan)
-        costs, complaint = costs_of(self._space, trial.candidate) if self._named else ({}, "")
-        known = {FITNESS: trial.fitness, **trial.metrics, **costs}
+        known, complaint = {FITNESS: trial.fitness, **trial.metrics, **trial.costs}, ""
+        if self._named - known.keys():
+            costs, complaint = costs_of(self._space, trial.candidate)
+            known = {**known, **costs}
         missing = self._named - known.keys()
         if missing and not complaint:
             raise InvalidInput(

@@ -23,7 +23,10 @@ from automl.strategies.surrogate.process import Process
 from automl.strategies.surrogate.warping import warped
 
 BEGUN = 200
-"""Candidates of the pool before the first evaluation."""
+"""Candidates of the pool before the first evaluation, at most."""
+
+BEGUN_TIMES = 10
+"""And at most so many times as many as are made after each evaluation."""
 
 PARENTS = 10
 """The best trials, whose mutants are made."""
@@ -113,7 +116,7 @@ class Model:
         self._grow(self._hashed, rng)
 
     def _begin(self, rng: np.random.Generator) -> None:
-        first = self._space.sample_many(min(BEGUN, self._kept), rng)
+        first = self._space.sample_many(min(BEGUN, self._kept, BEGUN_TIMES * self._hashed), rng)
         self._columns = Columns(self._space, self._hashes, first, self._features)
         kernel = Kernel.prior(self._columns.groups)
         self._process = Process(kernel, self._columns.width, MOST + BELIEVED, self._kept)

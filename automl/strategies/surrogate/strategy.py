@@ -21,6 +21,9 @@ from automl.strategies.surrogate.judging import Judge
 from automl.strategies.surrogate.model import Model
 from automl.strategies.surrogate.pool import keys_of
 
+LEARNABLE = 2
+"""Functions that were told before the model is asked: of one alone nothing is large or small."""
+
 TRIES = 40
 """Rounds of sampling in which nothing new was found, after which what was evaluated is proposed again."""
 
@@ -40,6 +43,9 @@ class Surrogate(Strategy):
         hashed: Number of candidates that are made after each evaluation, half samples, half mutants of the ten best.
         kept: Largest number of candidates in the pool.
         features: If False, the features of functions are not used.
+        own_code: If True, candidates are hashed although that runs code of their own (networks, functions), so that the
+            pool holds each function once and their features are learned from. Each costs what a hash costs, some tens
+            of milliseconds for a network: make `hashed` small.
         objectives: Text such as "accuracy:maximize,parameters:minimize", of metrics of the evaluator and costs of the
             space. If empty, the study's own objective is the only one.
         constraints: Text such as "parameters<1e6,latency<=20".
@@ -66,16 +72,17 @@ class Surrogate(Strategy):
     hashed: int = 100
     kept: int = 1500
     features: bool = True
+    own_code: bool = False
     objectives: str = ""
     constraints: str = ""
 
-    wants = ("hashes",)
     per_worker = 1
 
     def __post_init__(self) -> None:
         for setting, least in (("first", 1), ("hashed", 2), ("kept", 10)):
             if getattr(self, setting) < least:
                 raise InvalidInput(f"{setting}={getattr(self, setting)}: the surrogate needs at least {least}")
+        self.wants = ("hashes", "own code") if self.own_code else ("hashes",)
         self._objectives = read_objectives(self.objectives)
         self._constraints = read_constraints(self.constraints)
 
@@ -91,7 +98,9 @@ class Surrogate(Strategy):
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         pending = [one.candidate for one in self.pending]
         under_way = dict(zip(keys_of(self.hashes, pending), pending, strict=True))
-        if self._model.told < self.first:
+        # What is under way counts as evaluated, so a wide window begins with as many random candidates as a narrow one,
+        # as soon as there is anything to learn from.
+        if self._model.told < LEARNABLE or self._model.told + len(under_way) < self.first:
             return self._random(n, set(under_way), rng)
         chosen = self._model.choose(n, under_way, rng)
         proposals = [

@@ -1,0 +1,204 @@
+"""What ratings are worth on small data: trained truth against supernets, counts, untrained scores and short trainings.
+
+    python benchmarks/ratings.py digits --until 600        # seconds of this run; it goes on where it stopped
+    python benchmarks/ratings.py mnist-1d --report         # the table of what is there
+
+Finished rows are appended to benchmarks/ratings_NAME.jsonl, one JSON object a line. Nothing may be tuned on `mnist-1d`
+and `fashion`: settings are chosen on `digits`, and the others are reported with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from automl.evaluators.base import Evaluation, Work
+from automl.evidence.ratings import rating_worth
+from automl.setup.targets import reference_to
+from search_spaces.nas.hytra import HyTra, HyTra1D
+from workers.networks.classification import Classification
+from workers.networks.zero_cost import ZeroCost
+from workers.supernets.evaluators import WholeRating
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One table: space, data, how many architectures are trained, and for how long."""
+
+    space: object
+    task: str
+    architectures: int
+    seeds: int
+    epochs: int
+    supernet: dict = field(default_factory=dict)
+
+
+CASES = {
+    "digits": Case(HyTra(resolution=8), "digits", 40, 2, 12, {"epochs": 10, "calibration": 500, "images": 450}),
+    "mnist-1d": Case(HyTra1D(), "mnist-1d", 200, 2, 20, {"epochs": 15}),
+    "fashion": Case(HyTra(), "fashion-mnist-6k", 100, 2, 20, {"epochs": 20}),
+}
+RATERS = {
+    "bootstrap": {},
+    "random weights": {"epochs": 0},
+    "no ensemble": {"ensemble": False},
+    "standardised": {"weights": "standardised"},
+    "single path": {"trainer": "single_path"},
+    "random labels": {"trainer": "random_labels"},
+}
+SUPERNETS = {"bootstrap": 2, "standardised": 2}
+"""Supernets of each rater; one of all others."""
+
+
+def chosen(case):
+    """Architectures in equal numbers for each scale in which they end."""
+    rng, strata = np.random.default_rng(0), defaultdict(list)
+    last = [case.space.state(entry) for entry in case.space.layers()[-1]]
+    share = -(-case.architectures // len(set(last)))
+    while sum(min(len(one), share) for one in strata.values()) < case.architectures:
+        candidate = case.space.sample(rng)
+        stratum = strata[case.space.state(candidate.value[-1])]
+        if candidate not in stratum:
+            stratum.append(candidate)
+    kept = [one for stratum in strata.values() for one in stratum[:share]]
+    order = np.random.default_rng(1).permutation(len(kept))
+    return [kept[place] for place in order][: case.architectures]
+
+
+def work_of(space, candidate):
+    return Work(space.behaviour(candidate), space.training(candidate), candidate.json)
+
+
+def jobs(case):
+    """Yields (what, name, seed, candidate, evaluator, metric): ratings first, then truths by seed."""
+    candidates = chosen(case)
+    reference = reference_to(case.space)
+    for name, changes in RATERS.items():
+        given = {**case.supernet, **changes}
+        if name in ("single path", "random labels"):  # as many steps as all blocks together have
+            given["epochs"] = 3 * case.supernet["epochs"]
+        evaluator = WholeRating(task=case.task, **given).for_space(reference)
+        for seed in range(SUPERNETS.get(name, 1)):
+            yield from (("rating", name, seed, one, evaluator, "rating") for one in candidates)
+    for one in candidates:
+        yield "scores", "zero-cost", 0, one, ZeroCost(task=case.task), None
+        yield "rating", "two epochs", 0, one, Classification(task=case.task, epochs=2), "accuracy"
+    for seed in range(case.seeds):
+        for one in candidates:
+            yield "truth", "truth", seed, one, Classification(task=case.task, epochs=case.epochs), "accuracy"
+
+
+def run(name, seconds):
+    case, file = CASES[name], HERE / f"ratings_{name.replace('-', '_')}.jsonl"
+    done = {(row["name"], row["seed"], row["candidate"]) for row in rows_of(file)}
+    begun = time.monotonic()
+    for what, label, seed, candidate, evaluator, metric in jobs(case):
+        if (label, seed, candidate.json) in done:
+            continue
+        if time.monotonic() - begun > seconds:
+            print(f"{seconds} s are over; the same command goes on")
+            return
+        started = time.process_time()
+        metrics = evaluator.evaluate(work_of(case.space, candidate), Evaluation(seed=seed, replicate=seed))
+        row = {
+            "what": what,
+            "name": label,
+            "seed": seed,
+            "candidate": candidate.json,
+            "value": metrics[metric] if metric else metrics,
+            "processor_seconds": round(time.process_time() - started, 4),
+        }
+        with file.open("a", encoding="utf-8") as rows:
+            rows.write(json.dumps(row) + "\n")
+
+
+def rows_of(file):
+    return [json.loads(line) for line in file.open(encoding="utf-8")] if file.exists() else []
+
+
+def report(name):
+    case, rows = CASES[name], rows_of(HERE / f"ratings_{name.replace('-', '_')}.jsonl")
+    values, seconds = defaultdict(lambda: defaultdict(dict)), defaultdict(float)
+    for row in rows:
+        seconds[row["name"]] += row["processor_seconds"]
+        if row["what"] == "scores":
+            for score, value in row["value"].items():
+                values[score][row["candidate"]][0] = value
+        else:
+            values[row["name"]][row["candidate"]][row["seed"]] = row["value"]
+    truth = values.pop("truth", {})
+    seeds = max((len(one) for one in truth.values()), default=0)
+    known = [one for one in truth if len(truth[one]) == seeds]
+    if len(known) < 8:
+        print(f"{name}: {len(known)} architectures are trained; go on")
+        return
+    candidates = [case.space.decode(json.loads(one)) for one in known]
+    costs = [case.space.costs(one) for one in candidates]
+    counts = {count: [one[count] for one in costs] for count in ("parameters", "macs")}
+    counts["convolutions"] = [sum(entry.startswith("conv") for entry in one.value) for one in candidates]
+    counts["place of halving"] = [
+        float(np.mean([case.space._place(case.space.state(entry)) for entry in one.value])) for one in candidates
+    ]
+    for count in counts:
+        values.pop(count, None)
+    complete = {label: found for label, found in values.items() if all(one in found for one in known)}
+    main = "bootstrap"
+    if main not in complete:
+        print(f"{name}: the bootstrap rating is not complete")
+        return
+    others = {
+        label: [np.mean(list(found[one].values())) for one in known]
+        for label, found in complete.items()
+        if label != main
+    }
+    truths = [list(truth[one].values()) for one in known]
+    worth = rating_worth(truths, [list(complete[main][one].values()) for one in known], counts, others)
+    print(f"### {name}: {len(known)} architectures, {seeds} seeds of {case.epochs} epochs\n")
+    print("| score | Spearman | Kendall | rating ahead by | given the counts | processor seconds |")
+    print("|---|---|---|---|---|---|")
+    for row in worth.rows:
+        label = main if row.name == "rating" else row.name
+        cost = seconds.get(label, seconds["zero-cost"] if row.kind == "other" else 0)
+        cells = [label, *map(shown, (row.rho, row.tau, row.ahead, row.partial)), f"{cost:.0f}"]
+        print(f"| {' | '.join(cells)} |")
+    print(
+        f"\nTruth: {seconds['truth']:.0f} processor seconds; two seeds agree with rho {number(worth.seeds)}, ", end=""
+    )
+    print(f"ceiling {number(worth.ceiling)}. Two supernets agree with rho {number(worth.supernets)}.\n")
+    print("\n".join(worth.verdict))
+
+
+def number(value):
+    return "-" if value is None else f"{value:.2f}"
+
+
+def shown(one):
+    if one is None or one.value is None:
+        return "-"
+    return f"{one.value:.2f}" if one.low is None else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--until", type=float, default=600, help="seconds of this run")
+    parser.add_argument("--report", action="store_true", help="only print the table")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    if not given.report:
+        run(given.case, given.until)
+    report(given.case)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

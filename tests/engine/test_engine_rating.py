@@ -1,0 +1,170 @@
+"""Searches that rate with one evaluator and decide with another: whose figures stand where, and what is compared."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import automl
+from automl.errors import InvalidInput
+from automl.selection.seconds import seconds_of_evaluations
+from automl.setup.parts import PartSettings, assemble
+
+
+class Grid(automl.Space):
+    x = automl.Integer(0, 9)
+    y = automl.Integer(0, 9)
+
+
+@dataclass(frozen=True)
+class Rater(automl.Evaluator):
+    """Sees x alone, and costs next to nothing."""
+
+    name = "rater"
+    version = "1"
+    metrics = {"rating": "minimize"}
+    steps: int = 1
+
+    def evaluate(self, work, how):
+        return {"rating": -float(json.loads(work.candidate)["x"]), "cost_seconds": 1.0}
+
+
+@dataclass(frozen=True)
+class Truth(automl.Evaluator):
+    name = "truth"
+    version = "1"
+    metrics = {"score": "maximize"}
+    noise: float = 0.1
+    steps: int = 1
+
+    def evaluate(self, work, how):
+        candidate = json.loads(work.candidate)
+        noise = np.random.default_rng(how.seed).normal() * self.noise
+        return {"score": candidate["x"] + 0.1 * candidate["y"] + noise, "cost_seconds": 100.0}
+
+
+SMALL = {"trials": 60, "trained": 5, "finalists": 1, "test_seeds": 3, "confirm": 2, "sample": 4}
+
+
+def searched(folder, **changes):
+    given = {"evaluator": Rater(), "final": Truth(), "simulated_workers": 2, "study": "two", "seed": 3}
+    given = {**given, **SMALL, **changes}
+    return automl.search(Grid(), storage=f"sqlite:///{folder}/two.db", **given)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = searched(tmp_path_factory.mktemp("two"))
+    yield study
+    study.close()
+
+
+def phases(study):
+    return {one.kind: one for one in study.store.phase_studies(study.record_id)}
+
+
+def test_the_strategy_searches_by_ratings_and_the_final_evaluator_decides(study):
+    rated = phases(study)["rating"]
+    assert (rated.name, rated.trials, rated.settings["objective"]) == ("two/rated", 60, "rating")
+    ratings = {trial.candidate: trial.fitness for trial in study.store.trials(rated.id)}
+    decided = list(study.trials())
+    assert len(decided) == 5
+    assert all(set(trial.metrics) >= {"score"} for trial in decided)
+    worst = max(ratings[trial.candidate] for trial in decided)
+    assert sum(rating < worst for rating in set(ratings.values())) <= 5, "the best-rated ones, lowest first"
+    assert "score" in study.best.metrics
+    best = max(decided, key=lambda trial: trial.fitness)
+    assert study.best.candidate.json in {trial.candidate for trial in decided}
+    assert study.best.fitness <= best.fitness + 0.5
+
+
+def test_random_search_confirmation_and_tests_are_the_final_evaluators(study):
+    for kind in ("baseline", "seconds", "confirmation", "test"):
+        phase = phases(study)[kind]
+        assert all("score" in trial.metrics for trial in study.store.trials(phase.id)), kind
+    assert phases(study)["baseline"].settings["evaluations"] == 5
+
+
+def test_equal_seconds_pay_for_the_ratings_too(study):
+    rated = seconds_of_evaluations(study.store, phases(study)["rating"].id)
+    final = seconds_of_evaluations(study.store, study.record_id)
+    longer = phases(study)["seconds"].settings["evaluations"]
+    assert (longer - 5) * final / 5 >= rated > (longer - 6) * final / 5
+    first = [trial.candidate for trial in study.store.by_number(phases(study)["baseline"].id)]
+    both = [trial.candidate for trial in study.store.by_number(phases(study)["seconds"].id)]
+    assert both[: len(first)] == first
+    hits = [trial.outcome for trial in study.store.by_number(phases(study)["seconds"].id)][: len(first)]
+    assert set(hits) == {"hit"}, "what the other random search had is not evaluated again"
+
+
+def test_the_report_has_ratings_and_trainings_in_columns_of_their_own(study, tmp_path):
+    data = study.report().json()
+    assert data["objective"] == "score"
+    assert (data["rating"]["evaluator"], data["rating"]["objective"]) == ("rater", "rating")
+    assert data["rating"]["trials"] == 60
+    assert data["rating"]["gain_at_equal_seconds"]["value"] is not None
+    assert any(one["what"].startswith("ratings and final evaluations") for one in data["rank_agreement"])
+    assert data["winners"][0]["rating"] == -json.loads(study.best.candidate.json)["x"]
+    text = str(study.report())
+    assert "random search, equal seconds" in text
+    assert "ratings (rater)" in text
+    assert "random search, equal seconds" in study.report().save(tmp_path / "r.html").read_text()
+
+
+def test_the_verdict_needs_both_comparisons(tmp_path):
+    useless = searched(tmp_path, evaluator=Useless(), final=Truth(noise=1e-3), trials=20, trained=3)
+    verdict = useless.report().data.verdict
+    assert not verdict.beats
+    useless.close()
+
+
+@dataclass(frozen=True)
+class Useless(automl.Evaluator):
+    """Rates by chance, and takes as long as the final evaluator."""
+
+    name = "useless"
+    version = "1"
+    metrics = {"rating": "maximize"}
+
+    def evaluate(self, work, how):
+        return {"rating": float(np.random.default_rng(how.seed).normal()), "cost_seconds": 100.0}
+
+
+def test_a_larger_budget_keeps_what_was_decided(tmp_path):
+    first = searched(tmp_path, trials=20)
+    before = [trial.candidate for trial in first.trials()]
+    first.close()
+    more = searched(tmp_path, trials=60)
+    after = [trial.candidate for trial in more.trials()]
+    assert after[: len(before)] == before
+    assert len(after) == len(set(after)) >= len(before)
+    assert phases(more)["rating"].trials == 60
+    more.close()
+
+
+def test_both_evaluators_stand_in_the_study_and_another_one_is_refused(tmp_path):
+    searched(tmp_path, trials=5).close()
+    with pytest.raises(InvalidInput, match=r"rating\.evaluator\.settings\.steps: 1, now 2"):
+        searched(tmp_path, trials=5, evaluator=Rater(steps=2))
+    with pytest.raises(InvalidInput, match=r"evaluator\.settings\.noise: 0\.1, now 0\.2"):
+        searched(tmp_path, trials=5, final=Truth(noise=0.2))
+
+
+def test_settings_reach_the_evaluator_that_they_name():
+    chosen = PartSettings(evaluator=Rater(), final=Truth(), settings={"final.steps": 3, "evaluator.steps": 2})
+    parts = assemble(Grid(), chosen)
+    assert (parts.rater.steps, parts.evaluator.steps) == (2, 3)
+    assert (parts.objective, parts.direction) == ("score", "maximize")
+    assert (parts.rating.objective, parts.rating.direction) == ("rating", "minimize")
+    with pytest.raises(InvalidInput, match=r"'final\.steps' is for a final evaluator, and there is none"):
+        assemble(Grid(), PartSettings(evaluator=Rater(), settings={"final.steps": 3}))
+    with pytest.raises(InvalidInput, match="unknown setting of the final evaluator 'nois'; did you mean noise"):
+        assemble(Grid(), PartSettings(evaluator=Rater(), final=Truth(), settings={"final.nois": 3}))
+
+
+def test_a_final_evaluator_with_another_task_is_refused():
+    one = automl.Classification(task="digits")
+    other = automl.Classification(task="digits-parity")
+    with pytest.raises(InvalidInput, match="rates on task digits and the final one decides on digits-parity"):
+        assemble("digits-cells", PartSettings(evaluator=one, final=other))
