@@ -155,13 +155,14 @@ def table(rows: dict[str, dict[str, Any]]) -> None:
     print(f"| peak beyond that pass, MB: median | {statistics.median(peaks):.0f} |")
     print(f"| 99th percentile; largest | {_share(peaks, 0.99):.0f}; {peaks[-1]:.0f} |")
     for field, said in (("again", "two calls"), ("other", "two processes, 1 and 2 threads")):
-        compared = {name: row for name, row in keyed.items() if field in row}
+        versions = ("code_key", "code_key" if field == "again" else f"code_{field}")
+        compared = {
+            name: row for name, row in keyed.items() if field in row and len({row.get(one) for one in versions}) == 1
+        }
         differ = [name for name, row in compared.items() if row[field] != row["key"]]
         print(f"| keys that differ between {said} | {len(differ)} of {len(compared)} {', '.join(differ)} |")
-    groups = defaultdict(list)
-    for name, row in keyed.items():
-        groups[row["key"]].append(name)
-    print(f"| distinct keys | {len(groups)} of {len(keyed)} |")
+    print(f"| distinct keys | {len({row['key'] for row in keyed.values()})} of {len(keyed)} |")
+    print(f"| versions of the hash among these rows | {len({row.get('code_key') for row in keyed.values()})} |")
     print("\none key (how far apart with the same weights, relative to the largest output):")
     for name, first in _sharing(keyed):
         print(f"  {first}, {name}: {keyed[name].get('apart', 'not compared')}")
@@ -181,7 +182,7 @@ def _rewritings(keyed: dict[str, dict[str, Any]]) -> None:
     apart: dict[str, list[str]] = defaultdict(list)
     for name, way, key in _rewritten(keyed):
         made[way] += 1
-        if key != keyed[name]["key"]:
+        if key != keyed[name]["key"] and keyed[name].get("code_key") == keyed[name].get("code_rewritings"):
             apart[way].append(name)
     if made:
         print("\n| rewriting | models | told apart |\n|---|---|---|")

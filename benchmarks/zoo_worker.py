@@ -7,6 +7,7 @@ time; prints one line of JSON for each. The libraries are imported once, and eve
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import resource
@@ -21,6 +22,7 @@ import torch
 import zoo_rewritings
 from zoo_models import Model, models, prepare
 
+import automl
 from automl import functional_hash
 from automl.errors import Unhashable
 
@@ -40,12 +42,20 @@ def main() -> None:
     """Serves until nothing more is asked."""
     threads = int(sys.argv[1])
     prepare()
+    code()
     for name in LIBRARIES.split():
         __import__(name)
     known = {model.name: model for model in models()}
     for line in sys.stdin:
         job = json.loads(line)
         print(json.dumps(_in_process(known[job["name"]], job, threads)), flush=True)
+
+
+@functools.cache
+def code() -> str:
+    """Returns a digest of the hash's own source: keys of two versions are not compared."""
+    files = sorted((Path(automl.__file__).parent / "hashing").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _in_process(model: Model, job: dict[str, Any], threads: int) -> dict[str, Any]:
@@ -70,7 +80,7 @@ def _in_process(model: Model, job: dict[str, Any], threads: int) -> dict[str, An
             pipe.flush()
             os._exit(0)
     os.close(write)
-    found: dict[str, Any] = {"name": model.name, "what": job["what"]}
+    found: dict[str, Any] = {"name": model.name, "what": job["what"], f"code_{job['what']}": code()}
     last = time.monotonic() + 10 * job["seconds"]
     text = b""
     while time.monotonic() < last:
@@ -138,24 +148,31 @@ def find_rewritings(model: Model, say: Any) -> None:
 
 
 def find_beside(model: Model, other: Model, say: Any) -> None:
-    """Says how far two models with one key are apart in evaluation and float64, with the weights of the first.
+    """Says how far two models with one key are apart in evaluation, with the weights of the first.
 
-    Parameters are matched by their order; where the shapes in that order differ, nothing is said.
+    Parameters are matched by their order; where the shapes in that order differ, nothing is compared. Numbers are
+    float64, or float32 where torch has no kernel for more.
     """
-    one, two = model.build().double().eval(), other.build().double().eval()
-    theirs = list(two.parameters())
-    given = list(one.parameters())
-    if [item.shape for item in given] != [item.shape for item in theirs]:
+    one, two = model.build().eval(), other.build().eval()
+    if [item.shape for item in one.parameters()] != [item.shape for item in two.parameters()]:
         say(beside=other.name, apart="their parameters stand in another order")
         return
     with torch.no_grad():
-        for item, into in zip(given, theirs, strict=True):
+        for item, into in zip(one.parameters(), two.parameters(), strict=True):
             into.copy_(item)
-        placed, named = model.examples()
-        placed = [item.double() if item.is_floating_point() else item for item in placed]
-        named = {name: item.double() if item.is_floating_point() else item for name, item in named.items()}
-        pairs = zip(_outputs(one(*placed, **named)), _outputs(two(*placed, **named)), strict=True)
-        say(beside=other.name, apart=max(float((a - b).abs().max() / b.abs().max().clamp(1e-12)) for a, b in pairs))
+        try:
+            apart = _apart(one.double(), two.double(), model, torch.float64)
+        except RuntimeError:
+            apart = _apart(one.float(), two.float(), model, torch.float32)
+    say(beside=other.name, apart=apart)
+
+
+def _apart(one: torch.nn.Module, two: torch.nn.Module, model: Model, dtype: torch.dtype) -> float:
+    placed, named = model.examples()
+    placed = [item.to(dtype) if item.is_floating_point() else item for item in placed]
+    named = {name: item.to(dtype) if item.is_floating_point() else item for name, item in named.items()}
+    pairs = zip(_outputs(one(*placed, **named)), _outputs(two(*placed, **named)), strict=True)
+    return max(float((a - b).abs().max() / b.abs().max().clamp(1e-12)) for a, b in pairs)
 
 
 def _outputs(returned: Any) -> list[torch.Tensor]:

@@ -197,7 +197,7 @@ class Phases:
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
-            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+            for one in dict.fromkeys(study.id for study in (record, random, longer) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,

@@ -44,8 +44,8 @@ class Parts:
         objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
-        strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
         rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
+        strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -61,8 +61,8 @@ class Parts:
     objective: str
     direction: str
     notice: str = ""
-    strategy_given: frozenset[str] = frozenset()
     rating: Rating | None = None
+    strategy_given: frozenset[str] = frozenset()
 
     @property
     def rater(self) -> Evaluator:
@@ -249,7 +249,7 @@ def assemble(
         goal, way, notice = objective_of(
             runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
         )
-        return Parts(space, reference, runner, given, made, goal, way, notice, said)
+        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said)
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
     final, final_given = _decider(decider, for_final, chosen, stored, defaults)
@@ -258,7 +258,7 @@ def assemble(
     goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
     check_one_task(runner, final)
     rating = Rating(runner, given, rated, rated_way)
-    return Parts(space, reference, final, final_given, made, goal, way, notice, said, rating)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said)
 
 
 def _decider(

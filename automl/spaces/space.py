@@ -276,11 +276,17 @@ class Space(metaclass=SpaceType):
             raise InvalidCandidate(f"candidate: {text} is not allowed in {self.kind}, see its allowed()")
         return candidate
 
+    def reads_back(self, candidates: Sequence[Candidate]) -> bool:
+        """Tells whether it is known, without asking `decode`, that all these candidates read back as themselves. Then
+        `checked` is not asked. Override it where that follows from how candidates are made.
+        """
+        return False
+
     def checked(self, candidate: Candidate) -> Candidate:
         """Returns a candidate as `decode` reads it from its JSON data: itself, where the space keeps its contract.
 
         The search asks for it before it looks a proposal up: workers read candidates from their JSON, so what is
-        hashed must be what they read. A space whose candidates read back by construction overrides it.
+        hashed must be what they read.
 
         Raises:
             InvalidCandidate: what was made is no candidate, `decode` refuses it, or reading twice gives another one

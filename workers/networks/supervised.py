@@ -235,7 +235,8 @@ class Supervised(Delivers, Evaluator):
 
     def misfit(self, work: Work) -> str:
         """Says why a network cannot make a step on training examples, or gives other outputs than the targets need."""
-        return misfit_of(self.adjusted(work.training).for_device("cpu"), work.behaviour)
+        settings = dataclasses.replace(self.adjusted(work.training).for_device("cpu"), compiled=False)
+        return misfit_of(settings, work.behaviour)
 
     def adjusted(self, training: Mapping[str, Any]) -> Supervised:
         """Returns this evaluator with a candidate's training settings in place of its own.
@@ -298,6 +299,11 @@ class Supervised(Delivers, Evaluator):
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
         inputs, _ = getattr(self.parts(how.device), how.part).first(most)
+        if isinstance(inputs, dict):
+            raise self.data().refusal(
+                f"its inputs are given by name ({', '.join(inputs)}), and an exported network takes them by place; let "
+                "collate give a tuple"
+            )
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def trained_on(self, parts: str) -> Supervised:
