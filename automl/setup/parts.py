@@ -270,10 +270,10 @@ def _decider(
 ) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns the evaluator that decides and, where it can be made again from JSON, its name and settings."""
     before = stored["evaluator_given"] if stored else None
-    if found.given == defaults.evaluator:
-        settings = {**defaults.evaluator_settings, **settings}
     if before and found.given == before["name"]:
         settings = {**before["settings"], **settings}
+    if found.given == defaults.evaluator:
+        settings = {**defaults.evaluator_settings, **settings}
     if chosen.task is not None:
         _check_takes_task(found)
         settings = {**settings, "task": chosen.task}
