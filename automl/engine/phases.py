@@ -273,8 +273,9 @@ class Phases:
         if self.parts.rating is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())
-        longer = studies.at_equal_seconds(seed, trainings_for(self.store, record, studies.rating({}), artefacts, full))
-        self._sample(longer, cache, seed, int(longer.settings["evaluations"]))
+        wanted = trainings_for(self.store, record, studies.rating({}), artefacts, full)
+        longer = studies.at_equal_seconds(seed, wanted)
+        self._sample(longer, cache, seed, max(wanted, int(longer.settings["evaluations"])))
         self.store.finish(longer.id)
         return random, longer
 

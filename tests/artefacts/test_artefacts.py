@@ -164,7 +164,8 @@ def test_rows_that_read_an_old_content_are_dropped_with_their_number(folder, mon
 
 
 def test_encodings_of_one_function_are_rated_each(folder):
-    study = searched(folder, trials=60)
+    every = [{"x": x, "y": y} for x in range(4) for y in range(4)]
+    study = searched(folder, trials=16, enqueue=every)
     keys = {trial.candidate: trial.key for trial in study.trials()}
     assert len(set(keys.values())) == len(keys) == 16
     assert keys['{"x":1,"y":2}'][8:] == keys['{"x":2,"y":1}'][8:]
@@ -174,7 +175,7 @@ def test_encodings_of_one_function_are_rated_each(folder):
     assert "5 functions were rated under 14 encodings, whose rating differs by a standard deviation of" in said
     assert "Audits: ratings belong to encodings" in str(study.report())
     study.close()
-    alike = searched(folder, "two", evaluator=f"{folder}/rater.py:Alike", trials=60)
+    alike = searched(folder, "two", evaluator=f"{folder}/rater.py:Alike", trials=16, enqueue=every)
     assert len({trial.key for trial in alike.trials()}) == 7, "sums from 0 to 6"
     assert "equality" not in alike.settings["evaluator"]
     alike.close()

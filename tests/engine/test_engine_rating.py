@@ -134,12 +134,16 @@ class Useless(automl.Evaluator):
 def test_a_larger_budget_keeps_what_was_decided(tmp_path):
     first = searched(tmp_path, trials=20)
     before = [trial.candidate for trial in first.trials()]
+    paid = phases(first)["seconds"].trials
     first.close()
     more = searched(tmp_path, trials=60)
     after = [trial.candidate for trial in more.trials()]
     assert after[: len(before)] == before
     assert len(after) == len(set(after)) >= len(before)
     assert phases(more)["rating"].trials == 60
+    assert phases(more)["seconds"].trials >= paid
+    rated = seconds_of_evaluations(more.store, phases(more)["rating"].id)
+    assert rated > 0
     more.close()
 
 
@@ -161,6 +165,15 @@ def test_settings_reach_the_evaluator_that_they_name():
         assemble(Grid(), PartSettings(evaluator=Rater(), settings={"final.steps": 3}))
     with pytest.raises(InvalidInput, match="unknown setting of the final evaluator 'nois'; did you mean noise"):
         assemble(Grid(), PartSettings(evaluator=Rater(), final=Truth(), settings={"final.nois": 3}))
+
+
+def test_both_evaluators_are_made_again_from_their_names():
+    named = {"evaluator": "classification", "final": "classification"}
+    parts = assemble("digits-cells", PartSettings(**named, settings={"evaluator.epochs": 1, "final.epochs": 2}))
+    given = {"evaluator_given": parts.evaluator_given, "rating_given": parts.rating.given}
+    again = assemble("digits-cells", stored={**parts.identity(), **given})
+    assert again.identity() == parts.identity()
+    assert (again.rater.epochs, again.evaluator.epochs) == (1, 2)
 
 
 def test_a_final_evaluator_with_another_task_is_refused():
