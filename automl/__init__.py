@@ -11,6 +11,7 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import plan as plan
     from automl.api import resume as resume
     from automl.api import search as search
     from automl.behaviour import Array as Array
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from automl.spaces.fields import Real as Real
     from automl.spaces.fields import Repeat as Repeat
     from automl.spaces.grammar import Grammar as Grammar
+    from automl.spaces.orders import Ordinal as Ordinal
+    from automl.spaces.orders import Permutation as Permutation
+    from automl.spaces.orders import Subset as Subset
     from automl.spaces.space import Candidate as Candidate
     from automl.spaces.space import Space as Space
     from automl.spaces.variants import Drop as Drop
@@ -52,6 +56,7 @@ _HOMES = {
     "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
+    "plan": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",
@@ -75,6 +80,9 @@ _HOMES = {
     "Integer": "automl.spaces.fields",
     "Real": "automl.spaces.fields",
     "Repeat": "automl.spaces.fields",
+    "Ordinal": "automl.spaces.orders",
+    "Permutation": "automl.spaces.orders",
+    "Subset": "automl.spaces.orders",
     "Grammar": "automl.spaces.grammar",
     "Variants": "automl.spaces.variants",
     "Drop": "automl.spaces.variants",

@@ -7,14 +7,16 @@ from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
+from automl.engine.bill import bill
 from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
-from automl.engine.running import execute, workers_of
+from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, warn
 from automl.managing import ADOPTS, check_name
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
+from automl.selection.objectives import objectives_of
 from automl.settings import Setting, check, declared, part_of, setting
 from automl.setup.enqueued import enqueued_values
 from automl.setup.parts import Parts, PartSettings, assemble
@@ -98,6 +100,53 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         >>> study.close()
     """
     run = _shown(part_of(RunConfig, asked))
+    parts, config, runs, wider = _prepared(asked, given, run)
+    return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+
+
+@takes(SearchSettings)
+def plan(asked: SearchSettings, given: frozenset[str]) -> str:
+    """Checks a search as `automl.search` does, and says what it would evaluate; nothing is evaluated or written.
+
+    Args:
+        every setting of `SearchSettings`.
+
+    Raises:
+        InvalidInput: a setting is wrong.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+        >>> print(plan(Line(), evaluator=height, trials=200, workers=0, storage="sqlite:///line.db"))
+        Space Line (21 candidates), evaluator function (fitness, maximize), strategy regularized_evolution (...
+        At most 200 evaluations by the search, as many by random search, and 42 tests: 442 in all; ...
+    """
+    run = part_of(RunConfig, asked)
+    parts, config, runs, wider = _prepared(asked, given, run)
+    check_search(parts, config, run)
+    stored = find_search(run.storage, asked.study)
+    size = parts.space.size()
+    settings = ", ".join(f"{name}={value}" for name, value in parts.strategy.settings().items() if value is not None)
+    lines = [
+        f"Space {parts.space.kind} ({f'{size:,}' if size is not None else 'a continuum of'} candidates), evaluator "
+        f"{parts.evaluator.name} ({parts.objective}, {parts.direction}), strategy {parts.strategy.name}"
+        + (f" ({settings})." if settings else "."),
+        bill(config, parts.evaluator, parts.strategy, objectives_of(parts.identity())),
+    ]
+    if runs.repeats > 1:
+        lines.append(f"That is for each of {runs.repeats} runs.")
+    if stored is not None:
+        larger = f", with a larger budget ({', '.join(wider)})" if wider else ""
+        lines.append(f"Study {stored.name} is there already and would be continued{larger}.")
+    return "\n".join(lines)
+
+
+def _prepared(
+    asked: SearchSettings, given: frozenset[str], run: RunConfig
+) -> tuple[Parts, StudyConfig, Runs, dict[str, Any] | None]:
+    """Returns parts, settings and runs of a search, and the bounds that a stored study is given instead of its own."""
     stored = find_search(run.storage, asked.study)
     parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
@@ -105,11 +154,12 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
         said["enqueue"] = enqueued_values(parts.space, asked.enqueue)
     if stored is None:
         config, wider = _new_config(said, parts, run), None
+        if (most := config.budget.trials or config.budget.evaluations) is not None:
+            parts = replace(parts, strategy=parts.strategy.fitted(most, parts.strategy_given))
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
-    return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+    return parts, config, replace(before, **{name: said[name] for name in declared(Runs) if name in said}), wider
 
 
 def _shown(run: RunConfig) -> RunConfig:

@@ -114,7 +114,8 @@ def canonical(value: Any) -> str:
         raise InvalidInput(
             f"{brief(value)} cannot be written as JSON ({_why(error)}); use numbers, strings, lists and dicts"
         ) from error
-    _check_depth(text, value)
+    if len(text) > 2 * MAX_DEPTH:  # a shorter one has too few brackets
+        _check_depth(text, value)
     return text
 
 
@@ -176,7 +177,8 @@ def _read(decoder: json.JSONDecoder, text: str) -> Any:
         raise InvalidInput(_too_deep()) from None
     except ValueError as error:
         raise InvalidInput(f"not valid JSON: {_why(error)}") from error
-    _check_depth(text, value)
+    if len(text) > 2 * MAX_DEPTH:  # a shorter one has too few brackets
+        _check_depth(text, value)
     return value
 
 

@@ -214,8 +214,9 @@ class Study:
     def trials_dataframe(self) -> pandas.DataFrame:
         """Returns one row per trial: number, outcome, fitness, fidelity, candidate (JSON), key (hex), seconds, metrics.
 
-        `fidelity` is JSON, empty for a full evaluation. A trial that was asked to stop early has `{"reached":3}` there,
-        the epoch, and no fitness.
+        Each field of the candidates has a column, such as `field.lr` or `field.blocks[0].width`; what a candidate
+        lacks is missing there. `fidelity` is JSON, empty for a full evaluation. A trial that was asked to stop early
+        has `{"reached":3}` there, the epoch, and no fitness.
         """
         import pandas
 
@@ -241,6 +242,7 @@ class Study:
                 "error": trial.error,
                 **{f"metrics.{name}": value for name, value in trial.metrics.items()},
                 **{f"costs.{name}": value for name, value in trial.costs.items()},
+                **_fields(parse(trial.candidate)),
             }
             for trial in self.trials()
         ]
@@ -542,6 +544,17 @@ class RepeatedStudy(Study):
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))
+
+
+def _fields(value: Any, path: str = "field") -> dict[str, Any]:
+    """Returns the fields of a candidate by path; empty for one that is no JSON object."""
+    if isinstance(value, dict):
+        inner = [_fields(item, f"{path}.{name}") for name, item in value.items()]
+    elif isinstance(value, list):
+        inner = [_fields(item, f"{path}[{place}]") for place, item in enumerate(value)]
+    else:
+        return {path: value} if path != "field" else {}
+    return {name: item for found in inner for name, item in found.items()}
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:

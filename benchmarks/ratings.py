@@ -44,7 +44,7 @@ class Case:
 
 
 CASES = {
-    "digits": Case(HyTra(resolution=8), "digits", 40, 2, 12, {"epochs": 10, "calibration": 500, "images": 450}),
+    "digits": Case(HyTra(resolution=8), "digits", 60, 2, 20, {"epochs": 15, "calibration": 500, "images": 450}),
     "mnist-1d": Case(HyTra1D(), "mnist-1d", 200, 2, 20, {"epochs": 15}),
     "fashion": Case(HyTra(), "fashion-mnist-6k", 100, 2, 20, {"epochs": 20}),
 }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.fidelity_groups import chosen, fidelity_groups
 from automl.cache.versions import version_of
 from automl.errors import InvalidInput
 from automl.jsontext import stored
-from automl.storage import keeping
+from automl.storage import artefacts, keeping
 from automl.storage.engine import Database
 
 DAY_SECONDS = 86400.0
@@ -116,6 +117,25 @@ class StudyStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtefactStats:
+    """Number and size of the artefacts of one name.
+
+    Attributes:
+        name: Name, such as "weights" or that of a supernet.
+        count: Number of different contents.
+        bytes: Bytes of all of them.
+
+    Example:
+        >>> ArtefactStats("weights", count=3, bytes=12_000)
+        ArtefactStats(name='weights', count=3, bytes=12000)
+    """
+
+    name: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CacheStats:
     """What is in a cache, and how large its database is.
 
@@ -124,15 +144,17 @@ class CacheStats:
             adjacent.
         studies: List of `StudyStats`, one for each study.
         size_bytes: Size of the whole database in bytes.
+        artefacts: List of `ArtefactStats`, one for each name.
 
     Example:
         >>> sorted(CacheStats(contexts=[], studies=[], size_bytes=4096).as_json())
-        ['contexts', 'size_bytes', 'studies']
+        ['artefacts', 'contexts', 'size_bytes', 'studies']
     """
 
     contexts: list[ContextStats]
     studies: list[StudyStats]
     size_bytes: int
+    artefacts: list[ArtefactStats] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the statistics as JSON data, with the fidelity group under the key `lineage`."""
@@ -172,7 +194,16 @@ def stats(database: Database) -> CacheStats:
         for row in keeping.context_rows(database)
     ]
     contexts.sort(key=lambda item: (item.fidelity_group, item.id))
-    return CacheStats(contexts, _studies(database), keeping.size_bytes(database))
+    return CacheStats(contexts, _studies(database), keeping.size_bytes(database), _artefacts(database))
+
+
+def _artefacts(database: Database) -> list[ArtefactStats]:
+    with database.read() as connection:
+        made = artefacts.all_made(connection)
+    sizes: dict[str, list[int]] = {}
+    for row in made:
+        sizes.setdefault(row.name, []).append(row.size)
+    return [ArtefactStats(name, len(some), sum(some)) for name, some in sizes.items()]
 
 
 def _studies(database: Database) -> list[StudyStats]:
@@ -211,6 +242,7 @@ class Pruned:
         dry_run: True if nothing was removed; `classes`, `candidates` and `features` are then not counted.
         features: Number of classes whose features were removed because no evaluation and no trial belongs to them; a
             search computes them again if it needs them.
+        artefacts: Number of contents removed because no evaluation has left or read them any more.
 
     Example:
         >>> Pruned(evaluations=120, classes=100, candidates=90, dry_run=False).sentence()
@@ -222,14 +254,16 @@ class Pruned:
     candidates: int
     dry_run: bool
     features: int = 0
+    artefacts: int = 0
 
     def sentence(self) -> str:
         """Returns the numbers as a sentence."""
         if self.dry_run:
             return f"{self.evaluations:,} evaluations would be removed; nothing was"
+        contents = f" and {self.artefacts:,} artefacts" if self.artefacts else ""
         return (
-            f"removed {self.evaluations:,} evaluations, {self.classes:,} classes and {self.candidates:,} candidates; "
-            "the trials of all studies stand"
+            f"removed {self.evaluations:,} evaluations, {self.classes:,} classes and {self.candidates:,} candidates"
+            f"{contents}; the trials of all studies stand"
         )
 
 
@@ -242,6 +276,7 @@ def prune(
     failed: bool = False,
     lost: bool = False,
     dry_run: bool = False,
+    store: ArtefactStore | None = None,
 ) -> Pruned:
     """Removes evaluations that meet all given conditions. Running evaluations and the trials of studies always stay.
 
@@ -254,6 +289,8 @@ def prune(
         failed: If True, only evaluations that failed by their candidate's own fault.
         lost: If True, only evaluations whose process ended before they did.
         dry_run: If True, count what would be removed and remove nothing.
+        store: Where the database's artefacts are kept; if given, contents that only the removed evaluations have left
+            or read are removed too. Another database that shares the place makes its own again when it needs them.
 
     Returns:
         A `Pruned` with the numbers removed; all are 0 if no evaluation meets the conditions.
@@ -278,6 +315,24 @@ def prune(
     places = keeping.prunable(database, older_than=older, contexts=contexts, failed=failed, lost=lost)
     if dry_run:
         return Pruned(len(places), 0, 0, dry_run=True)
+    linked = _contents_of(database, places) if store is not None else set()
     removed = keeping.remove_evaluations(database, places)
     classes, candidates, features = keeping.remove_unused(database)
-    return Pruned(removed, classes, candidates, dry_run=False, features=features)
+    with database.read() as connection:
+        unused = linked - artefacts.known(connection, sorted(linked))
+    for digest in unused:
+        assert store is not None
+        store.remove(digest.hex())
+    return Pruned(removed, classes, candidates, dry_run=False, features=features, artefacts=len(unused))
+
+
+def _contents_of(database: Database, places: Sequence[tuple[int, bytes, int]]) -> set[bytes]:
+    """Returns the digests of what the evaluations at these places have left or read."""
+    wanted = set(places)
+    with database.read() as connection:
+        return {
+            bytes(link.digest)
+            for context in sorted({place[0] for place in places})
+            for link in artefacts.links_in(connection, context)
+            if (context, bytes(link.key), link.replicate) in wanted
+        }

@@ -9,6 +9,7 @@ time or from what happens to be stored: so a study proposes the same trials from
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
@@ -195,22 +196,29 @@ class Occurrences:
         policy = self.policy
         met, forgotten = self._met.get(key, 0), self._forgotten.get(key, 0)
         before = min(met, policy.replicates) + forgotten
-        if met and self._chance(trial, FORGET, policy.forget_probability):
+        if met and policy.forget_probability and self._chance(trial, FORGET, policy.forget_probability):
             self._forgotten[key] = forgotten + 1
             return ReplicatePlan(before, before + 1, 1, False)
         self._met[key] = met + 1
         now = min(met + 1, policy.replicates) + forgotten
-        audit = now == before and self._chance(trial, AUDIT, policy.audit_probability)
-        return ReplicatePlan(0, now, now - before, audit)
+        if now == before and policy.audit_probability and self._chance(trial, AUDIT, policy.audit_probability):
+            return ReplicatePlan(0, now, 0, True)
+        return _without_audit(now, now - before)
 
     def _chance(self, trial: int, stream: int, probability: float) -> bool:
-        return probability > 0 and draw(self.seed, trial, stream) < probability
+        return draw(self.seed, trial, stream) < probability
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._met
 
     def __len__(self) -> int:
         return len(self._met)
+
+
+@functools.lru_cache(maxsize=1024)
+def _without_audit(replicates: int, adds: int) -> ReplicatePlan:
+    """Returns one plan for all trials that ask for the same."""
+    return ReplicatePlan(0, replicates, adds, False)
 
 
 def draw(seed: int, trial: int, stream: int) -> float:

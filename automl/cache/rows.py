@@ -40,7 +40,10 @@ MAX_NAME = 1000
 MAX_ERROR = 10_000
 """Characters of an error's text."""
 _MAX_INT = (1 << 63) - 1
+MAX_ARTEFACTS = 100
+"""Artefacts of one evaluation."""
 _KEY = re.compile("[0-9a-f]{32}")
+_DIGEST = re.compile("[0-9a-f]{64}")
 _ENGINES = {"hasher", "evaluator", "fidelity", "part"}
 """What describes contexts of searches, whose metrics are numbers; those of a cache that stands alone are its user's."""
 
@@ -62,7 +65,8 @@ class EvaluationRow:
 
     A failed one has no metrics, and many have no learning curve: an empty text. `space` is the number under which the
     file names the space; None where it does not tell. `found` says which key the seed comes from where it is another.
-    `features` are those of the class, as JSON; empty where they are not told, or of another version.
+    `features` are those of the class, as JSON; empty where they are not told, or of another version. `artefacts` are
+    the contents that it has left or read: relation, name, digest, size.
     """
 
     key: bytes
@@ -77,6 +81,7 @@ class EvaluationRow:
     space: int | None
     found: str | None
     features: str
+    artefacts: tuple[tuple[str, str, bytes, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ def _evaluation(data: dict[str, Any], context: ContextRow | None, spaces: Collec
     if context is None:
         raise InvalidInput("an evaluation before any context")
     names = {"key", "replicate", "seed", "candidate", "metrics", "error", "seconds", "times_seen"}
-    _check_names(data, names | ({"curve", "space", "found", "features"} & data.keys()))
+    _check_names(data, names | ({"curve", "space", "found", "features", "artefacts"} & data.keys()))
     key = _key(data["key"])
     replicate = _integer(data, "replicate", -_MAX_INT, MAX_REPLICATE)
     seed = _integer(data, "seed", 0, _MAX_INT)
@@ -204,8 +209,11 @@ def _evaluation(data: dict[str, Any], context: ContextRow | None, spaces: Collec
     origin = _origin(data["found"]) if "found" in data else Origin(context.group, key, replicate)
     found = canonical(data["found"]) if "found" in data else None
     features = _features(data["features"]) if "features" in data else ""
+    artefacts = _artefacts(data.get("artefacts", []))
+    if artefacts and metrics is None:
+        raise InvalidInput("an evaluation that failed has no artefacts")
     row = EvaluationRow(
-        key, replicate, seed, candidate, text, error, float(seconds), seen, curve, space, found, features
+        key, replicate, seed, candidate, text, error, float(seconds), seen, curve, space, found, features, artefacts
     )
     if not _seed_fits(seed, context.namespace, origin):
         raise InvalidInput("the seed is not that of this class, so it cannot have been evaluated with it")
@@ -219,6 +227,24 @@ def _features(given: Any) -> str:
     _check_names(given, {"version", "numbers"})
     version = _integer(given, "version", 0, _MAX_INT)
     return written(read(given["numbers"])) if version == FEATURES_VERSION else ""
+
+
+def _artefacts(given: Any) -> tuple[tuple[str, str, bytes, int], ...]:
+    """Reads which contents an evaluation has left or read; they lie outside of the file."""
+    if not isinstance(given, list) or len(given) > MAX_ARTEFACTS:
+        raise InvalidInput(f"the artefacts of an evaluation are a list of {MAX_ARTEFACTS} at most")
+    found = []
+    for one in given:
+        if not isinstance(one, dict):
+            raise InvalidInput("an artefact is a JSON object")
+        _check_names(one, {"relation", "name", "digest", "size"})
+        if one["relation"] not in ("made", "read"):
+            raise InvalidInput(f"the relation {brief(one['relation'])} of an artefact is neither made nor read")
+        if not isinstance(one["digest"], str) or not _DIGEST.fullmatch(one["digest"]):
+            raise InvalidInput(f"the digest {brief(one['digest'])} is not 64 hexadecimal digits")
+        name, size = _text(one["name"], "the name of an artefact", MAX_NAME), _integer(one, "size", 0, _MAX_INT)
+        found.append((one["relation"], name, bytes.fromhex(one["digest"]), size))
+    return tuple(found)
 
 
 class Origin(NamedTuple):

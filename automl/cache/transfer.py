@@ -15,19 +15,20 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.artefacts.store import ArtefactStore
 from automl.cache.fidelity_groups import chosen
 from automl.cache.rows import FORMAT, MAX_BYTES, MAX_ROW, ContextRow, EvaluationRow, SpaceRow, read_rows
 from automl.cache.versions import COMMAND, mark_of, version_of
-from automl.errors import InvalidInput
+from automl.errors import ArtefactUnreadable, InvalidInput
 from automl.hashing import HASHER_VERSION
 from automl.hashing.features import FEATURES_VERSION
 from automl.jsontext import stored
-from automl.storage import evaluations, transfers
+from automl.storage import artefacts, evaluations, transfers
 from automl.storage.engine import Database
 from automl.storage.features import keep_features
 from automl.storage.spaces import space_id, spaces_of
@@ -45,6 +46,8 @@ class Exported:
     Attributes:
         contexts: Number of contexts in the file.
         evaluations: Number of evaluations in the file, in all contexts.
+        artefacts: Number of contents (weights, supernets) that were copied beside the file.
+        missing: Number of contents that could not be read where they are kept, and were left out.
 
     Example:
         >>> Exported(contexts=2, evaluations=5044).sentence()
@@ -53,10 +56,14 @@ class Exported:
 
     contexts: int
     evaluations: int
+    artefacts: int = dataclasses.field(default=0, repr=False)
+    missing: int = dataclasses.field(default=0, repr=False)
 
     def sentence(self) -> str:
         """Returns the numbers as a sentence."""
-        return f"exported {self.evaluations:,} evaluations of {self.contexts:,} contexts"
+        beside = f"; {self.artefacts:,} artefacts lie beside it" if self.artefacts else ""
+        left = f"; {self.missing:,} artefacts could not be read and were left out" if self.missing else ""
+        return f"exported {self.evaluations:,} evaluations of {self.contexts:,} contexts{beside}{left}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Imported:
             other figures on another machine); each was stored under the next free replicate number.
         outdated: Tuple of the numbers of those contexts whose keys come from an older version of the functional hash.
             The cache serves none of their evaluations until `automl.rekey` has given them new keys.
+        artefacts: Number of contents (weights, supernets) that were taken over.
 
     Example:
         >>> Imported(contexts=1, added=100, known=20, extra=3).sentence()
@@ -82,6 +90,7 @@ class Imported:
     known: int
     extra: int
     outdated: tuple[int, ...] = ()
+    artefacts: int = dataclasses.field(default=0, repr=False)
 
     def sentence(self) -> str:
         """Returns the numbers as a sentence."""
@@ -92,7 +101,8 @@ class Imported:
             if self.outdated
             else ""
         )
-        return f"imported {self.added:,} evaluations{more}; {self.known:,} were here already{old}"
+        kept = f"; {self.artefacts:,} artefacts were taken over" if self.artefacts else ""
+        return f"imported {self.added:,} evaluations{more}; {self.known:,} were here already{kept}{old}"
 
 
 def export_cache(
@@ -102,6 +112,7 @@ def export_cache(
     contexts: Sequence[int] = (),
     groups: Sequence[int] = (),
     namespace: str | None = None,
+    store: ArtefactStore | None = None,
 ) -> Exported:
     """Writes the finished evaluations of a database to a file. An existing file is replaced only when the new one is
     complete.
@@ -113,6 +124,8 @@ def export_cache(
         groups: Numbers of contexts; if any are given, these are written, and all contexts that differ from one of these
             in fidelity alone.
         namespace: Name of a part of the cache; if given, only this part is written.
+        store: Where the database's artefacts are kept; if given, those that the evaluations have made are copied into
+            the folder PATH.artefacts.
 
     Returns:
         An `Exported` with the numbers written; both are 0 for an empty database.
@@ -153,7 +166,36 @@ def export_cache(
         Path(partial).replace(path)
     finally:
         Path(partial).unlink(missing_ok=True)
-    return Exported(len(rows), count)
+    copied, missing = (0, 0) if store is None else _copied(store, beside(path), _made(database, rows))
+    return Exported(len(rows), count, copied, missing)
+
+
+def beside(path: Path) -> ArtefactStore:
+    """Returns the store of the artefacts of an exported file.
+
+    Example:
+        >>> beside(Path("cache.jsonl.gz")).url
+        'cache.jsonl.gz.artefacts'
+    """
+    return ArtefactStore(f"{path}.artefacts")
+
+
+def _made(database: Database, rows: Sequence[Any]) -> list[str]:
+    with database.read() as connection:
+        links = [link for row in rows for link in artefacts.links_in(connection, row.id)]
+    return sorted({bytes(link.digest).hex() for link in links if link.relation == artefacts.MADE})
+
+
+def _copied(source: ArtefactStore, target: ArtefactStore, digests: Iterable[str]) -> tuple[int, int]:
+    """Copies contents, each compared with its digest; returns how many, and how many could not be read."""
+    copied = missing = 0
+    for digest in digests:
+        try:
+            target.put(source.get(digest))
+            copied += 1
+        except ArtefactUnreadable:
+            missing += 1
+    return copied, missing
 
 
 def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -163,6 +205,7 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     for row in rows:
         described = stored(row.description)
         last = b""
+        links = _links(database, row.id)
         yield {
             "context": described,
             "namespace": row.namespace,
@@ -181,6 +224,8 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
             last = fact.key
             if fact.found is not None:
                 more["found"] = stored(fact.found)
+            if own := links.get((bytes(fact.key), fact.replicate)):
+                more["artefacts"] = own
             yield {
                 "key": fact.key.hex(),
                 "replicate": fact.replicate,
@@ -195,6 +240,15 @@ def _lines(database: Database, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     yield {"end": count}
 
 
+def _links(database: Database, context: int) -> dict[tuple[bytes, int], list[dict[str, Any]]]:
+    found: dict[tuple[bytes, int], list[dict[str, Any]]] = {}
+    with database.read() as connection:
+        for link in artefacts.links_in(connection, context):
+            one = {"relation": link.relation, "name": link.name, "digest": bytes(link.digest).hex(), "size": link.size}
+            found.setdefault((bytes(link.key), link.replicate), []).append(one)
+    return found
+
+
 def _space(database: Database, number: int) -> dict[str, Any]:
     with database.read() as connection:
         found = spaces_of(connection, [number])[number]
@@ -202,7 +256,12 @@ def _space(database: Database, number: int) -> dict[str, Any]:
 
 
 def import_cache(
-    database: Database, path: str | Path, *, max_bytes: int = MAX_BYTES, max_row: int = MAX_ROW
+    database: Database,
+    path: str | Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_row: int = MAX_ROW,
+    store: ArtefactStore | None = None,
 ) -> Imported:
     """Adds the evaluations of a file to a database, which then holds every replicate of both.
 
@@ -214,6 +273,8 @@ def import_cache(
         path: Path of a file that `export_cache` wrote.
         max_bytes: Largest size of the decompressed file in bytes; a larger file is refused.
         max_row: Largest length of a row in bytes; a longer row is refused.
+        store: Where the database's artefacts are kept; if given, those that lie beside the file are taken over, each
+            compared with its digest.
 
     Returns:
         An `Imported` with the numbers added and known.
@@ -255,7 +316,12 @@ def import_cache(
             added, known, extra = added + merged[0], known + merged[1], extra + merged[2]
         return Imported(len(contexts), added, known, extra, tuple(sorted(old)))
 
-    return database.write(work)
+    done = database.write(work)
+    if store is None:
+        return done
+    contents = beside(path)
+    copied, _ = _copied(contents, store, [digest for digest, _ in contents.digests()])
+    return dataclasses.replace(done, artefacts=copied)
 
 
 def _fields(row: EvaluationRow, spaces: Mapping[int, int]) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import click
 from automl.cache.audits import audit_report
 from automl.cache.maintenance import CacheStats, prune, stats
 from automl.cache.rows import MAX_BYTES, MAX_ROW, read_rows
+from automl.cache.spread import rated_contexts, spread_of
 from automl.cache.transfer import export_cache, import_cache
 from automl.cache.versions import waiting_sentence
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.cli.rekey import rekey_command, show
+from automl.delivery.places import store_of
 from automl.setup.rekeying import rekey
 from automl.storage import migrate, opening
 from automl.storage.engine import Database
@@ -22,6 +24,9 @@ from automl.study import find
 
 _context_option = click.option(
     "--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated."
+)
+_artefacts_option = click.option(
+    "--artefacts", metavar="URL", help="Where artefacts are kept.  [default: beside an SQLite database]"
 )
 _group_option = click.option(
     "--fidelity-group",
@@ -137,6 +142,9 @@ def _show(found: CacheStats) -> None:
         click.echo()
         print_table(["study", "space", "trials", "hits", "seconds paid", "seconds saved"], studies, "")
     click.echo(f"\n{found.size_bytes / 1e6:,.1f} MB in the database")
+    if found.artefacts:
+        each = ", ".join(f"{one.name} {one.count:,} ({one.bytes / 1e6:,.1f} MB)" for one in found.artefacts)
+        click.echo(f"artefacts outside of it: {each}")
 
 
 @cache.command(epilog="Example: automl cache audit --study digits-cells-1")
@@ -153,10 +161,15 @@ def audit(metric: str | None, study: str | None, storage: str, as_json: bool) ->
             raise click.UsageError("give --metric NAME, or --study NAME for that study's objective")
         metric = str(records[0].settings["objective"])
     found = audit_report(database, metric, studies=[record.id for record in records] if study else None)
+    spreads = {number: spread_of(database, metric, number) for number in rated_contexts(database)}
+    spreads = {number: one for number, one in spreads.items() if one.overall is not None}
     if as_json:
-        print_json(found.as_json())
+        print_json({**found.as_json(), "encodings": {str(number): one.as_json() for number, one in spreads.items()}})
     else:
-        click.echo(found.sentence())
+        if found.audited or not spreads:
+            click.echo(found.sentence())
+        for number, one in spreads.items():
+            click.echo(f"context {number}: {one.sentence()}")
     database.close()
 
 
@@ -171,11 +184,20 @@ def _studies(store: StudyStore, name: str) -> list[StudyRecord]:
 @_context_option
 @_group_option
 @click.option("--namespace", metavar="NAME", help="Only this namespace.")
+@_artefacts_option
 @storage_option
-def export(path: Path, contexts: tuple[int, ...], groups: tuple[int, ...], namespace: str | None, storage: str) -> None:
-    """Write the finished evaluations to one portable file."""
+def export(
+    path: Path,
+    contexts: tuple[int, ...],
+    groups: tuple[int, ...],
+    namespace: str | None,
+    artefacts: str | None,
+    storage: str,
+) -> None:
+    """Write the finished evaluations to one portable file, and their artefacts into the folder PATH.artefacts."""
     database = Database(storage, create=False)
-    done = export_cache(database, path, contexts=contexts, groups=groups, namespace=namespace)
+    store = store_of(artefacts, database)
+    done = export_cache(database, path, contexts=contexts, groups=groups, namespace=namespace, store=store)
     click.echo(done.sentence())
     database.close()
 
@@ -189,8 +211,9 @@ def export(path: Path, contexts: tuple[int, ...], groups: tuple[int, ...], names
     metavar="TARGET",
     help="Of a file of an older version: the space that read its candidates, see `automl cache rekey`.",
 )
+@_artefacts_option
 @storage_option
-def import_command(path: Path, spaces: tuple[str, ...], storage: str) -> None:
+def import_command(path: Path, spaces: tuple[str, ...], artefacts: str | None, storage: str) -> None:
     """Merge the evaluations of a file into the database; every row is checked before the first is written.
 
     Those of an older version get the keys of this one's functional hash, as `automl cache rekey` does it.
@@ -199,7 +222,7 @@ def import_command(path: Path, spaces: tuple[str, ...], storage: str) -> None:
     for _ in read_rows(path, MAX_BYTES, MAX_ROW):  # what is refused leaves nothing behind, not even an empty database
         pass
     database = Database(storage)
-    done = import_cache(database, path)
+    done = import_cache(database, path, store=store_of(artefacts, database))
     click.echo(done.sentence())
     database.close()
     if done.outdated:
@@ -216,6 +239,7 @@ cache.add_command(rekey_command)
 @click.option("--failed", is_flag=True, help="Only those whose candidate failed.")
 @click.option("--lost", is_flag=True, help="Only those that nobody finished.")
 @click.option("--dry-run", is_flag=True, help="Count, and remove nothing.")
+@_artefacts_option
 @storage_option
 @json_option
 def prune_command(
@@ -225,6 +249,7 @@ def prune_command(
     failed: bool,
     lost: bool,
     dry_run: bool,
+    artefacts: str | None,
     storage: str,
     as_json: bool,
 ) -> None:
@@ -238,6 +263,7 @@ def prune_command(
         failed=failed,
         lost=lost,
         dry_run=dry_run,
+        store=store_of(artefacts, database),
     )
     if as_json:
         print_json(dataclasses.asdict(found))

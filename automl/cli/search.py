@@ -45,6 +45,9 @@ _html_option = click.option(
 )
 @_target
 @options_of(_SETTINGS, "search")
+@click.option(
+    "--dry-run", is_flag=True, cls=Option, heading="Budget", help="Check, say what would be run, and run nothing."
+)
 @_html_option
 @json_option
 def search(target: str, **options: Any) -> None:
@@ -55,12 +58,15 @@ def search(target: str, **options: Any) -> None:
     A study of the same name (--study) is continued. What is left out is as it is stored, a larger budget is written
     to it, any other difference is refused.
     """
-    path = options.pop("enqueue")
+    path, dry_run = options.pop("enqueue"), options.pop("dry_run")
     lines = list(read_candidates(path)) if path else []
     if path:
         options["enqueue"] = [value for _, value in lines]
     try:
-        _run(target, options, {})
+        if dry_run:
+            click.echo(f"{api.plan(target, **_given(options))}\nNothing was run and nothing was written.")
+        else:
+            _run(target, options, {})
     except InvalidEnqueued as error:
         raise InvalidInput(f"{path}, line {lines[error.number - 1][0]}: {error.reason}") from error
 
@@ -105,12 +111,18 @@ def resume(study: str, **options: Any) -> None:
     _finish(_stoppable(lambda: api.resume(study, **given), given), options["html"], options["as_json"])
 
 
-def _run(target: str, options: dict[str, Any], fixed: dict[str, Any]) -> None:
-    _check_place(options["html"])
-    given = {**with_defaults(said(options, _SETTINGS), _SETTINGS), **fixed}
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that were given, with the command line's own defaults."""
+    given = with_defaults(said(options, _SETTINGS), _SETTINGS)
     check_name(given.get("study"))
     if "settings" in given:
         given["settings"] = read_settings(given["settings"])
+    return given
+
+
+def _run(target: str, options: dict[str, Any], fixed: dict[str, Any]) -> None:
+    _check_place(options["html"])
+    given = {**_given(options), **fixed}
     given |= {"observers": _observers(options["as_json"]), "progress": False}
     _finish(_stoppable(lambda: api.search(target, **given), given), options["html"], options["as_json"])
 

@@ -26,9 +26,10 @@ _TWICE = 8
 class DatasetTask(AnyTask):
     """Task of three data sets of torch, which are read as they are needed: random transforms stay random.
 
-    A data set gives pairs (input, target); an input may be a tuple of tensors, which are the network's arguments. Map
-    data sets (`__getitem__`) and iterable ones (`__iter__`, with a `__len__`) are taken, and loaders of either: their
-    data set, `collate_fn` and `num_workers` are used, batches and order are the evaluator's.
+    A data set gives pairs (input, target); an input may be a tuple of tensors, which are the network's arguments,
+    or a dictionary of them, which are its arguments by name. Map data sets (`__getitem__`) and iterable ones
+    (`__iter__`, with a `__len__`) are taken, and loaders of either: their data set, `collate_fn` and `num_workers`
+    are used, batches and order are the evaluator's.
 
     The data belong to the context of every result. A map data set whose items are the same whenever they are read is
     known by their content; any other one needs a `version`, which is raised when its data change.
@@ -211,8 +212,22 @@ class DatasetTask(AnyTask):
 
         inputs, _ = next(self.batches("train", min(256, len(self.train))))
         found = []
-        for one in inputs if isinstance(inputs, tuple) else (inputs,):
+        named = inputs.items() if isinstance(inputs, dict) else (("", one) for one in inputs_of(inputs))
+        for name, one in named:
             shape = tuple(one.shape[1:])
             real = one.is_floating_point() or one.dtype == torch.uint8
-            found.append(Array(shape) if real else Array(shape, int(one.min()), int(one.max())))
+            low, high = (None, None) if real else (int(one.min()), int(one.max()))
+            found.append(Array(shape, low, high, name))
         return tuple(found)
+
+
+def inputs_of(inputs: Any) -> tuple[Any, ...]:
+    """Returns the inputs of a batch one by one, however they are given to the network.
+
+    Example:
+        >>> inputs_of({"tokens": 1, "mask": 2}), inputs_of(3)
+        ((1, 2), (3,))
+    """
+    if isinstance(inputs, dict):
+        return tuple(inputs.values())
+    return inputs if isinstance(inputs, tuple) else (inputs,)

@@ -115,9 +115,12 @@ class InFlight:
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Takes newly proposed trials. One that needs an evaluation that was given up has failed already."""
+        fresh = self._trials[FRESH]
         for trial in trials:
-            self._trials[FRESH][trial.number] = trial
-            wanted = range(trial.plan.first, trial.plan.replicates) if self._given_up else ()
+            fresh[trial.number] = trial
+            if not self._given_up:
+                continue
+            wanted = range(trial.plan.first, trial.plan.replicates)
             lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
             if lost is not None:
                 trial.results[lost[2]] = self._given_up[lost]
@@ -209,8 +212,8 @@ class InFlight:
     def _take(self, trial: Trial, resolution: Resolution) -> list[Job]:
         results = resolution.results if resolution.audit is None else (*resolution.results, resolution.audit)
         for result in results:
-            if self._awaiting:
-                self._deliver(trial.slot(result.replicate), result, waited=True)
+            if self._awaiting and (slot := trial.slot(result.replicate)) in self._awaiting:
+                self._deliver(slot, result, waited=True)
             trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
         jobs = []
         for claim in resolution.claims:
@@ -218,11 +221,8 @@ class InFlight:
             jobs.append(self._job(claim, trial))
         for replicate in resolution.waiting:
             self._wait(trial, replicate)
-        if trial.complete:
-            self._move(trial, FINAL)
-        else:
-            self._move(trial, QUEUED if resolution.queued else WAITING)
-        if not resolution.queued:
+        self._move(trial, FINAL if trial.complete else QUEUED if resolution.queued else WAITING)
+        if self._lost and not resolution.queued:
             self._lost.discard(trial.number)
         return jobs
 

@@ -180,18 +180,23 @@ class Keyer:
         seconds = self._jobs.seconds * max(1, len(found))
         if len(self._read) > REMEMBERED:
             self._read.clear()
+        if self._space.reads_back([proposal.candidate for proposal in found]):
+            return found
+        read_before, checked = self._read, self._space.checked
         with blaming(lambda: f"space {self._space.kind} cannot read what it proposes", seconds):
             for place, proposal in enumerate(proposals):
                 given = proposal.candidate
-                if isinstance(given, Candidate) and given.json in self._read:
+                text = given.json if isinstance(given, Candidate) else ""
+                if text in read_before:
                     continue
-                if (read := self._space.checked(given)) is not given:
+                if (read := checked(given)) is not given:
+                    text = read.json
                     changed = difference(given.value, read.value)
                     self._notices.once(
                         "reading", f"{self._space.kind} reads what it proposes as other candidates ({changed})"
                     )
                     found[place] = replace(proposal, candidate=read)
-                self._read.add(read.json)
+                read_before.add(text)
         return found
 
     def _hash(self, proposals: Sequence[Proposal]) -> list[Hashed]:
@@ -213,17 +218,18 @@ class Keyer:
     def _hash_all(self, candidates: Sequence[Candidate], *, features: bool = False) -> list[Hashed]:
         if len(self._hashed) > REMEMBERED:
             self._hashed.clear()
-        texts = [one.json for one in candidates]
-        new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in self._hashed}
+        texts, known = [one.json for one in candidates], self._hashed
+        new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in known}
         with self._blaming(list(new.values())):
             found = self._jobs.hash(list(new.values()), features=features)
         if features:
             self._keep_features(found)
         self._hashed.update(zip(new, found, strict=True))
         self.hashed += len(found)
-        self.by_json += sum(bool(one.fallback) for one in found)
-        self._why.update(one.fallback for one in found if one.fallback)
-        return [self._hashed[text] for text in texts]
+        if fallbacks := [one.fallback for one in found if one.fallback]:
+            self.by_json += len(fallbacks)
+            self._why.update(fallbacks)
+        return [known[text] for text in texts]
 
 
 class Pooled:

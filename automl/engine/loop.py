@@ -190,11 +190,13 @@ class Search:
     def _record(self, final: Sequence[Trial]) -> None:
         """Records what has finished, in order."""
         ready, objective, seconds = self._order.in_turn(final), self.settings.objective, self.meter.seconds()
-        costs = self._costs([trial.proposal.candidate for trial in ready])
+        costs, study = self._costs([trial.proposal.candidate for trial in ready]), self.settings.study
         records = [
-            self._checked(trial, trial.record(self.settings.study, objective, cost, position, seconds))
+            trial.record(study, objective, cost, position, seconds)
             for position, (trial, cost) in enumerate(zip(ready, costs, strict=True), self._order.done)
         ]
+        if self.settings.needs:
+            records = [self._checked(trial, record) for trial, record in zip(ready, records, strict=True)]
         self._outbox.record(records)
         self._pruning.recorded(records)
         self._order.recorded(

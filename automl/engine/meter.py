@@ -52,7 +52,8 @@ class Meter:
             candidate: canonical JSON.
             share: budget fraction of the trial.
         """
-        plan = self._settings.plans.plan(self._settings.counted_key(key, share), number)
+        counted = key if share == FULL else self._settings.counted_key(key, share)
+        plan = self._settings.plans.plan(counted, number)
         if plan.adds:
             new = range(plan.replicates - plan.adds, plan.replicates)
             self.evaluations += self._cost.cost(candidate, new, share) if self._settings.rungs else plan.adds

@@ -62,7 +62,8 @@ class TellOrder:
 
     def pending(self) -> list[Proposal]:
         """Returns what was proposed before the next block and is not told yet, in order."""
-        return [proposal for number, proposal in self._open.items() if number < self.start]
+        start = self.start
+        return [proposal for number, proposal in self._open.items() if number < start]
 
     def not_recorded(self, block: Sequence[T]) -> Sequence[T]:
         """Returns what of a new block is not recorded yet."""

@@ -16,6 +16,7 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import placed, store_of
 from automl.engine.adoption import adopt
+from automl.engine.bill import bill
 from automl.engine.blame import blaming
 from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.expecting import expect
@@ -178,14 +179,7 @@ class Phases:
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
-        self._warn_of_unseen_fields(record)
-        if not record.trials and (said := said_once(self.lifecycle.settings()["looked_at"])):
-            for observer in self.observers:
-                observer.note(said)
-        if not record.trials and (waiting := waiting_sentence(self.database)):
-            self._warn(waiting)
-        if changed := change_since(self.evaluator.name, self.described, self.store):
-            self._warn(changed)
+        self._say_beforehand(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         studies = PhaseStudies(self.store, record)
         if self.parts.rating is None:
@@ -203,7 +197,7 @@ class Phases:
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
-            for one in dict.fromkeys([record.id, random.id if random else record.id]):
+            for one in dict.fromkeys(study.id for study in (record, random, longer) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,
@@ -308,6 +302,20 @@ class Phases:
         if study is not None:
             self.store.finish(study.id)
         return confirmed
+
+    def _say_beforehand(self, record: StudyRecord) -> None:
+        """Says what the user should know before anything is evaluated."""
+        self._warn_of_unseen_fields(record)
+        if not record.trials and (said := said_once(self.lifecycle.settings()["looked_at"])):
+            for observer in self.observers:
+                observer.note(said)
+        if not record.trials:
+            for observer in self.observers:
+                observer.note(bill(self.config, self.evaluator, self.parts.strategy, objectives_of(record.settings)))
+        if not record.trials and (waiting := waiting_sentence(self.database)):
+            self._warn(waiting)
+        if changed := change_since(self.evaluator.name, self.described, self.store):
+            self._warn(changed)
 
     def _warn_of_unseen_fields(self, record: StudyRecord) -> None:
         """Says which fields no key sees, when a study begins: all values of such a field share one result."""

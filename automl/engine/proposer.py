@@ -45,7 +45,9 @@ class Proposer:
         self._pruning = pruning
         self._settings, self._strategy, self._keyer = settings, strategy, keyer
         self._order, self._meter = order, meter
-        self._fidelities = {fidelity.share: fidelity for fidelity in settings.fidelities}
+        self._fidelities = {
+            fidelity.share: (fidelity, settings.context_of(fidelity.share)) for fidelity in settings.fidelities
+        }
         self.unmet: Collection[bytes] = ()
         self.seconds = 0.0
 
@@ -99,15 +101,15 @@ class Proposer:
         for proposal, key in self._order.not_recorded(keyed):
             if self._meter.spent():
                 break
-            if (fidelity := self._fidelities.get(proposal.fidelity)) is None:
+            if (found := self._fidelities.get(proposal.fidelity)) is None:
                 raise InvalidSpace(
                     f"strategy {self._strategy.name} asks for fidelity {proposal.fidelity}, which is none of "
                     f"{', '.join(map(str, self._fidelities))}; let its rungs() return what it will ask for"
                 )
+            fidelity, context = found
             asked, number = self._order.asked, self._order.number(proposal)
             before = self._meter.evaluations
             plan = self._meter.plan(key, number, asked, proposal.candidate.json, fidelity.share)
-            context = self._settings.context_of(fidelity.share)
             cost = self._meter.evaluations - before
             rule = self._pruning.rule(number) if self._pruning is not None and fidelity.share == FULL else None
             told = self._order.told

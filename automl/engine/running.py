@@ -50,16 +50,7 @@ def execute(
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     with StopSignals() as signals:
-        parts.rater.settings()
-        parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
-        _check_first(parts, config.seed, run)
-        rungs_of(parts)
-        many = max(1, len(config.enqueue))
-        with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
-            check_enqueued(parts, config.enqueue)
-        Database.check(run.storage)
-        if run.artefacts is not None:
-            ArtefactStore(run.artefacts).check()
+        check_search(parts, config, run)
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -68,6 +59,24 @@ def execute(
             except BaseException:
                 database.close()
                 raise
+
+
+def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
+    """Checks everything of a search that can be checked before anything is opened or written.
+
+    Raises:
+        InvalidInput: something is wrong.
+    """
+    parts.rater.settings()
+    parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _check_first(parts, config.seed, run)
+    rungs_of(parts)
+    many = max(1, len(config.enqueue))
+    with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
+        check_enqueued(parts, config.enqueue)
+    Database.check(run.storage)
+    if run.artefacts is not None:
+        ArtefactStore(run.artefacts).check()
 
 
 def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 
 from automl.cache.policy import ReplicatePlan
@@ -21,7 +21,7 @@ Slot = tuple[int, bytes, int]
 """A context, a key and the number of a replicate: what one evaluation fills."""
 
 
-class State(Enum):
+class State(IntEnum):  # a plain Enum is hashed by a function in Python, twice a trial
     """Where a trial stands.
 
     FRESH: proposed, and never looked up in the cache.
@@ -31,11 +31,11 @@ class State(Enum):
     DELIVERED: `InFlight.collect` has returned it.
     """
 
-    FRESH = "fresh"
-    QUEUED = "queued"
-    WAITING = "waiting"
-    FINAL = "final"
-    DELIVERED = "delivered"
+    FRESH = 0
+    QUEUED = 1
+    WAITING = 2
+    FINAL = 3
+    DELIVERED = 4
 
 
 NO_METRIC = "the evaluator returned no metric"

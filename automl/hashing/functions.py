@@ -9,8 +9,6 @@ infinities and NaN: two functions that agree on all numbers are equal.
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,79 +18,17 @@ import numpy as np
 from automl.behaviour import Function, Probe
 from automl.errors import Unhashable
 from automl.hashing.function_features import function_features
+from automl.hashing.function_points import Sheet, points, sheets
 from automl.hashing.mixing import digest_array, mix, rounded
 from automl.hashing.noise import Tracked, UntrackedError
 from automl.hashing.observed import Observed
-from automl.hashing.weights import uniform, whole
 
-_ROUND = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0)
-_LARGE = (40.5, -40.5)
-_TINY = (1.5 * 2.0**-20, -1.25 * 2.0**-20, 1.25 * 2.0**-7, -1.5 * 2.0**-7)
-_STEPS = (1.0, 1.140625, 1.328125, 1.546875, 1.78125)
-"""Five to an octave, of seven bits each; powers of two times these are the points between zero and the far ones."""
-
-_SCALES = {"near": (-40, -20), "small": (-20, 0), "far": (0, 14)}
-"""Sets of points by the exponents of two that they cover, low ones included."""
-
-_GENERIC = 2048
-_APART = (1.0, 1.375, 0.8125)
 _DUST = 2.0**-44
-_COARSE = ((2.0**-20, 0.9 * 2.0**-22), (2.0**-4, 0.9 * 2.0**-27))
-"""Where an argument is smaller than the first number, values are rounded to multiples of the second: what is small
-there is mostly rounding noise of what was large before, and a guard gives large values. No result is exactly between
-two multiples of such a number.
-"""
-
-_FAR = 8.0
 _FAR_BITS = 10
 _LOST = 2.0**-20
-"""Points further out than `_FAR` are looked at with fewer bits, and not at all where rounding has moved a result at one
+"""Points further out than `FAR` are looked at with fewer bits, and not at all where rounding has moved a result at one
 of them by a larger share than this: of sin(exp(x)) nothing is known at 40.
 """
-
-
-@functools.lru_cache(maxsize=64)
-def points(arity: int, seed: int) -> tuple[tuple[np.ndarray, ...], ...]:
-    """Returns the sets of points: for each, one float64 array for each argument."""
-    turn = np.arange(_GENERIC) % (2 * arity)
-    generic = [  # at most one argument is far out, or sums of several would make sin(exp(.)) of them pure noise
-        uniform(mix("points", str(seed), str(place)), _GENERIC) * np.where(turn == 2 * place, 3.5, 2.0)
-        for place in range(arity)
-    ]
-    rounds = _columns(_ROUND, arity, seed)
-    sets = [tuple(np.concatenate(pair) for pair in zip(generic, rounds, strict=True))]
-    # equal large or tiny arguments would cancel down to their rounding errors, so each argument has its own
-    sets += [
-        tuple(column * _APART[place % 3] for place, column in enumerate(_columns(base, arity, seed)))
-        for base in (_LARGE, _TINY)
-    ]
-    sets += [  # of two large arguments nobody expects sin(exp(x)) and the like, so the others are generic
-        tuple(base if other == place else generic[other][: len(base)].copy() for other in range(arity))
-        for place in range(arity)
-        for base in map(_range, _SCALES)
-    ]
-    for one in itertools.chain.from_iterable(sets):
-        one.flags.writeable = False
-    return tuple(sets)
-
-
-def _range(name: str) -> np.ndarray:
-    """Returns the points of a set, of both signs."""
-    low, high = _SCALES[name]
-    sizes = np.array([step * 2.0**exponent for exponent in range(low, high) for step in _STEPS])
-    return np.concatenate([sizes, -sizes])
-
-
-def _columns(base: Sequence[float], arity: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Returns the base points for one argument, all their pairs for two, and 48 drawn combinations for more."""
-    if arity == 1:
-        return (np.array(base),)
-    if arity == 2:
-        return tuple(np.array(column) for column in zip(*itertools.product(base, repeat=2), strict=True))
-    drawn = [
-        whole(mix("columns", str(seed), str(place), repr(base)), (48,), 0, len(base) - 1) for place in range(arity)
-    ]
-    return tuple(np.array(base)[numbers] for numbers in drawn)
 
 
 class FunctionHasher:
@@ -166,12 +102,12 @@ def _values(function: Function, seed: int) -> list[list[np.ndarray]]:
         Unhashable: the function is random.
     """
     run = _torch_values if function.torch else _numpy_values
-    sets = points(function.arity, seed)
+    joined, sets = sheets(function.arity, seed)
     first = run(function, sets[0])
-    together = _together(run, function, sets)
+    together = _together(run, function, joined, sets)
     if together is not None and _same(together[0], first):
         return together
-    found = [run(function, arrays) for arrays in sets]
+    found = [run(function, sheet) for sheet in sets]
     if not _same(found[0], first):
         raise Unhashable(
             "the function returns something else each time; seed its randomness, or give it as an argument"
@@ -180,19 +116,19 @@ def _values(function: Function, seed: int) -> list[list[np.ndarray]]:
 
 
 def _together(
-    run: Callable[[Function, Sequence[np.ndarray]], list[np.ndarray]],
+    run: Callable[[Function, Sheet], list[np.ndarray]],
     function: Function,
-    sets: Sequence[tuple[np.ndarray, ...]],
+    joined: Sheet,
+    sets: Sequence[Sheet],
 ) -> list[list[np.ndarray]] | None:
     """Returns the outputs on each set from one call on all points, or None where that cannot be split into sets."""
-    joined = [np.concatenate(column) for column in zip(*sets, strict=True)]
     try:
         outputs = run(function, joined)
     except Exception:  # it may still work on the sets one by one
         return None
-    if any(output.shape != joined[0].shape for output in outputs):
+    if any(output.shape != joined.arrays[0].shape for output in outputs):
         return None
-    ends = np.cumsum([len(arrays[0]) for arrays in sets])
+    ends = np.cumsum([len(sheet.arrays[0]) for sheet in sets])
     return [list(parts) for parts in zip(*(np.split(output, ends[:-1]) for output in outputs), strict=True)]
 
 
@@ -200,22 +136,23 @@ def _same(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
     return len(one) == len(other) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-def _numpy_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _numpy_values(function: Function, sheet: Sheet) -> list[np.ndarray]:
     """Returns the outputs as arrays, noise as zeros: tracked where that works, else plain, else point by point."""
+    arrays = sheet.arrays
     with np.errstate(all="ignore"):
         try:
             tracked = function.call(*(Tracked(array) for array in arrays))
-            return _dusted(_outputs(function, tracked, arrays[0].shape, _is_far(arrays)), arrays)
+            return _dusted(_outputs(function, tracked, arrays[0].shape, sheet), sheet)
         except (UntrackedError, TypeError, ValueError, AttributeError):
             pass
         try:
             return _dusted(
-                _outputs(function, function.call(*(array.copy() for array in arrays)), arrays[0].shape), arrays
+                _outputs(function, function.call(*(array.copy() for array in arrays)), arrays[0].shape), sheet
             )
         except (TypeError, ValueError, AttributeError):
             if not function.pointwise:
                 raise
-        return _dusted(_by_point(function, arrays), arrays)
+        return _dusted(_by_point(function, arrays), sheet)
 
 
 def _by_point(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -241,14 +178,14 @@ def _by_point(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarr
     return [*outputs, np.array(raised)] if any(raised) else outputs
 
 
-def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _torch_values(function: Function, sheet: Sheet) -> list[np.ndarray]:
     """Returns the outputs, and with `derivative` also the derivative of their sum with respect to each argument."""
     import torch
 
     from automl.hashing.runs import quiet_torch
     from automl.hashing.torch_mode import Deterministic
 
-    generator = torch.Generator()
+    arrays, generator = sheet.arrays, torch.Generator()
     with quiet_torch():
         leaves = [torch.tensor(array, requires_grad=function.derivative) for array in arrays]
         mode = Deterministic(generator)
@@ -268,20 +205,14 @@ def _torch_values(function: Function, arrays: Sequence[np.ndarray]) -> list[np.n
                     np.zeros(leaf.shape) if one is None else one.numpy()
                     for one, leaf in zip(found, leaves, strict=True)
                 ]
-    return _dusted(values, arrays)
+    return _dusted(values, sheet)
 
 
-def _is_far(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return functools.reduce(np.maximum, (np.abs(array) for array in arrays)) > _FAR
-
-
-def _outputs(
-    function: Function, result: Any, shape: tuple[int, ...], far: np.ndarray | None = None
-) -> list[np.ndarray]:
+def _outputs(function: Function, result: Any, shape: tuple[int, ...], sheet: Sheet | None = None) -> list[np.ndarray]:
     outputs = result if isinstance(result, tuple | list) else (result,)
     arrays = []
     for item in outputs:
-        array = _settled(item, far) if isinstance(item, Tracked) else np.asarray(item)
+        array = _settled(item, sheet) if isinstance(item, Tracked) else np.asarray(item)
         if array.dtype.kind not in "fiub":
             raise Unhashable(f"the function returns {array.dtype} values; return real numbers")
         array = array.astype(np.float64)
@@ -289,35 +220,30 @@ def _outputs(
     return arrays
 
 
-def _settled(item: Tracked, far: np.ndarray | None) -> np.ndarray:
+def _settled(item: Tracked, sheet: Sheet | None) -> np.ndarray:
     """Returns tracked values, those that are mere noise as zeros, far out NaN where one of them is lost in rounding."""
     settled = item.settled()
-    if far is None or far.shape != settled.shape or not far.any():
+    if sheet is None or sheet.far.shape != settled.shape or not sheet.has_far:
         return settled
+    far = sheet.far
     with np.errstate(all="ignore"):
         lost = item.error[far] > _LOST * np.maximum(1.0, np.abs(item.value[far]))
     settled[far] = np.nan if lost.any() else item.value[far]
     return settled
 
 
-def _dusted(values: list[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _dusted(values: list[np.ndarray], sheet: Sheet) -> list[np.ndarray]:
     """Returns values with what is tiny beside their point, or beside one, as exact zeros.
 
     x * sigmoid(x) written through tanh vanishes far out, where the other way leaves 1e-51.
     """
-    scale = functools.reduce(np.fmax, (np.abs(np.where(np.isfinite(array), array, 0.0)) for array in arrays))
-    scale = np.maximum(scale, 1.0)
-    sizes = [np.where(array == 0.0, 1.0, np.abs(array)) for array in arrays]
-    smallest = functools.reduce(np.fmin, sizes)
-    step = np.zeros(scale.shape)
-    for below, share in _COARSE[::-1]:
-        step = np.where(smallest < below, share * scale, step)
-    coarse, far = step > 0.0, _is_far(arrays)
+    scale, step, far = sheet.scale, sheet.step, sheet.far
+    coarse = step > 0.0
     found = []
     for value in values:
         pointwise = value.shape == scale.shape
         value = np.where(np.abs(value) < _DUST * (scale if pointwise else scale.max()), 0.0, value)
-        if pointwise and far.any():
+        if pointwise and sheet.has_far:
             step_far = 0.9 * 2.0**-_FAR_BITS
             with np.errstate(all="ignore"):
                 small = np.rint(value[far] / step_far) * step_far

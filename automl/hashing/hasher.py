@@ -162,12 +162,13 @@ class Hasher:
         keys: list[Hashed] = [Hashed(b"")] * len(pairs)
         for kind, numbers in by_kind.items():
             behaviours = [pairs[number][0] for number in numbers]
+            bare = kind not in (Graph.kind, Module.kind)
             digests = self._digests(kind, behaviours, features=features)
             for number, behaviour, (digest, read) in zip(numbers, behaviours, digests, strict=True):
                 settings = pairs[number][1]
                 surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
-                    keys[number] = Hashed(mix(kind, digest, _verbatim(behaviour), surroundings))
+                    keys[number] = Hashed(mix(kind, digest, b"" if bare else _verbatim(behaviour), surroundings))
                     if read:
                         keys[number].features = _finite(read)
                     continue

@@ -121,16 +121,19 @@ class HashJobs:
         with self._limited(len(candidates)):
             pairs = [(self.space.behaviour(one), self.space.training(one)) for one in candidates]
         texts = [one.json for one in candidates]
-        beside = [place for place, (behaviour, _) in enumerate(pairs) if runs_own_code(behaviour, self.hasher.probe)]
+        beside = []
+        if not {behaviour.kind for behaviour, _ in pairs} <= _INTERPRETED:
+            probe = self.hasher.probe
+            beside = [place for place, (behaviour, _) in enumerate(pairs) if runs_own_code(behaviour, probe)]
         if beside and (self._child is not None or self._start()):
             found = self._hash_beside(beside, pairs, texts, features)
             here = [place for place in range(len(pairs)) if place not in found]
+            if here:
+                hashed = self._hash_here([pairs[place] for place in here], [texts[place] for place in here], features)
+                found |= dict(zip(here, hashed, strict=True))
+            keys = [found[place] for place in range(len(pairs))]
         else:
-            found, here = {}, list(range(len(pairs)))
-        if here:
-            hashed = self._hash_here([pairs[place] for place in here], [texts[place] for place in here], features)
-            found |= dict(zip(here, hashed, strict=True))
-        keys = [found[place] for place in range(len(pairs))]
+            keys = self._hash_here(pairs, texts, features) if pairs else []
         for one in keys:
             if one.fallback:
                 self.by_json[one.fallback] += 1
@@ -150,6 +153,8 @@ class HashJobs:
         if not self._has_costs:
             return [({}, "")] * len(candidates)
         with no_exit(), self._limited(len(candidates)):
+            if not self._costs:
+                return [costs_of(self.space, one) for one in candidates]
             return [
                 self._costs.pop(one.json) if one.json in self._costs else costs_of(self.space, one)
                 for one in candidates
@@ -258,6 +263,10 @@ class HashJobs:
         self.close()
 
 
+_INTERPRETED = {"graph", "program", "configuration"}
+"""Kinds of behaviours that are data, which our own code interprets."""
+
+
 def runs_own_code(behaviour: Behaviour, probe: Probe) -> bool:
     """Tells whether hashing a behaviour runs code of the candidate's own, which may do anything.
 
@@ -265,11 +274,13 @@ def runs_own_code(behaviour: Behaviour, probe: Probe) -> bool:
         behaviour: of the candidate.
         probe: of the hasher; a module without inputs to run on is not even built.
     """
+    if behaviour.kind in _INTERPRETED:
+        return False
     if isinstance(behaviour, Function):
         return not getattr(behaviour.call, "interpreted", False)
     if isinstance(behaviour, Module):
         return bool((behaviour.probe or probe).inputs)
-    return behaviour.kind not in ("graph", "program", "configuration")
+    return True
 
 
 def _overrides(space: Space, name: str) -> bool:

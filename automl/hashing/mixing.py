@@ -73,12 +73,16 @@ def digest_array(values: np.ndarray, mantissa_bits: int) -> bytes:
     return digest.digest()
 
 
+_SIZES = tuple(size.to_bytes(8, "little") for size in range(256))
+
+
 def mix(*parts: bytes | str) -> bytes:
     """Mixes parts, in order, into 16 bytes. Lengths are mixed too, so no two lists of parts run into one another."""
     pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        pieces += (len(data).to_bytes(8, "little"), data)
+        size = len(data)
+        pieces += (_SIZES[size] if size < len(_SIZES) else size.to_bytes(8, "little"), data)
     return xxhash.xxh3_128_digest(b"".join(pieces))
 
 

@@ -35,7 +35,8 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, value: np.ndarray, error: np.ndarray | float = 0.0) -> None:
         self.value = np.asarray(value, dtype=np.float64)
-        self.error = np.broadcast_to(np.asarray(error, dtype=np.float64), self.value.shape)
+        given = np.asarray(error, dtype=np.float64)
+        self.error = given if given.shape == self.value.shape else np.broadcast_to(given, self.value.shape)
 
     def settled(self) -> np.ndarray:
         """Returns the values, those that are mere noise as exact zeros."""
@@ -147,7 +148,8 @@ def _inexact(ufunc: np.ufunc, values: list[Any]) -> Any:
     if ufunc in (np.add, np.subtract):
         return np.where(np.equal(values[0], 0) | np.equal(values[1], 0), 0.0, 1.0)
     if ufunc in (np.multiply, np.divide):
-        scaling = [np.isin(np.frexp(np.abs(np.asarray(item, dtype=np.float64)))[0], (0.0, 0.5)) for item in values]
+        parts = [np.frexp(np.abs(np.asarray(item, dtype=np.float64)))[0] for item in values]
+        scaling = [(part == 0.0) | (part == 0.5) for part in parts]
         return np.where(scaling[1] | (scaling[0] & (ufunc is np.multiply)), 0.0, 1.0)
     return 1.0
 
@@ -156,11 +158,16 @@ def _wrap(result: Any, shifted: list[Any], inexact: Any, *, combine_largest: boo
     array = np.asarray(result)
     if array.dtype.kind != "f":
         return result
-    moves = [np.nan_to_num(np.abs(moved - array), nan=0.0, posinf=0.0) for moved in shifted]
+    moves = [_finite(np.abs(moved - array)) for moved in shifted]
     moves = [np.maximum(*moves[place : place + 2]) for place in range(0, len(moves), 2)]
     carried = functools.reduce(np.maximum if combine_largest else np.add, moves, np.zeros(array.shape))
     error = ROUNDING * np.abs(array) * inexact + carried
-    return Tracked(array, np.where(np.isfinite(error), error, 0.0))
+    return Tracked(array, _finite(error))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """Returns values with zeros where they are not finite."""
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _reduced(ufunc: np.ufunc, item: Any, kwargs: Mapping[str, Any]) -> Any:

@@ -45,6 +45,7 @@ class Parts:
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
         rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
+        strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
 
     Example:
         >>> parts = assemble("nasbench201")
@@ -61,6 +62,7 @@ class Parts:
     direction: str
     notice: str = ""
     rating: Rating | None = None
+    strategy_given: frozenset[str] = frozenset()
 
     @property
     def rater(self) -> Evaluator:
@@ -241,11 +243,13 @@ def assemble(
     runner, given = _make_evaluator(evaluator, for_evaluator)
     runner = runner.for_space(reference)
     made = _make_strategy(strategy, for_strategy)
+    ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
+    said = frozenset(known(type(made)) if ready else for_strategy)
     if decider is None:
         goal, way, notice = objective_of(
             runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
         )
-        return Parts(space, reference, runner, given, made, goal, way, notice)
+        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said)
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
     final, final_given = _decider(decider, for_final, chosen, stored, defaults)
@@ -254,7 +258,7 @@ def assemble(
     goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
     check_one_task(runner, final)
     rating = Rating(runner, given, rated, rated_way)
-    return Parts(space, reference, final, final_given, made, goal, way, notice, rating)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said)
 
 
 def _decider(
@@ -266,10 +270,10 @@ def _decider(
 ) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns the evaluator that decides and, where it can be made again from JSON, its name and settings."""
     before = stored["evaluator_given"] if stored else None
-    if found.given == defaults.evaluator:
-        settings = {**defaults.evaluator_settings, **settings}
     if before and found.given == before["name"]:
         settings = {**before["settings"], **settings}
+    if found.given == defaults.evaluator:
+        settings = {**defaults.evaluator_settings, **settings}
     if chosen.task is not None:
         _check_takes_task(found)
         settings = {**settings, "task": chosen.task}

@@ -84,9 +84,12 @@ def costs_of(space: Space, candidate: Candidate) -> tuple[Mapping[str, float], s
             {},
             f"costs() of {space.kind} raises {type(error).__name__}: {error} (candidate {shown(candidate.value)})",
         )
-    if not isinstance(found, Mapping):
+    if not (type(found) is dict or isinstance(found, Mapping)):
         return {}, f"costs() of {space.kind} returns {shown(found)}; let it return a dict of numbers by name"
-    if all(type(name) is str and type(value) is float and abs(value) < _INFINITE for name, value in found.items()):
+    for name, value in found.items():
+        if not (type(name) is str and type(value) is float and -_INFINITE < value < _INFINITE):
+            break
+    else:
         return found, ""  # the very mapping: spaces that return one for many candidates have it written once
     kept = {str(name): finite(plain(value)) for name, value in found.items()}
     wrong = [name for name, value in kept.items() if value is None]

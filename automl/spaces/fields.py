@@ -57,6 +57,8 @@ class Choice(Field):
                     f"Choice: the option {option!r} is a field; declare it in a space, and give an instance of that "
                     "space as the option"
                 )
+            if _is_space(option):
+                _insist_all_allowed(option, "Choice")
             known, text = (self._kinds, option.kind) if _is_space(option) else (self._index, check_option(option))
             if text in known:
                 raise InvalidSpace(f"Choice has {shown(option)} twice, at options {known[text]} and {number}")
@@ -280,10 +282,21 @@ def as_field(item: Any, where: str) -> Field:
     if isinstance(item, Field):
         return item
     if _is_space(item):
+        _insist_all_allowed(item, where)
         return item.record  # type: ignore[no-any-return]
     raise InvalidSpace(
         f"{where}: {item!r} is neither a field nor a space; use Choice, Integer, Real, Repeat or a space instance"
     )
+
+
+def _insist_all_allowed(space: Any, where: str) -> None:
+    """Insists that a space inside another one forbids nothing: the outer one alone sees whole candidates."""
+    base: Any = next((one for one in type(space).__mro__ if one.__module__ == "automl.spaces.space"), None)
+    if base is not None and type(space).allowed is not base.allowed:
+        raise InvalidSpace(
+            f"{where}: the space {space.kind} inside another one has an allowed() of its own; define it in the outer "
+            "space, which sees the whole candidate"
+        )
 
 
 def _is_space(item: Any) -> bool:

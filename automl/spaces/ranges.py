@@ -18,13 +18,17 @@ _LARGEST_EXPONENT = 709.78
 
 
 class Integer(Field):
-    """Field with an integer from `low` to `high`, both included; with `log`, sampled uniformly in its logarithm.
+    """Field with an integer from `low` to `high`, both included; with `log`, sampled uniformly in its logarithm; with
+    `step`, only every so many integers from `low` on.
 
     Raises:
-        InvalidSpace: `low` is above `high`, a bound is no integer or has more than 64 bits, or `log` is used with `low`
-            below 1.
+        InvalidSpace: `low` is above `high`, a bound is no integer or has more than 64 bits, `log` is used with `low`
+            below 1, or `step` is no integer above 0, does not lead to `high`, or is used together with `log`.
 
     Example:
+        >>> units = Integer(32, 128, step=32)
+        >>> units.size(), units.check(96, "units")
+        (4, 96)
         >>> width = Integer(8, 512, log=True)
         >>> width.size(), width.check(64, "width")
         (505, 64)
@@ -33,8 +37,11 @@ class Integer(Field):
         automl.errors.InvalidCandidate: width: 7 is not a whole number from 8 to 512
     """
 
-    def __init__(self, low: int, high: int, *, log: bool = False) -> None:
-        low, high = plain(low), plain(high)
+    step: int = 1
+    """Difference of neighbours; an attribute of the instance only where it is not 1, for what spaces are known by."""
+
+    def __init__(self, low: int, high: int, *, log: bool = False, step: int = 1) -> None:
+        low, high, step = plain(low), plain(high), plain(step)
         if not is_whole(low) or not is_whole(high) or low > high:
             raise InvalidSpace(f"Integer({low!r}, {high!r}): give two whole numbers, the smaller first")
         if low < -(2**63) or high >= 2**63:
@@ -44,12 +51,21 @@ class Integer(Field):
             )
         if log and low < 1:
             raise InvalidSpace(f"Integer({low}, {high}, log=True): a logarithmic range starts at 1 or more")
+        if not is_whole(step) or step < 1 or (high - low) % step:
+            raise InvalidSpace(f"Integer({low}, {high}, step={step!r}): {_step_words(low, high, step)}")
+        if log and step != 1:
+            raise InvalidSpace(f"Integer({low}, {high}, log=True, step={step}): take one of the two, log or step")
         self.low, self.high, self.log = low, high, bool(log)
+        if step != 1:
+            self.step = step
 
     def __repr__(self) -> str:
-        return f"Integer({self.low}, {self.high}{', log=True' if self.log else ''})"
+        step = f", step={self.step}" if self.step != 1 else ""
+        return f"Integer({self.low}, {self.high}{', log=True' if self.log else ''}{step})"
 
     def sample(self, rng: np.random.Generator) -> int:
+        if self.step != 1:
+            return self.low + self.step * int(rng.integers(self.size()))
         if not self.log:
             return int(rng.integers(self.low, self.high + 1))
         drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
@@ -60,7 +76,7 @@ class Integer(Field):
             return value
         if rng.random() < 0.5:  # a neighbour
             step = 1 if value == self.low else -1 if value == self.high else (1 if rng.random() < 0.5 else -1)
-            return value + step
+            return value + step * self.step
         while (drawn := self.sample(rng)) == value:
             pass
         return drawn
@@ -69,22 +85,29 @@ class Integer(Field):
         value = plain(value)
         if not is_whole(value) or not self.low <= value <= self.high:
             raise refusal(path, value, f"a whole number from {self.low} to {self.high}")
+        if (value - self.low) % self.step:
+            raise refusal(path, value, f"{self.low} and a multiple of {self.step}, up to {self.high}")
         return int(value)
 
     def size(self) -> int:
-        return self.high - self.low + 1
+        return (self.high - self.low) // self.step + 1
 
 
 class Real(Field):
-    """Field with a real number from `low` to `high`; with `log`, sampled uniformly in its logarithm.
+    """Field with a real number from `low` to `high`; with `log`, sampled uniformly in its logarithm; with `step`, only
+    the numbers that are so far apart, from `low` on.
 
     When a candidate is read, a number beyond a bound by a rounding error means the bound.
 
     Raises:
         InvalidSpace: `low` is above `high`, a bound is no finite number, the difference of the bounds overflows a
-            float, or `log` is used with `low` not above 0.
+            float, `log` is used with `low` not above 0, or `step` is no number above 0, does not lead to `high`, or is
+            used together with `log`.
 
     Example:
+        >>> dropout = Real(0.0, 0.5, step=0.1)
+        >>> dropout.size(), dropout.check(0.1 + 0.2, "dropout")
+        (6, 0.3)
         >>> import numpy as np
         >>> rate = Real(1e-4, 1e-1, log=True)
         >>> rate.size() is None, 1e-4 <= rate.sample(np.random.default_rng(0)) <= 1e-1
@@ -94,7 +117,10 @@ class Real(Field):
     STEP = 0.1
     """Standard deviation of a small mutation, as a share of the (logarithmic) range."""
 
-    def __init__(self, low: float, high: float, *, log: bool = False) -> None:
+    step: float | None = None
+    """Difference of neighbours; an attribute of the instance only where it is given, as `Integer.step`."""
+
+    def __init__(self, low: float, high: float, *, log: bool = False, step: float | None = None) -> None:
         bounds = [finite(plain(low)), finite(plain(high))]
         if bounds[0] is None or bounds[1] is None or bounds[0] > bounds[1]:
             raise InvalidSpace(f"Real({shown(low)}, {shown(high)}): give two finite numbers, the smaller first")
@@ -109,16 +135,45 @@ class Real(Field):
         ratio = self.high / self.low if log else 1.0
         # Where the ratio is none that a float holds, the range is walked by its logarithms.
         self._ratio = ratio if math.isfinite(ratio) else None
+        if step is not None:
+            self._set_step(step)
+
+    def _set_step(self, given: float) -> None:
+        step = finite(plain(given))
+        words = f"Real({self.low}, {self.high}, step={shown(given)})"
+        if self.log:
+            raise InvalidSpace(f"{words}: take one of the two, log or step")
+        if step is None or step <= 0:
+            raise InvalidSpace(f"{words}: a step is a number above 0")
+        count = (self.high - self.low) / step
+        if count > 1e9 or not math.isclose(count, round(count), rel_tol=NEARLY, abs_tol=1e-6):
+            raise InvalidSpace(f"{words}: {_step_words(self.low, self.high, step)}")
+        self.step = step
+        self._steps = round(count)
+
+    def _at(self, place: int) -> float:
+        """Returns the value so many steps from `low`, as it would be written."""
+        assert self.step is not None
+        return self.high if place == self._steps else float(f"{self.low + place * self.step:.12g}")
+
+    def _place(self, value: float) -> int:
+        assert self.step is not None
+        return round((value - self.low) / self.step)
 
     def __repr__(self) -> str:
-        return f"Real({self.low}, {self.high}{', log=True' if self.log else ''})"
+        step = f", step={self.step}" if self.step is not None else ""
+        return f"Real({self.low}, {self.high}{', log=True' if self.log else ''}{step})"
 
     def sample(self, rng: np.random.Generator) -> float:
+        if self.step is not None:
+            return self._at(int(rng.integers(self._steps + 1)))
         return self._from_unit(rng.random())
 
     def mutate(self, value: float, rng: np.random.Generator) -> float:
         if self.low == self.high:
             return value
+        if self.step is not None:
+            return self._mutated_step(self._place(value), rng)
         if rng.random() < 0.5:
             return self.sample(rng)
         unit = abs(self._to_unit(value) + rng.normal(0.0, self.STEP)) % 2.0
@@ -133,9 +188,22 @@ class Real(Field):
             number = bound if math.isclose(number, bound, rel_tol=NEARLY, abs_tol=slack) else None
         if number is None:
             raise refusal(path, value, f"a number from {self.low} to {self.high}")
-        return number
+        if self.step is None:
+            return number
+        near = self._at(self._place(number))
+        if not math.isclose(number, near, rel_tol=NEARLY, abs_tol=NEARLY * self.step):
+            raise refusal(path, value, f"{self.low} and a multiple of {self.step}, up to {self.high}")
+        return near
+
+    def _mutated_step(self, now: int, rng: np.random.Generator) -> float:
+        """Returns a neighbour, or any other value."""
+        if rng.random() < 0.5:
+            return self._at(now + (1 if now == 0 else -1 if now == self._steps else (1 if rng.random() < 0.5 else -1)))
+        return self._at((now + 1 + int(rng.integers(self._steps))) % (self._steps + 1))
 
     def size(self) -> int | None:
+        if self.step is not None:
+            return self._steps + 1
         return 1 if self.low == self.high else None
 
     def _to_unit(self, value: float) -> float:
@@ -155,3 +223,10 @@ class Real(Field):
         else:
             value = self.low * self._ratio**unit
         return float(min(max(value, self.low), self.high))
+
+
+def _step_words(low: float, high: float, step: Any) -> str:
+    if not isinstance(step, int | float) or isinstance(step, bool) or step <= 0:
+        return "a step is a number above 0, of Integer a whole one"
+    last = low + math.floor((high - low) / step * (1 + NEARLY)) * step
+    return f"steps of {step} from {low} do not lead to {high}; end at {last:.12g}, or take another step"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.behaviour import Behaviour, Configuration, Module
-from automl.errors import InvalidCandidate, InvalidSpace
+from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.jsontext import canonical
 from automl.spaces.blocks import Block
 from automl.spaces.declared import SpaceType, check_name, fields_of, hides, is_declared
@@ -121,6 +121,10 @@ class Defaults:
     window: int | None = None
 
 
+TRIES = 10_000
+"""Samples that a space may forbid on end."""
+
+
 class Space(metaclass=SpaceType):
     """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
     choices.
@@ -194,17 +198,63 @@ class Space(metaclass=SpaceType):
         record: Record = cached
         return record
 
+    def allowed(self, c: Candidate) -> bool:
+        """Tells whether a combination of choices may be proposed; override it to forbid some.
+
+        Candidates that are not allowed are neither sampled nor made by mutation, and are refused when they are read.
+
+        Example:
+            >>> import automl
+            >>> import numpy as np
+            >>> class Net(Space):
+            ...     width = automl.Integer(1, 8)
+            ...     depth = automl.Integer(1, 8)
+            ...     def allowed(self, c):
+            ...         return c.width * c.depth <= 16
+            >>> rng = np.random.default_rng(0)
+            >>> max(c.width * c.depth for c in Net().sample_many(50, rng)) <= 16
+            True
+            >>> Net().decode({"width": 8, "depth": 8})
+            Traceback (most recent call last):
+            automl.errors.InvalidCandidate: candidate: {"depth":8,"width":8} is not allowed in Net, see its allowed()
+        """
+        return True
+
     def sample(self, rng: np.random.Generator) -> Candidate:
-        """Draws one candidate uniformly."""
-        return self.from_fields(self._fields().sample(rng))
+        """Draws one candidate uniformly, of those that are allowed."""
+        fields = self._fields()
+        if not forbids(self):
+            return self.from_fields(fields.sample(rng))
+        for _ in range(TRIES):
+            if self.allowed(candidate := self.from_fields(fields.sample(rng))):
+                return candidate
+        raise InvalidSpace(
+            f"space {self.kind}: allowed() refused {TRIES:,} samples on end; declare fields in which more is allowed"
+        )
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
-        """Returns a candidate that differs from `candidate` in one choice."""
-        return self.from_fields(self._fields().mutate(self.to_fields(candidate), rng))
+        """Returns a candidate that differs from `candidate` in one choice.
+
+        Where no such candidate that was drawn is allowed, it differs in several, or is `candidate` itself.
+        """
+        fields, values = self._fields(), self.to_fields(candidate)
+        if not forbids(self):
+            return self.from_fields(fields.mutate(values, rng))
+        for near in range(TRIES // 10):
+            values = fields.mutate(values if near % 50 else self.to_fields(candidate), rng)
+            if self.allowed(child := self.from_fields(values)) and child != candidate:
+                return child
+            if near < 50:
+                values = self.to_fields(candidate)
+        return candidate
 
     def crossover(self, one: Candidate, other: Candidate, rng: np.random.Generator) -> Candidate:
-        """Returns a candidate made of both parents."""
-        return self.from_fields(self._fields().crossover(self.to_fields(one), self.to_fields(other), rng))
+        """Returns a candidate made of both parents; one of them, where none that was made is allowed."""
+        fields, values = self._fields(), (self.to_fields(one), self.to_fields(other))
+        for _ in range(TRIES // 10 if forbids(self) else 1):
+            if self.allowed(child := self.from_fields(fields.crossover(*values, rng))):
+                return child
+        return one
 
     def sample_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
         """Draws `n` candidates; spaces with a vectorised sampler override it."""
@@ -220,13 +270,23 @@ class Space(metaclass=SpaceType):
         Raises:
             InvalidCandidate: the data is no point of this space; the message names the field.
         """
-        return Candidate(self._fields().check(value, "candidate"))
+        candidate = Candidate(self._fields().check(value, "candidate"))
+        if not self.allowed(candidate):
+            text = brief(candidate.json)
+            raise InvalidCandidate(f"candidate: {text} is not allowed in {self.kind}, see its allowed()")
+        return candidate
+
+    def reads_back(self, candidates: Sequence[Candidate]) -> bool:
+        """Tells whether it is known, without asking `decode`, that all these candidates read back as themselves. Then
+        `checked` is not asked. Override it where that follows from how candidates are made.
+        """
+        return False
 
     def checked(self, candidate: Candidate) -> Candidate:
         """Returns a candidate as `decode` reads it from its JSON data: itself, where the space keeps its contract.
 
         The search asks for it before it looks a proposal up: workers read candidates from their JSON, so what is
-        hashed must be what they read. A space whose candidates read back by construction overrides it.
+        hashed must be what they read.
 
         Raises:
             InvalidCandidate: what was made is no candidate, `decode` refuses it, or reading twice gives another one
@@ -346,3 +406,16 @@ class Space(metaclass=SpaceType):
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""
         return {}
+
+
+def forbids(space: Space) -> bool:
+    """Tells whether a space forbids combinations of its choices.
+
+    Example:
+        >>> import automl
+        >>> class Line(Space):
+        ...     x = automl.Integer(0, 20)
+        >>> forbids(Line())
+        False
+    """
+    return type(space).allowed is not Space.allowed

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger as SQLInteger
-from sqlalchemy import Connection, LargeBinary, Row, Text, and_, bindparam, func, select
+from sqlalchemy import Connection, LargeBinary, Row, Text, and_, bindparam, select
 
-from automl.storage.bulk import insert_into
+from automl.storage.bulk import chunks, insert_into
 from automl.storage.evaluations import DONE
 from automl.storage.schema import artefact, candidate, evaluation
 
@@ -64,14 +64,20 @@ def evaluated(connection: Connection, context: int, key: bytes, replicate: int) 
     return found
 
 
-def made_in(connection: Connection, context: int) -> dict[bytes, int]:
-    """Returns how many evaluations of each class in a context have left their weights."""
-    query = (
-        select(artefact.c.key, func.count().label("count"))
-        .where(artefact.c.context == context, artefact.c.relation == MADE)
-        .group_by(artefact.c.key)
-    )
-    return {bytes(row.key): int(row.count) for row in connection.execute(query)}  # type: ignore[call-overload]
+def links_in(connection: Connection, context: int) -> list[Row[Any]]:
+    """Returns (key, replicate, relation, name, digest, size) of all artefacts of the evaluations in a context."""
+    columns = (artefact.c.key, artefact.c.replicate, *(artefact.c[name] for name in _OWN))
+    query = select(*columns).where(artefact.c.context == context)
+    return list(connection.execute(query.order_by(artefact.c.key, artefact.c.replicate, artefact.c.name)))
+
+
+def known(connection: Connection, digests: Sequence[bytes]) -> set[bytes]:
+    """Returns those of the contents that some evaluation has left or read."""
+    found: set[bytes] = set()
+    for chunk in chunks(digests, 500):
+        query = select(artefact.c.digest).where(artefact.c.digest.in_(chunk)).distinct()
+        found.update(bytes(row.digest) for row in connection.execute(query))
+    return found
 
 
 def readers(connection: Connection, digest: bytes) -> list[tuple[int, bytes, int]]:

@@ -114,6 +114,15 @@ def audited_rows(database: Database, context_id: int | None, studies: Collection
         return list(connection.execute(query))
 
 
+def finished_rows(database: Database, context_id: int) -> list[Row[Any]]:
+    """Returns key and metrics of the first replicate of each class of a context that has metrics."""
+    query = select(evaluation.c.key, evaluation.c.metrics).where(
+        evaluation.c.context == context_id, evaluation.c.replicate == 0, evaluation.c.state == DONE
+    )
+    with database.read() as connection:
+        return list(connection.execute(query.order_by(evaluation.c.key)))
+
+
 def repeated_rows(database: Database, contexts: Sequence[int]) -> list[Row[Any]]:
     """Returns the finished replicates of the classes of these contexts that have two or more, ordered by class."""
     repeated = (

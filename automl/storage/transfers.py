@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select, tuple_
 
+from automl.storage.artefacts import keep_artefacts
 from automl.storage.bulk import insert_rows
 from automl.storage.candidates import digest, store_candidates
 from automl.storage.curves import keep_curves
@@ -159,6 +160,8 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
         insert_rows(connection, evaluation, tuple(fresh[0]), [tuple(row.values()) for row in fresh], ignoring=True)
     reported = sorted((one for one in curves if one["points"]), key=lambda one: (one["key"], one["replicate"]))
     keep_curves(connection, reported, ("seed", "metrics"))
+    links = [link for one in curves for link in _links(one)]
+    keep_artefacts(connection, links, ("seed", "metrics"))
     return added, known, extra
 
 
@@ -168,7 +171,14 @@ def _same(stored: Row[Any], row: dict[str, Any]) -> bool:
 
 def _curve(context_id: int, row: dict[str, Any], replicate: int) -> dict[str, Any]:
     place = {"context": context_id, "key": row["key"], "replicate": replicate}
-    return place | {"points": row["curve"], "seed": row["seed"], "metrics": row["metrics"]}
+    own = {"seed": row["seed"], "metrics": row["metrics"], "artefacts": row.get("artefacts", ())}
+    return place | {"points": row["curve"], **own}
+
+
+def _links(one: dict[str, Any]) -> list[dict[str, Any]]:
+    place = {name: one[name] for name in ("context", "key", "replicate", "seed", "metrics")}
+    names = ("relation", "name", "digest", "size")
+    return [place | dict(zip(names, link, strict=True)) for link in one["artefacts"]]
 
 
 def _row(context_id: int, row: dict[str, Any], replicate: int, now: float) -> dict[str, Any]:

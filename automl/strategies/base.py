@@ -156,6 +156,15 @@ class Strategy(ABC):
     per_worker: int | None = None
     prunes: str = ""
 
+    def fitted(self, trials: int, given: Collection[str]) -> Strategy:
+        """Returns the strategy with the settings that nobody gave fitted to a budget; itself unless overridden.
+
+        Args:
+            trials: number of trials, or of evaluations, that a new search may take.
+            given: names of the settings that the user or the space has given.
+        """
+        return self
+
     def rungs(self, offered: Sequence[float]) -> Sequence[float]:
         """Returns which of the fidelities that an evaluator offers it will ask for; full evaluations unless overridden.
 

@@ -16,7 +16,8 @@ import xxhash
 from automl.errors import InvalidInput
 from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
 from automl.spaces.options import copied
-from automl.spaces.space import Space
+from automl.spaces.orders import Ordinal, Permutation, Subset
+from automl.spaces.space import Space, forbids
 from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 _SAMPLERS = {
@@ -77,6 +78,10 @@ class OptunaSampler(Strategy):
         if not space.record.fields:
             raise InvalidInput(
                 f"Optuna's samplers need declared fields, and {space.kind} has none; take another strategy"
+            )
+        if forbids(space):
+            raise InvalidInput(
+                f"Optuna's samplers propose what allowed() of {space.kind} forbids; take another strategy"
             )
         super().bind(space, fidelities, hashes)
 
@@ -168,7 +173,7 @@ def _suggest(field: Field, path: str, trial: Any, numbering: bool) -> Any:
         return {name: _suggest(item, f"{path}.{name}", trial, numbering) for name, item in field.fields.items()}
     if isinstance(field, Choice):
         last = len(field.options) - 1
-        if numbering:
+        if numbering or isinstance(field, Ordinal):
             option = field.options[trial.suggest_int(path, 0, last)]
         else:
             option = field.options[trial.suggest_categorical(path, list(range(last + 1)))]
@@ -176,12 +181,19 @@ def _suggest(field: Field, path: str, trial: Any, numbering: bool) -> Any:
             return copied(option)
         return {"kind": option.kind} | _suggest(option.record, f"{path}={option.kind}", trial, numbering)
     if isinstance(field, Integer):
-        return trial.suggest_int(path, field.low, field.high, log=field.log)
+        return trial.suggest_int(path, field.low, field.high, log=field.log, step=field.step)
     if isinstance(field, Real):
-        return trial.suggest_float(path, field.low, field.high, log=field.log)
+        return field.check(trial.suggest_float(path, field.low, field.high, log=field.log, step=field.step), path)
     if isinstance(field, Repeat):
         length = trial.suggest_int(f"{path}#", field.minimum, field.maximum)
         return [_suggest(field.item, f"{path}[{place}]", trial, numbering) for place in range(length)]
+    if isinstance(field, Permutation):
+        left = list(range(len(field.items)))
+        taken = [left.pop(trial.suggest_int(f"{path}[{at}]", 0, len(left) - 1)) for at in range(len(left) - 1)]
+        return field.listed([*taken, *left])
+    if isinstance(field, Subset) and (field.minimum, field.maximum) == (0, len(field.items)):
+        places = range(len(field.items))
+        return field.listed([at for at in places if trial.suggest_categorical(f"{path}[{at}]", [False, True])])
     raise _unknown(field, path)
 
 
@@ -195,24 +207,46 @@ def _read(field: Field, path: str, value: Any, params: dict[str, Any], kinds: di
     elif isinstance(field, Choice):
         last = len(field.options) - 1
         params[path] = field.number(value)
-        kinds[path] = IntDistribution(0, last) if numbering else CategoricalDistribution(list(range(last + 1)))
+        in_order = numbering or isinstance(field, Ordinal)
+        kinds[path] = IntDistribution(0, last) if in_order else CategoricalDistribution(list(range(last + 1)))
         option = field.options[params[path]]
         if isinstance(option, Space):
             _read(option.record, f"{path}={option.kind}", value, params, kinds, numbering)
     elif isinstance(field, Integer):
-        params[path], kinds[path] = value, IntDistribution(field.low, field.high, log=field.log)
+        params[path], kinds[path] = value, IntDistribution(field.low, field.high, log=field.log, step=field.step)
     elif isinstance(field, Real):
-        params[path], kinds[path] = value, FloatDistribution(field.low, field.high, log=field.log)
+        params[path], kinds[path] = value, FloatDistribution(field.low, field.high, log=field.log, step=field.step)
     elif isinstance(field, Repeat):
         params[f"{path}#"], kinds[f"{path}#"] = len(value), IntDistribution(field.minimum, field.maximum)
         for place, item in enumerate(value):
             _read(field.item, f"{path}[{place}]", item, params, kinds, numbering)
+    elif isinstance(field, Permutation | Subset):
+        _read_items(field, path, value, params, kinds)
     else:
         raise _unknown(field, path)
 
 
+def _read_items(
+    field: Permutation | Subset, path: str, value: Any, params: dict[str, Any], kinds: dict[str, Any]
+) -> None:
+    """Does what `_read` does for fields of items."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    if isinstance(field, Permutation):
+        left = list(range(len(field.items)))
+        for at, place in enumerate(field.order(value)[:-1]):
+            params[f"{path}[{at}]"], kinds[f"{path}[{at}]"] = left.index(place), IntDistribution(0, len(left) - 1)
+            left.remove(place)
+        return
+    if (field.minimum, field.maximum) != (0, len(field.items)):
+        raise _unknown(field, path)
+    chosen = field.places(value, path, "")
+    for at in range(len(field.items)):
+        params[f"{path}[{at}]"], kinds[f"{path}[{at}]"] = at in chosen, CategoricalDistribution([False, True])
+
+
 def _unknown(field: Field, path: str) -> InvalidInput:
     return InvalidInput(
-        f"{path.lstrip('.')}: Optuna's samplers know Choice, Integer, Real and Repeat, not {type(field).__name__}; "
-        "take another strategy"
+        f"{path.lstrip('.')}: Optuna's samplers know Choice, Integer, Real and Repeat, Ordinal, Permutation and Subset "
+        f"without bounds, not {field!r}; take another strategy"
     )

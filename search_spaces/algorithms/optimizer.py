@@ -127,7 +127,7 @@ class Optimizer(ExpressionSpace):
         rate = Constant(RATES[int(rng.integers(len(RATES)))])
         rule = variation.sample(replace(self.grammar, most=max(3, self.most - 2)), rng)
         tree = Call("mul", (rate, rule))
-        return Candidate(write(tree if "mul" in self.allowed and size(tree) <= self.most else rule))
+        return Candidate(write(tree if "mul" in self.in_use and size(tree) <= self.most else rule))
 
     def usage(self, framework: Framework) -> str:
         return _OPTIMIZER if framework == "torch" else ""

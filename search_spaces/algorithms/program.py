@@ -197,10 +197,10 @@ class ProgramSpace(Space):
             at = end
         return ProgramCandidate(code, self.text)
 
-    def checked(self, candidate: Candidate) -> Candidate:
-        """Returns the candidate as it is where it is encoded already: such a one reads back as itself."""
-        known = isinstance(candidate, ProgramCandidate) and candidate._text is self.text
-        return candidate if known else super().checked(candidate)
+    def reads_back(self, candidates: Sequence[Candidate]) -> bool:
+        """Returns True where all are encoded already: such candidates read back as themselves."""
+        text = self.text
+        return all(type(one) is ProgramCandidate and one._text is text for one in candidates)
 
     def _refuse(self, name: str, records: bytes, allowed: Collection[int]) -> NoReturn:
         for number, at in enumerate(range(0, len(records), RECORD), 1):

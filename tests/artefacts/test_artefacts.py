@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artefact_parts import written
+from click.testing import CliRunner
 
 import automl
 from automl import registry
 from automl.artefacts.content import Content
 from automl.artefacts.store import ArtefactStore
-from automl.cache.maintenance import prune
+from automl.cache.maintenance import prune, stats
+from automl.cli import automl as cli
 from automl.errors import ArtefactUnreadable, InvalidInput
+from automl.storage.engine import Database
 from automl.testing.artefacts import ArtefactContract
 
 SMALL = {"trials": 12, "baseline": False, "confirm": 1, "finalists": 1, "test_seeds": 1, "sample": 2, "workers": 0}
@@ -167,6 +170,9 @@ def test_encodings_of_one_function_are_rated_each(folder):
     assert keys['{"x":1,"y":2}'][8:] == keys['{"x":2,"y":1}'][8:]
     ratings = {trial.candidate: trial.metrics["rating"] for trial in study.trials()}
     assert ratings['{"x":1,"y":2}'] != ratings['{"x":2,"y":1}']
+    said = CliRunner().invoke(cli, ["cache", "audit", "--study", "one", "--storage", f"sqlite:///{folder}/r.db"]).output
+    assert "5 functions were rated under 14 encodings, whose rating differs by a standard deviation of" in said
+    assert "Audits: ratings belong to encodings" in str(study.report())
     study.close()
     alike = searched(folder, "two", evaluator=f"{folder}/rater.py:Alike", trials=60)
     assert len({trial.key for trial in alike.trials()}) == 7, "sums from 0 to 6"
@@ -247,3 +253,29 @@ class TestTable(ArtefactContract):
 
     def artefact(self):
         return self.made(steps=4)
+
+
+def test_cache_commands_know_artefacts(folder):
+    searched(folder).close()
+    url, file = f"sqlite:///{folder}/r.db", str(folder / "c.jsonl.gz")
+    run = CliRunner().invoke
+    said = run(cli, ["cache", "stats", "--storage", url]).output
+    assert "artefacts outside of it: table 1 (0.0 MB)" in said
+    assert "1 artefacts lie beside it" in run(cli, ["cache", "export", file, "--storage", url]).output
+    theirs = f"sqlite:///{folder}/theirs.db"
+    assert "1 artefacts were taken over" in run(cli, ["cache", "import", file, "--storage", theirs]).output
+    again = searched(folder, "two", storage=theirs)
+    assert logged(folder).count("made") == 1, "what was imported is read, and not made again"
+    assert again.store.outcomes(again.record_id)["hit"] > 0
+    again.close()
+    context = str(next(one for one in evaluations_in(url)))
+    assert "and 1 artefacts" not in run(cli, ["cache", "prune", "--context", context, "--storage", url]).output
+    said = run(cli, ["cache", "prune", "--older-than-days", "0", "--storage", url]).output
+    assert "and 1 artefacts" in said
+    assert not contents(folder)
+
+
+def evaluations_in(url):
+    """Numbers of the contexts of ratings."""
+    with Database(url, create=False) as database:
+        return [one.id for one in stats(database).contexts if one.evaluator]

@@ -22,7 +22,7 @@ SMALL = {
     "hytra-1d": HyTra1D(),
     "paper": HyTra(preset="imagenet", widths=[8, 16, 32, 64], resolution=64),
     "mbconv": MBConv(widths=[8, 12, 16], stem=4),
-    "widths": Widths(widths=[4, 8, 12]),
+    "widths": Widths(widths=[4, 6, 8]),
 }
 SHAPES = {"hytra": (1, 28, 28), "hytra-1d": (40,), "paper": (3, 64, 64), "mbconv": (1, 32, 32), "widths": (1, 28, 28)}
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,10 +42,6 @@ class Contract(SpaceContract):
 
 class TestHyTra(Contract):
     name = "hytra"
-
-
-class TestHyTra1D(Contract):
-    name = "hytra-1d"
 
 
 class TestMBConv(Contract):
@@ -222,6 +218,8 @@ def test_there_are_3969_functions_among_the_6561_candidates():
 def test_a_scale_of_zero_at_the_start_hides_no_operation_from_the_hash():
     end = ["conv4"] * 8
     assert len(set(keys(SMALL["hytra"], [["conv2", "att4", *end[:7]], ["conv2", "conv4", *end[:7]]]))) == 2
+    ends = [["conv1", *["conv2"] * 7, last] for last in ("att4", "conv4")]
+    assert len(set(keys(SMALL["hytra-1d"], ends))) == 2
 
 
 @pytest.mark.parametrize(

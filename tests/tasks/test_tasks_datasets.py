@@ -183,6 +183,28 @@ def test_a_collate_of_the_users_own_gives_several_inputs():
     assert run(balanced, Bag)["accuracy"] > 0.2
 
 
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(6, 8), nn.Linear(8, 2)
+
+    def forward(self, tokens, mask):
+        return self.head((self.embedding(tokens) * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+
+
+def by_name(items):
+    (tokens, _), targets = padded(items)
+    return {"tokens": tokens, "mask": (tokens > 0).float()}, targets
+
+
+def test_inputs_by_name_are_arguments_by_name():
+    task = DatasetTask(*(Words(seed, 120) for seed in range(3)), collate=by_name)
+    evaluator = Classification(task, epochs=10, batch_size=20, pieces=2)
+    assert [one.name for one in evaluator.probe().inputs] == ["tokens", "mask"]
+    assert evaluator.misfit(Work(Module(Masked), {}, "{}")) == ""
+    assert run(evaluator, Masked)["accuracy"] > 0.8
+
+
 def test_training_on_both_parts_joins_them():
     both = DatasetTask(*parts()).trained_on("train+validation")
     assert len(both.train) == 250

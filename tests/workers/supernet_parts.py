@@ -1,4 +1,4 @@
-"""A supernet small enough for tests: two blocks of two layers, images of 8x8, trained once for all tests."""
+"""A supernet small enough for tests: blocks of two layers and of one, images of 8x8, trained once for all tests."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ from workers.supernets.loop import train
 from workers.supernets.rater import Examples
 from workers.supernets.settings import SupernetSettings
 
-SPACE = HyTra(resolution=8, widths=[4, 8, 8], blocks=[2, 2], classes=3)
+SPACE = HyTra(resolution=8, widths=[4, 8, 8], blocks=[2, 1], classes=3)
 QUICK = {
     "epochs": 2, "batch_size": 32, "paths": 3, "width": 8, "hidden": 16, "projection": 8, "calibration": 64,
     "images": 24, "learning_rate": 0.02,

@@ -374,3 +374,22 @@ def test_images_that_are_large_enough_stay_and_so_does_their_context():
     assert own.evaluator.probe().inputs[0].shape == (1, 8, 8)
     sequences = assemble("hytra-1d").evaluator
     assert (sequences.resize, sequences.probe().inputs[0].shape) == (None, (40,))
+
+
+def test_a_stored_study_is_decided_on_its_own_task_and_not_on_the_spaces(tmp_path):
+    given = {"final.epochs": 3, "resolution": 8}
+    first = assemble(
+        "hytra", PartSettings(evaluator="zero-cost", final="classification", task="digits", settings=given)
+    )
+    stored = {
+        "space": {"target": "hytra", "settings": {"resolution": 8}},
+        "strategy": {"name": "random", "settings": {}},
+        "evaluator_given": first.evaluator_given,
+        "rating_given": first.rating.given,
+        "rating": first.rating.identity(),
+        "objective": "accuracy",
+        "direction": "maximize",
+    }
+    again = assemble("hytra", stored=stored)
+    assert (again.evaluator.task, again.evaluator.epochs) == ("digits", 3)
+    assert again.rating.evaluator.task == "digits"

@@ -101,9 +101,9 @@ def test_the_targets_momentum_rises_to_one():
 
 def test_the_loss_falls_and_the_curve_says_how_far_projections_spread():
     points = []
-    trained(settings(epochs=6), report=lambda epoch, metrics: points.append((epoch, metrics)))
-    assert [epoch for epoch, _ in points] == list(range(1, 13))
-    assert points[5][1]["train_loss"] < points[0][1]["train_loss"]
+    trained(settings(epochs=4), report=lambda epoch, metrics: points.append((epoch, metrics)))
+    assert [epoch for epoch, _ in points] == list(range(1, 9))
+    assert points[3][1]["train_loss"] < points[0][1]["train_loss"]
     assert all(0.05 < metrics["spread"] < 1.5 for _, metrics in points)
 
 
@@ -139,7 +139,7 @@ def test_a_training_that_was_killed_goes_on_to_the_very_same_weights(trainer, tm
     whole = trained(given, checkpoint=Kept(tmp_path / "whole"))
     assert len(states) == (3 if trainer == "bootstrap" else 1)
     assert all(data[:1] != b"\x80" for data in states)  # no pickle
-    for number, data in enumerate(states):
+    for number, data in enumerate(states[:2]):  # in the middle of a block, and between blocks
         kept = Checkpoint(tmp_path / f"{number}")
         kept.write(data)
         again = trained(given, seed=0, checkpoint=kept)

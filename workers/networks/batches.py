@@ -10,14 +10,29 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from automl.data.datasets import DatasetTask
+from automl.data.datasets import DatasetTask, inputs_of
 from automl.errors import InvalidInput
 from automl.evaluators.parts import PARTS, AnyTask
 from automl.evaluators.task import Task
 from workers.networks.kinds import Kind
 from workers.remembered import Remembered
 
-Inputs = torch.Tensor | tuple[torch.Tensor, ...]
+Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+"""What a network is called with: one argument, several, or several by name."""
+
+
+def each(change: Callable[[Any], torch.Tensor], inputs: Any) -> Inputs:
+    """Returns inputs with each of them changed."""
+    if isinstance(inputs, dict):
+        return {name: change(one) for name, one in inputs.items()}
+    return tuple(map(change, inputs)) if isinstance(inputs, tuple) else change(inputs)
+
+
+def called(module: Callable[..., Any], inputs: Inputs) -> Any:
+    """Runs a network on a batch."""
+    if isinstance(inputs, dict):
+        return module(**inputs)
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
 class Part(Protocol):
@@ -142,9 +157,8 @@ class StreamPart:
 
     def _moved(self, batch: tuple[Any, Any]) -> tuple[Inputs, torch.Tensor]:
         inputs, targets = batch
-        moved = [_as_input(one).to(self.device) for one in _each(inputs)]
         wanted = self.kind.batch(torch.as_tensor(targets)).to(self.device)
-        return (tuple(moved) if isinstance(inputs, tuple) else moved[0]), wanted
+        return each(lambda one: _as_input(one).to(self.device), inputs), wanted
 
 
 MANY = 1024
@@ -159,7 +173,7 @@ def check_stream(task: DatasetTask, kind: Kind) -> None:
     """
     for part in PARTS:
         inputs, targets = next(task.batches(part, min(MANY, len(getattr(task, part)))))
-        for what, one in (*(("inputs", one) for one in _each(inputs)), ("targets", torch.as_tensor(targets))):
+        for what, one in (*(("inputs", one) for one in inputs_of(inputs)), ("targets", torch.as_tensor(targets))):
             tensor = torch.as_tensor(one)
             bad = ~torch.isfinite(tensor) if tensor.is_floating_point() else torch.zeros(1, dtype=torch.bool)
             if bad.any():
@@ -173,10 +187,6 @@ def check_stream(task: DatasetTask, kind: Kind) -> None:
             kind.batch(torch.as_tensor(targets))
         except InvalidInput as error:
             raise task.refusal(f"part {part!r}: {error}") from None
-
-
-def _each(inputs: Any) -> tuple[Any, ...]:
-    return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
 def _as_input(given: Any) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 from automl.errors import CandidateFailure
 from automl.evaluators.base import Metrics
 from automl.evaluators.labels import IGNORED
-from workers.networks.batches import Inputs, Part
+from workers.networks.batches import Part, called
 from workers.networks.losses import measured_loss
 from workers.networks.randomness import preserved_random_state
 from workers.networks.scores import Score, measuring
@@ -26,11 +26,6 @@ _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 def precision(name: str, device: torch.device) -> torch.autocast:
     """Returns the context of automatic mixed precision, which does nothing for float32."""
     return torch.autocast(device.type, dtype=_MIXED.get(name, torch.bfloat16), enabled=name in _MIXED)
-
-
-def called(module: nn.Module, inputs: Inputs) -> Any:
-    """Runs a module on a batch; several inputs are its arguments."""
-    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
 
 
 def measure_midway(module: nn.Module, data: Part, settings: Settings) -> Metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from automl.errors import InvalidInput
 from workers.networks.augmentation import augmented, mixed
-from workers.networks.batches import Inputs
+from workers.networks.batches import Inputs, called, each
 from workers.networks.losses import Loss
 from workers.networks.measuring import precision
 from workers.networks.settings import Settings
@@ -29,6 +30,10 @@ def set_drop_path(module: nn.Module, probability: float, settings: Settings) -> 
 
 def droppable(module: nn.Module) -> list[nn.Module]:
     return [one for one in module.modules() if hasattr(one, "drop_path_prob")]
+
+
+def _rows(some: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
+    return of[some]
 
 
 class Step:
@@ -55,7 +60,7 @@ class Step:
         places = torch.arange(len(targets), device=targets.device)
         total = torch.zeros((), device=self.device)
         for some in places.tensor_split(pieces):
-            part = inputs[some] if isinstance(inputs, torch.Tensor) else tuple(one[some] for one in inputs)
+            part = each(partial(_rows, some), inputs)
             seconds = None if other is None else targets[other][some]
             loss = self._loss(part, targets[some], None, share, seconds) * (len(some) / len(targets))
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -75,7 +80,7 @@ class Step:
         if settings.channels_last and isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with precision(settings.precision, self.device):
-            outputs = self._forward(*inputs) if isinstance(inputs, tuple) else self._forward(inputs)
+            outputs = called(self._forward, inputs)
             main, *more = outputs if isinstance(outputs, tuple) else (outputs,)
             if other is not None:
                 seconds = targets[other]

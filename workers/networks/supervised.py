@@ -13,6 +13,7 @@ import numpy as np
 from automl import registry
 from automl.behaviour import Array, Probe
 from automl.data import DatasetTask, load
+from automl.data.named import names_file
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
@@ -147,6 +148,8 @@ class Supervised(Delivers, Evaluator):
         if self.loss == "":
             object.__setattr__(self, "loss", self.losses[0])
         check_settings(self)
+        if isinstance(self.task, str) and names_file(self.task):
+            object.__setattr__(self, "task", load(self.task))  # as the file is now; workers need not have it
         if not isinstance(self.task, AnyTask | str):
             raise InvalidInput(
                 f"task is {brief(self.task)}; give an automl.Task, or one of {', '.join(registry.names('tasks'))}"
@@ -235,7 +238,8 @@ class Supervised(Delivers, Evaluator):
 
     def misfit(self, work: Work) -> str:
         """Says why a network cannot make a step on training examples, or gives other outputs than the targets need."""
-        return misfit_of(self.adjusted(work.training).for_device("cpu"), work.behaviour)
+        settings = dataclasses.replace(self.adjusted(work.training).for_device("cpu"), compiled=False)
+        return misfit_of(settings, work.behaviour)
 
     def adjusted(self, training: Mapping[str, Any]) -> Supervised:
         """Returns this evaluator with a candidate's training settings in place of its own.
@@ -298,6 +302,11 @@ class Supervised(Delivers, Evaluator):
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
         inputs, _ = getattr(self.parts(how.device), how.part).first(most)
+        if isinstance(inputs, dict):
+            raise self.data().refusal(
+                f"its inputs are given by name ({', '.join(inputs)}), and an exported network takes them by place; let "
+                "collate give a tuple"
+            )
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def trained_on(self, parts: str) -> Supervised:

@@ -9,16 +9,17 @@ import torch
 from torch import nn
 
 from automl.behaviour import Behaviour, Graph, Module
+from automl.data.datasets import inputs_of
 from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation
 from automl.evaluators.pruning import Pruned
 from workers.networks.averages import Average, Patience
-from workers.networks.batches import Part, Parts
+from workers.networks.batches import Part, Parts, called
 from workers.networks.batches import parts_of as parts_of
 from workers.networks.batches import prepared as prepared
 from workers.networks.losses import loss_of
-from workers.networks.measuring import called, measure_midway
 from workers.networks.measuring import measure as measure
+from workers.networks.measuring import measure_midway
 from workers.networks.optimizers import Rates, optimizer_of
 from workers.networks.randomness import preserved_random_state as preserved_random_state
 from workers.networks.randomness import seeded as seeded
@@ -55,7 +56,8 @@ def misfit(behaviour: Behaviour, parts: Parts, settings: Settings) -> str:
     with seeded(0, str(train.device)):
         module = module_of(behaviour).to(train.device)
         inputs, targets = train.first(2)
-        shape = tuple(inputs.shape) if isinstance(inputs, torch.Tensor) else [tuple(one.shape) for one in inputs]
+        shapes = [tuple(one.shape) for one in inputs_of(inputs)]
+        shape = shapes[0] if len(shapes) == 1 else shapes
         try:
             with torch.no_grad():
                 outputs = called(module.eval(), inputs)

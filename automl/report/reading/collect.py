@@ -8,6 +8,7 @@ from typing import Any
 
 from automl.cache.audits import audit_report
 from automl.cache.records import Result
+from automl.cache.spread import spread_of
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.evidence import (
@@ -348,6 +349,9 @@ class _Collector:
         if not search.part.trials:
             return {}
         context = self.store.trials_at(self.record.id, [0])[0].context
+        if self.settings.get("evaluator", {}).get("equality") == "candidate":
+            spread = spread_of(self.database, self.objective, context)
+            return {**spread.as_json(), "sentence": spread.sentence()} if spread.functions else {}
         found = audit_report(self.database, self.objective, context=context, studies=[self.record.id])
         return {**found.as_json(), "sentence": found.sentence()} if found.audited else {}
 

@@ -97,7 +97,7 @@ class ExpressionSpace(Space):
         for name in own.keys() & set(self.variables):
             raise InvalidSpace(f"operator {name!r} has the name of a variable; call it something else")
         self.known: dict[str, Operator] = {**BUILT_IN, **own}
-        self.allowed = self._allowed()
+        self.in_use = self._allowed()
         if isinstance(self.most, bool) or not isinstance(self.most, int) or self.most < 3:
             raise InvalidSpace(f"most={self.most!r}: an expression needs room for at least 3 operators and leaves")
         for value in self.constants:
@@ -130,7 +130,7 @@ class ExpressionSpace(Space):
     def grammar(self) -> variation.Grammar:
         """What sampling and mutation draw from."""
         return variation.Grammar(
-            tuple(self.allowed.values()),
+            tuple(self.in_use.values()),
             self.leaves or self.variables,
             tuple(map(float, self.constants)),
             self.most,
@@ -168,11 +168,11 @@ class ExpressionSpace(Space):
 
     def _refusal(self, name: str) -> str | None:
         """Returns why an operator is not allowed here, or None."""
-        if name in self.allowed:
+        if name in self.in_use:
             return None
         if self.towards is not None and self.known[name].derivative is None:
             return without_derivative(name)
-        return f"operator {name!r} is not allowed in this space; allowed: {', '.join(sorted(self.allowed))}"
+        return f"operator {name!r} is not allowed in this space; allowed: {', '.join(sorted(self.in_use))}"
 
     def size(self) -> int | None:
         """Returns None: constants make expressions a continuum."""
@@ -188,11 +188,11 @@ class ExpressionSpace(Space):
 
     def tree(self, candidate: Candidate) -> Tree:
         """Returns the candidate as a tree."""
-        return read(candidate.value, self.allowed, self.variables)
+        return read(candidate.value, self.in_use, self.variables)
 
     def compiled(self, candidate: Candidate) -> Compiled:
         """Returns the candidate ready to be called on arrays, with derivatives where the space needs them."""
-        return Compiled(self.tree(candidate), self.allowed, self.variables, self.towards)
+        return Compiled(self.tree(candidate), self.in_use, self.variables, self.towards)
 
     def outputs(self, compiled: Compiled) -> Callable[..., Any]:
         """Returns what evaluators use of the function, and so what the key covers: value, derivative, or both."""

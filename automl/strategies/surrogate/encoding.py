@@ -16,6 +16,7 @@ import xxhash
 
 from automl.jsontext import canonical
 from automl.spaces.fields import Choice, Field, Integer, Real, Record, Repeat
+from automl.spaces.orders import Ordinal, Permutation, Subset
 from automl.spaces.space import Candidate, Space
 
 PLACES = 256
@@ -94,6 +95,10 @@ class FieldEncoder:
             return self._walk_repeat(field, path, place)
         if isinstance(field, Integer | Real):
             return self._walk_number(field, path)
+        if isinstance(field, Permutation):
+            return self._walk_permutation(field, path)
+        if isinstance(field, Subset):
+            return self._walk_subset(field, path)
         at = self._reserve(path, _BUCKETS, 0.0)
 
         def write(value: Any, row: np.ndarray) -> None:
@@ -113,10 +118,11 @@ class FieldEncoder:
     def _walk_choice(self, choice: Choice, path: str, place: str) -> Callable[[Any, np.ndarray], None]:
         options = choice.options
         numbers = [option for option in options if isinstance(option, int | float) and not isinstance(option, bool)]
-        if len(numbers) == len(options) > 2:
+        if isinstance(choice, Ordinal) or len(numbers) == len(options) > 2:
             at = self._reserve(path, 1, 0.5)
             order = {number: rank / (len(options) - 1) for rank, number in enumerate(sorted(numbers))}
-            positions = [order[option] for option in options]
+            in_order = [place / max(1, len(options) - 1) for place in range(len(options))]
+            positions = in_order if isinstance(choice, Ordinal) else [order[option] for option in options]
 
             def write_order(value: Any, row: np.ndarray) -> None:
                 row[at] = positions[choice.number(value)]
@@ -147,6 +153,27 @@ class FieldEncoder:
                 row[length] = (len(value) - least) / (most - least)
             for item, one in zip(value, items, strict=False):
                 one(item, row)
+
+        return write
+
+    def _walk_permutation(self, field: Permutation, path: str) -> Callable[[Any, np.ndarray], None]:
+        """Writes where each item stands."""
+        count = len(field.items)
+        at = self._reserve(path, count, 0.5)
+
+        def write(value: Any, row: np.ndarray) -> None:
+            for rank, item in enumerate(field.order(value)):
+                row[at + item] = rank / (count - 1)
+
+        return write
+
+    def _walk_subset(self, field: Subset, path: str) -> Callable[[Any, np.ndarray], None]:
+        """Writes which items are in it."""
+        at = self._reserve(path, len(field.items), 0.5)
+
+        def write(value: Any, row: np.ndarray) -> None:
+            row[at : at + len(field.items)] = 0.0
+            row[[at + item for item in field.places(value, path, "")]] = 1.0
 
         return write
 
