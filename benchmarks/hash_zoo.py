@@ -23,6 +23,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 import venv
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -72,7 +73,8 @@ def install() -> None:
     here = [path for path in sys.path if path.endswith("site-packages")]
     (site / "shared.pth").write_text("\n".join([str(ROOT), *here]) + "\n")
     pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--prefer-binary"]
-    subprocess.run([*pip, f"{ROOT}[zoo]", "-c", str(ROOT / "constraints.txt")], check=True)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    subprocess.run([*pip, *extras["zoo"], "-c", str(ROOT / "constraints.txt")], check=True)
     done.touch()
 
 
