@@ -214,9 +214,9 @@ class Study:
     def trials_dataframe(self) -> pandas.DataFrame:
         """Returns one row per trial: number, outcome, fitness, fidelity, candidate (JSON), key (hex), seconds, metrics.
 
-        Each field of the candidates has a column, such as `field.lr` and `field.blocks[0].width`; those that a
-        candidate lacks are missing. `fidelity` is JSON, empty for a full evaluation. A trial that was asked to stop early has `{"reached":3}` there,
-        the epoch, and no fitness.
+        Each field of the candidates has a column, such as `field.lr` or `field.blocks[0].width`; what a candidate
+        lacks is missing there. `fidelity` is JSON, empty for a full evaluation. A trial that was asked to stop early
+        has `{"reached":3}` there, the epoch, and no fitness.
         """
         import pandas
 

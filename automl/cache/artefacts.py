@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from automl.artefacts.store import ArtefactStore
 from automl.cache.store import EquivalenceCache
-from automl.errors import ArtefactUnreadable
+from automl.errors import ArtefactUnreadable, InvalidInput
+from automl.evaluators.artefacts import declared_artefacts, recipe_of
+from automl.evaluators.base import Evaluator
 from automl.storage import artefacts as rows
 from automl.storage import keeping
 from automl.storage.evaluations import DONE
@@ -89,3 +93,37 @@ class StoredArtefacts:
         which = "evaluation that read the old one is" if dropped == 1 else "evaluations that read the old one are"
         count = f"{dropped:,} {which}"
         return f"artefact {name} was made again and came out otherwise (digest {now.digest[:12]}); {count} dropped"
+
+
+def context_of_artefact(recipe: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Returns the description of an artefact's context; the kind of device stands in it where it is no CPU.
+
+    Example:
+        >>> context_of_artefact({"artefact": {"name": "supernet"}}, "cpu")
+        {'artefact': {'name': 'supernet'}}
+    """
+    return {**recipe, **({} if device == "cpu" else {"device": device})}
+
+
+def stored_digests(
+    cache: EquivalenceCache, store: ArtefactStore, evaluator: Evaluator, replicate: int, device: str
+) -> dict[str, str]:
+    """Returns the digests of the artefacts that the evaluations of a replicate read, by name.
+
+    Raises:
+        InvalidInput: one of them has not been made, or is missing or damaged.
+
+    Example:
+        >>> from automl.testing.pools import Numbered
+        >>> stored_digests(EquivalenceCache("sqlite:///cache.db"), ArtefactStore("kept"), Numbered(), 0, "cpu")
+        {}
+    """
+    among = declared_artefacts(evaluator, replicate)
+    stored, digests = StoredArtefacts(cache, store), {}
+    for one in among:
+        found = stored.find(cache.context(context_of_artefact(recipe_of(one, among), device)), one.name)
+        if found is None or found.why:
+            why = found.why if found else "nobody has made it"
+            raise InvalidInput(f"artefact {one.name} is needed: {why}; `automl resume` or the same search makes it")
+        digests[one.name] = found.digest
+    return digests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from automl.evaluators.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]|$)")
 _LIKE = {"val": "validation", "valid": "validation"}
 
 MOST_CATEGORIES = 100
@@ -35,6 +37,7 @@ class Column:
         fill: What stands for a missing number: the median.
         center, scale: Mean and standard deviation that numbers are scaled by.
         missing: Whether one more input says that the value is missing.
+        time: Whether texts of the column are dates, taken as seconds.
 
     Example:
         >>> Column("colour", categories=("blue", "red")).inputs
@@ -47,6 +50,7 @@ class Column:
     center: float = 0.0
     scale: float = 1.0
     missing: bool = False
+    time: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -56,6 +60,7 @@ class Column:
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Returns float32 of shape (rows, inputs). A category that the training part lacks is none of those known."""
+        values = _time(values) if self.time else values
         gone = values.isna().to_numpy()
         if self.categories:
             texts = _texts(values)
@@ -113,10 +118,10 @@ def from_frame(
 ) -> TableTask:
     """Returns a table as a task: numbers scaled, categories as one input for each value, missing values filled in.
 
-    Numbers (and times, in seconds) are scaled by mean and standard deviation; a missing one is the median, and one more
-    input says that it was missing. Texts, categories and truth values become one input for each value; a missing one is
-    none of them. All of this is read off the training part. A target that is text or whole numbers is a class; numbers
-    with fractions, or several targets, are values.
+    Numbers (and times, in seconds; texts such as 2020-01-31 are times) are scaled by mean and standard deviation; a
+    missing one is the median, and one more input says that it was missing. Texts, categories and truth values
+    become one input for each value; a missing one is none of them. All of this is read off the training part. A
+    target that is text or whole numbers is a class; numbers with fractions, or several targets, are values.
 
     Args:
         frame: Data frame of pandas, one row an example.
@@ -243,7 +248,9 @@ def _time(values: pd.Series) -> pd.Series:
 
 def _column(name: str, values: pd.Series, train: pd.Series, task: str) -> Column:
     """Returns how a column is encoded, as its training part has it."""
-    missing = bool(train.isna().any())
+    missing, time = bool(train.isna().any()), _holds_dates(values)
+    if time:
+        values, train = _time(values), _time(train)
     if _is_number(values):
         numbers = _as_numbers(train)[~train.isna().to_numpy()]
         if len(numbers) == 0:
@@ -253,7 +260,7 @@ def _column(name: str, values: pd.Series, train: pd.Series, task: str) -> Column
         fill = float(np.median(numbers))
         filled = np.where(train.isna().to_numpy(), fill, _as_numbers(train))
         scale = float(filled.std())
-        return Column(name, (), fill, float(filled.mean()), scale if scale > 0 else 1.0, missing)
+        return Column(name, (), fill, float(filled.mean()), scale if scale > 0 else 1.0, missing, time)
     categories = tuple(sorted(set(_texts(train.dropna()).tolist())))
     if len(categories) > MOST_CATEGORIES:
         raise InvalidInput(
@@ -263,6 +270,12 @@ def _column(name: str, values: pd.Series, train: pd.Series, task: str) -> Column
     if not categories:
         raise InvalidInput(f"task {task!r}: column {name!r} has no value in the training part; leave it out")
     return Column(name, categories, missing=missing)
+
+
+def _holds_dates(values: pd.Series) -> bool:
+    """Tells whether all texts of a column begin as dates of ISO 8601 do."""
+    texts = values.dropna()
+    return bool(len(texts)) and all(isinstance(one, str) and _DATE.match(one) for one in texts)
 
 
 def _is_number(values: pd.Series) -> bool:

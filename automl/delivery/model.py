@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl.artefacts.content import Content
 from automl.artefacts.shelf import WEIGHTS, Kept
 from automl.artefacts.store import ArtefactStore
+from automl.cache.artefacts import stored_digests
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Claim, Completion
 from automl.cache.store import EquivalenceCache
@@ -210,7 +211,7 @@ class Delivery:
                 f"this candidate failed on the test part: {one_line(row.error.partition(chr(10))[0], 300)}"
             )
         metrics = stored(row.metrics)
-        training = self._training(self._description(context))
+        training = self._training(self._description(context), replicate=replicate)
         for link in links:
             if link.relation == rows.MADE and link.name == WEIGHTS:
                 try:
@@ -247,7 +248,7 @@ class Delivery:
 
     def _evaluate(self, context: int, claim: Claim, candidate: str) -> None:
         """Runs an evaluation of the test part that nobody has run, and stores it."""
-        training = self._training(self._description(context))
+        training = self._training(self._description(context), replicate=claim.replicate)
         began = time.perf_counter()
         try:
             metrics, content = training.run(candidate, claim.seed, claim.replicate)
@@ -263,13 +264,14 @@ class Delivery:
 
     # --- trainings ---------------------------------------------------------------------------------------------------
 
-    def _training(self, stands: Mapping[str, Any], on: str = "train") -> Training:
+    def _training(self, stands: Mapping[str, Any], on: str = "train", replicate: int = 0) -> Training:
         device = "cuda" if stands.get("device") == "cuda" and _gpu_here() else "cpu"
         given = delivers(self._parts.evaluator).trained_on(on) if on != "train" else self._parts.evaluator
         evaluator = given.for_device(device)
         space = {name: value for name, value in self._parts.reference.identity().items() if name != "code"}
         facts = {"space": space, "evaluator": dict(description(evaluator).stands), "part": "test", "device": device}
-        return Training(self._parts, evaluator, device, self._store, facts, {})
+        reads = stored_digests(self._cache, self._store, evaluator, replicate, device)
+        return Training(self._parts, evaluator, device, self._store, facts, reads)
 
     def _on_gpu(self) -> bool:
         return any(" with " in one for one in self._settings.get("environment", {}).get("workers", []))

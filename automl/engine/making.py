@@ -10,7 +10,7 @@ from typing import Any
 
 from automl.artefacts.shelf import Shelf
 from automl.artefacts.store import ArtefactStore
-from automl.cache.artefacts import KEY, Made, StoredArtefacts
+from automl.cache.artefacts import KEY, Made, StoredArtefacts, context_of_artefact
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Claim, Completion
 from automl.cache.store import EquivalenceCache
@@ -232,13 +232,3 @@ def prepared(
         )
     making = Making(evaluator, cache, pool, store, place, notices, interrupted)
     return making.ready(range(1 if one == other else most)), making.account()
-
-
-def context_of_artefact(recipe: Mapping[str, Any], device: str) -> dict[str, Any]:
-    """Returns the description of an artefact's context; the kind of device stands in it where it is no CPU.
-
-    Example:
-        >>> context_of_artefact({"artefact": {"name": "supernet"}}, "cpu")
-        {'artefact': {'name': 'supernet'}}
-    """
-    return {**recipe, **({} if device == "cpu" else {"device": device})}

@@ -25,8 +25,10 @@ _PERIODS = (16_381, 16_369)
 
 
 def many(seed: bytes, count: int, factor: float = 1.0) -> np.ndarray:
-    """Returns `count` values like `uniform`, times a factor; beyond 32,768 the sums of two short rows, whose lengths share no factor,
-    laid end to end: a fifth of the time, and no value is met twice in the same company before 268 million.
+    """Returns `count` values like `uniform`, times a factor.
+
+    Beyond 32,768 they are the sums of two short rows, whose lengths share no factor, laid end to end: a fifth of the
+    time, and no value is met twice in the same company before 268 million.
     """
     if count <= _LARGE:
         values = uniform(seed, count)
@@ -35,12 +37,12 @@ def many(seed: bytes, count: int, factor: float = 1.0) -> np.ndarray:
     factor *= math.sqrt(0.5)
     drawn = uniform(seed, sum(_PERIODS))
     one, other = drawn[: _PERIODS[0]], drawn[_PERIODS[0] :]
-    twice = np.concatenate([other, other])
+    longer = np.resize(other, len(other) + len(one))
     values = np.empty(count)
     for start in range(0, count, len(one)):  # a piece at a time, which stays in the processor's cache
         piece = values[start : start + len(one)]
         begin = start % len(other)
-        np.add(one[: len(piece)], twice[begin : begin + len(piece)], out=piece)
+        np.add(one[: len(piece)], longer[begin : begin + len(piece)], out=piece)
         piece *= factor
     return values
 

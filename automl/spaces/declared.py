@@ -16,6 +16,9 @@ from automl.spaces.options import shown
 RESERVED = frozenset({"kind", "value", "json"})
 """Names that a candidate's view uses itself and no field may have."""
 
+OF_SPACES = frozenset({"defaults", "equal_shares", "image_size"})
+"""Attributes with which a space's class says something of itself; a field of that name leaves them alone."""
+
 _FOREIGN = ("optuna.distributions", "ray.tune", "scipy.stats", "hyperopt", "ConfigSpace", "nevergrad", "skopt")
 """Where other libraries define what one choice can be."""
 
@@ -91,12 +94,12 @@ def check_name(owner: str, name: str) -> None:
 
 
 def hides(owner: type, name: str) -> bool:
-    """Returns True where a field of this name would hide a method or a property that `owner` has, or its `defaults`."""
+    """Returns True where a field of this name would hide a method, a property or a class attribute of spaces."""
     missing = object()
     found = inspect.getattr_static(owner, name, missing)
     if found is missing or is_field(found):
         return False
-    return name == "defaults" or callable(found) or isinstance(found, property | classmethod | staticmethod)
+    return name in OF_SPACES or callable(found) or isinstance(found, property | classmethod | staticmethod)
 
 
 def fields_of(space: Any) -> dict[str, Any]:

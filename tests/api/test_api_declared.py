@@ -48,7 +48,7 @@ def test_the_options_are_the_declaration(name):
     options = {one.name: one for one in command.commands[name].params if isinstance(one, Option)}
     wanted = {one.name for one in settings.values() if name in one.setting.commands and one.setting.flags is not None}
     assert wanted <= set(options)
-    assert set(options) - wanted <= {"html", "as_json", "number"}
+    assert set(options) - wanted <= {"html", "as_json", "number", "dry_run"}
     for one in (settings[name] for name in wanted):
         option = options[one.name]
         assert "/".join([*option.opts, *option.secondary_opts]) == flags_of(one)

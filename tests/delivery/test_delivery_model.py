@@ -53,6 +53,15 @@ def test_the_best_model_is_the_one_whose_test_figure_is_reported(nets):
     assert nets.trained(replicate=1).digest != model.digest
 
 
+def test_the_report_says_where_the_network_is(nets, tmp_path):
+    model = nets.report().json()["model"]
+    assert model["weights"] == nets.trained().digest
+    assert Path(model["place"]).stat().st_size == model["bytes"]
+    assert model["export"] == "automl export nets FOLDER --to onnx"
+    assert "MB of weights) is kept: automl export nets FOLDER --to onnx" in str(nets.report())
+    assert model["place"] in nets.report().save(tmp_path / "r.html").read_text()
+
+
 def test_weights_are_kept_once_each_under_their_digest_and_say_how_to_rebuild(nets):
     found = dict(kept(nets).digests())
     winners = {trial.key: trial.replicates for trial in of_test(nets) if trial.origin != "random sample"}

@@ -345,7 +345,7 @@ for package in (automl, search_spaces, workers):
         if ".migrations" not in found.name:  # alembic runs these, and nobody imports them
             importlib.import_module(found.name)
             names.append(found.name)
-for name in automl.__all__:
+for name in set(automl.__all__) - {"data"}:  # a module under its own name
     assert not inspect.ismodule(getattr(automl, name)), f"automl.{name} is hidden by a module of that name"
 assert inspect.isfunction(automl.search) and inspect.isfunction(automl.resume)
 print(len(names))

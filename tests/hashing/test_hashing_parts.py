@@ -9,7 +9,7 @@ import pytest
 from automl import Choice, Integer, Probe, Real, Repeat, Space, functional_hash
 from automl.behaviour import Array, Configuration, Function, Graph, Module, Node
 from automl.errors import InvalidInput, Unhashable
-from automl.hashing import Hasher
+from automl.hashing import Hasher, weights
 from automl.hashing.isolated import HashJobs
 from automl.hashing.mixing import rounded
 from automl.hashing.noise import Tracked
@@ -247,3 +247,12 @@ def test_a_module_without_probe_inputs_says_so():
     with pytest.raises(Unhashable, match="probe has no inputs"):
         functional_hash(nn.Linear(2, 2))
     assert "cannot be run" in Hasher(VECTOR).hash_many([(Module(lambda: nn.Linear(3, 3)), {})], ["x"])[0].fallback
+
+
+def test_many_values_are_sums_of_two_short_rows_laid_end_to_end():
+    count, seed = 23_000_000, b"0123456789abcdef"
+    drawn = weights.uniform(seed, 16_381 + 16_369)
+    made = weights.many(seed, count)
+    places = np.concatenate([np.arange(40_000), np.arange(22_330_000, 22_360_000), [count - 1]])
+    expected = (drawn[places % 16_381] + drawn[16_381 + places % 16_369]) * np.sqrt(0.5)
+    assert np.array_equal(made[places], expected)

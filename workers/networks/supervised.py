@@ -13,6 +13,7 @@ import numpy as np
 from automl import registry
 from automl.behaviour import Array, Probe
 from automl.data import DatasetTask, load
+from automl.data.named import names_file
 from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
@@ -147,6 +148,8 @@ class Supervised(Delivers, Evaluator):
         if self.loss == "":
             object.__setattr__(self, "loss", self.losses[0])
         check_settings(self)
+        if isinstance(self.task, str) and names_file(self.task):
+            object.__setattr__(self, "task", load(self.task))  # as the file is now; workers need not have it
         if not isinstance(self.task, AnyTask | str):
             raise InvalidInput(
                 f"task is {brief(self.task)}; give an automl.Task, or one of {', '.join(registry.names('tasks'))}"
