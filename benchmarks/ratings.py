@@ -61,18 +61,17 @@ SUPERNETS = {"bootstrap": 2, "standardised": 2}
 
 
 def chosen(case):
-    """Architectures in equal numbers for each scale in which they end."""
-    rng, strata = np.random.default_rng(0), defaultdict(list)
-    last = [case.space.state(entry) for entry in case.space.layers()[-1]]
-    share = -(-case.architectures // len(set(last)))
-    while sum(min(len(one), share) for one in strata.values()) < case.architectures:
-        candidate = case.space.sample(rng)
-        stratum = strata[case.space.state(candidate.value[-1])]
-        if candidate not in stratum:
-            stratum.append(candidate)
-    kept = [one for stratum in strata.values() for one in stratum[:share]]
-    order = np.random.default_rng(1).permutation(len(kept))
-    return [kept[place] for place in order][: case.architectures]
+    """Architectures in equal numbers for each scale in which they end, as far as there are so many; then others."""
+    every = list(case.space.candidates())
+    every = [every[place] for place in np.random.default_rng(0).permutation(len(every))]
+    ends = [case.space.state(candidate.value[-1]) for candidate in every]
+    share, taken = -(-case.architectures // len(set(ends))), defaultdict(int)
+    first, rest = [], []
+    for candidate, end in zip(every, ends, strict=True):
+        taken[end] += 1
+        (first if taken[end] <= share else rest).append(candidate)
+    kept = [*first, *rest][: case.architectures]
+    return [kept[place] for place in np.random.default_rng(1).permutation(len(kept))]
 
 
 def work_of(space, candidate):
