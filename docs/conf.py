@@ -37,6 +37,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"workers\.algorithms\.function_networks\.Protocol"),
     ("py:.*", r"workers\.algorithms\.program_tasks\.Problems"),
     ("py:.*", r"automl\.evaluators\.parts\.ArrayParts|workers\.networks\.(kinds|scores)\.\w+"),  # of a loop's inside
+    ("py:.*", r"automl\.spaces\.grammar\.(rules|derivations)\.\w+"),
 ]
 
 default_role = "code"  # docstrings are written with single backticks, as in Markdown

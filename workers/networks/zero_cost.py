@@ -30,8 +30,8 @@ class ZeroCost(Evaluator):
 
     - naswot: logarithm of the determinant of how alike the patterns of activations (ReLU and its like) are
       (Mellor et al., ICML 2021).
-    - synflow: logarithm of the sum of |weight · gradient| with all weights made positive, on an input of ones
-      (Tanaka et al. 2020, arXiv 2006.05467).
+    - synflow: logarithm of the sum of absolute values of weight times gradient, with all weights made positive, on an
+      input of ones (Tanaka et al. 2020, arXiv 2006.05467).
     - gradient_norm: norm of the gradient of the loss.
     - jacobian_covariance: how little the gradients of the outputs by the inputs are correlated between examples (the
       first version of Mellor et al.).
