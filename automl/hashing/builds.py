@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from automl.hashing.copies import Copied
+from automl.hashing.copies import Copied, copied
 from automl.hashing.guard import check_memory
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.torch_mode import Deterministic
@@ -20,6 +21,9 @@ Build = Callable[[], torch.nn.Module]
 _SEED = 0
 _SHORT = 6
 """A number that takes more characters than this may have been drawn."""
+
+_REFERENCES = 2
+"""References to a module that was made just now: the variable, and the argument of the function that counts them."""
 
 _DEPTH = 3
 _PLAIN = frozenset([int, bool, str, type(None), OrderedDict])
@@ -60,6 +64,8 @@ def _made(build: Build, call: Callable[[torch.nn.Module], Any], *, seeded: bool)
     with Deterministic(generator, stream=True):
         module = build()
     check_memory(module)
+    if sys.getrefcount(module) > _REFERENCES and not isinstance(build, Copied):
+        module = copied(module)  # somebody else holds it, who wants it to stay as it is
     module = _wide(module)
     if any(isinstance(item, torch.nn.parameter.UninitializedParameter) for item in module.parameters()):
         with Deterministic(generator, stream=True), torch.no_grad():

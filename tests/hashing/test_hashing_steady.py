@@ -318,3 +318,13 @@ def test_a_module_that_writes_its_own_parameters_gets_them_back(write):
         return own.parts[1](F.linear(x, layer.weight - (0.5 * layer.weight).detach(), layer.bias))
 
     assert functional_hash(made(forward), ROWS) == functional_hash(made(halved), ROWS)
+
+
+def test_a_module_that_its_build_returns_each_time_is_left_as_it_is():
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU())
+    before = {name: item.clone() for name, item in net.state_dict().items()}
+    probe = Probe((Array((3, 8, 8)),))
+    keys = {functional_hash(Module(lambda: net), probe=probe) for _ in range(3)}
+    assert keys == {functional_hash(net, probe=probe)}
+    after = net.state_dict()
+    assert all(item.dtype == after[name].dtype and torch.equal(item, after[name]) for name, item in before.items())
