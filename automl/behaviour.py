@@ -129,6 +129,8 @@ class Module:
             None takes the evaluator's own.
         reduced: Function that builds a smaller module for hashing: equal for equal candidates and different for
             different ones. None hashes what `build` returns.
+        frame: JSON settings that results depend on and hashing does not see: the widths that `reduced` leaves out, a
+            digest of weights that `build` loads. The key covers them verbatim.
 
     Example:
         >>> def build():
@@ -143,6 +145,7 @@ class Module:
     build: Callable[[], torch.nn.Module]
     probe: Probe | None = None
     reduced: Callable[[], torch.nn.Module] | None = None
+    frame: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Language(Protocol):

@@ -13,6 +13,7 @@ from automl.evaluators.artefacts import declared_artefacts, recipe_of
 from automl.evaluators.base import Evaluator
 from automl.storage import artefacts as rows
 from automl.storage import keeping
+from automl.storage.engine import Database
 from automl.storage.evaluations import DONE
 
 KEY = bytes(16)
@@ -93,6 +94,27 @@ class StoredArtefacts:
         which = "evaluation that read the old one is" if dropped == 1 else "evaluations that read the old one are"
         count = f"{dropped:,} {which}"
         return f"artefact {name} was made again and came out otherwise (digest {now.digest[:12]}); {count} dropped"
+
+
+def drop_readers_of_others(database: Database, context: int, reads: Mapping[int, Mapping[str, str]]) -> int:
+    """Drops the evaluations in a context that have read other artefacts than those of today: ratings by two supernets
+    cannot be compared.
+
+    Args:
+        database: that holds them.
+        context: number of the context.
+        reads: the digests of the artefacts of each replicate, by name.
+
+    Returns:
+        The number of evaluations that were dropped.
+    """
+    digests: dict[str, set[bytes]] = {}
+    for names in reads.values():
+        for name, digest in names.items():
+            digests.setdefault(name, set()).add(bytes.fromhex(digest))
+    with database.read() as connection:
+        places = rows.readers_of_others(connection, context, digests)
+    return keeping.remove_evaluations(database, places) if places else 0
 
 
 def context_of_artefact(recipe: Mapping[str, Any], device: str) -> dict[str, Any]:

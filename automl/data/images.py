@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.data.splits import SHARES, split
+from automl.data.splits import SHARES, split, stratified
 from automl.errors import InvalidInput
 from automl.evaluators.task import Task
 
@@ -33,7 +33,8 @@ def from_images(
         folder: Path of the folder.
         size: Height and width to which images are scaled, or one number for both; None takes them as they are, if all
             have one size.
-        shares: Share of the training, validation and test part, where the folder has no parts.
+        shares: Share of the training, validation and test part, where the folder has no parts; where it has none for
+            validation, the training part is split by the first two.
         name: Name of the task in tables; None takes the folder's.
 
     Raises:
@@ -55,7 +56,19 @@ def from_images(
     name = name or folder.resolve().name
     wanted = (size, size) if isinstance(size, int) else size
     found = [next((folder / one for one in names if (folder / one).is_dir()), None) for names in _PARTS]
-    if all(found):
+    learning, held, last = found
+    if any(found) and not (learning and last):
+        raise InvalidInput(
+            f"{folder} has a folder {next(one.name for one in found if one)} and no folder "
+            f"{'test' if learning else 'train'}; give train and test (and validation), or folders of classes only"
+        )
+    if learning and last and not held:
+        files, tested = _files(learning), _files(last)
+        images = _read([file for file, _ in files + tested], wanted)
+        labels = np.array([label for _, label in files + tested])
+        learned, chosen = stratified(labels[: len(files)], (shares[0] / sum(shares[:2]), shares[1] / sum(shares[:2])))
+        places = [learned, chosen, np.arange(len(files), len(labels))]
+    elif all(found):
         files = [file for one in found if one is not None for file in _files(one)]
         images, labels = _read([file for file, _ in files], wanted), np.array([label for _, label in files])
         part = np.array([number for number, one in enumerate(found) if one is not None for _ in _files(one)])

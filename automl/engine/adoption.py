@@ -49,6 +49,16 @@ def adopt(
         InvalidInput: a candidate cannot be read any more, or computes another function.
         StudyMismatch: the evaluator was changed, and nobody said what becomes of its figures.
     """
+    if record.settings.get("rating"):
+        raise InvalidInput(
+            f"study {record.name!r} rates with one evaluator and decides with another; it cannot adopt a changed space "
+            "or evaluator: take another study name"
+        )
+    if record.settings["evaluator"].get("equality", "function") != "function":
+        raise InvalidInput(
+            f"the evaluator of study {record.name!r} rates encodings, which its keys hold; it cannot adopt a changed "
+            "space or evaluator: take another study name"
+        )
     family = [record, *store.phase_studies(record.id)]
     done = []
     if record.settings["space"] != now["space"]:

@@ -169,6 +169,16 @@ class StudyConfig(StudySettings):
         check(self)
         if self.prune is not None:
             Pruner.read(self.prune)
+            several = {
+                "replicates": self.policy.replicates > 1,
+                "forget_probability": self.policy.forget_probability > 0,
+                "audit_probability": self.policy.audit_probability > 0,
+            }
+            if named := [name for name, asked in several.items() if asked]:
+                raise InvalidInput(
+                    f"prune={self.prune!r} with {named[0]}={getattr(self.policy, named[0])!r}: several evaluations of "
+                    "one class would stop at several epochs, and which comes first would decide; leave one of them out"
+                )
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:

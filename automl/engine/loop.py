@@ -214,7 +214,8 @@ class Search:
         """Takes a trial of a former run; what stopped early there is shared or carried on as it would have been."""
         self._pruning.recorded([record])
         context = self.settings.context
-        if self._pruning.active and record.context not in (context, *self.settings.contexts.values()):
+        paid = record.outcome not in ("hit", "joined")  # whoever shared it did not stop anything
+        if paid and self._pruning.active and record.context not in (context, *self.settings.contexts.values()):
             result = Result(
                 0, record.metrics, "", record.paid_seconds, self.settings.study, record.number, record.context
             )

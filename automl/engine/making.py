@@ -168,7 +168,7 @@ class Making:
         folder = self._place.checkpoints
         group = str(Path(folder) / self._cache.fidelity_group(context)) if folder else None
         owner = f"{self._place.name}, number {self._place.study}"
-        with checkpoints.used(group, owner):
+        with checkpoints.used(group, owner) as use:
             kept = Checkpoint(Path(file_of(group, claim.key, claim.seed, text))) if group else None
             shelf = Shelf(self._store, reads)
             how = Evaluation(claim.seed, "validation", replicate, checkpoint=kept, shelf=shelf, rates=self._place.rates)
@@ -191,6 +191,8 @@ class Making:
                 self._cache.finish_many(context, [(claim, lost)])
                 raise InvalidInput(done.not_kept)
             self._cache.finish_many(context, [(claim, done)])
+            if done.lost:
+                use.keep()  # the next try goes on from there
         return (done.error or str(done.fault)) if done.lost else ""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from automl.artefacts.store import ArtefactStore
+from automl.cache.artefacts import drop_readers_of_others
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
 from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
@@ -370,6 +371,10 @@ class Phases:
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
         context = cache.context(self._context(part, stage=stage))
+        if reads and (dropped := drop_readers_of_others(self.database, context, reads)):
+            self._notices.say(
+                f"{dropped:,} stored evaluations had read other artefacts than those of today; they are not served"
+            )
         kept = self._checkpoints(cache.fidelity_group(context), stage)
         settings = LoopSettings(
             study=record_of.id,

@@ -46,10 +46,16 @@ def best_rated(
         most: number of best-rated classes.
     """
     best = ranking.best_classes(store, rated.id, most, objectives_of(rated.settings))
-    before = [ranking.decoded(space, trial) for trial in store.by_number(search.id)]
-    met = {one.json for one in before}
-    new = [one for one in (ranking.decoded(space, trial) for trial in best) if one.json not in met]
-    return [(one, RATED) for one in (*before, *new)]
+    before = {trial.number: ranking.decoded(space, trial) for trial in store.by_number(search.id)}
+    met = {one.json for one in before.values()}
+    new = iter([one for one in (ranking.decoded(space, trial) for trial in best) if one.json not in met])
+    found: list[Candidate] = []
+    for number in range(max(before, default=-1) + 1):  # a number is missing where its trial was under way
+        one = before.get(number) or next(new, None)
+        if one is None:
+            break
+        found.append(one)
+    return [(one, RATED) for one in (*found, *new)]
 
 
 def trainings_for(store: StudyStore, search: StudyRecord, rated: StudyRecord, artefacts: float, equal: int) -> int:

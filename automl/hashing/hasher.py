@@ -244,10 +244,10 @@ def _finite(features: Features) -> Features:
 
 
 def _verbatim(behaviour: Behaviour) -> bytes:
-    """Returns what the key covers as it is written: a graph's frame, and a probe that the behaviour brings itself."""
+    """Returns what the key covers as it is written: a frame, and a probe that the behaviour brings itself."""
     if not isinstance(behaviour, (Graph, Module)):
         return b""
-    parts = mix_settings(behaviour.frame) if isinstance(behaviour, Graph) and behaviour.frame else b""
+    parts = mix_settings(behaviour.frame) if behaviour.frame else b""
     return parts if behaviour.probe is None else parts + _mixed_probe(behaviour.probe)
 
 

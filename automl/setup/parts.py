@@ -257,6 +257,11 @@ def assemble(
     default = defaults.objective if decider.given == defaults.evaluator else None
     goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)
     check_one_task(runner, final)
+    if dict(description(runner).stands) == dict(description(final).stands):
+        raise InvalidInput(
+            f"the evaluator and the final one are the same ({final.name}, with the same version and settings), so one "
+            "would be served the other's figures; give them different names, settings or code_version"
+        )
     rating = Rating(runner, given, rated, rated_way)
     return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said)
 

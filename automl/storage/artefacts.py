@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger as SQLInteger
@@ -18,7 +18,9 @@ _OWN = ("relation", "name", "digest", "size")
 _TYPES = {"relation": Text, "name": Text, "digest": LargeBinary, "size": SQLInteger}
 
 
-def keep_artefacts(connection: Connection, links: Sequence[dict[str, Any]], owner: Sequence[str]) -> None:
+def keep_artefacts(
+    connection: Connection, links: Sequence[dict[str, Any]], owner: Sequence[str], *, over: bool = True
+) -> None:
     """Stores which artefacts belong to evaluations that have just been written in this transaction.
 
     Args:
@@ -26,6 +28,7 @@ def keep_artefacts(connection: Connection, links: Sequence[dict[str, Any]], owne
         links: each holds context, key, replicate, relation, name, digest (32 bytes), size and the columns of `owner`.
         owner: columns of the evaluation that show whether it is the one that made or read them. Where somebody else was
             faster the link is dropped, as the result was.
+        over: write over a link that stands there; an import leaves it, since the content is the one that is here.
     """
     if not links:
         return
@@ -34,9 +37,13 @@ def keep_artefacts(connection: Connection, links: Sequence[dict[str, Any]], owne
         *(evaluation.c[name] for name in _PLACE), *(bindparam(name, type_=kind) for name, kind in _TYPES.items())
     ).where(evaluation.c.state == DONE, *(evaluation.c[name] == bindparam(f"of_{name}") for name in found))
     insert = insert_into(connection.dialect.name, artefact).from_select([*_PLACE, *_OWN], accepted)
-    insert = insert.on_conflict_do_update(
-        index_elements=list(artefact.primary_key.columns),
-        set_={"digest": insert.excluded.digest, "size": insert.excluded.size},
+    here = list(artefact.primary_key.columns)
+    insert = (
+        insert.on_conflict_do_update(
+            index_elements=here, set_={"digest": insert.excluded.digest, "size": insert.excluded.size}
+        )
+        if over
+        else insert.on_conflict_do_nothing(index_elements=here)
     )
     rows = [{name: one[name] for name in _OWN} | {f"of_{name}": one[name] for name in found} for one in links]
     connection.execute(insert, rows)
@@ -86,6 +93,17 @@ def readers(connection: Connection, digest: bytes) -> list[tuple[int, bytes, int
         and_(artefact.c.digest == digest, artefact.c.relation == READ)
     )
     return [(row.context, bytes(row.key), row.replicate) for row in connection.execute(query.order_by(*_PLACE))]
+
+
+def readers_of_others(
+    connection: Connection, context: int, digests: Mapping[str, Collection[bytes]]
+) -> list[tuple[int, bytes, int]]:
+    """Returns the evaluations in a context that have read another content than those of today, by name."""
+    return [
+        (context, bytes(link.key), link.replicate)
+        for link in links_in(connection, context)
+        if link.relation == READ and bytes(link.digest) not in digests.get(link.name, ())
+    ]
 
 
 def forget_made(connection: Connection, place: tuple[int, bytes, int], digest: bytes) -> None:

@@ -161,7 +161,7 @@ def merge(connection: Connection, context_id: int, given: Sequence[dict[str, Any
     reported = sorted((one for one in curves if one["points"]), key=lambda one: (one["key"], one["replicate"]))
     keep_curves(connection, reported, ("seed", "metrics"))
     links = [link for one in curves for link in _links(one)]
-    keep_artefacts(connection, links, ("seed", "metrics"))
+    keep_artefacts(connection, links, ("seed", "metrics"), over=False)
     return added, known, extra
 
 

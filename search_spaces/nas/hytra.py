@@ -217,7 +217,9 @@ class HyTra(PathSpace):
 
             return alone(_Plan(self, widths, 8), self.path(candidate))
 
-        return Module(build=lambda: self.build(candidate), probe=Probe((Array(shape),)), reduced=reduced)
+        frame = {"preset": self._preset, "widths": list(self._widths), "resolution": self._resolution}
+        probe = Probe((Array(shape),))
+        return Module(build=lambda: self.build(candidate), probe=probe, reduced=reduced, frame=frame)
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters and multiply-accumulates of the stand-alone network, in closed form."""
@@ -290,15 +292,15 @@ class _Plan:
         own = f"{layer}-{entry}"
         first: list[Piece] = []
         if state == START:
-            halve, before = False, inner
+            stride, before = 1, inner
             first = [Piece(f"{own}-start", lambda: parts.Start(dims, self._stem, inner, 2**place))]
         else:
-            halve, before = place > space._place(state), self._channels(state)
+            stride, before = 2 ** max(0, place - space._place(state)), self._channels(state)
         reads = f"{own}-after{state or 'stem'}"
         return [
             *first,
-            Piece(f"{reads}-shortcut", lambda: parts.shortcut(dims, before, after, halve)),
-            Piece(f"{reads}-reduce", lambda: parts.reduce(dims, before, inner, halve)),
+            Piece(f"{reads}-shortcut", lambda: parts.shortcut(dims, before, after, stride)),
+            Piece(f"{reads}-reduce", lambda: parts.reduce(dims, before, inner, stride)),
             Piece(f"{own}-mix", lambda: parts.mix(dims, operation, inner, heads)),
             Piece(f"{own}-expand", lambda: parts.expand(dims, inner, after)),
         ]

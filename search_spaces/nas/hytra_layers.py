@@ -51,17 +51,17 @@ class Stem(nn.Sequential):
         return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def shortcut(dims: int, before: int, after: int, halve: bool) -> nn.Module:
+def shortcut(dims: int, before: int, after: int, stride: int) -> nn.Module:
     """Returns what carries a layer's input to its sum: the identity where the shapes agree."""
-    if not halve and before == after:
+    if stride == 1 and before == after:
         return nn.Identity()
-    pool = [_POOL[dims](2, stride=2, ceil_mode=True)] if halve else []
+    pool = [_POOL[dims](stride, stride=stride, ceil_mode=True)] if stride > 1 else []
     return nn.Sequential(*pool, convolution(dims, before, after, 1), norm(dims, after))
 
 
-def reduce(dims: int, before: int, inner: int, halve: bool) -> nn.Module:
+def reduce(dims: int, before: int, inner: int, stride: int) -> nn.Module:
     """Returns the first part of a layer's branch: to the bottleneck, and to the layer's own scale."""
-    depthwise = convolution(dims, inner, inner, 3, stride=2 if halve else 1, padding=1, groups=inner, bias=True)
+    depthwise = convolution(dims, inner, inner, 3, stride=stride, padding=1, groups=inner, bias=True)
     return nn.Sequential(convolution(dims, before, inner, 1), depthwise, norm(dims, inner), nn.ReLU())
 
 

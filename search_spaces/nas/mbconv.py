@@ -152,7 +152,8 @@ class MBConv(PathSpace):
             return alone(_Plan(self, 3, widths), self.path(candidate))
 
         probe = Probe((Array((self._channels, size, size)),))
-        return Module(build=lambda: self.build(candidate), probe=probe, reduced=reduced)
+        frame = {"stem": self._stem, "widths": list(self._widths), "resolution": self._resolution}
+        return Module(build=lambda: self.build(candidate), probe=probe, reduced=reduced, frame=frame)
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters and multiply-accumulates of the stand-alone network, in closed form."""

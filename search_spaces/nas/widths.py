@@ -115,7 +115,8 @@ class Widths(PathSpace):
             return Sized(self._channels, places, self._classes)
 
         probe = Probe((Array((self._channels, 8, 8)),))
-        return Module(build=lambda: self.build(candidate), probe=probe, reduced=reduced)
+        frame = {"widths": list(self._options), "resolution": self._resolution}
+        return Module(build=lambda: self.build(candidate), probe=probe, reduced=reduced, frame=frame)
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters and multiply-accumulates of the stand-alone network, in closed form."""

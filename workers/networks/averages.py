@@ -34,7 +34,11 @@ class Average:
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
         mine, theirs = self.module.state_dict(), module.state_dict()
+        seen: set[int] = set()
         for name, value in mine.items():
+            if value.data_ptr() in seen and value.numel():
+                continue  # tied weights are one tensor under two names
+            seen.add(value.data_ptr())
             if value.is_floating_point():
                 value.lerp_(theirs[name], 1 - decay)
             else:
@@ -67,7 +71,7 @@ class Patience:
 
     def look(self, figure: float, module: nn.Module) -> None:
         """Takes the figure of another epoch, and keeps the weights where it is the best."""
-        if self.best is None or (figure > self.best if self.larger else figure < self.best):
+        if self.best is None or self.best != self.best or (figure > self.best if self.larger else figure < self.best):
             self.best, self.since = figure, 0
             self.weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
         else:

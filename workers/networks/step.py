@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from automl.errors import InvalidInput
+from automl.evaluators.labels import IGNORED
 from workers.networks.augmentation import augmented, mixed
 from workers.networks.batches import Inputs, called, each
 from workers.networks.losses import Loss
@@ -58,14 +59,21 @@ class Step:
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         places = torch.arange(len(targets), device=targets.device)
-        total = torch.zeros((), device=self.device)
+        total, whole = torch.zeros((), device=self.device), self._counted(targets)
         for some in places.tensor_split(pieces):
             part = each(partial(_rows, some), inputs)
             seconds = None if other is None else targets[other][some]
-            loss = self._loss(part, targets[some], None, share, seconds) * (len(some) / len(targets))
+            counted = self._counted(targets[some])
+            if not counted:
+                continue  # nothing in it is compared with anything
+            loss = self._loss(part, targets[some], None, share, seconds) * (counted / whole)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+    def _counted(self, targets: torch.Tensor) -> int:
+        """Returns how many targets the loss is a mean over."""
+        return len(targets) if targets.is_floating_point() else int((targets != IGNORED).sum())
 
     def _loss(
         self,

@@ -188,8 +188,10 @@ class Supervised(Delivers, Evaluator):
         Raises:
             InvalidInput: no task of this name, or its data is not there or not of this kind.
         """
-        found = self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
-        return resized(found, self.resize)
+        return resized(self._given(), self.resize)
+
+    def _given(self) -> AnyTask:
+        return self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
 
     def for_space(self, space: Any) -> Evaluator:
         """Returns the evaluator with images of the size that the space asks for."""
@@ -199,9 +201,12 @@ class Supervised(Delivers, Evaluator):
         return dataclasses.replace(self, resize=size_for(self.data(), held))
 
     def settings(self) -> dict[str, Any]:
+        described(self._given())  # what was made of data that have changed since is forgotten
         found = {**super().settings(), "task": described(self.data())}
         if self.loss == self.losses[0]:
             del found["loss"]
+        if self.watches and isinstance(self.scores, Mapping):
+            found["watched"] = next(iter(self.table))  # the order of a mapping's names is not in JSON
         return found
 
     def prepare(self) -> None:
@@ -310,6 +315,11 @@ class Supervised(Delivers, Evaluator):
         return inputs if isinstance(inputs, tuple) else (inputs,)
 
     def trained_on(self, parts: str) -> Supervised:
+        if parts != "train" and self.watches:
+            raise InvalidInput(
+                f"on={parts!r}: the training watches the validation part (patience, or a schedule that follows a "
+                "figure), so it cannot learn from it; give on='train'"
+            )
         return dataclasses.replace(self, task=self.data().trained_on(parts))
 
     def _until(self, fidelity: Mapping[str, Any], epochs: int) -> int:

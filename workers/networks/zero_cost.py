@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_ALIKE = -1e6
+"""Score of patterns of activations that two examples share: the determinant of their kernel is 0."""
+
 SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "parameters", "macs")
 
 
@@ -67,6 +70,7 @@ class ZeroCost(Evaluator):
             raise InvalidInput(f"batch_size is {self.batch_size!r}; it must be at least 2")
 
     def settings(self) -> dict[str, Any]:
+        described(arrays_task(self.task))  # what was made of data that have changed since is forgotten
         return {"task": described(self.data()), "batch_size": self.batch_size, "resize": self.resize}
 
     def data(self) -> Task:
@@ -104,6 +108,7 @@ class ZeroCost(Evaluator):
                 scores[name] = score(module)
         counts = module_costs(module.cpu().float(), Array(tuple(inputs.shape[1:])))
         found = {**scores, **counts}
+        found["naswot"] = max(found["naswot"], _ALIKE)
         if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
             raise CandidateFailure(f"the network has no {wrong[0]}: {found[wrong[0]]}")
         return {name: float(found[name]) for name in SCORES}

@@ -86,6 +86,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         """Returns the settings, the space and the data among them: a supernet is one of a space."""
         names = [one.name for one in dataclasses.fields(self) if one.name not in ("task", "space", "table")]
         found = {name: getattr(self, name) for name in names}
+        described(arrays_task(self.task))  # what was made of data that have changed since is forgotten
         return {**found, "task": described(self.data()), "space": self._space()}
 
     def _space(self) -> dict[str, Any]:
@@ -125,7 +126,8 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         """Returns what a supernet is made of: space, data, settings and seed."""
         names = [item.name for item in dataclasses.fields(SupernetSettings)]
         every = self.settings()
-        return {"space": every["space"], "task": every["task"], "seed": replicate, **{one: every[one] for one in names}}
+        fixed = {one: every[one] for one in (*names, "precision")}
+        return {"space": every["space"], "task": every["task"], "seed": replicate, **fixed}
 
     def supernet(self, how: Evaluation) -> Trained:
         """Returns the trained supernet of a replicate.
@@ -180,11 +182,10 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
     def part_rating(self, index: int, entry: str, part: Sequence[str], how: Evaluation) -> float:
         """Returns the rating of a block's part, as it was found when the supernet was trained, or now."""
         made, rater = self._rater(how)
-        known = made.ratings.setdefault((index, entry), {})
         text = canonical(list(part))
-        if text not in known:
-            known[text] = rater.rate(index, entry, part)
-        return known[text]
+        found = made.ratings.get((index, entry), {}).get(text)
+        # one that is found now stays out of the ratings: their spread is that of what training has rated
+        return float(rater.rate(index, entry, part) if found is None else found)
 
 
 @dataclass(frozen=True)
@@ -320,6 +321,11 @@ class WholeRating(SupernetEvaluator):
         table = self.block_table(how)
         weights = table.weights(self.weights)
         rated = [table.rating(one.index, one.entry, one.part) for one in blocks]
+        if None in rated and self.table is not None:
+            missing = blocks[rated.index(None)]
+            raise InvalidInput(
+                f"table {self.table} has no rating of part {canonical(list(missing.part))} of block {missing.index}"
+            )
         if None in rated:
             rated = [self.part_rating(one.index, one.entry, one.part, how) for one in blocks]
         return {"rating": math.fsum(weight * float(value or 0.0) for weight, value in zip(weights, rated, strict=True))}

@@ -104,5 +104,6 @@ class Labelled:
         names = [name for name in names if held[name].ndim > 1]
         if not names:
             return 0.0
-        before, after = (torch.cat([one[name].flatten() for name in names]) for one in (self.start, held))
+        start = {name: self.start[name].to(held[name].device) for name in names}
+        before, after = (torch.cat([one[name].flatten() for name in names]) for one in (start, held))
         return float(torch.acos(functional.cosine_similarity(before.double(), after.double(), dim=0).clamp(-1, 1)))

@@ -74,7 +74,7 @@ class Rater:
         if index not in self.centers:
             self.centers[index] = self._center(index)
         one, two = self._projections(self.twins.online, place, part, self._predictor(index))
-        first, second = self.centers[index]
+        first, second = self.centers[index].to(one.device)
         return -float((distance(one, second) + distance(two, first)).mean())
 
     def parts(self, index: int, entry: str) -> list[list[str]]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import xxhash
+
 from automl.behaviour import Array, Behaviour, Module, Probe
 from automl.errors import InvalidSpace
 from automl.spaces.costs import module_costs
@@ -135,7 +137,47 @@ class Variants(Space):
         return model
 
     def behaviour(self, candidate: Candidate) -> Behaviour:
-        return Module(build=lambda: self.build(candidate), probe=Probe(self._inputs) if self._inputs else None)
+        probe = Probe(self._inputs) if self._inputs else None
+        return Module(build=lambda: self.build(candidate), probe=probe, frame=self._frame(candidate))
+
+    def _frame(self, candidate: Candidate) -> Mapping[str, Any]:
+        """Returns what the hash, which gives networks weights of its own, does not see of weights that are loaded."""
+        if not self._loaded:
+            return {}
+        names, digest = self._loaded
+        touched = {
+            field: candidate.value[field]
+            for field, places in self._changes.items()
+            if any(name.startswith((f"{place}.", place)) for place in places for name in names)
+        }
+        return {"weights": digest, "changes": touched}
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[tuple[str, ...], str] | None:
+        """Names and digest of the weights that are not drawn anew with each model; None where all are drawn."""
+        import torch
+
+        models = []
+        with _own_draws():
+            for seed in (1, 2):
+                torch.manual_seed(seed)
+                models.append(self._model().state_dict())
+        one, other = models
+        same = {
+            name: item
+            for name, item in one.items()
+            if name in other
+            and item.is_floating_point()
+            and torch.equal(item, other[name])
+            and item.numel() > 1
+            and bool((item != item.flatten()[0]).any())  # ones and zeros are how layers begin
+        }
+        if not same:
+            return None
+        digest = xxhash.xxh3_128()
+        for name in sorted(same):
+            digest.update(name.encode() + same[name].detach().cpu().contiguous().double().numpy().tobytes())
+        return tuple(sorted(same)), digest.hexdigest()
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters, and multiply-accumulates where the shapes of inputs were given."""
