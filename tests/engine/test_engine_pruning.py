@@ -234,3 +234,24 @@ def test_random_search_is_asked_by_the_same_rule_and_tests_are_not(url):
     for phase in ("mine/confirmed", "mine/test"):
         assert all(one.fitness is not None for one in study.store.trials(by_name[phase].id))
     study.close()
+
+
+@pytest.mark.parametrize("asked", [{"replicates": 2}, {"forget_probability": 0.1}, {"audit_probability": 0.1}])
+def test_one_evaluation_a_class_is_asked_to_stop(url, asked):
+    with pytest.raises(InvalidInput, match=f"prune='median' with {next(iter(asked))}="):
+        search(url, **asked)
+
+
+def test_a_resumed_search_carries_on_where_an_uninterrupted_one_would(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def stops(study, record):
+        if record.number == 27:
+            raise KeyboardInterrupt
+
+    given = {"prune": "asha:2", "trials": 50}
+    whole = told(search(f"sqlite:///{tmp_path / 'whole.db'}", **given))
+    cut = f"sqlite:///{tmp_path / 'cut.db'}"
+    with pytest.raises((KeyboardInterrupt, automl.Stopped)):
+        search(cut, callbacks=[stops], **given)
+    assert told(search(cut, **given)) == whole

@@ -181,3 +181,11 @@ def test_a_final_evaluator_with_another_task_is_refused():
     other = automl.Classification(task="digits-parity")
     with pytest.raises(InvalidInput, match="rates on task digits and the final one decides on digits-parity"):
         assemble("digits-cells", PartSettings(evaluator=one, final=other))
+
+
+def test_two_evaluators_that_cannot_be_told_apart_are_refused():
+    rates, decides = (
+        automl.FunctionEvaluator(score, code_version="1") for score in (lambda c: c.x, lambda c: -abs(c.x - 5))
+    )
+    with pytest.raises(InvalidInput, match="served the other's figures"):
+        assemble(Grid(), PartSettings(evaluator=rates, final=decides))
