@@ -7,10 +7,7 @@ batch is the artefact; of a supernet it would be the trained weights.
     python examples/own_rater.py
 """
 
-from __future__ import annotations
-
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -42,7 +39,7 @@ class JacobianRating(automl.Evaluator):
 
     name = "jacobian-rating"
     version = "1"
-    metrics: ClassVar = {"rating": "maximize"}
+    metrics = {"rating": "maximize"}
     equality = "candidate"  # how a network is written changes what it draws, and so its rating
 
     task: str = "digits"
