@@ -8,6 +8,7 @@ batch is the artefact; of a supernet it would be the trained weights.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class JacobianRating(automl.Evaluator):
 
     name = "jacobian-rating"
     version = "1"
-    metrics = {"rating": "maximize"}
+    metrics: ClassVar = {"rating": "maximize"}
     equality = "candidate"  # how a network is written changes what it draws, and so its rating
 
     task: str = "digits"
