@@ -32,7 +32,7 @@ def slept(monkeypatch):
         time.sleep(seconds)
 
     monkeypatch.setattr(engine, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
-    monkeypatch.setattr(Database.__init__, "__kwdefaults__", {"create": True, "patience": PATIENCE})
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", {**Database.__init__.__kwdefaults__, "patience": PATIENCE})
     return pauses
 
 

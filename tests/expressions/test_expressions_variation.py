@@ -17,7 +17,7 @@ from search_spaces.algorithms.optimizer import Optimizer
 SPACES = [Activation(), Loss(), Optimizer(), Activation(operators=["tanh"], constants=[]), Loss(most=3)]
 
 
-@pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.kind}-{space.most}-{len(space.allowed)}")
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.kind}-{space.most}-{len(space.in_use)}")
 def test_what_is_proposed_belongs_to_the_space(space: ExpressionSpace) -> None:
     rng = np.random.default_rng(0)
     candidates = space.sample_many(60, rng)
@@ -49,7 +49,7 @@ def test_samples_have_all_sizes_operators_and_leaves() -> None:
     sizes = Counter(map(size, trees))
     assert set(sizes) >= set(range(3, space.most + 1))
     parts = [part for tree in trees for _, part in walk(tree)]
-    assert {part.operator for part in parts if isinstance(part, Call)} == set(space.allowed)
+    assert {part.operator for part in parts if isinstance(part, Call)} == set(space.in_use)
     assert {part.value for part in parts if isinstance(part, Constant)} == set(space.constants)
 
 
