@@ -112,7 +112,7 @@ def test_random_expressions_are_hashed_by_what_they_compute() -> None:
         candidates = space.sample_many(30, rng)
         found = Hasher().hash_many([(space.behaviour(c), {}) for c in candidates], [c.json for c in candidates])
         assert not any(item.fallback for item in found)
-        roomy = dataclasses.replace(space, most=space.most + 6, operators=[*space.allowed])
+        roomy = dataclasses.replace(space, most=space.most + 6, operators=[*space.in_use])
         rewritten = [roomy.decode(f"0 * 2 - (-({c.value}))") for c in candidates]
         again = Hasher().hash_many([(roomy.behaviour(c), {}) for c in rewritten])
         assert [item.key for item in again] == [item.key for item in found]
