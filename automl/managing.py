@@ -95,6 +95,15 @@ def let_adopt(database: Database, records: Sequence[StudyRecord], figures: Figur
     managing.write_settings(database, [record.id for record in records], lambda settings: {**settings, ADOPTS: allowed})
 
 
+def stop_adopting(database: Database, record: StudyRecord) -> None:
+    """Takes back that a study may take over another source: the search that it was allowed to has come."""
+
+    def change(settings: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in settings.items() if name != ADOPTS}
+
+    managing.write_settings(database, [record.id], change)
+
+
 def copy(database: Database, records: Sequence[StudyRecord], old: str, storage: str, new: str) -> tuple[int, int]:
     """Copies a search with its runs, phases, trials and evaluations into another database.
 

@@ -97,6 +97,7 @@ def _facts(model: TrainedModel) -> dict[str, Any]:
         "seed": model.seed,
         "weights": model.digest,
         "figures": dict(model.metrics),
+        **delivers(model.training.evaluator).described_data(),
         **{name: value for name, value in model.training.facts.items() if name != "part"},
     }
 

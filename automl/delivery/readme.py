@@ -33,6 +33,7 @@ Study {legible(str(facts["study"]))}, seed {facts["seed"]} of its training. It n
 {written.usage}```
 
 Inputs have the shape {inputs}, prepared as in training: {_prepared(facts)}.
+{_data(facts)}
 
 | figure on the test part | in the study | of these files |
 |---|---|---|
@@ -50,6 +51,27 @@ Candidate, from which the space {legible(str(facts["space"].get("target")))} bui
 
 `automl-export.json` has the same for programs. SHA-256 of the weights as the study keeps them: {facts["weights"]}.
 """
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    """Returns how rows become inputs and what outputs mean, as far as the task says so."""
+    said = ""
+    if columns := facts.get("columns"):
+        rows = "\n".join(f"| {legible(str(one['name']))} | {_encoded(one)} |" for one in columns)
+        said += "\nThe inputs are made of the columns of a table, in this order:\n\n| column | inputs |\n|---|---|\n"
+        said += f"{rows}\n"
+    if classes := facts.get("classes"):
+        said += f"\nThe outputs are logits of the classes {legible(', '.join(map(str, classes)))}, in this order.\n"
+    return said
+
+
+def _encoded(column: Mapping[str, Any]) -> str:
+    if column["categories"]:
+        text = f"1 where it is {legible(', '.join(column['categories']))}, else 0: one input each"
+    else:
+        text = f"(value − {column['center']:.9g}) / {column['scale']:.9g}, missing values {column['fill']:.9g}"
+        text = f"seconds since 1970; {text}" if column["time"] else text
+    return f"{text}; one more that is 1 where it is missing" if column["missing"] else text
 
 
 def _prepared(facts: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from automl.errors import InvalidInput, StudyExists, StudyMismatch
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
-from automl.managing import ADOPTS, OF_KEEPING
+from automl.managing import ADOPTS, OF_KEEPING, stop_adopting
 from automl.setup.parts import Parts, rungs_of
 from automl.storage.sessions import Session
 from automl.storage.studies import StudyRecord, StudyStore
@@ -146,6 +146,11 @@ class Lifecycle:
                     f"`automl studies adopt {name}`"
                 )
             raise StudyMismatch(f"study {name!r} exists with other settings ({'; '.join(differing)}); {ways}")
+        if adopts is not None:
+            stop_adopting(
+                self.store.database, record
+            )  # there was nothing to take over: it was for this search, and for no later one
+            return self.store.by_id(record.id)
         return record
 
     def reserve(self, runs_of: Callable[[str], Sequence[tuple[str, Lifecycle]]]) -> str:

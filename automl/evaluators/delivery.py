@@ -44,6 +44,10 @@ class Delivers(ABC):
         The first axis of each tensor counts examples.
         """
 
+    def described_data(self) -> dict[str, Any]:
+        """Returns what whoever runs the network must know of its data, as JSON: "columns" of a table, "classes"."""
+        return {}
+
     def trained_on(self, parts: str) -> Evaluator:
         """Returns the same evaluator, which trains on more data: "train+validation" adds the validation part.
 

@@ -114,9 +114,10 @@ def equal_shares(
     began = time.perf_counter()
     keys: list[bytes] = []
     uniform = _share(_uniform(space, rng), keys_of, keys, most, seconds / 2)
-    took = (time.perf_counter() - began) / max(1, len(keys))
+    took = (time.perf_counter() - began) / (uniform.of + 1)
     mutants = _share(_families(space, rng), keys_of, [], most, seconds / 2)
-    return Shares(uniform, mutants, _chao(keys), took)
+    size = space.size()
+    return Shares(uniform, mutants, _chao(keys) if size is None else min(_chao(keys), size), took)
 
 
 def shares_lines(shares: Shares) -> list[str]:
@@ -174,9 +175,9 @@ def _families(space: Space, rng: np.random.Generator) -> Iterator[list[_Drawn]]:
 
 
 def _share(batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], most: int, seconds: float) -> Share:
-    """Counts candidates whose key is that of an earlier one of their family; adds the keys of different encodings."""
+    """Counts candidates whose key is that of an earlier one of their family; adds the keys of all that were drawn."""
     began = time.perf_counter()
-    written: set[tuple[int, str]] = set()
+    written: dict[tuple[int, str], bytes] = {}
     seen: set[tuple[int, bytes]] = set()
     share, families, tried = Share(0, 0), set[int](), 0
     for batch in batches:
@@ -184,16 +185,17 @@ def _share(batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], 
         for family, candidate in batch:
             tried += 1
             if (family, candidate.json) not in written:
-                written.add((family, candidate.json))
+                written[family, candidate.json] = b""
                 new.append((family, candidate))
         equal, of = share.equal, share.of
-        for (family, _), key in zip(new, keys_of([candidate for _, candidate in new]), strict=True):
-            keys.append(key)
+        for (family, candidate), key in zip(new, keys_of([candidate for _, candidate in new]), strict=True):
+            written[family, candidate.json] = key
             if family in families:  # the first one has no earlier one
                 of += 1
                 equal += (family, key) in seen
             families.add(family)
             seen.add((family, key))
+        keys += [written[family, candidate.json] for family, candidate in batch]
         share = Share(equal, of)
         low, high = share.interval
         if tried >= most or time.perf_counter() - began > seconds or (of > _BATCH and (high - low) / 2 < _PRECISE):

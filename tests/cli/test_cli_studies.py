@@ -256,3 +256,12 @@ def test_the_command_line_does_the_same(url, tmp_path):
     assert "ZeroDivisionError" in shown
     assert "return 1 / (candidate.x % 2)" in shown  # the traceback in full
     command("show", "one", "99", *here, code=2)
+
+
+def test_an_adoption_is_for_the_next_search_and_for_no_later_one(url):
+    study = search(url)
+    study.adopt(figures="keep")
+    study.close()
+    search(url, trials=30).close()  # nothing had changed
+    with pytest.raises(StudyMismatch):
+        search(url, trials=40, space=same_name(Wider))

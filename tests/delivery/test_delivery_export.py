@@ -219,3 +219,20 @@ def test_candidates_that_are_no_network_are_written_as_source(tmp_path, target, 
     with pytest.raises(InvalidInput, match="hands over no trained network"):
         study.export("pt2", tmp_path / "other")
     study.close()
+
+
+def test_whoever_runs_a_network_of_a_table_is_told_its_columns_and_classes():
+    import pandas as pd
+
+    from automl.data import from_frame
+    from automl.delivery.readme import _data
+    from workers.networks.classification import Classification
+
+    frame = pd.DataFrame({"size": [1.0, 2.0, None, 4.0] * 10, "colour": ["red", "blue"] * 20, "kind": ["a", "b"] * 20})
+    found = Classification(from_frame(frame, "kind")).described_data()
+    assert found["classes"] == ["a", "b"]
+    said = _data(found)
+    assert "| size | (value − " in said
+    assert "one more that is 1 where it is missing" in said
+    assert "| colour | 1 where it is blue, red, else 0: one input each |" in said
+    assert "logits of the classes a, b, in this order" in said

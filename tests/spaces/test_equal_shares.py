@@ -85,3 +85,13 @@ def test_shipped_spaces_say_what_is_measured(name: str) -> None:
 
 def test_every_shipped_space_says_its_shares() -> None:
     assert not [name for name in registry.names("spaces") if registry.load("spaces", name).equal_shares is None]
+
+
+def test_a_small_space_has_no_more_functions_than_candidates() -> None:
+    class Few(automl.Space):
+        x = automl.Integer(0, 11)
+
+    shares = equal_shares(Few(), lambda some: [one.json.encode() for one in some], np.random.default_rng(0))
+    assert shares.functions == 12
+    halves = equal_shares(Few(), lambda some: [bytes([one.x // 2]) for one in some], np.random.default_rng(0))
+    assert halves.functions == 6

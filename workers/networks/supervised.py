@@ -18,10 +18,11 @@ from automl.errors import InvalidInput, brief
 from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
 from automl.evaluators.delivery import Delivers
+from automl.evaluators.labels import class_labels
 from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from workers.networks.checks import check_settings, misfit_of
-from workers.networks.kinds import Kind
+from workers.networks.kinds import Classes, Kind
 from workers.networks.resizing import resized, size_for
 from workers.networks.scores import Score, scores_of
 from workers.remembered import described
@@ -313,6 +314,14 @@ class Supervised(Delivers, Evaluator):
                 "collate give a tuple"
             )
         return inputs if isinstance(inputs, tuple) else (inputs,)
+
+    def described_data(self) -> dict[str, Any]:
+        task = self.data()
+        columns = [dataclasses.asdict(one) for one in getattr(task, "columns", ())]
+        found: dict[str, Any] = {"columns": columns} if columns else {}
+        if isinstance(task, Task) and self.kind_of is Classes:
+            found["classes"] = [str(one) for one in class_labels(task).names]
+        return found
 
     def trained_on(self, parts: str) -> Supervised:
         if parts != "train" and self.watches:

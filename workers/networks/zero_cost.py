@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_ALIKE = -1e6
-"""Score of patterns of activations that two examples share: the determinant of their kernel is 0."""
+_RIDGE = 1e-6
+"""What is added to the kernel of activation patterns: two examples of one pattern make its determinant 0."""
 
 SCORES = ("naswot", "synflow", "gradient_norm", "jacobian_covariance", "parameters", "macs")
 
@@ -108,16 +108,16 @@ class ZeroCost(Evaluator):
                 scores[name] = score(module)
         counts = module_costs(module.cpu().float(), Array(tuple(inputs.shape[1:])))
         found = {**scores, **counts}
-        found["naswot"] = max(found["naswot"], _ALIKE)
         if wrong := [name for name, value in found.items() if not math.isfinite(value)]:
             raise CandidateFailure(f"the network has no {wrong[0]}: {found[wrong[0]]}")
         return {name: float(found[name]) for name in SCORES}
 
 
 def naswot(module: nn.Module, inputs: torch.Tensor) -> float:
-    """Returns the logarithm of the determinant of the kernel of activation patterns; 0 without such activations.
+    """Returns the logarithm of the determinant of the kernel of activation patterns.
 
-    A pattern says which units are positive after ReLU, ReLU6, SiLU or GELU, wherever the network calls them.
+    Without such activations, and with units too few to tell the examples apart, it is far below 0. A pattern says which
+    units are positive after ReLU, ReLU6, SiLU or GELU, wherever the network calls them.
     """
     import torch
 
@@ -125,9 +125,9 @@ def naswot(module: nn.Module, inputs: torch.Tensor) -> float:
     patterns = _patterns()
     with torch.no_grad(), patterns:
         module(inputs)
-    if patterns.kernel is None:
-        return 0.0
-    return float(torch.linalg.slogdet(patterns.kernel).logabsdet)
+    count = len(inputs)
+    kernel = torch.zeros(count, count) if patterns.kernel is None else patterns.kernel.cpu()
+    return float(torch.linalg.slogdet(kernel.double() + _RIDGE * torch.eye(count)).logabsdet)
 
 
 def _patterns() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from automl.evaluators.curves import LearningCurve, mean_values
@@ -69,8 +69,14 @@ def learning(
     return Learning(
         reported=sorted({name for curve in every for name in curve.metrics}),
         lines=[line for line in lines if line.values],
-        ranks=[] if full is None else _ranks(cache, full, objective),
+        ranks=[] if full is None else _ranks(cache, full, objective, _own(store, record)),
     )
+
+
+def _own(store: StudyStore, record: StudyRecord) -> set[bytes]:
+    """Returns the classes of a study and its phases: others in the same context are none of its candidates."""
+    studies = (record, *store.phase_studies(record.id))
+    return {standing.key for one in studies for standing in store.standings(one.id)}
 
 
 def _drawn(
@@ -96,9 +102,9 @@ def _line(origin: str, rank: int, curves: Mapping[int, LearningCurve], objective
     return LearningLine(origin, rank, len(curves), dict(spread(points, POINTS)))
 
 
-def _ranks(cache: EquivalenceCache, context: int, objective: str) -> list[EpochRanks]:
-    """Compares the order of classes after an epoch with their order at the end of the very same evaluations."""
-    keys = cache.classes_with_curves(context, RANKED)
+def _ranks(cache: EquivalenceCache, context: int, objective: str, own: Collection[bytes]) -> list[EpochRanks]:
+    """Compares the order of a study's classes after an epoch with their order at the end of the same evaluations."""
+    keys = [key for key in cache.classes_with_curves(context, RANKED) if key in own]
     final = {
         key: float(results[0].metrics[objective])
         for key, results in cache.replicates(context, keys).items()
