@@ -107,6 +107,11 @@ def drop_readers_of_others(database: Database, context: int, reads: Mapping[int,
 
     Returns:
         The number of evaluations that were dropped.
+
+    Example:
+        >>> database = Database("sqlite:///cache.db")
+        >>> drop_readers_of_others(database, 1, {0: {"supernet": "00" * 32}})  # nothing has read any yet
+        0
     """
     digests: dict[str, set[bytes]] = {}
     for names in reads.values():

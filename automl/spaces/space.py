@@ -216,7 +216,7 @@ class Space(metaclass=SpaceType):
             True
             >>> Net().decode({"width": 8, "depth": 8})
             Traceback (most recent call last):
-            automl.errors.InvalidCandidate: candidate: {"depth":8,"width":8} is not allowed in Net, see its allowed()
+            automl.errors.InvalidCandidate: candidate: '{"depth":8,"width":8}' is not allowed in Net, see its allowed()
         """
         return True
 
