@@ -240,7 +240,7 @@ def test_naswot_counts_agreeing_units_wherever_a_network_calls_relu():
     x = torch.tensor([[1.0, 1.0, -1.0], [1.0, -1.0, 1.0]])
     agree = np.array([[6.0, 2.0], [2.0, 6.0]])  # three units twice; they agree in one of them
     assert zero_cost.naswot(Halves(), x) == pytest.approx(math.log(np.linalg.det(agree)))
-    assert zero_cost.naswot(nn.Linear(3, 1), x) == 0.0
+    assert zero_cost.naswot(nn.Linear(3, 1), x) < -20  # it has no such units: examples cannot be told apart
 
 
 def test_the_gradient_norm_is_that_of_the_loss():
