@@ -65,15 +65,13 @@ class MacroNet(Space):
         return self._network(c, self.width)
 
     def behaviour(self, candidate: Candidate) -> Behaviour:
-        # a quarter of the width hashes alike: the width is the space's, the same for all candidates, and in the frame
+        # a quarter of the width hashes alike: the width is the space's, the same for all candidates
         reduced = max(4, self.width // 4)
         return Module(
             build=lambda: self.build(candidate),
             reduced=(lambda: self._network(candidate, reduced)) if reduced < self.width else None,
+            frame={"width": self.width},
         )
-
-    def training(self, c: Candidate) -> Mapping[str, Any]:
-        return {"width": self.width}
 
     def describe(self, candidate: Candidate) -> str:
         return " | ".join(" ".join(candidate.value[f"stage{stage}"]) or "-" for stage in range(self.stages))

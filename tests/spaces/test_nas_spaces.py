@@ -179,3 +179,14 @@ def test_a_reduced_size_keeps_different_networks_apart():
         json.dumps({name: [b for b in blocks if b != "identity"] for name, blocks in value.items()}) for value in values
     }
     assert len(keys) == 2 * len(functions)
+
+
+def test_macro_networks_can_be_trained_and_their_width_is_in_the_key():
+    from automl.evaluators.base import Work
+    from workers.networks.classification import Classification
+
+    one, other = MacroNet(width=8, stages=2), MacroNet(width=16, stages=2)
+    candidate = one.decode({"stage0": ["conv3x3"], "stage1": []})
+    work = Work(one.behaviour(candidate), dict(one.training(candidate)), candidate.json)
+    assert not Classification("digits").misfit(work)
+    assert len({space.behaviour(candidate).frame["width"] for space in (one, other)}) == 2
