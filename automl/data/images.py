@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,20 +63,16 @@ def from_images(
             f"{folder} has a folder {next(one.name for one in found if one)} and no folder "
             f"{'test' if learning else 'train'}; give train and test (and validation), or folders of classes only"
         )
-    if learning and last and not held:
-        files, tested = _files(learning), _files(last)
-        images = _read([file for file, _ in files + tested], wanted)
-        labels = np.array([label for _, label in files + tested])
-        learned, chosen = stratified(labels[: len(files)], (shares[0] / sum(shares[:2]), shares[1] / sum(shares[:2])))
-        places = [learned, chosen, np.arange(len(files), len(labels))]
-    elif all(found):
-        files = [file for one in found if one is not None for file in _files(one)]
-        images, labels = _read([file for file, _ in files], wanted), np.array([label for _, label in files])
-        part = np.array([number for number, one in enumerate(found) if one is not None for _ in _files(one)])
-        places = [np.flatnonzero(part == number) for number in range(3)]
+    listed = [_files(one) if one else [] for one in found] if learning and last else [_files(folder)]
+    files = [file for part in listed for file in part]
+    images, labels = _read([file for file, _ in files], wanted), np.array([label for _, label in files])
+    if learning and last:
+        ends = np.cumsum([0, *map(len, listed)])
+        places = [np.arange(start, end) for start, end in itertools.pairwise(ends)]
+        if not held:
+            both = sum(shares[:2])
+            places[:2] = stratified(labels[places[0]], (shares[0] / both, shares[1] / both))
     else:
-        files = _files(folder)
-        images, labels = _read([file for file, _ in files], wanted), np.array([label for _, label in files])
         places = split(len(labels), shares, classes=labels)
     train, validation, test = ((images[one], labels[one]) for one in places)
     return Task(train, validation, test, name)

@@ -181,21 +181,19 @@ def _share(batches: Iterator[list[_Drawn]], keys_of: KeysOf, keys: list[bytes], 
     seen: set[tuple[int, bytes]] = set()
     share, families, tried = Share(0, 0), set[int](), 0
     for batch in batches:
-        new = []
-        for family, candidate in batch:
-            tried += 1
-            if (family, candidate.json) not in written:
-                written[family, candidate.json] = b""
-                new.append((family, candidate))
+        drawn = {(family, candidate.json): candidate for family, candidate in batch}
+        new = {place: candidate for place, candidate in drawn.items() if place not in written}
+        written.update(zip(new, keys_of(list(new.values())), strict=True))
+        tried += len(batch)
+        keys += [written[family, candidate.json] for family, candidate in batch]
         equal, of = share.equal, share.of
-        for (family, candidate), key in zip(new, keys_of([candidate for _, candidate in new]), strict=True):
-            written[family, candidate.json] = key
+        for family, text in new:
+            key = written[family, text]
             if family in families:  # the first one has no earlier one
                 of += 1
                 equal += (family, key) in seen
             families.add(family)
             seen.add((family, key))
-        keys += [written[family, candidate.json] for family, candidate in batch]
         share = Share(equal, of)
         low, high = share.interval
         if tried >= most or time.perf_counter() - began > seconds or (of > _BATCH and (high - low) / 2 < _PRECISE):

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.evaluators.parts import PARTS, AnyTask
 from automl.evaluators.task import Task
-from workers.remembered import Remembered
+from workers.remembered import Remembered, described
 
 
 def resized(task: AnyTask, size: int | None) -> AnyTask:
@@ -22,6 +22,13 @@ def resized(task: AnyTask, size: int | None) -> AnyTask:
     if size is None or not isinstance(task, Task) or not is_smaller(task, size):
         return task
     return _enlarged(task, size)
+
+
+def described_at(task: AnyTask, size: int | None) -> dict[str, str]:
+    """Returns the description of a task whose images are enlarged, read off the data as they are now."""
+    if size is not None:
+        described(task)  # what was made of data that have changed since is forgotten
+    return described(resized(task, size))
 
 
 def is_smaller(task: AnyTask, size: int) -> bool:

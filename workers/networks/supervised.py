@@ -23,9 +23,8 @@ from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from workers.networks.checks import check_settings, misfit_of
 from workers.networks.kinds import Classes, Kind
-from workers.networks.resizing import resized, size_for
+from workers.networks.resizing import described_at, resized, size_for
 from workers.networks.scores import Score, scores_of
-from workers.remembered import described
 
 if TYPE_CHECKING:
     import torch
@@ -202,8 +201,7 @@ class Supervised(Delivers, Evaluator):
         return dataclasses.replace(self, resize=size_for(self.data(), held))
 
     def settings(self) -> dict[str, Any]:
-        described(self._given())  # what was made of data that have changed since is forgotten
-        found = {**super().settings(), "task": described(self.data())}
+        found = {**super().settings(), "task": described_at(self._given(), self.resize)}
         if self.loss == self.losses[0]:
             del found["loss"]
         if self.watches and isinstance(self.scores, Mapping):

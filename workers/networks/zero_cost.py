@@ -14,8 +14,7 @@ from automl.errors import CandidateFailure, InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.task import Task
 from workers.networks.arrays import arrays_of, arrays_task
-from workers.networks.resizing import resized, size_for
-from workers.remembered import described
+from workers.networks.resizing import described_at, resized, size_for
 
 if TYPE_CHECKING:
     import torch
@@ -70,8 +69,11 @@ class ZeroCost(Evaluator):
             raise InvalidInput(f"batch_size is {self.batch_size!r}; it must be at least 2")
 
     def settings(self) -> dict[str, Any]:
-        described(arrays_task(self.task))  # what was made of data that have changed since is forgotten
-        return {"task": described(self.data()), "batch_size": self.batch_size, "resize": self.resize}
+        return {
+            "task": described_at(arrays_task(self.task), self.resize),
+            "batch_size": self.batch_size,
+            "resize": self.resize,
+        }
 
     def data(self) -> Task:
         """Returns the task itself."""

@@ -21,8 +21,7 @@ from automl.jsontext import canonical, stored
 from automl.setup.targets import SpaceReference, reference_to
 from automl.spaces.paths import BlockSpace, PathSpace
 from workers.networks.arrays import arrays_of, arrays_task
-from workers.networks.resizing import resized, size_for
-from workers.remembered import described
+from workers.networks.resizing import described_at, resized, size_for
 from workers.supernets.block_table import BlockTable, read_table
 from workers.supernets.settings import SupernetSettings
 
@@ -86,8 +85,7 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
         """Returns the settings, the space and the data among them: a supernet is one of a space."""
         names = [one.name for one in dataclasses.fields(self) if one.name not in ("task", "space", "table")]
         found = {name: getattr(self, name) for name in names}
-        described(arrays_task(self.task))  # what was made of data that have changed since is forgotten
-        return {**found, "task": described(self.data()), "space": self._space()}
+        return {**found, "task": described_at(arrays_task(self.task), self.resize), "space": self._space()}
 
     def _space(self) -> dict[str, Any]:
         """Returns what makes the space this one: its kind, its settings, and the code of a user's own."""

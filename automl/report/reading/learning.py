@@ -104,7 +104,7 @@ def _line(origin: str, rank: int, curves: Mapping[int, LearningCurve], objective
 
 def _ranks(cache: EquivalenceCache, context: int, objective: str, own: Collection[bytes]) -> list[EpochRanks]:
     """Compares the order of a study's classes after an epoch with their order at the end of the same evaluations."""
-    keys = [key for key in cache.classes_with_curves(context, RANKED) if key in own]
+    keys = sorted(own)[:RANKED]
     final = {
         key: float(results[0].metrics[objective])
         for key, results in cache.replicates(context, keys).items()

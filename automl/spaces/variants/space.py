@@ -148,7 +148,7 @@ class Variants(Space):
         touched = {
             field: candidate.value[field]
             for field, places in self._changes.items()
-            if any(name.startswith((f"{place}.", place)) for place in places for name in names)
+            if any(name.startswith(f"{place}.") for place in places for name in names)
         }
         return {"weights": digest, "changes": touched}
 
