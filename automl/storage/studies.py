@@ -19,7 +19,7 @@ from automl.storage.fidelities import fidelities_of
 from automl.storage.schema import database_time, evaluation, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
-Kind = Literal["search", "rating", "baseline", "seconds", "confirmation", "test"]
+Kind = Literal["search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test"]
 Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
 """What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
 
