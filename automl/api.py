@@ -8,9 +8,10 @@ from typing import Any
 from automl.cache.policy import Policy
 from automl.display import of_python
 from automl.engine.bill import bill
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
+from automl.engine.config import STORED, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, warn
 from automl.managing import ADOPTS, check_name
@@ -24,7 +25,8 @@ from automl.setup.signature import takes
 from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 from automl.study import Study, find
 
 WINDOW_PER_WORKER = 4

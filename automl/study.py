@@ -21,7 +21,8 @@ from automl.selection.objectives import objectives_of
 from automl.setup.stored import stored_parts, stored_space
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
-from automl.storage.studies import OUTCOMES, StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import OUTCOMES, StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     import pandas

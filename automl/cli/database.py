@@ -19,7 +19,8 @@ from automl.delivery.places import store_of
 from automl.setup.rekeying import rekey
 from automl.storage import migrate, opening
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 from automl.study import find
 
 _context_option = click.option(

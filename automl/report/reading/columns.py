@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 _PAYING = ("miss", "partial")
 
