@@ -33,6 +33,8 @@ class StudyRecord:
         trials: Number of trials that the strategy was told.
 
     Example:
+        >>> from automl.storage.engine import Database
+        >>> from automl.storage.studies import StudyStore
         >>> studies = StudyStore(Database("sqlite:///cells.db"))
         >>> record = studies.create("cells", "search", {"seed": 0})
         >>> record.state, record.trials, record.settings
