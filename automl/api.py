@@ -14,7 +14,7 @@ from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, warn
-from automl.managing import ADOPTS, check_name
+from automl.managing import ADOPTS, check_name, find
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -27,7 +27,7 @@ from automl.spaces.space import Space
 from automl.storage.engine import Database
 from automl.storage.records import StudyRecord
 from automl.storage.studies import StudyStore
-from automl.study import Study, find
+from automl.study import Study
 
 WINDOW_PER_WORKER = 4
 WINDOW_INLINE = 64
