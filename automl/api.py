@@ -122,7 +122,8 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
         ...     x = automl.Integer(0, 20)
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
         >>> print(plan(Line(), evaluator=height, trials=200, workers=0, storage="sqlite:///line.db"))
-        Space Line (21 candidates), evaluator function (fitness, maximize), strategy regularized_evolution (...
+        Space Line (21 candidates), evaluator function (fitness, maximize), strategy surrogate (...
+        Strategy surrogate, for none was named: it is for up to 2,000 evaluations that take longer than its ...
         At most 200 evaluations by the search, as many by random search, and 42 tests: 442 in all; ...
     """
     run = part_of(RunConfig, asked)
@@ -135,6 +136,7 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
         f"Space {parts.space.kind} ({f'{size:,}' if size is not None else 'a continuum of'} candidates), evaluator "
         f"{parts.evaluator.name} ({parts.objective}, {parts.direction}), strategy {parts.strategy.name}"
         + (f" ({settings})." if settings else "."),
+        *([parts.why] if parts.why else []),
         bill(config, parts.evaluator, parts.strategy, objectives_of(parts.identity())),
     ]
     if runs.repeats > 1:
@@ -150,7 +152,12 @@ def _prepared(
 ) -> tuple[Parts, StudyConfig, Runs, dict[str, Any] | None]:
     """Returns parts, settings and runs of a search, and the bounds that a stored study is given instead of its own."""
     stored = find_search(run.storage, asked.study)
-    parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
+    parts = assemble(
+        asked.space,
+        part_of(PartSettings, asked),
+        stored.settings if stored else None,
+        most=part_of(Budget, asked).most,
+    )
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
     if "enqueue" in said:
         said["enqueue"] = enqueued_values(parts.space, asked.enqueue)

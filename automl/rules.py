@@ -71,6 +71,11 @@ class Budget:
         check(self)
 
     @property
+    def most(self) -> int | None:
+        """The largest number of evaluations; None where it is not bounded."""
+        return min((number for number in (self.trials, self.evaluations) if number is not None), default=None)
+
+    @property
     def seconds(self) -> float | None:
         """The hours in seconds, on the pool's clock."""
         return None if self.hours is None else self.hours * 3600

@@ -122,6 +122,7 @@ def _run(
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)
+        observer.note(parts.why)
     with Phases(parts, config, run, database, pool, wider) as first:
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])

@@ -82,14 +82,23 @@ def find_evaluator(given: Any) -> Found:
     return Found(given, given)
 
 
-def find_strategy(given: str | Strategy | None, stored: str | None, default: str) -> Found:
-    """Resolves the strategy; a stored study knows its class's name only, which need not be registered."""
-    if given is None:
-        found = Found(default, registry.find("strategies", default).thing)
+def find_strategy(given: str | Strategy | None, stored: str | None, default: str | None) -> Found | None:
+    """Resolves the strategy; None where nobody named one. A stored study knows its class's name only, which need not be
+    registered.
+    """
+    if given is None and default is not None:
+        found = of_name(default)
         if stored is None or getattr(found.thing, "name", None) == stored:
             return found
-        given = stored
-    return Found(given, given if isinstance(given, Strategy) else registry.find("strategies", given).thing)
+    given = given if given is not None else stored
+    if given is None:
+        return None
+    return Found(given, given) if isinstance(given, Strategy) else of_name(given)
+
+
+def of_name(strategy: str) -> Found:
+    """Resolves the registered name of a strategy."""
+    return Found(strategy, registry.find("strategies", strategy).thing)
 
 
 def check_takes_task(evaluator: Found) -> None:

@@ -18,6 +18,7 @@ from automl.evaluators.task import Task
 from automl.registry import Named
 from automl.settings import check, known, setting
 from automl.setup import targets
+from automl.setup.choosing import EVOLUTION, MOST_EVALUATIONS, SURROGATE, choose
 from automl.setup.finding import (
     Found,
     check_takes_task,
@@ -27,6 +28,7 @@ from automl.setup.finding import (
     make_evaluator,
     make_strategy,
     menu_of,
+    of_name,
 )
 from automl.setup.objective import objective_of
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
@@ -50,13 +52,14 @@ class Parts:
         objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
+        why: Sentence that says which strategy was chosen for a new study and why; empty if it was named.
         rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
         strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
 
     Example:
         >>> parts = assemble("nasbench201")
         >>> parts.evaluator.name, parts.strategy.name, parts.objective, parts.direction
-        ('nasbench201', 'regularized_evolution', 'accuracy', 'maximize')
+        ('nasbench201', 'surrogate', 'accuracy', 'maximize')
     """
 
     space: Space
@@ -69,6 +72,7 @@ class Parts:
     notice: str = ""
     rating: Rating | None = None
     strategy_given: frozenset[str] = frozenset()
+    why: str = ""
 
     @property
     def rater(self) -> Evaluator:
@@ -138,7 +142,8 @@ class PartSettings:
         None,
         "What proposes candidates: a registered name, file.py:Name, or a Strategy.",
         group="Search",
-        otherwise="the space's own",
+        otherwise=f"the space's own, or surrogate for up to {MOST_EVALUATIONS:,} evaluations that take longer than a "
+        "proposal, else regularized_evolution",
         unit="NAME",
         commands=("search",),
     )
@@ -169,16 +174,19 @@ def assemble(
     chosen: PartSettings | None = None,
     stored: Mapping[str, Any] | None = None,
     fallback: Callable[..., Any] | None = None,
+    most: int | None = None,
 ) -> Parts:
     """Loads and checks the parts of a search: space, evaluator, strategy and objective.
 
     A part that is left out is taken from the stored study, if there is one, and otherwise from the space's defaults.
+    A strategy that nobody names is chosen, see `automl.setup.choosing.choose`.
 
     Args:
         target: Space, or its target such as `nasbench201`, `file.py:Name` or `module:Name`.
         chosen: Other parts as the user named them; None takes all from `stored` or the defaults.
         stored: Stored settings of a study that is continued; None for a new study.
         fallback: Evaluator to be used if neither the user, the stored study nor the space names one.
+        most: Largest number of evaluations, which says what strategy suits; None for the space's default.
 
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
@@ -197,10 +205,15 @@ def assemble(
     evaluator = find_evaluator(
         _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
     )
-    strategy = find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    own_strategy = defaults.strategy or (EVOLUTION if defaults.strategy_settings else None)
+    strategy = find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, own_strategy)
     decider = _find_decider(chosen, stored)
     own_settings, for_final = of_final(chosen.settings or {}, None if decider is None else decider.menu)
-    menus = {"space": menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
+    if strategy is not None:
+        menu = strategy.menu
+    else:  # without settings neither need be loaded, which takes time
+        menu = {**of_name(EVOLUTION).menu, **of_name(SURROGATE).menu} if own_settings else {}
+    menus = {"space": menu_of(place.thing), "evaluator": evaluator.menu, "strategy": menu}
     for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
 
     own_evaluator = evaluator.given == defaults.evaluator
@@ -211,14 +224,6 @@ def assemble(
         for_evaluator = {**remembered["settings"], **for_evaluator}
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
-    if (
-        stored
-        and inspect.isclass(strategy.thing)
-        and getattr(strategy.thing, "name", None) == stored["strategy"]["name"]
-    ):
-        for_strategy = {**stored["strategy"]["settings"], **for_strategy}
-    if strategy.given == defaults.strategy:
-        for_strategy = {**defaults.strategy_settings, **for_strategy}
 
     if isinstance(place, Named):
         if stored and stored["space"]["target"] == place.target:
@@ -228,6 +233,19 @@ def assemble(
         space, reference = place.thing, targets.reference_to(place.thing)
     runner, given = make_evaluator(evaluator, for_evaluator)
     runner = runner.for_space(reference)
+    why = ""
+    if strategy is None:
+        of_evolution = sorted(for_strategy.keys() - of_name(SURROGATE).menu.keys()) if for_strategy else []
+        name, why = choose(space, runner, defaults.trials if most is None else most, of_evolution)
+        strategy = of_name(name)
+    if (
+        stored
+        and inspect.isclass(strategy.thing)
+        and getattr(strategy.thing, "name", None) == stored["strategy"]["name"]
+    ):
+        for_strategy = {**stored["strategy"]["settings"], **for_strategy}
+    if strategy.given == own_strategy:
+        for_strategy = {**defaults.strategy_settings, **for_strategy}
     made = make_strategy(strategy, for_strategy)
     ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
     said = frozenset(known(type(made)) if ready else for_strategy)
@@ -235,7 +253,7 @@ def assemble(
         goal, way, notice = objective_of(
             runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
         )
-        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said)
+        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said, why=why)
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
     final, final_given = _decider(decider, for_final, chosen, stored, defaults)
@@ -249,7 +267,7 @@ def assemble(
             "would be served the other's figures; give them different names, settings or code_version"
         )
     rating = Rating(runner, given, rated, rated_way)
-    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said, why)
 
 
 def _decider(
@@ -301,7 +319,7 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
             one with a budget fraction of 1.
 
     Example:
-        >>> rungs_of(assemble("nasbench201"))  # the default, evolution, uses full evaluations only
+        >>> rungs_of(assemble("nasbench201"))  # the surrogate uses full evaluations only
         []
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
         [Fidelity(share=0.06, settings={'epochs': 12})]
