@@ -8,12 +8,13 @@ from typing import Any
 from automl.cache.policy import Policy
 from automl.display import of_python
 from automl.engine.bill import bill
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
+from automl.engine.config import STORED, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, warn
-from automl.managing import ADOPTS, check_name
+from automl.managing import ADOPTS, check_name, find
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -24,8 +25,9 @@ from automl.setup.signature import takes
 from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
-from automl.study import Study, find
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
+from automl.study import Study
 
 WINDOW_PER_WORKER = 4
 WINDOW_INLINE = 64

@@ -17,7 +17,7 @@ from automl.jsontext import canonical
 from automl.selection.objectives import Objective
 from automl.storage.engine import Database
 from automl.storage.known import contexts_of, ended_in
-from automl.storage.studies import StudyRecord
+from automl.storage.records import StudyRecord
 
 VALIDATION = "validation"
 """The part of the data whose figures may be looked at before a winner is fixed."""

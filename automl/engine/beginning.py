@@ -23,7 +23,7 @@ from automl.selection.beginnings import BEGUN, ELSEWHERE, KNOWN
 from automl.selection.objectives import Objective
 from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from automl.strategies.base import FULL, Told
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automl.setup.choosing import EVOLUTION
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 ENOUGH = 40
 """Evaluations after which both are known well enough."""
@@ -20,7 +20,7 @@ class DearProposals:
         strategy: its name.
 
     Example:
-        >>> from automl.storage.studies import TrialRecord
+        >>> from automl.storage.records import TrialRecord
         >>> look = DearProposals("surrogate")
         >>> records = [TrialRecord(n, "1", b"k", 1, "miss", 0.5, {}, 1, paid_seconds=0.001) for n in range(40)]
         >>> look.ended(records, seconds=0.4)[:84]

@@ -25,7 +25,8 @@ from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
 from automl.storage.candidates import digest
 from automl.storage.known import texts_of
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 MOST_TOLD = 400
 """Results that a strategy is told, at most: as many of the best as of the others, these chosen by their keys."""

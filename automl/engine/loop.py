@@ -38,7 +38,8 @@ from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
 from automl.spaces.space import Candidate
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.spaces.space import Candidate
-from automl.storage.studies import Kind, StudyRecord, StudyStore
+from automl.storage.records import Kind, StudyRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.random import Random
 
 

@@ -20,7 +20,7 @@ from automl.engine.adoption import adopt
 from automl.engine.beginning import Beginning, begin
 from automl.engine.bill import bill
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
@@ -29,6 +29,7 @@ from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
 from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.run_config import RunConfig
 from automl.engine.stage import Stage, rater_of
 from automl.errors import warn
 from automl.evaluators import checkpoints
@@ -51,9 +52,10 @@ from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import space_id
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies import Strategy, Told
 from automl.strategies.random import Random
 from automl.study import Study

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from automl.cache.store import EquivalenceCache
 from automl.evaluators.pruning import PruneRule
 from automl.rules import LoopSettings
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from automl.strategies.base import Told
 from automl.strategies.pruning import CurvesTold, Pruner
 

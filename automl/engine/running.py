@@ -12,12 +12,13 @@ from typing import Any
 from automl import registry
 from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.gathering import studies_named
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
 from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn

@@ -8,8 +8,9 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
-from automl.storage.studies import OUTCOMES
+from automl.report.data import Learning, ReportData
+from automl.report.study_part import Curve, RatedCandidate, StudyPart
+from automl.storage.records import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, Rated, RatedCandidate, ReportData, StudyPart, final_word
+from automl.report.data import Rated, ReportData, final_word
 from automl.report.reading.compare import Comparison
+from automl.report.study_part import MEANING, RatedCandidate, StudyPart
 from automl.report.words import (
     amount,
     compact,
@@ -25,7 +26,7 @@ from automl.report.words import (
     interval,
     share,
 )
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 if TYPE_CHECKING:
     from rich.console import Console

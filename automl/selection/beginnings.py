@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 KNOWN, ELSEWHERE = "known", "known elsewhere"
 """The origins of first trials: the best that is known of the search's own evaluations, and what is best in others."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from automl.selection.objectives import Objectives
 from automl.selection.ranking import BEGUN_WINNER, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 EXPECTED = "expected"
 """Name under which a study keeps what a model expects of its classes."""

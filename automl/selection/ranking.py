@@ -10,7 +10,8 @@ from automl.jsontext import parse
 from automl.selection.fronts import front_of
 from automl.selection.objectives import Objectives
 from automl.spaces.space import Candidate, Space
-from automl.storage.studies import Standing, StudyStore, TrialRecord
+from automl.storage.records import Standing, TrialRecord
+from automl.storage.studies import StudyStore
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 FRONT_MEMBER = "front member"

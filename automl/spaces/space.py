@@ -143,6 +143,8 @@ class Space(metaclass=SpaceType):
             mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
         image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
             to it. None takes images as they are.
+        scalable: Names of settings that size the network around a candidate (cells, channels) and change nothing that
+            keys stand for: candidates that are equal at one size are equal at all. Evaluators may ask for other sizes.
 
     Example:
         >>> import automl
@@ -171,6 +173,7 @@ class Space(metaclass=SpaceType):
     defaults: Defaults = Defaults()
     equal_shares: ClassVar[tuple[float, float] | None] = None
     image_size: int | None = None
+    scalable: ClassVar[tuple[str, ...]] = ()
 
     # --- the choices -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Begun, Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Begun, Learning, Rated, ReportData
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
@@ -33,6 +33,7 @@ from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
+from automl.report.study_part import RatedCandidate, StudyPart
 from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
@@ -47,7 +48,8 @@ from automl.selection.ranking import (
 from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 ANCESTORS = 400
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 _PAYING = ("miss", "partial")
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl.jsontext import canonical
-from automl.report.data import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
 from automl.report.reading.columns import Columns, Counts
 from automl.report.reading.thinning import Failures, Thinned, Values
+from automl.report.study_part import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
 from automl.selection.beginnings import known_before
 from automl.selection.effort import FullCost
 from automl.selection.fronts import Front
 from automl.selection.objectives import Objective, Objectives
-from automl.storage.studies import OUTCOMES, Outcome, StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import OUTCOMES, Outcome, StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import FULL
 
 CLOUD = 400

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from automl.errors import InvalidInput, brief
 from automl.storage import managing
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 MAX_NAME = 1000
 """Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
