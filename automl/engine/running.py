@@ -163,13 +163,19 @@ def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle
 
 
 def workers_of(parts: Parts, run: RunConfig) -> int:
-    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process."""
+    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process.
+
+    Of workers that follow a cluster it is the largest number, or what the cluster has room for now.
+    """
     if run.simulated_workers is not None:
         return run.simulated_workers
-    if run.workers is not None:
-        return run.workers
-    if parts.evaluator.inline and parts.rater.inline:
+    if (asked := run.most_workers) is not None:
+        return asked
+    if run.workers is None and parts.evaluator.inline and parts.rater.inline and not run.follows:
         return 0
+    if run.follows:
+        at_hand: Callable[..., int] = registry.load("pools", "ray").at_hand
+        return max(1, at_hand(run.cpus_per_worker, run.gpus_per_worker, run.ray_address, run.dashboard))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
 
@@ -181,19 +187,30 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
     plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
-    workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)
-    if workers == 0:
+    number = None if run.follows else workers_of(parts, run)
+    if number == 0:
         return _pool("inline")(plan)
+
+    def say(sentence: str) -> None:
+        for observer in run.observers:
+            observer.note(sentence)
+        if not run.observers:
+            warn(sentence)
+
     return _pool("ray")(
         plan,
-        workers=workers,
+        workers=number,
+        min_workers=(run.min_workers or 1) if run.follows else None,
+        max_workers=run.most_workers if run.follows else None,
+        wait=run.wait,
         num_cpus=run.cpus_per_worker,
         num_gpus=run.gpus_per_worker,
         memory=run.memory_bytes,
         address=run.ray_address,
         dashboard=run.dashboard,
+        say=say,
     )
 
 

@@ -1,4 +1,4 @@
-"""Amounts as people write them: memory (`4GB`, `512MiB`, a plain number of bytes) and time limits (`90`, `auto`)."""
+"""Amounts as people write them: memory (`4GB`, `512MiB`, plain bytes), time limits (`90`, `auto`), workers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _UNITS = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+
+MOST_WORKERS = 1_000_000
+"""The highest number of workers."""
 
 LEAST = 16 * 2**20
 """Bytes below which nothing can be evaluated at all: a number that small was meant in another unit."""
@@ -67,3 +70,25 @@ def seconds_of(given: str | float | None) -> float | None:
     if isinstance(given, bool) or not 0 < seconds < math.inf:
         raise InvalidInput(f"timeout={given}: give a number of seconds above 0, or 'auto'")
     return seconds
+
+
+def workers_of(given: str | int | None) -> int | None:
+    """Returns a number of workers; None where it follows the cluster (`auto`), or where nothing was said.
+
+    Raises:
+        InvalidInput: it is neither a whole number, 0 or more, nor `auto`.
+
+    Example:
+        >>> workers_of("8"), workers_of("auto"), workers_of(None)
+        (8, None, None)
+        >>> workers_of(-1)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: workers=-1: it must be a whole number, 0 or more, or 'auto'
+    """
+    if given is None or given == "auto":
+        return None
+    if isinstance(given, bool) or not re.fullmatch(r"\s*\d+\s*", str(given)) or int(given) > MOST_WORKERS:
+        text = " ".join(repr(given).split())[:60]
+        above = f", {MOST_WORKERS:,} at most" if re.fullmatch(r"\s*\d+\s*", str(given)) else ""
+        raise InvalidInput(f"workers={text}: it must be a whole number, 0 or more{above}, or 'auto'")
+    return int(given)
