@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 
 _UNITS = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
@@ -83,12 +83,15 @@ def workers_of(given: str | int | None) -> int | None:
         (8, None, None)
         >>> workers_of(-1)
         Traceback (most recent call last):
-        automl.errors.InvalidInput: workers=-1: it must be a whole number, 0 or more, or 'auto'
+        automl.errors.InvalidInput: workers=-1: it must be 0 or more, or 'auto'
     """
     if given is None or given == "auto":
         return None
-    if isinstance(given, bool) or not re.fullmatch(r"\s*\d+\s*", str(given)) or int(given) > MOST_WORKERS:
-        text = " ".join(repr(given).split())[:60]
-        above = f", {MOST_WORKERS:,} at most" if re.fullmatch(r"\s*\d+\s*", str(given)) else ""
-        raise InvalidInput(f"workers={text}: it must be a whole number, 0 or more{above}, or 'auto'")
-    return int(given)
+    found = None if isinstance(given, bool) else re.fullmatch(r"\s*([+-]?\d{1,30})\s*", str(given))
+    if found is None:
+        raise InvalidInput(f"workers={brief(given)}: it must be a whole number, or 'auto'")
+    number = int(found.group(1))
+    if not 0 <= number <= MOST_WORKERS:
+        wanted = "0 or more, or 'auto'" if number < 0 else f"{MOST_WORKERS:,} at most"
+        raise InvalidInput(f"workers={number}: it must be {wanted}")
+    return number
