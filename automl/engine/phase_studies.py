@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from automl.engine.config import differences
+from automl.errors import StudyMismatch
 from automl.spaces.space import Candidate
 from automl.storage.records import Kind, StudyRecord
 from automl.storage.studies import StudyStore
@@ -28,9 +30,19 @@ class PhaseStudies:
 
         Args:
             settings: in which it differs from the search, whose final evaluator decides.
+
+        Raises:
+            StudyMismatch: it was rated in another way; each difference is named.
         """
         found = self._of("rating")
         if found:
+            compared = {*settings, "fidelities"} if settings else ()
+            before = {name: value for name, value in found[0].settings.items() if name in compared}
+            if differing := differences(before, settings):
+                raise StudyMismatch(
+                    f"study {self.search.name!r} was rated in another way ({'; '.join(differing)}); take another name, "
+                    "or rate as before to go on with it"
+                )
             return found[0]
         name = f"{self.search.name}/rated"
         return self.store.create(name, "rating", {**self.search.settings, **settings}, self.search.id)

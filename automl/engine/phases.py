@@ -31,7 +31,7 @@ from automl.engine.pruning import REACHED
 from automl.engine.rating import best_rated, rating_settings, trainings_for
 from automl.engine.run_config import RunConfig
 from automl.engine.stage import Stage, rater_of
-from automl.errors import warn
+from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
@@ -194,8 +194,6 @@ class Phases:
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
             self.store.note(record.id, "model", learned)
-        if self.current is not None and (pooled := self.current.pooled()):
-            self.store.note(record.id, "pool", pooled)
         random, longer = self._random_searches(record, studies, cache, evaluations)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
@@ -237,7 +235,7 @@ class Phases:
     ) -> float:
         """Lets the strategy search; returns how many evaluations it counted."""
         config = self.config
-        return self._loop(
+        counted = self._loop(
             record,
             cache,
             observers,
@@ -249,6 +247,9 @@ class Phases:
             rungs=rungs_of(self.parts),
             stage=stage,
         )
+        if self.current is not None and (pooled := self.current.pooled()):
+            self.store.note(record.parent or record.id, "pool", pooled)
+        return counted
 
     def _decide(
         self, record: StudyRecord, rated: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]
@@ -258,7 +259,11 @@ class Phases:
         with blaming(f"space {space.kind} cannot read what was rated", self.jobs.seconds * 2 * most):
             chosen = best_rated(space, self.store, record, rated, most)
         if not chosen:
-            return 0.0
+            raise InvalidInput(
+                f"study {record.name}: none of its {self.store.by_id(rated.id).trials:,} ratings is one that can be "
+                "decided on (they failed, broke a constraint, or were no full ones); go on with more trials: "
+                f"automl resume {record.name} --trials N"
+            )
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), self.config.seed)
         budget, seed = Budget(trials=len(chosen)), self.config.seed
         return self._loop(record, cache, observers, "search", Random(), seed, budget, chosen, plans=plans)

@@ -21,6 +21,7 @@ from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
 from automl.errors import InvalidSpace, WorkersLost, warn
+from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
@@ -78,6 +79,8 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     Database.check(run.storage)
     if run.artefacts is not None:
         ArtefactStore(run.artefacts).check()
+    if run.checkpoints is not None:
+        check_folder(run.checkpoints)
 
 
 def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
