@@ -50,7 +50,7 @@ CASES = {
     "fashion": Case(HyTra(), "fashion-mnist-6k", 100, 2, 4, {"epochs": 3, "calibration": 500, "images": 500}),
 }
 EQUAL_SECONDS = 6
-"""So many epochs of a supernet of whole paths cost the processor seconds of one epoch of bootstrapping in all blocks."""
+"""So many epochs of a supernet of whole paths cost the seconds of one epoch of bootstrapping in all blocks."""
 RATERS = {
     "bootstrap": {},
     "standardised": {"weights": "standardised"},
