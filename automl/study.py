@@ -16,6 +16,7 @@ from automl.errors import AutoMLError, InvalidInput
 from automl.evaluators.curves import LearningCurve
 from automl.jsontext import canonical, parse
 from automl.registry import unknown
+from automl.report.reading.logs import log_lines
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
 from automl.setup.stored import stored_parts, stored_space
@@ -348,7 +349,8 @@ class Study:
         return found
 
     def show(self, number: int) -> str:
-        """Returns all that is stored of one trial as text: candidate, figures, learning curves, traceback.
+        """Returns all that is known of one trial as text: candidate, figures, learning curves, traceback, and where its
+        worker's log has what it printed.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
@@ -356,7 +358,10 @@ class Study:
         trial = self.trial(number)
         traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
         curves = self.learning_curves(number)
-        return report.trial_text(self.name, trial, curves, traceback)
+        root = self.store.by_id(self.record_id)
+        root = root if root.parent is None else self.store.by_id(root.parent)
+        log = log_lines(root.settings.get("environment", {}).get("logs", []), self.name, trial)
+        return report.trial_text(self.name, trial, curves, traceback, log)
 
     def rename(self, name: str) -> None:
         """Gives the study another name, with all that belongs to it.

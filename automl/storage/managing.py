@@ -113,7 +113,7 @@ def write_settings(
     """Replaces the settings of studies by what `change` makes of them, all of them or none."""
 
     def write(connection: Connection) -> None:
-        for row in connection.execute(select(study).where(study.c.id.in_(ids))).all():
+        for row in connection.execute(select(study).where(study.c.id.in_(ids)).with_for_update()).all():
             changed = canonical(dict(change(stored(row.settings))))
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
 
