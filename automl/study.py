@@ -18,6 +18,7 @@ from automl.jsontext import parse
 from automl.managing import find
 from automl.managing.methods import Managed
 from automl.report.frames import trials_frame
+from automl.report.reading.logs import log_lines
 from automl.report.shown import Report
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
@@ -211,7 +212,8 @@ class Study(Managed, Delivered):
         return found
 
     def show(self, number: int) -> str:
-        """Returns all that is stored of one trial as text: candidate, figures, learning curves, traceback.
+        """Returns all that is known of one trial as text: candidate, figures, learning curves, traceback, and where its
+        worker's log has what it printed.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
@@ -219,7 +221,10 @@ class Study(Managed, Delivered):
         trial = self.trial(number)
         traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
         curves = self.learning_curves(number)
-        return report.trial_text(self.name, trial, curves, traceback)
+        root = self.store.by_id(self.record_id)
+        root = root if root.parent is None else self.store.by_id(root.parent)
+        log = log_lines(root.settings.get("environment", {}).get("logs", []), self.name, trial)
+        return report.trial_text(self.name, trial, curves, traceback, log)
 
     def records(self) -> list[StudyRecord]:
         """Returns what is stored of the study itself, or of each of its runs."""

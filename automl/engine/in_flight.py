@@ -246,7 +246,7 @@ class InFlight:
             rates=self._settings.rates,
             rule=trial.rule if claim.replicate >= 0 else None,
         )
-        return Job(self._next_job, text, how)
+        return Job(self._next_job, text, how, trial=claim.number)
 
     def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
         settings = self._settings

@@ -166,6 +166,8 @@ class Phases:
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if places := self.pool.log_places():
+                self.store.note_logs(record.id, places)
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
@@ -374,6 +376,7 @@ class Phases:
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
+        self.pool.serve(record_of.name)
         stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)

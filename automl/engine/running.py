@@ -13,7 +13,7 @@ from automl import registry
 from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
 from automl.engine.config import StudyConfig
-from automl.engine.lifecycle import Lifecycle
+from automl.engine.lifecycle import Lifecycle, stem_of
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
@@ -53,7 +53,7 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
-        with _opened(parts, run) as pool:
+        with _opened(parts, run, name) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
             try:
@@ -99,10 +99,10 @@ def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
             observer.note(f"Warning: {error}")
 
 
-def _opened(parts: Parts, run: RunConfig) -> Pool:
+def _opened(parts: Parts, run: RunConfig, name: str | None) -> Pool:
     """Opens the pool; a signal that Ray takes for itself meanwhile stops the search like any other."""
     try:
-        return open_pool(parts, run)
+        return open_pool(parts, run, name)
     except SystemExit as ended:
         if ended.code == signal.SIGTERM:
             raise Stopped(None, signal.SIGTERM) from None
@@ -179,13 +179,19 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
     return max(1, int(cores / run.cpus_per_worker))
 
 
-def open_pool(parts: Parts, run: RunConfig) -> Pool:
+def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     """Opens the pool that a run asks for.
+
+    Args:
+        parts: of the search.
+        run: where and how it runs.
+        name: of the study; None where it has none yet.
 
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
+    title = name or stem_of(parts)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit, title)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return _pool("simulated")(plan, workers=run.simulated_workers)
