@@ -168,7 +168,13 @@ def _prepared(
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    return parts, config, replace(before, **{name: said[name] for name in declared(Runs) if name in said}), wider
+    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
+    if config.begin_from and runs.repeats > 1 and not runs.warm_cache:
+        raise InvalidInput(
+            "begin_from with repeats: each run has a cold part of the cache, in which nothing is known; share one with "
+            "warm_cache (--warm-cache), or leave one of the two out"
+        )
+    return parts, config, runs, wider
 
 
 def _shown(run: RunConfig) -> RunConfig:

@@ -15,7 +15,7 @@ from automl.cache.policy import Policy
 from automl.errors import InvalidInput, brief
 from automl.managing import MAX_NAME
 from automl.pool import machine
-from automl.rules import Budget
+from automl.rules import BEGIN_FROM_CONTEXT, Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
 from automl.strategies.pruning import Pruner
 
@@ -67,6 +67,17 @@ class StudySettings:
         "Candidates that are proposed first: JSON data, its text, `study.best`, rows of a data frame.",
         group="Search",
         unit="FILE.jsonl",
+        commands=("search",),
+    )
+    begin_from: Sequence[str] = setting(
+        (),
+        "Known results to begin from: context (all that this part of the cache knows), or names of studies. Results of "
+        "the same evaluations are told to the strategy, the same functions' results in others order the first "
+        "evaluations.",
+        group="Search",
+        otherwise="none",
+        before=(),
+        unit="context|STUDY",
         commands=("search",),
     )
     namespace: str = setting(
@@ -174,6 +185,13 @@ class StudyConfig(StudySettings):
                     f"prune={self.prune!r} with {named[0]}={getattr(self.policy, named[0])!r}: several evaluations of "
                     "one class would stop at several epochs, and which comes first would decide; leave one of them out"
                 )
+        if list(self.begin_from) == ["none"]:
+            object.__setattr__(self, "begin_from", ())
+        if BEGIN_FROM_CONTEXT in self.begin_from and len(self.begin_from) > 1:
+            raise InvalidInput(
+                f"begin_from={list(self.begin_from)}: {BEGIN_FROM_CONTEXT} stands for all that is known; give it "
+                "alone, or names of studies"
+            )
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:
@@ -182,7 +200,8 @@ class StudyConfig(StudySettings):
     def settings(self) -> dict[str, Any]:
         """Returns the JSON form that is stored."""
         found = {name: getattr(self._home(name), name) for name in STORED}
-        return {**found, "enqueue": list(self.enqueue), "repeat": self.repeat}
+        given = {"enqueue": list(self.enqueue), "begin_from": list(self.begin_from)}
+        return {**found, **given, "repeat": self.repeat}
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:

@@ -8,6 +8,7 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -157,6 +158,11 @@ class Search:
             self.strategy.bind(space, shares, None if unwanted else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
+        if known := self.settings.known:
+            began = time.perf_counter()
+            with blaming(f"strategy {self.strategy.name} fails on known results", self._jobs.seconds * len(known)):
+                self.strategy.begin(known)
+            self._proposer.seconds += time.perf_counter() - began
 
     def _turn(self) -> bool:
         """Leads all trials one step on; returns False when the study has ended."""

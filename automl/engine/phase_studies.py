@@ -61,6 +61,20 @@ class PhaseStudies:
         given = {"seed": seed, "evaluations": evaluations}
         return found[-1] if found else self._create("seconds", "random-seconds", given)
 
+    def known(self) -> StudyRecord:
+        """Returns the study that holds the results which the search begins from."""
+        found = self._of("known")
+        return found[0] if found else self._create("known", "known", {"environment": {}})
+
+    def begun(self, seed: int, evaluations: int) -> StudyRecord:
+        """Returns random search with so many new evaluations that begins from the same known results as the search.
+
+        Its samples are those of the other random search, so their evaluations are in the cache.
+        """
+        found = self._of("begun")
+        given = {"seed": seed, "evaluations": evaluations}
+        return found[0] if found else self._create("begun", "random-begun", given)
+
     def confirmation(self) -> StudyRecord:
         """Returns the study that confirms the search as it stands now, begun before or not."""
         trials = self.store.by_id(self.search.id).trials

@@ -17,6 +17,7 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import placed, store_of
 from automl.engine.adoption import adopt
+from automl.engine.beginning import Beginning, begin
 from automl.engine.bill import bill
 from automl.engine.blame import blaming
 from automl.engine.config import StudyConfig
@@ -27,7 +28,6 @@ from automl.engine.loop import Search
 from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
 from automl.engine.phase_studies import PhaseStudies
-from automl.engine.pruning import REACHED
 from automl.engine.rating import best_rated, rating_settings, trainings_for
 from automl.engine.run_config import RunConfig
 from automl.engine.stage import Stage, rater_of
@@ -37,6 +37,7 @@ from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.pruning import REACHED
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
@@ -44,6 +45,7 @@ from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.rules import ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
+from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import Contest, contest_of, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
@@ -54,7 +56,7 @@ from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import space_id
 from automl.storage.studies import StudyStore
-from automl.strategies import Strategy
+from automl.strategies import Strategy, Told
 from automl.strategies.random import Random
 from automl.study import Study
 
@@ -185,22 +187,25 @@ class Phases:
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         self._say_beforehand(record)
-        enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         studies = PhaseStudies(self.store, record)
+        begun = self._beginning(record, studies, cache)
+        enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
+        enqueued += begun.first(config.finalists)
         if self.parts.rating is None:
-            evaluations = self._propose(record, cache, observers, enqueued)
+            evaluations = self._propose(record, cache, observers, enqueued, begun)
         else:
             rated = studies.rating(rating_settings(self.parts, self.rating))
-            self._propose(rated, cache, self.observers, enqueued, self.rating)
+            self._propose(rated, cache, self.observers, enqueued, begun, self.rating)
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
             self.store.note(record.id, "model", learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
+        same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
             context = cache.context(self._context("validation"))
-            for one in dict.fromkeys(study.id for study in (record, random, longer) if study is not None):
+            for one in dict.fromkeys(study.id for study in (record, random, longer, same) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,
@@ -209,6 +214,7 @@ class Phases:
             config.finalists,
             objectives,
             longer.id if longer else None,
+            same.id if same else None,
         )
         confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
@@ -233,9 +239,10 @@ class Phases:
         cache: EquivalenceCache,
         observers: Sequence[Observer],
         enqueued: Sequence[tuple[Candidate, str]],
+        begun: Beginning,
         stage: Stage | None = None,
     ) -> float:
-        """Lets the strategy search; returns how many evaluations it counted."""
+        """Lets the strategy search; returns how many evaluations it counted, known results not among them."""
         config = self.config
         counted = self._loop(
             record,
@@ -246,8 +253,10 @@ class Phases:
             config.seed,
             config.budget,
             enqueued,
+            plans=Occurrences(config.policy, config.seed, begun.keys),
             rungs=rungs_of(self.parts),
             stage=stage,
+            known=begun.told,
         )
         if self.current is not None and (pooled := self.current.pooled()):
             self.store.note(record.parent or record.id, "pool", pooled)
@@ -289,6 +298,26 @@ class Phases:
         self.store.finish(longer.id)
         return random, longer
 
+    def _random_begun(
+        self, random: StudyRecord | None, studies: PhaseStudies, cache: EquivalenceCache, begun: Beginning
+    ) -> StudyRecord | None:
+        """Runs random search with as many new evaluations that begins as the search did: the same known results first,
+        then the samples that the other random search had.
+
+        None for a search that begins from nothing, or rates: its known results are ratings.
+        """
+        if random is None or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
+            return None
+        seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
+        record, space = studies.begun(seed, most), self.parts.space
+        with blaming(f"space {space.kind} cannot read its samples", self.jobs.seconds * (random.trials + 1)):
+            samples = [(ranking.decoded(space, one), one.origin) for one in self.store.by_number(random.id)]
+        first = [*begun.first(self.config.finalists), *samples]
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed, begun.keys)
+        budget = Budget(evaluations=most)
+        self._loop(record, cache, self.observers, "baseline", Random(), seed, budget, first, plans=plans)
+        return self.store.by_id(record.id)
+
     def _sample(self, record: StudyRecord, cache: EquivalenceCache, seed: int, evaluations: int) -> None:
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed)
         budget = Budget(evaluations=evaluations)
@@ -313,6 +342,17 @@ class Phases:
         if study is not None:
             self.store.finish(study.id)
         return confirmed
+
+    def _beginning(self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache) -> Beginning:
+        """Returns what the search begins from, which is written down when it begins, and says how much that is."""
+        config, stage = self.config, self.rating
+        context = cache.context(self._context("validation", stage=stage))
+        space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
+        found = begin(studies, stage, config.begin_from, config.namespace, context, space, config.policy.replicates)
+        if config.begin_from and not record.trials:
+            for observer in self.observers:
+                observer.note(begun_in_words(begun_with(self.store.by_id(record.id))))
+        return found
 
     def _say_beforehand(self, record: StudyRecord) -> None:
         """Says what the user should know before anything is evaluated."""
@@ -373,6 +413,7 @@ class Phases:
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
         stage: Stage | None = None,
+        known: Sequence[Told] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
@@ -415,6 +456,7 @@ class Phases:
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
             prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
+            known=known,
         )
 
         def context_at(epoch: float) -> int:
@@ -429,7 +471,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 

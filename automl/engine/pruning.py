@@ -14,9 +14,6 @@ from automl.storage.records import TrialRecord
 from automl.strategies.base import Told
 from automl.strategies.pruning import CurvesTold, Pruner
 
-REACHED = "reached"
-"""The name under which the fidelity of a result says at which epoch its evaluation stopped."""
-
 
 class Pruning:
     """Makes the rules of one study.

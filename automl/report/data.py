@@ -103,6 +103,25 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """Known results that a search began from, and random search with the same beginning.
+
+    Attributes:
+        said: how much was known, in a sentence.
+        counts: the same by name: known, told, elsewhere, contexts.
+        random: random search with as many new evaluations that began with the same results; None where there is none.
+        random_winners: its best, by rank.
+        gain: over it.
+    """
+
+    said: str
+    counts: Mapping[str, Any]
+    random: StudyPart | None
+    random_winners: list[RatedCandidate]
+    gain: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One best practice of Yang et al. (2020, section 5): kept or not, and what shows it or is missing."""
 
@@ -141,6 +160,7 @@ class ReportData:
         keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
             were none.
         rated: `Rated` of a search that rates with one evaluator and decides with another; None for other searches.
+        begun: `Begun` of a search that began from known results; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
@@ -187,6 +207,7 @@ class ReportData:
     traceback: str = ""
     keyed_by_json: dict[str, Any] = field(default_factory=dict)
     rated: Rated | None = None
+    begun: Begun | None = None
     artefacts: list[dict[str, Any]] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
 
@@ -265,8 +286,8 @@ class ReportData:
     def parts(self) -> list[StudyPart]:
         """The search, its random search, the confirmation and the tests, as far as they are studies of their own."""
         random = None if self.random is self.search else self.random
-        rated = (self.rated.part, self.rated.random) if self.rated else ()
-        return [part for part in (*rated, self.search, random, self.confirmation, self.tests) if part is not None]
+        others = (self.rated.part, self.rated.random) if self.rated else (self.begun.random,) if self.begun else ()
+        return [part for part in (*others, self.search, random, self.confirmation, self.tests) if part is not None]
 
     @property
     def paid_seconds(self) -> float:

@@ -89,6 +89,8 @@ def _model(data: ReportData, console: Console) -> None:
 
 def _made(data: ReportData, console: Console) -> None:
     """Prints what the ratings took beside the final evaluations, and which artefacts were read."""
+    if data.begun:
+        console.print(Text(data.begun.said))
     if data.rated:
         console.print(_stages(data, data.rated))
     for one in data.artefacts:
@@ -137,6 +139,7 @@ def _comparisons(data: ReportData) -> Table:
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
         ("random search, equal evaluations", data.gain, "", seeds),
         *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
+        *((("random search, same beginning", data.begun.gain, "", seeds),) if data.begun and data.begun.random else ()),
     )
     for name, estimate, unit, basis in rows:
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from automl.jsontext import canonical, stored
 from automl.storage.schema import trial
 
-Kind = Literal["search", "rating", "baseline", "seconds", "confirmation", "test"]
+Kind = Literal["search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test"]
 Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
 """What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
 
