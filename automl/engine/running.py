@@ -183,10 +183,10 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
-        return _pool("simulated")(plan, workers=run.simulated_workers)
+        return named_pool("simulated")(plan, workers=run.simulated_workers)
     if workers == 0:
-        return _pool("inline")(plan)
-    return _pool("ray")(
+        return named_pool("inline")(plan)
+    return named_pool("ray")(
         plan,
         workers=workers,
         num_cpus=run.cpus_per_worker,
@@ -197,7 +197,8 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     )
 
 
-def _pool(name: str) -> Callable[..., Pool]:
+def named_pool(name: str) -> Callable[..., Pool]:
+    """Returns a registered kind of pool."""
     found: Callable[..., Pool] = registry.load("pools", name)
     return found
 
