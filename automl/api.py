@@ -7,13 +7,15 @@ from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
+from automl.engine.asking import AskedStudy, begin_asking
 from automl.engine.bill import bill
 from automl.engine.config import STORED, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
-from automl.errors import InvalidInput, warn
+from automl.errors import InvalidInput, brief, warn
+from automl.evaluators.own_loop import OwnLoop
 from automl.managing import ADOPTS, check_name, find
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
@@ -32,6 +34,21 @@ from automl.study import Study
 WINDOW_PER_WORKER = 4
 WINDOW_INLINE = 64
 """Trials under way where an evaluation costs next to nothing: each transaction then carries dozens of them."""
+
+
+_NOT_IN_OWN_LOOPS = frozenset(
+    {
+        "repeats",
+        "final",
+        "hours",
+        "prune",
+        "workers",
+        "simulated_workers",
+        "ray_address",
+        "timeout",
+        "memory_per_worker",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +121,46 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
     run = _shown(part_of(RunConfig, asked))
     parts, config, runs, wider = _prepared(asked, given, run)
     return _said(execute(parts, config, run, asked.study, runs if runs.repeats > 1 else None, wider))
+
+
+@takes(SearchSettings)
+def ask_and_tell(asked: SearchSettings, given: frozenset[str]) -> AskedStudy:
+    """Begins a search whose evaluations your own loop runs, or goes on with it, and returns its study.
+
+    The loop calls `study.ask()` and `study.tell(asked, metrics)` until `ask` returns None. Trials, cache, random
+    search, confirmation, verdict and report are those of `automl.search`. What was told is stored at once. Several
+    processes may ask one study at the same time: each gives the same name and settings, and a `window` of as many
+    trials as are to be under way together.
+
+    Args:
+        every setting of `SearchSettings`.
+
+    Raises:
+        InvalidInput: a setting is wrong, or means nothing in a loop of your own; nothing was written.
+        StudyMismatch: a study of this name has other settings; the message names each difference.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> loop = automl.OwnLoop("height, 1", seeded=False)  # what the figures depend on
+        >>> with automl.ask_and_tell(Line(), evaluator=loop, trials=9, storage="sqlite:///line.db") as study:
+        ...     while (asked := study.ask()) is not None:
+        ...         study.tell(asked, {"fitness": asked.candidate.x})
+        ...     study.name, study.finished
+        ('Line-1', True)
+    """
+    if not isinstance(asked.evaluator, OwnLoop):
+        raise InvalidInput(
+            f"evaluator={brief(asked.evaluator)}: your own loop evaluates; name what its figures depend on, such as "
+            "evaluator=automl.OwnLoop('train.py 3, CIFAR-10, 20 epochs', metrics=['accuracy'])"
+        )
+    for name in sorted(given & _NOT_IN_OWN_LOOPS):
+        if getattr(asked, name) != declared(SearchSettings)[name].default:
+            raise InvalidInput(f"{name} means nothing in a loop of your own, which evaluates itself; leave it out")
+    run = replace(part_of(RunConfig, asked), progress=False, workers=0)
+    parts, config, _, wider = _prepared(asked, given, run)
+    return begin_asking(parts, config, run, asked.study, wider)
 
 
 @takes(SearchSettings)

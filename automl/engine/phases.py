@@ -113,7 +113,7 @@ class Phases:
         )
         self.rating = rater or rater_of(parts, run, pool.device) or self.deciding
         self.current: Search | None = None
-        self._interrupted = False
+        self._interrupted = self._said_beforehand = False
         self._used: dict[tuple[str, str], dict[str, Any]] = {}
         self._notices = Notices(self._warn)
 
@@ -151,8 +151,12 @@ class Phases:
             self.current.interrupted = True
         self.pool.stop_at(self.pool.now())
 
-    def run(self, record: StudyRecord) -> Study:
+    def run(self, record: StudyRecord, session: Session | None = None) -> Study:
         """Runs whatever phases of the study are not finished, as its only coordinator.
+
+        Args:
+            record: of the study.
+            session: in whose name evaluations are claimed; None takes one for this run.
 
         Raises:
             Interrupted: somebody asked to stop.
@@ -164,7 +168,9 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
-        session = Session(self.database)
+        own = None if session else Session(self.database)
+        session = session or own
+        assert session is not None
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
@@ -181,12 +187,15 @@ class Phases:
         finally:
             for observer in observers:
                 observer.close()
-            session.close()  # raises where the database is away
+            if own is not None:
+                own.close()  # raises where the database is away
         return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
-        self._say_beforehand(record)
+        if not self._said_beforehand:
+            self._said_beforehand = True
+            self._say_beforehand(record)
         studies = PhaseStudies(self.store, record)
         begun = self._beginning(record, studies, cache)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
@@ -204,7 +213,7 @@ class Phases:
         same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
-            context = cache.context(self._context("validation"))
+            context = cache.context(self.context("validation"))
             for one in dict.fromkeys(study.id for study in (record, random, longer, same) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
@@ -346,7 +355,7 @@ class Phases:
     def _beginning(self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache) -> Beginning:
         """Returns what the search begins from, which is written down when it begins, and says how much that is."""
         config, stage = self.config, self.rating
-        context = cache.context(self._context("validation", stage=stage))
+        context = cache.context(self.context("validation", stage=stage))
         space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
         found = begin(studies, stage, config.begin_from, config.namespace, context, space, config.policy.replicates)
         if config.begin_from and not record.trials:
@@ -421,7 +430,7 @@ class Phases:
         stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
-        context = cache.context(self._context(part, stage=stage))
+        context = cache.context(self.context(part, stage=stage))
         if reads and (dropped := drop_readers_of_others(self.database, context, reads)):
             self._notices.say(
                 f"{dropped:,} stored evaluations had read other artefacts than those of today; they are not served"
@@ -440,7 +449,7 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
+            contexts={rung.share: cache.context(self.context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
             needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
@@ -460,7 +469,7 @@ class Phases:
         )
 
         def context_at(epoch: float) -> int:
-            return cache.context({**self._context(part, stage=stage), "fidelity": {REACHED: epoch}})
+            return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
             settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
@@ -499,7 +508,8 @@ class Phases:
         self.store.note(root, "artefacts_used", list(self._used.values()))
         return digests
 
-    def _context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+    def context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+        """Returns the description of the context that results stand in."""
         stage = stage or self.deciding
         return context_of(stage.hasher, stage.described, part, rung, self.pool.device)
 

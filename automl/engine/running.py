@@ -212,10 +212,10 @@ def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit, title)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
-        return _pool("simulated")(plan, workers=run.simulated_workers)
+        return named_pool("simulated")(plan, workers=run.simulated_workers)
     if workers == 0:
-        return _pool("inline")(plan)
-    return _pool("ray")(
+        return named_pool("inline")(plan)
+    return named_pool("ray")(
         plan,
         workers=workers,
         num_cpus=run.cpus_per_worker,
@@ -226,7 +226,8 @@ def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     )
 
 
-def _pool(name: str) -> Callable[..., Pool]:
+def named_pool(name: str) -> Callable[..., Pool]:
+    """Returns a registered kind of pool."""
     found: Callable[..., Pool] = registry.load("pools", name)
     return found
 
