@@ -56,7 +56,7 @@ def no_place(ray_session, monkeypatch):
     restart = RayWorkers.restart
 
     def nowhere(self, slot):
-        self._options = {"num_cpus": 1000, "max_restarts": 0}
+        self._options["num_cpus"] = 1000
         restart(self, slot)
 
     monkeypatch.setattr(RayWorkers, "restart", nowhere)

@@ -37,7 +37,6 @@ class Nodes:
 
 def main(folder: Path) -> None:
     """Runs in a process of its own: this Ray is not the one that the other tests share."""
-    os.environ["RAY_AUTH_MODE"] = "disabled"
     import pool_parts
     import ray
     from ray import cloudpickle
@@ -46,6 +45,7 @@ def main(folder: Path) -> None:
         cloudpickle.register_pickle_by_value(module)  # workers do not find the tests
     nodes = Nodes()
     first = nodes.join()
+    reach(nodes, folder)
     plan = WorkerSetup(reference_to(Numbers()), Waiting(str(folder)), "v")
     pool = RayPool(plan, max_workers=3, address=nodes.cluster.address, say=SAID.append)
     try:
@@ -58,6 +58,42 @@ def main(folder: Path) -> None:
         ray.shutdown()
         nodes.cluster.shutdown()
     print("all held")
+
+
+def reach(nodes, folder):
+    """A file of the user's, in a folder of its project, imports the project's packages on nodes that have neither."""
+    import automl
+
+    project = folder / "project"
+    (project / "searches").mkdir(parents=True)
+    (project / "kept").mkdir()
+    (project / "pyproject.toml").touch()
+    (project / "searches" / "helper_of_mine.py").write_text("def double(x):\n    return 2 * x\n")
+    (project / "searches" / "mine.py").write_text(MINE)
+    database = f"sqlite:///{folder / 'shipped.db'}"
+    given = {"storage": database, "baseline": False, "confirm": 1, "test_seeds": 1, "sample": 2, "trials": 4}
+    study = automl.search(
+        str(project / "searches" / "mine.py:Mine"),
+        evaluator=str(project / "searches" / "mine.py:fitness"),
+        ray_address=nodes.cluster.address,
+        **given,
+    )
+    assert {trial.metrics["shipped"] for trial in study.trials()} == {1.0}, list(study.trials())
+    study.close()
+
+
+MINE = """
+import os
+import automl
+import helper_of_mine
+
+class Mine(automl.Space):
+    x = automl.Integer(0, 9)
+
+def fitness(candidate, seed):
+    here = os.path.realpath(helper_of_mine.__file__)
+    return {"fitness": helper_of_mine.double(candidate.x), "shipped": "runtime_resources" in here}
+"""
 
 
 def wait_for(pool, true, seconds=90.0):

@@ -19,22 +19,34 @@ from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
+_SERIES = "RAY_metric_cardinality_level"
 
+
+_ours: list[str] = []
+"""Addresses of the local Rays that this process has started."""
 
 _early = False  # connected by `connect_early`, and no pool has taken the connection over yet
 
 
-def connect_early(address: str | None, dashboard: bool) -> None:
+def connect_early(address: str | None, dashboard: bool, ship: str | None = None) -> None:
     """Connects this process to Ray before there is a pool, which then takes the connection over, and ends it.
 
     Raises:
         WorkersUnavailable: as `connect`.
     """
     global _early
-    _early = connect(address, dashboard) or _early
+    _early = connect(address, dashboard, ship=ship) or _early
 
 
-def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None, num_gpus: int | None = None) -> bool:
+def connect(
+    address: str | None,
+    dashboard: bool,
+    *,
+    num_cpus: int | None = None,
+    num_gpus: int | None = None,
+    title: str = "automl",
+    ship: str | None = None,
+) -> bool:
     """Connects this process to Ray, quietly; returns True when that is ours to end.
 
     Args:
@@ -42,6 +54,8 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
         dashboard: whether a local Ray starts its dashboard.
         num_cpus: of a local Ray; None counts the machine's.
         num_gpus: of a local Ray; None counts the machine's.
+        title: what is searched, for Ray's list of jobs.
+        ship: folder that is sent to the nodes of a cluster, where workers have it as their working directory.
 
     Returns:
         False where this process was connected already, by somebody else.
@@ -63,12 +77,20 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
                 f"leave {address!r} out, or call ray.shutdown() first"
             )
         return ours
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    job = ray.job_config.JobConfig(metadata={"automl": title})
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "job_config": job}
     if address is not None:
+        if ship is not None and not _in_a_job():
+            quiet["runtime_env"] = {"working_dir": ship}
         try:
             _answers(address)
             with loopback() if _on_loopback_only(address) else nullcontext():
                 ray.init(address=address, **quiet)
+        except ray.exceptions.RuntimeEnvSetupError as error:
+            raise InvalidInput(
+                f"the folder {ship} cannot be sent to the nodes: {one_line(error)}; name what is not needed in its "
+                ".gitignore, another folder (--ship DIR), or --ship none where all nodes have it"
+            ) from error
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             if "Version mismatch" in str(error):
                 raise WorkersUnavailable(
@@ -79,7 +101,7 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
             ) from error
         return True
     try:
-        with loopback():
+        with loopback(), _few_series():
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
@@ -94,7 +116,61 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
             f"Ray cannot be started on this machine: {one_line(error)}; try again when less runs here, or search in "
             "this process (--workers 0)"
         ) from error
+    _ours.append(ray.get_runtime_context().gcs_address)
     return True
+
+
+@contextmanager
+def _few_series() -> Iterator[None]:
+    """Lets a Ray started in the body leave the names of tasks out of its own metrics, unless the user has decided.
+
+    Tasks are named by their trials, and Ray keeps twenty time series for each name.
+    """
+    if _SERIES in os.environ:
+        yield
+        return
+    os.environ[_SERIES] = "low"
+    try:
+        yield
+    finally:
+        del os.environ[_SERIES]
+
+
+def names_are_dropped() -> bool:
+    """Tells whether Ray leaves the names of tasks out of its own metrics. A cluster's nodes do not say it."""
+    import ray
+
+    if _SERIES in os.environ:
+        return os.environ[_SERIES].lower() == "low"
+    return ray.get_runtime_context().gcs_address in _ours
+
+
+def log_places() -> dict[str, str]:
+    """Returns the folder of Ray's logs, which is the same on all nodes, and the address of the cluster."""
+    import ray
+    from ray._private import worker
+
+    node = worker._global_node
+    return {"folder": node.get_logs_dir_path(), "cluster": ray.get_runtime_context().gcs_address} if node else {}
+
+
+def _in_a_job() -> bool:
+    """Tells whether this process was submitted as a job with a working directory, which its workers then have too."""
+    return '"working_dir"' in os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
+
+
+def shipped_folder(ship: str | None) -> str | None:
+    """Returns the folder here that workers have as their working directory; None where there is none.
+
+    Args:
+        ship: as `connect` was given it.
+    """
+    import ray
+
+    if _in_a_job():
+        return os.getcwd()
+    there = ray.get_runtime_context().runtime_env.get("working_dir")
+    return ship if there else None
 
 
 def dashboard_url() -> str | None:

@@ -7,9 +7,20 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from automl.observers import Observer, Several
 from automl.pool import Completion, Fault, Job, Pool, Running, WorkerSetup
-from workers.pools.ray_connection import check_numbers, connect, connect_early, dashboard_url
+from workers.pools.naming import CallNames
+from workers.pools.ray_connection import (
+    check_numbers,
+    connect,
+    connect_early,
+    dashboard_url,
+    log_places,
+    names_are_dropped,
+    shipped_folder,
+)
 from workers.pools.ray_elastic import Elastic
+from workers.pools.ray_job import RayJob, submitted_job
 from workers.pools.ray_losses import Loss, answer_of
 from workers.pools.ray_metrics import RayMetrics
 from workers.pools.ray_queue import RayQueue
@@ -46,6 +57,7 @@ class RayPool(Pool):
         address: Address of a running Ray cluster. None starts a local one on the loopback interface and stops it with
             the pool. If this process is connected to a Ray already, that one is used and left running.
         dashboard: Whether a local Ray starts its dashboard.
+        ship: Folder that is sent to the nodes of a cluster; workers find the user's files in it.
         say: Called with each sentence that the user should read while the pool waits for its start.
 
     Raises:
@@ -73,23 +85,24 @@ class RayPool(Pool):
         memory: int | None = None,
         address: str | None = None,
         dashboard: bool = True,
+        ship: str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         check_numbers(workers, num_cpus, num_gpus, memory)
         self._closed = False
-        self._workers = RayWorkers(num_cpus, num_gpus, memory)
-        self._queue = RayQueue(self._workers, plan.timeout)
+        self._workers = RayWorkers(num_cpus, num_gpus, memory, plan.title)
         self._elastic: Elastic | None = None
         self._until: float | None = None  # on our clock: what runs beyond it is broken off
         self._in_flight = 0
         self._began = time.monotonic()
-        self._started_ray = connect(address, dashboard)
+        self._started_ray = connect(address, dashboard, title=plan.title)
+        self._queue = RayQueue(self._workers, plan.timeout, plan.title, CallNames(names_are_dropped()))
         self._dashboard_url = dashboard_url()
         self._watch = ClusterWatch()
         self._looked = 0.0
         try:
             self._watch.start()
-            self._workers.prepare(plan, self._watch, watches=address is not None)
+            self._workers.prepare(plan, self._watch, address is not None, shipped_folder(ship))
             start = Start(
                 self._workers, Demand(workers, min_workers, max_workers, wait), say or self._workers.missing.say
             )
@@ -100,9 +113,11 @@ class RayPool(Pool):
             raise
 
     @staticmethod
-    def at_hand(num_cpus: float, num_gpus: float, address: str | None = None, dashboard: bool = True) -> int:
+    def at_hand(
+        num_cpus: float, num_gpus: float, address: str | None = None, dashboard: bool = True, ship: str | None = None
+    ) -> int:
         """Returns how many workers the nodes of a cluster have room for. The next pool uses this connection to it."""
-        connect_early(address, dashboard)
+        connect_early(address, dashboard, ship)
         return room(nodes_of_ray(), num_cpus, num_gpus)
 
     # --- the contract -----------------------------------------------------------------------------------------------
@@ -156,6 +171,12 @@ class RayPool(Pool):
     def limit(self, seconds: float | None) -> None:
         self._queue.timeout = seconds
 
+    def serve(self, study: str) -> None:
+        self._queue.study = self._workers.title = study
+
+    def log_places(self) -> dict[str, str]:
+        return log_places()
+
     def running(self) -> list[Running]:
         now = time.monotonic()
         return [
@@ -185,8 +206,9 @@ class RayPool(Pool):
     def notice(self) -> str:
         return f"Ray's dashboard: {self.dashboard_url} ({self.dashboard_login})" if self.dashboard_url else ""
 
-    def observer(self) -> RayMetrics:
-        return RayMetrics()
+    def observer(self) -> Observer:
+        job = submitted_job()
+        return Several([RayMetrics(), *([RayJob(job)] if job else [])])
 
     # --- what only this pool has ------------------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from automl.errors import WorkersUnavailable
@@ -15,6 +17,7 @@ from automl.storage.processes import Process
 from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 from workers.pools.missing import MissingWorkers
+from workers.pools.naming import LONGEST
 from workers.pools.ray_connection import pack
 from workers.pools.ray_watch import ClusterWatch, Node
 from workers.pools.threads import environment, threads_of
@@ -45,6 +48,20 @@ class Slot:
     node: str = ""  # where it is; once it has started
     pinned: str = ""  # the only node where it may be; empty where Ray chooses
     leaves: bool = False  # its node is being drained: it is given nothing more
+    started: int = 0  # how often
+
+
+def there(path: str, shipped: str | None) -> str:
+    """Returns a path of this machine as workers find it: relative to their working directory below what was shipped.
+
+    Example:
+        >>> there("/home/me/project/spaces/mine.py", "/home/me/project"), there("/usr/lib", "/home/me/project")
+        ('spaces/mine.py', '/usr/lib')
+    """
+    whole = os.path.abspath(path)
+    if shipped is None or not Path(whole).is_relative_to(shipped):
+        return whole
+    return os.path.relpath(whole, shipped)
 
 
 class RayWorkers:
@@ -54,6 +71,7 @@ class RayWorkers:
         num_cpus: CPUs of each worker, which are also its threads.
         num_gpus: GPUs of each worker.
         memory: bytes that the evaluations of one worker may take; None sets no limit.
+        title: under which workers are shown.
 
     Attributes:
         slots: the places that are left.
@@ -61,12 +79,14 @@ class RayWorkers:
         watch: knows the nodes.
         device: what all workers compute on; None until they are up.
         follows: True where slots belong to nodes and come and go with them.
+        title: as above; a new one holds for the workers started from then on.
     """
 
-    def __init__(self, num_cpus: float, num_gpus: float, memory: int | None) -> None:
+    def __init__(self, num_cpus: float, num_gpus: float, memory: int | None, title: str = "automl") -> None:
         self.slots: list[Slot] = []
         self.missing = MissingWorkers()
         self.device: str | None = None
+        self.title = title
         self.num_cpus, self.num_gpus, self.memory = num_cpus, num_gpus, memory
         self.follows = False
         self.watch: ClusterWatch
@@ -74,13 +94,14 @@ class RayWorkers:
         self._number = 0
         self._said_leaving: set[str] = set()
 
-    def prepare(self, plan: WorkerSetup, watch: ClusterWatch, watches: bool) -> None:
+    def prepare(self, plan: WorkerSetup, watch: ClusterWatch, watches: bool, shipped: str | None) -> None:
         """Packs what travels to each worker once.
 
         Args:
             plan: what all jobs have in common.
             watch: knows the nodes.
             watches: True if nodes may be drained while others go on.
+            shipped: folder here that workers have as their working directory; None where they have none.
 
         Raises:
             InvalidInput: the plan cannot be sent.
@@ -96,8 +117,10 @@ class RayWorkers:
             "num_gpus": self.num_gpus,
             "max_restarts": 0,
             "runtime_env": {"env_vars": environment(self.num_cpus)},
+            "namespace": f"automl-{uuid.uuid4().hex}",  # names of actors are unique in one
         }
-        self._packed = ray.put(pack(plan))
+        self._path = [there(folder, shipped) for folder in sys.path]
+        self._packed = ray.put(pack(replace(plan, space=plan.space.moved(lambda file: there(file, shipped)))))
 
     def add(self, pinned: str = "") -> Slot:
         """Starts one more worker.
@@ -200,15 +223,18 @@ class RayWorkers:
         return any(one.id == node and not one.leaves for one in self.watch.nodes) and node not in self.refused
 
     def _fill(self, slot: Slot) -> None:
-        slot.node, slot.leaves, options = "", False, self._options
+        slot.started += 1
+        again = f", start {slot.started}" if slot.started > 1 else ""
+        options = {**self._options, "name": f"{self.title[:LONGEST]} {slot.name}{again}"}
+        slot.node, slot.leaves = "", False
         if slot.pinned:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-            options = {**options, "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.pinned, soft=False)}
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(slot.pinned, soft=False)
         slot.actor = self._actor.options(**options).remote(
             self._packed,
             slot.name,
-            [os.path.abspath(folder) for folder in sys.path],
+            self._path,
             threads_of(self.num_cpus),
             self.memory,
             self._versions,
