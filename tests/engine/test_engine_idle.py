@@ -62,7 +62,8 @@ def test_the_share_is_said_and_a_window_that_does_better(tmp_path):
     assert noted > 0.3
     assert said.startswith(f"Warning: the 20 workers were idle for {noted:.0%} of the time")
     better = int(said.partition("--window ")[2].split()[0])
-    assert searched(tmp_path, window=better) == ([], None)
+    _, less = searched(tmp_path, window=better)
+    assert less is None or less < noted / 2  # None: a tenth at most
 
 
 def test_told_as_they_come_nobody_is_idle(tmp_path):
