@@ -315,7 +315,8 @@ class Phases:
 
         None for a search that begins from nothing, or rates: its known results are ratings.
         """
-        if random is None or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
+        uniform = random is None or random.kind != "baseline"  # none, or the search itself
+        if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
             return None
         seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
         record, space = studies.begun(seed, most), self.parts.space

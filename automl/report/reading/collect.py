@@ -320,8 +320,11 @@ class _Collector:
         fair, first = "random search that begins with the same known results", "random search that begins with nothing"
         if same.beats and cold.beats:
             return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
-        said = f"It beats {first}. " if cold.beats else ""
-        return replace(same, reason=f"{said}Against {fair}: {same.reason}")
+        if same.beats:
+            return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
+        if cold.beats:
+            return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
+        return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
 
     def _against(
         self,
