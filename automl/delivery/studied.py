@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidInput
+from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.records import TrialRecord
@@ -41,12 +42,8 @@ class Delivered:
         """Space, evaluator and strategy."""
 
     @abstractmethod
-    def trial(self, number: int) -> TrialRecord:
-        """Returns one recorded trial."""
-
-    @abstractmethod
-    def best_trial(self) -> tuple[int, Candidate]:
-        """Returns number and candidate of the best trial."""
+    def trial(self, number: int | None = None) -> TrialRecord:
+        """Returns one recorded trial; the best's without a number."""
 
     def trained(self, trial: int | None = None, replicate: int = 0, artefacts: str | None = None) -> TrainedModel:
         """Returns the trained network of a trial, with the test figures that it was measured with.
@@ -65,8 +62,11 @@ class Delivered:
         """
         if replicate < 0:
             raise InvalidInput(f"replicate={replicate}: give 0 or more")
-        number = self.best_trial()[0] if trial is None else trial
-        return self._delivery(artefacts).model(self.trial(number), replicate)
+        return self.trained_from(self.trial(trial), replicate, artefacts)
+
+    def trained_from(self, record: TrialRecord, replicate: int = 0, artefacts: str | None = None) -> TrainedModel:
+        """Returns the trained network of a recorded trial of the search or of its random search, see `trained`."""
+        return self._delivery(artefacts).model(record, replicate)
 
     def train(
         self, candidate: Candidate | None = None, on: str = "train+validation", seeds: int = 1
@@ -81,7 +81,7 @@ class Delivered:
         Raises:
             InvalidInput: the evaluator cannot train on these parts, or a training fails.
         """
-        return self._delivery(None).train(self.best_trial()[1] if candidate is None else candidate, on, seeds)
+        return self._delivery(None).train(candidate or decoded(self.space, self.trial()), on, seeds)
 
     def export(self, to: str, folder: str | Path, trial: int | None = None, artefacts: str | None = None) -> Path:
         """Writes a trial's trained network for people without automl, checks what was written, returns the folder.
@@ -101,8 +101,7 @@ class Delivered:
         """
         from automl.delivery.exporting import export_trial
 
-        number = self.best_trial()[0] if trial is None else trial
-        return export_trial(self, self.trial(number), to, Path(folder), artefacts)
+        return export_trial(self, self.trial(trial), to, Path(folder), artefacts)
 
     def _delivery(self, artefacts: str | None) -> Delivery:
         from automl.delivery.model import Delivery

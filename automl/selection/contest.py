@@ -110,15 +110,52 @@ def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord
     return []
 
 
-def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> tuple[TrialRecord, int] | None:
-    """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
+@dataclass(frozen=True)
+class Found:
+    """The best class that was paid for, and where it was found.
+
+    Attributes:
+        trial: with the means over all replicates, where it was confirmed.
+        record: its latest trial in the study that found it.
+        study: that study.
+        role: whose winner it is, see `automl.selection.ranking`.
+    """
+
+    trial: TrialRecord
+    record: TrialRecord
+    study: StudyRecord
+    role: str
+
+
+def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> Found | None:
+    """Returns the best class of a search and of its random searches, as it was confirmed where it was.
+
+    Each side's own winner stands for it. Of equals the search's is taken.
+    """
     confirmed = confirmed_trials(store, search)
-    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
-    leaders = contest.leaders[SEARCH_WINNER]
-    numbers = {one.key: one.number for one in leaders}
-    # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
-    found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.key in numbers] or leaders
-    return (found[0], numbers[found[0].key]) if found else None
+    phases = {child.kind: child for child in store.phase_studies(search.id)} if search.kind == "search" else {}
+    random, longer = phases.get("baseline"), phases.get("seconds")
+    finalists = search.settings.get("finalists", 1)
+    contest = contest_of(
+        store, search.id, random.id if random else None, finalists, objectives, longer.id if longer else None
+    )
+    studies = {SEARCH_WINNER: search, RANDOM_WINNER: random, SECONDS_WINNER: longer}
+    best: Found | None = None
+    for role in contest.studies:
+        leaders = {one.key: one for one in contest.leaders[role]}
+        # A confirmed trial whose key is none of the study's (a candidate that is hashed anew each time) stands for
+        # nobody.
+        found = [one for one in contest.winners(role, confirmed) if one.key in leaders] or contest.leaders[role]
+        study = studies[role]
+        if found and study is not None and (best is None or _better(found[0], best.trial, objectives)):
+            best = Found(found[0], leaders[found[0].key], study, role)
+    return best
+
+
+def _better(one: TrialRecord, other: TrialRecord, objectives: Objectives) -> bool:
+    worth = objectives.fitness.worth
+    assert other.fitness is not None
+    return one.fitness is not None and worth(one.fitness) > worth(other.fitness)
 
 
 def most_leaders(n: int) -> int:

@@ -126,6 +126,7 @@ class _Collector:
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
+        self._say_whose_is_best(winners, random_winners)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
@@ -442,6 +443,17 @@ class _Collector:
         cost = search.part.cost
         found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
+
+    def _say_whose_is_best(self, winners: list[RatedCandidate], random: list[RatedCandidate]) -> None:
+        """Says so where random search's winner looks better on validation: `study.best` and exports take that one."""
+        if not winners or not random or winners[0].fitness is None or random[0].fitness is None:
+            return
+        worth = self.objectives.fitness.worth
+        if worth(random[0].fitness) > worth(winners[0].fitness):
+            self.notes.append(
+                f"Of all that was evaluated, random search's best is better on validation ({random[0].fitness:.4g}; "
+                f"the search's has {winners[0].fitness:.4g}). study.best and exports take it: {random[0].candidate}"
+            )
 
     def _remark(self, search: Reading, random: Reading | None) -> None:
         self.notes.extend(found_under(self.settings))
