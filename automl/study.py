@@ -391,6 +391,45 @@ class Study:
         """Puts the study away: `automl studies` lists it with `--all` only. `archived=False` takes it out again."""
         managing.archive(self.database, self._records(), archived)
 
+    def pause(self, paused: bool = True, now: bool = False) -> None:
+        """Pauses the study wherever it runs, or lets it go on with `paused=False`.
+
+        Whoever runs it sees that within seconds: what is being evaluated is finished, workers are given back, and the
+        search waits. Its hours do not run meanwhile. A search that is started under its name waits as well;
+        `automl.resume` goes on.
+
+        Args:
+            paused: False to let it go on.
+            now: True to break off what is being evaluated, which is evaluated again afterwards.
+
+        Raises:
+            InvalidInput: the study is finished.
+
+        Example:
+            >>> import automl
+            >>> class Line(automl.Space):
+            ...     x = automl.Integer(0, 20)
+            >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+            >>> study = automl.search(Line(), evaluator=height, trials=20, workers=0, storage="sqlite:///line.db")
+            >>> study.pause()
+            Traceback (most recent call last):
+            automl.errors.InvalidInput: study 'Line-1' is finished, so there is nothing to pause
+        """
+        records = self._records()
+        if paused and all(record.state == "finished" for record in records):
+            raise InvalidInput(f"study {self.name!r} is finished, so there is nothing to pause")
+        managing.pause(self.database, records, paused, now)
+
+    @property
+    def paused(self) -> bool:
+        """True if the study was paused and nobody has let it go on since."""
+        return any(managing.PAUSED in record.settings for record in self._records())
+
+    def coordinator(self) -> str | None:
+        """Returns which process runs the study, such as "process 12 on node-3"; None if nobody does."""
+        found = [self.store.coordinator(record.id) for record in self._records()]
+        return next((one for one in found if one is not None), None)
+
     def copy(self, storage: str, name: str | None = None) -> Study:
         """Copies the study with its trials and evaluations into another database, and returns it there.
 
@@ -477,7 +516,7 @@ class Study:
         counts = {name: sum(found.get(name, 0) for found in outcomes) for name in OUTCOMES}
         rows = {
             "trials": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet",
-            "state": "finished" if self.finished else "open",
+            "state": "finished" if self.finished else "paused" if self.paused else "open",
         }
         with contextlib.suppress(InvalidInput):
             best = self.best
