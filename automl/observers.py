@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class Pool(ABC):
     Attributes:
         evaluates_here: True if evaluations run in the calling thread, inside `submit` or `completed`. Another thread
             must then call `running`.
+        hands_out: True if nobody evaluates while the search runs: jobs are handed out, and what comes of them is found
+            in the cache by a later run.
 
     Example:
         >>> import automl
@@ -116,6 +118,7 @@ class Pool(ABC):
     """
 
     evaluates_here: ClassVar[bool] = False
+    hands_out: ClassVar[bool] = False
 
     @property
     @abstractmethod

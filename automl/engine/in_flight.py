@@ -278,7 +278,7 @@ class InFlight:
         if self._jobs:
             for completion in self._pool.completed(0.0 if final else POLL_SECONDS):
                 self._settle(completion)
-        elif not final and self._awaiting:
+        elif not final and self._awaiting and not self._pool.hands_out:
             time.sleep(POLL_SECONDS)
         found = list(final.values())
         final.clear()
@@ -339,6 +339,11 @@ class InFlight:
             trial.waited |= waited
             if trial.complete and trial.state is not DELIVERED:
                 self._move(trial, FINAL)
+
+    def handed_out(self) -> dict[int, tuple[int, Claim]]:
+        """Returns the claims of the evaluations under way, with their contexts, by job: whoever has them ends them."""
+        claims, self._jobs = self._jobs, {}
+        return claims
 
     def abandon(self) -> None:
         """Gives back what is still claimed, so that nobody waits for it, and commits what is not yet committed."""

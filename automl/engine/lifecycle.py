@@ -17,8 +17,9 @@ from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.managing import ADOPTS, OF_KEEPING, stop_adopting
 from automl.setup.parts import Parts, rungs_of
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import StudyStore
 
 
 class Lifecycle:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from automl.engine.config import differences
+from automl.errors import StudyMismatch
 from automl.managing import OF_KEEPING
 from automl.spaces.space import Candidate
-from automl.storage.studies import Kind, StudyRecord, StudyStore
+from automl.storage.records import Kind, StudyRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.random import Random
 
 
@@ -28,9 +31,19 @@ class PhaseStudies:
 
         Args:
             settings: in which it differs from the search, whose final evaluator decides.
+
+        Raises:
+            StudyMismatch: it was rated in another way; each difference is named.
         """
         found = self._of("rating")
         if found:
+            compared = {*settings, "fidelities"} if settings else ()
+            before = {name: value for name, value in found[0].settings.items() if name in compared}
+            if differing := differences(before, settings):
+                raise StudyMismatch(
+                    f"study {self.search.name!r} was rated in another way ({'; '.join(differing)}); take another name, "
+                    "or rate as before to go on with it"
+                )
             return found[0]
         name = f"{self.search.name}/rated"
         return self.store.create(name, "rating", {**self._settings(), **settings}, self.search.id)
@@ -48,6 +61,20 @@ class PhaseStudies:
         found = self._of("seconds")
         given = {"seed": seed, "evaluations": evaluations}
         return found[-1] if found else self._create("seconds", "random-seconds", given)
+
+    def known(self) -> StudyRecord:
+        """Returns the study that holds the results which the search begins from."""
+        found = self._of("known")
+        return found[0] if found else self._create("known", "known", {"environment": {}})
+
+    def begun(self, seed: int, evaluations: int) -> StudyRecord:
+        """Returns random search with so many new evaluations that begins from the same known results as the search.
+
+        Its samples are those of the other random search, so their evaluations are in the cache.
+        """
+        found = self._of("begun")
+        given = {"seed": seed, "evaluations": evaluations}
+        return found[0] if found else self._create("begun", "random-begun", given)
 
     def confirmation(self) -> StudyRecord:
         """Returns the study that confirms the search as it stands now, begun before or not."""

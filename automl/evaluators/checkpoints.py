@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from automl.errors import InvalidInput
 from automl.storage.processes import Process, this_process
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,32 @@ def _write(path: Path, content: bytes) -> None:
         log.warning("checkpoint %s could not be written: %s", path, error)
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def check_folder(folder: str) -> None:
+    """Insists that states can be left in a folder, which is made if it does not exist.
+
+    Raises:
+        InvalidInput: it cannot be written to.
+
+    Example:
+        >>> check_folder("states")
+        >>> Path("other").write_text("a file")
+        6
+        >>> check_folder("other")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: checkpoints cannot be written to other: File exists; name another folder ...
+    """
+    path = Path(folder) / f".check-{os.getpid()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"automl")
+        path.unlink()
+    except OSError as error:
+        raise InvalidInput(
+            f"checkpoints cannot be written to {folder}: {error.strerror or error}; name another folder with "
+            "--checkpoints DIR"
+        ) from error
 
 
 def file_of(folder: str, key: bytes, seed: int, candidate: str) -> str:

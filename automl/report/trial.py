@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from automl.errors import legible
 from automl.evaluators.curves import LearningCurve
 from automl.report.words import amount, figure
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 
 def trial_text(

@@ -24,7 +24,7 @@ from automl.evaluators.base import Evaluation, Metrics, Work
 from automl.observers import LoopFigures
 from automl.pool import Job
 from automl.selection.objectives import Objective
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from workers.pools.ray_metrics import RayMetrics
 from workers.pools.ray_pool import RayPool
 

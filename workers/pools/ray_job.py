@@ -13,7 +13,7 @@ from automl.display.counts import PHASES, Counts
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 SECONDS = 5.0
 """How often the page is brought up to date."""

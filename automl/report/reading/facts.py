@@ -9,6 +9,7 @@ from typing import Any
 from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.words import count_of, duration, in_full
+from automl.selection.beginnings import BEGUN
 from automl.selection.contest import EXPECTED
 from automl.storage.studies import StudyStore
 
@@ -130,7 +131,7 @@ def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-_APART = ("workers", "model", "pool", EXPECTED)
+_APART = ("workers", "model", "pool", EXPECTED, BEGUN)
 """What stands among the versions and has a group of its own."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from automl.isolation.worker_logs import LogPart, parts_of
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 _LINES = 10
 _BYTES = 4000
