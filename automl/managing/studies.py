@@ -102,7 +102,7 @@ def pause(database: Database, records: Sequence[StudyRecord], paused: bool, now:
         settings.pop(PAUSED, None)
         return {**settings, **({PAUSED: {"now": now}} if paused else {})}
 
-    managing.write_settings(database, [record.id for record in records], change)
+    managing.write_settings(database, [record.id for record in records], change, running=True)
 
 
 def let_adopt(database: Database, records: Sequence[StudyRecord], figures: Figures | None) -> None:
