@@ -266,7 +266,7 @@ class Study(Managed, Delivered):
         counts = {name: sum(found.get(name, 0) for found in outcomes) for name in OUTCOMES}
         rows = {
             "trials": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet",
-            "state": "finished" if self.finished else "open",
+            "state": "finished" if self.finished else "paused" if self.paused else "open",
         }
         with contextlib.suppress(InvalidInput):
             best = self.best

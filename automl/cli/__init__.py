@@ -18,6 +18,7 @@ import click
 from automl.cli.database import cache, db
 from automl.cli.export import export
 from automl.cli.functions import features
+from automl.cli.pausing import pause
 from automl.cli.rate import rate
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, show
@@ -49,6 +50,7 @@ def automl() -> None:
 for command in (
     search,
     resume,
+    pause,
     baseline,
     report,
     rate,

@@ -43,6 +43,7 @@ class InFlight:
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
+        retries: number of evaluations that were lost and tried again.
         ended: called with the seconds of each evaluation that gave metrics, or those of a full one that it stands for.
     """
 
@@ -71,7 +72,7 @@ class InFlight:
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._polled = 0.0
         self._shares = {number: share for share, number in settings.contexts.items()}  # of a full evaluation
-        self.broken_off = 0
+        self.broken_off = self.retries = 0
         self.ended: Callable[[float], None] = lambda _: None
 
     @property
@@ -106,6 +107,16 @@ class InFlight:
     def evaluations(self) -> int:
         """Number of evaluations that our workers have."""
         return len(self._jobs)
+
+    @property
+    def queued(self) -> int:
+        """Number of trials that wait for a free worker."""
+        return len(self._trials[QUEUED])
+
+    @property
+    def waiting(self) -> int:
+        """Number of trials that wait for evaluations under way."""
+        return len(self._trials[WAITING])
 
     def _move(self, trial: Trial, state: State) -> None:
         if trial.state is not state:
@@ -300,6 +311,7 @@ class InFlight:
         elif completion.lost:
             self._tries[slot] += 1
             if completion.fault not in ("timeout", "unclear") and self._tries[slot] <= self._settings.retries:
+                self.retries += 1
                 self._again(slot)
                 return
             self._given_up[slot] = result

@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.engine.config import differences
 from automl.errors import StudyMismatch
+from automl.managing import OF_KEEPING
 from automl.spaces.space import Candidate
 from automl.storage.records import Kind, StudyRecord
 from automl.storage.studies import StudyStore
@@ -45,7 +46,7 @@ class PhaseStudies:
                 )
             return found[0]
         name = f"{self.search.name}/rated"
-        return self.store.create(name, "rating", {**self.search.settings, **settings}, self.search.id)
+        return self.store.create(name, "rating", {**self._settings(), **settings}, self.search.id)
 
     def baseline(self, seed: int, evaluations: int) -> StudyRecord:
         """Returns random search with so many evaluations."""
@@ -110,4 +111,8 @@ class PhaseStudies:
     def _create(self, kind: Kind, word: str, settings: Mapping[str, Any]) -> StudyRecord:
         uniform = {"strategy": {"name": Random.name, "settings": {}}}
         search = self.search
-        return self.store.create(f"{search.name}/{word}", kind, {**search.settings, **uniform, **settings}, search.id)
+        return self.store.create(f"{search.name}/{word}", kind, {**self._settings(), **uniform, **settings}, search.id)
+
+    def _settings(self) -> dict[str, Any]:
+        """Returns the search's settings without those that say how it is kept: they stand with the search alone."""
+        return {name: value for name, value in self.search.settings.items() if name not in OF_KEEPING}

@@ -27,6 +27,7 @@ from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
 from automl.engine.making import Place, prepared
 from automl.engine.notices import Notices
+from automl.engine.pausing import Pausing
 from automl.engine.phase_studies import PhaseStudies
 from automl.engine.rating import best_rated, rating_settings, trainings_for
 from automl.engine.run_config import RunConfig
@@ -469,11 +470,13 @@ class Phases:
             known=known,
         )
 
+        pausing = Pausing(self.store, record_of.parent or record_of.id, self.pool, self.note)
+
         def context_at(epoch: float) -> int:
             return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
-            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at, pausing
         )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"

@@ -110,17 +110,27 @@ def delete(database: Database, ids: Sequence[int]) -> int:
 
 
 def write_settings(
-    database: Database, ids: Sequence[int], change: Callable[[dict[str, Any]], Mapping[str, Any]]
+    database: Database,
+    ids: Sequence[int],
+    change: Callable[[dict[str, Any]], Mapping[str, Any]],
+    running: bool = False,
 ) -> None:
     """Replaces the settings of studies by what `change` makes of them, all of them or none.
 
+    Args:
+        database: holds them.
+        ids: their numbers.
+        change: returns the new settings.
+        running: whether they may be changed while a process runs them, which must look for the change itself.
+
     Raises:
-        StudyBusy: a living process runs one of them; what it has noted would be lost, or what is changed here.
+        StudyBusy: a living process runs one of them, and has read what is changed here.
     """
 
     def write(connection: Connection) -> None:
         rows = connection.execute(select(study).where(study.c.id.in_(ids)).with_for_update()).all()
-        _insist_free(database, connection, rows)
+        if not running:
+            _insist_free(database, connection, rows)
         for row in rows:
             changed = canonical(dict(change(stored(row.settings))))
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))

@@ -65,6 +65,7 @@ class RayWorkers:
 
     def __init__(self, num_cpus: float, num_gpus: float, memory: int | None, title: str = "automl") -> None:
         self.slots: list[Slot] = []
+        self._resting: list[Slot] = []  # places without a worker while the search is paused
         self.missing = MissingWorkers()
         self.device: str | None = None
         self.title = title
@@ -109,6 +110,16 @@ class RayWorkers:
         """Returns the slots whose worker has not started yet."""
         return [slot for slot in self.slots if slot.starting is not None]
 
+    def counts(self) -> dict[str, int]:
+        """Returns numbers of workers: those that are up, those without work among them, those missing, their nodes."""
+        ready = self.ready()
+        return {
+            "ready": len(ready),
+            "idle": sum(not slot.calls for slot in ready),
+            "missing": len(self.slots) - len(ready),
+            "nodes": len({slot.process.host for slot in ready if slot.process is not None}),
+        }
+
     def restart(self, slot: Slot) -> None:
         """Ends a slot's worker and starts another one there."""
         self._kill(slot)
@@ -151,6 +162,19 @@ class RayWorkers:
         gone = self.missing.look(starting, len(self.slots) - len(starting))
         if gone:
             self._drop([slot for slot in self.slots if slot.name in gone])
+
+    def rest(self) -> None:
+        """Ends all workers, none of which has work, and keeps their places for `wake`."""
+        self._resting += self.slots
+        self.slots = []
+        for slot in self._resting:
+            self._kill(slot)
+
+    def wake(self) -> None:
+        """Starts the workers again that `rest` ended. Those that Ray finds no place for are missing, like any other."""
+        self.slots, self._resting = [*self.slots, *self._resting], []
+        for slot in self.slots:
+            self._fill(slot)
 
     def end(self) -> None:
         """Ends all workers."""
