@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.delivery.model import Delivery, TrainedModel
     from automl.setup.parts import Parts
 
@@ -320,6 +322,28 @@ class Study:
         number = self.best.trial if trial is None else trial
         return export_trial(self, self.trial(number), to, Path(folder), artefacts)
 
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Joins the study's best networks into one: greedy selection on the validation part, Caruana et al. 2004.
+
+        The networks are those of the best classes, so no two of them compute the same function before training. Their
+        kept weights are used; what nobody has trained for the test part is trained by workers, through the cache, and
+        kept. A network may be chosen several times, which gives it more weight. Test figures are read when the choice
+        is made, beside those of the best network alone. The report has them too.
+
+        Args:
+            k: choices, so there are as many networks at most. What is returned is the best of all sizes up to it.
+            library: classes to choose among, the best ones by validation.
+            artefacts: where the weights are, if they were moved since the study ended.
+            run: settings of this run as `automl.resume` takes them, such as `workers`.
+
+        Raises:
+            InvalidInput: the evaluator trains no network, or cannot join any; or nothing has succeeded.
+            StudyBusy: a living process runs the study.
+        """
+        # Above this floor: it opens a pool.
+        make: Callable[..., Ensemble] = import_module("automl.engine.ensembles").of_study
+        return make(self, k, library, artefacts, run)
+
     @property
     def parts(self) -> Parts:
         """The parts of the search: space, evaluator, strategy; made again from their names if it was opened by name.
@@ -541,6 +565,10 @@ class RepeatedStudy(Study):
     def trial(self, number: int) -> TrialRecord:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Raises InvalidInput, since every run has networks of its own."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].ensemble({k})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,28 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
+        with self._coordinated(record, observers) as cache:
+            self._search(record, cache, observers)
+        return study
+
+    def train(self, record: StudyRecord, chosen: Sequence[tuple[Candidate, str]]) -> StudyRecord:
+        """Trains candidates for an ensemble and measures them on the test part; what is known is not trained again.
+
+        Returns:
+            The study of these evaluations.
+
+        Raises:
+            Interrupted, StudyBusy: as of `run`.
+        """
+        with self._coordinated(record, self.observers) as cache:
+            study = PhaseStudies(self.store, record).ensemble(chosen)
+            plans, budget = FreshSeeds([1] * len(chosen)), Budget(trials=len(chosen))
+            self._loop(study, cache, self.observers, "ensemble", Random(), 0, budget, chosen, "test", plans)
+        return study
+
+    @contextlib.contextmanager
+    def _coordinated(self, record: StudyRecord, observers: Sequence[Observer]) -> Iterator[EquivalenceCache]:
+        """Gives the body the cache, with this process as the study's only coordinator."""
         session = Session(self.database)
         try:
             self.store.coordinate(record.id, session.id)
@@ -167,16 +190,14 @@ class Phases:
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
-                self._search(record, cache, observers)
+                yield EquivalenceCache(self.database, self.config.namespace, session, space)
             finally:
                 self.store.release(record.id, session.id)
         finally:
             for observer in observers:
                 observer.close()
             session.close()  # raises where the database is away
-        return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
@@ -397,9 +418,9 @@ class Phases:
             contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            needs=frozenset() if part == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
-            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            kept=ranking.DELIVERED if part == "test" else frozenset(),
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
@@ -424,7 +445,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "test", "ensemble"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 

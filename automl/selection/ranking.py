@@ -17,7 +17,10 @@ FRONT_MEMBER = "front member"
 SECONDS_WINNER = "random winner, equal seconds"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
-DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, FRONT_MEMBER})
+OF_ENSEMBLE = "candidate of an ensemble"
+"""Origin of the trials whose networks an ensemble may be made of."""
+
+DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, FRONT_MEMBER, OF_ENSEMBLE})
 """Those whose trained weights are kept: nobody is handed one of the sample that stands for the average."""
 
 

@@ -49,6 +49,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Strategy", _part(settings.get("strategy"), "name")),
         ("Model", [*_model(environment.get("model") or {}), *_pool(environment.get("pool") or {})]),
         ("Model that picked the winner", _model(data.expected.get("model") or {})),
+        ("Ensemble", _ensemble(environment.get("ensemble") or {}, data.objective)),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
         ("Versions and hardware", _environment(environment)),
@@ -130,7 +131,26 @@ def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-_APART = ("workers", "model", "pool", EXPECTED)
+def _ensemble(stored: Mapping[str, Any], objective: str) -> list[tuple[str, str]]:
+    """Returns what the study's latest ensemble is made of, and its test figure beside the best network's."""
+    if not stored:
+        return []
+    gain, seconds = stored["gain"], stored["seconds"]
+    interval = "" if gain["low"] is None else f" [{gain['low']:+.4g}, {gain['high']:+.4g}] over test examples"
+    members = [f"{one['weight']:.0%} trial {one['trial']}" for one in stored["members"]]
+    return [
+        ("networks", ", ".join(members)),
+        ("chosen among", f"{count_of(stored['library'], 'network')}, on the validation part"),
+        (
+            "test figure",
+            f"{stored['test'][objective]:.6g}, and {stored['best_network_test'][objective]:.6g} of the best network "
+            f"alone: better by {gain['value']:+.4g}{interval}",
+        ),
+        ("cost", f"{duration(seconds['trained'])} of training, {duration(seconds['joined'])} of running and choosing"),
+    ]
+
+
+_APART = ("workers", "model", "pool", "ensemble", EXPECTED)
 """What stands among the versions and has a group of its own."""
 
 
