@@ -212,7 +212,7 @@ class Phases:
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
-            self.store.note(record.id, "model", learned)
+            self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":

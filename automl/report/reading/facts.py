@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Strategy", _part(settings.get("strategy"), "name")),
         ("Model", [*_model(environment.get("model") or {}), *_pool(environment.get("pool") or {})]),
         ("Model that picked the winner", _model(data.expected.get("model") or {})),
+        ("Archive", _archive(data.archive)),
         ("Ensemble", _ensemble(environment.get("ensemble") or {}, data.objective)),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
@@ -150,7 +152,20 @@ def _ensemble(stored: Mapping[str, Any], objective: str) -> list[tuple[str, str]
     ]
 
 
-_APART = ("workers", "model", "pool", "ensemble", EXPECTED)
+def _archive(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the axes of a study's archive, and how much of it is filled."""
+    if not found:
+        return []
+    axes = [
+        (one["name"], f"{one['low']:.4g} to {one['high']:.4g} in {count_of(one['bins'], 'cell')}")
+        for one in found["descriptors"]
+    ]
+    total = math.fsum(cell["fitness"] for cell in found["cells"])
+    filled = f"{len(found['cells']):,} of {count_of(found['of'], 'cell')}"
+    return [*axes, ("filled", f"{filled}; their {found['objective']} adds up to {total:.6g}")]
+
+
+_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED)
 """What stands among the versions and has a group of its own."""
 
 
