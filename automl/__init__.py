@@ -11,6 +11,7 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import ask_and_tell as ask_and_tell
     from automl.api import plan as plan
     from automl.api import resume as resume
     from automl.api import search as search
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from automl.evaluators.base import Fidelity as Fidelity
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.own_loop import OwnLoop as OwnLoop
     from automl.evaluators.pruning import Pruned as Pruned
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
@@ -56,6 +58,7 @@ _HOMES = {
     "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
+    "ask_and_tell": "automl.api",
     "plan": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
@@ -73,6 +76,7 @@ _HOMES = {
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Fidelity": "automl.evaluators.base",
+    "OwnLoop": "automl.evaluators.own_loop",
     "Pruned": "automl.evaluators.pruning",
     "Evaluator": "automl.evaluators.base",
     "Task": "automl.evaluators.task",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 
 class Observer:
@@ -66,6 +66,50 @@ class Observer:
 
     def close(self) -> None:
         """Called last: no other method is called afterwards."""
+
+
+class Several(Observer):
+    """Observer that tells several others.
+
+    Example:
+        >>> class Loud(Observer):
+        ...     def note(self, text):
+        ...         print(text.upper())
+        >>> Several([Loud(), Loud()]).note("done")
+        DONE
+        DONE
+    """
+
+    def __init__(self, others: Sequence[Observer]) -> None:
+        self.others = others
+
+    def note(self, text: str) -> None:
+        for one in self.others:
+            one.note(text)
+
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
+        for one in self.others:
+            one.begin(settings, phase, trials, evaluations)
+
+    def went_on(self, settings: LoopSettings, best: float | None) -> None:
+        for one in self.others:
+            one.went_on(settings, best)
+
+    def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
+        for one in self.others:
+            one.keyed(settings, candidates, by_json)
+
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
+        for one in self.others:
+            one.turn(settings, trials, in_flight, evaluations)
+
+    def end(self, settings: LoopSettings) -> None:
+        for one in self.others:
+            one.end(settings)
+
+    def close(self) -> None:
+        for one in self.others:
+            one.close()
 
 
 class Callbacks(Observer):

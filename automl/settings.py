@@ -291,6 +291,8 @@ class Declared:
 
     def _sequence(self, value: Any, item: Any) -> tuple[Any, ...]:
         functions = get_origin(item) is Callable
+        if item is str and isinstance(value, str):
+            value = (value,)
         named = "functions" if functions else "values" if item is Any else f"objects of {item.__name__}"
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             self._refuse(value, f"a list of {named}")

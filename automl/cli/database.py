@@ -16,11 +16,12 @@ from automl.cache.versions import waiting_sentence
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.cli.rekey import rekey_command, show
 from automl.delivery.places import store_of
+from automl.managing import find
 from automl.setup.rekeying import rekey
 from automl.storage import migrate, opening
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
-from automl.study import find
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 _context_option = click.option(
     "--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated."

@@ -9,7 +9,8 @@ import click
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.managing import ARCHIVED
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 from automl.study import Study
 
 

@@ -31,7 +31,8 @@ from automl.storage import artefacts as rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import DONE, FAILED
 from automl.storage.fidelities import description_of
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,7 +16,8 @@ from automl.managing import ADOPTS
 from automl.setup.space_code import changes
 from automl.storage import managing
 from automl.storage.bulk import chunks
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from automl.evaluators.fingerprints.describing import Description

@@ -12,8 +12,9 @@ from automl.cache.versions import COMMAND, version_of
 from automl.delivery.ensemble import Ensemble
 from automl.delivery.model import Delivery, TrainedModel
 from automl.delivery.selecting import ensemble_of
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.phases import Phases
+from automl.engine.run_config import RunConfig
 from automl.engine.running import open_pool, stoppable
 from automl.engine.signals import StopSignals
 from automl.errors import InvalidInput
@@ -23,7 +24,7 @@ from automl.selection import ranking
 from automl.selection.objectives import objectives_of
 from automl.settings import declared
 from automl.storage.engine import Database
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from automl.study import Study
 
 NOTED = "ensemble"
@@ -83,7 +84,7 @@ def of_study(study: Study, most: int, library: int, artefacts: str | None, given
 
 def _library(study: Study, most: int) -> list[TrialRecord]:
     """Returns one trial of each class that may be chosen, the study's best first."""
-    best = study.trial(study.best.trial)
+    best = study.trial(study.best_trial()[0])
     ranked = ranking.best_classes(study.store, study.record_id, most, objectives_of(study.settings))
     others = [one for one in ranked if one.key != best.key]
     return [best, *others][:most]

@@ -246,7 +246,7 @@ class InFlight:
             rates=self._settings.rates,
             rule=trial.rule if claim.replicate >= 0 else None,
         )
-        return Job(self._next_job, text, how)
+        return Job(self._next_job, text, how, trial=claim.number)
 
     def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
         settings = self._settings
@@ -267,7 +267,7 @@ class InFlight:
         if self._jobs:
             for completion in self._pool.completed(0.0 if final else POLL_SECONDS):
                 self._settle(completion)
-        elif not final and self._awaiting:
+        elif not final and self._awaiting and not self._pool.hands_out:
             time.sleep(POLL_SECONDS)
         found = list(final.values())
         final.clear()
@@ -327,6 +327,11 @@ class InFlight:
             trial.waited |= waited
             if trial.complete and trial.state is not DELIVERED:
                 self._move(trial, FINAL)
+
+    def handed_out(self) -> dict[int, tuple[int, Claim]]:
+        """Returns the claims of the evaluations under way, with their contexts, by job: whoever has them ends them."""
+        claims, self._jobs = self._jobs, {}
+        return claims
 
     def abandon(self) -> None:
         """Gives back what is still claimed, so that nobody waits for it, and commits what is not yet committed."""

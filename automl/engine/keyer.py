@@ -19,7 +19,7 @@ from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Features, Hashed
 from automl.hashing.isolated import HashJobs
-from automl.rules import ENQUEUED, LoopSettings
+from automl.rules import GIVEN, LoopSettings
 from automl.spaces.differences import difference
 from automl.spaces.space import Candidate
 from automl.storage.candidates import digest
@@ -82,7 +82,7 @@ class Keyer:
         found = self._read_back(proposals)
         hashed = self._hash(found)
         policy = self._settings.plans.policy
-        if policy.on_duplicate == "vary" and found and found[0].origin != ENQUEUED:
+        if policy.on_duplicate == "vary" and found and found[0].origin not in GIVEN:
             rng = generator(self._settings.seed, VARY, start)
             for _ in range(policy.vary_at_most):
                 again = self._duplicates(found, hashed, unmet)

@@ -17,8 +17,9 @@ from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.managing import ADOPTS, OF_KEEPING, stop_adopting
 from automl.setup.parts import Parts, rungs_of
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import StudyStore
 
 
 class Lifecycle:
@@ -167,9 +168,7 @@ class Lifecycle:
 
     def free_name(self) -> str:
         """Returns a name that no study has."""
-        target = self.parts.reference.target
-        stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
-        number = 1
+        stem, number = stem_of(self.parts), 1
         while self.store.find(f"{stem}-{number}") is not None or self.store.runs(f"{stem}-{number}"):
             number += 1
         return f"{stem}-{number}"
@@ -202,6 +201,12 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def stem_of(parts: Parts) -> str:
+    """Returns what names of studies begin with that were given none."""
+    target = parts.reference.target
+    return target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else parts.space.kind
 
 
 def fidelity_settings(parts: Parts, evaluator: Evaluator) -> dict[str, Any]:

@@ -8,12 +8,13 @@ commit (`Outbox`), and the figures that a trial must have (`Needs`).
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from automl.cache.features import StoredFeatures
-from automl.cache.records import Result
+from automl.cache.records import Claim, Result
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.dear_proposals import DearProposals
@@ -30,19 +31,31 @@ from automl.engine.outbox import Outbox
 from automl.engine.proposer import Proposer
 from automl.engine.pruning import Pruning
 from automl.engine.replay import Replay
-from automl.engine.trial import Trial, told_of
+from automl.engine.trial import Slot, Trial, told_of
 from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
 from automl.hashing.isolated import HashJobs
 from automl.observers import Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
 from automl.spaces.space import Candidate
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
 
 
 class Interrupted(Exception):
     """The study was asked to stop; what had finished is recorded, and it can be resumed."""
+
+
+class Parked(Exception):
+    """Nothing can go on before somebody tells what came of the evaluations that were handed out.
+
+    Args:
+        claims: of those that were handed out in this run, with their contexts, by job.
+    """
+
+    def __init__(self, claims: Mapping[int, tuple[int, Claim]]) -> None:
+        self.claims = claims
 
 
 class Search:
@@ -99,6 +112,10 @@ class Search:
     def broken_off(self) -> int:
         return self._in_flight.broken_off
 
+    def awaited(self) -> list[Slot]:
+        """Returns what others evaluate for trials of this study, or whoever took what was handed out."""
+        return self._in_flight.elsewhere()
+
     def pooled(self) -> dict[str, int]:
         """Returns numbers of encodings and of functions that the strategy asked about; empty without any."""
         return self._keyer.pool_counts()
@@ -108,6 +125,7 @@ class Search:
 
         Raises:
             Interrupted: it was asked to stop.
+            Parked: the pool hands evaluations out, and the study waits for what comes of them.
             InvalidInput: no trial of the first block has the objective.
             SearchFailed: the first candidates all failed alike.
             WorkersLost: all workers are gone.
@@ -125,7 +143,7 @@ class Search:
             try:
                 while self._turn():
                     pass
-            except Interrupted:
+            except (Interrupted, Parked):
                 self._close()
                 raise
             except BaseException:
@@ -156,6 +174,11 @@ class Search:
             self.strategy.bind(space, shares, None if unwanted else self._keyer.look())
         else:
             self.strategy.bind(space, shares)
+        if known := self.settings.known:
+            began = time.perf_counter()
+            with blaming(f"strategy {self.strategy.name} fails on known results", self._jobs.seconds * len(known)):
+                self.strategy.begin(known)
+            self._proposer.seconds += time.perf_counter() - began
 
     def _turn(self) -> bool:
         """Leads all trials one step on; returns False when the study has ended."""
@@ -168,8 +191,11 @@ class Search:
         if over and self._in_flight.idle:  # what is left would have to be evaluated
             self.meter.evaluations -= sum(trial.cost for trial in (*self._in_flight.open(), *self._order.out_of_turn()))
             return False
-        self._record(self._in_flight.collect())
+        final = self._in_flight.collect()
+        self._record(final)
         self._watch()
+        if self._pool.hands_out and not final:
+            raise Parked(self._in_flight.handed_out())
         if self.interrupted:
             raise Interrupted
         return True

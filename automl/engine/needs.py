@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from automl.errors import InvalidInput
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 MISSING = 20
 """After so many successful trials on end without it, a metric is taken for one that does not exist."""

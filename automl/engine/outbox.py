@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from automl.cache.records import Claim, Completion
 from automl.cache.store import EquivalenceCache
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -8,7 +8,8 @@ from typing import Any
 from automl.engine.config import differences
 from automl.errors import StudyMismatch
 from automl.spaces.space import Candidate
-from automl.storage.studies import Kind, StudyRecord, StudyStore
+from automl.storage.records import Kind, StudyRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.random import Random
 
 
@@ -59,6 +60,20 @@ class PhaseStudies:
         found = self._of("seconds")
         given = {"seed": seed, "evaluations": evaluations}
         return found[-1] if found else self._create("seconds", "random-seconds", given)
+
+    def known(self) -> StudyRecord:
+        """Returns the study that holds the results which the search begins from."""
+        found = self._of("known")
+        return found[0] if found else self._create("known", "known", {"environment": {}})
+
+    def begun(self, seed: int, evaluations: int) -> StudyRecord:
+        """Returns random search with so many new evaluations that begins from the same known results as the search.
+
+        Its samples are those of the other random search, so their evaluations are in the cache.
+        """
+        found = self._of("begun")
+        given = {"seed": seed, "evaluations": evaluations}
+        return found[0] if found else self._create("begun", "random-begun", given)
 
     def confirmation(self) -> StudyRecord:
         """Returns the study that confirms the search as it stands now, begun before or not."""

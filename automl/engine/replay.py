@@ -14,7 +14,8 @@ from automl.errors import StudyMismatch
 from automl.hashing.isolated import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import FULL, Proposal, Told
 
 

@@ -12,20 +12,24 @@ from typing import Any
 from automl import registry
 from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
-from automl.engine.lifecycle import Lifecycle
+from automl.engine.config import StudyConfig
+from automl.engine.gathering import studies_named
+from automl.engine.lifecycle import Lifecycle, stem_of
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
-from automl.errors import InvalidSpace, WorkersLost, warn
+from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn
 from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
+from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
+from automl.storage.studies import StudyStore
 from automl.study import RepeatedStudy, Study
 
 FIRST_SECONDS = 5.0
@@ -52,7 +56,7 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
-        with _opened(parts, run) as pool:
+        with _opened(parts, run, name) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
             try:
@@ -76,10 +80,25 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)
     Database.check(run.storage)
+    _check_beginning(config, run)
     if run.artefacts is not None:
         ArtefactStore(run.artefacts).check()
     if run.checkpoints is not None:
         check_folder(run.checkpoints)
+
+
+def _check_beginning(config: StudyConfig, run: RunConfig) -> None:
+    """Refuses a beginning from studies that are not there, before anything is written."""
+    names = [name for name in config.begin_from if name != BEGIN_FROM_CONTEXT]
+    if not names:
+        return
+    if not Database.exists(run.storage):
+        raise InvalidInput(f"begin_from: there is no study {names[0]!r}, for there is no database yet")
+    database = Database(run.storage, create=False)
+    try:
+        studies_named(StudyStore(database), names)
+    finally:
+        database.close()
 
 
 def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
@@ -98,10 +117,10 @@ def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
             observer.note(f"Warning: {error}")
 
 
-def _opened(parts: Parts, run: RunConfig) -> Pool:
+def _opened(parts: Parts, run: RunConfig, name: str | None) -> Pool:
     """Opens the pool; a signal that Ray takes for itself meanwhile stops the search like any other."""
     try:
-        return open_pool(parts, run)
+        return open_pool(parts, run, name)
     except SystemExit as ended:
         if ended.code == signal.SIGTERM:
             raise Stopped(None, signal.SIGTERM) from None
@@ -124,6 +143,7 @@ def _run(
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)
+        observer.note(parts.why)
     with Phases(parts, config, run, database, pool, wider) as first:
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
@@ -177,19 +197,25 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
     return max(1, int(cores / run.cpus_per_worker))
 
 
-def open_pool(parts: Parts, run: RunConfig) -> Pool:
+def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     """Opens the pool that a run asks for.
+
+    Args:
+        parts: of the search.
+        run: where and how it runs.
+        name: of the study; None where it has none yet.
 
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
+    title = name or stem_of(parts)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit, title)
     workers = workers_of(parts, run)
     if run.simulated_workers is not None:
-        return _pool("simulated")(plan, workers=run.simulated_workers)
+        return named_pool("simulated")(plan, workers=run.simulated_workers)
     if workers == 0:
-        return _pool("inline")(plan)
-    return _pool("ray")(
+        return named_pool("inline")(plan)
+    return named_pool("ray")(
         plan,
         workers=workers,
         num_cpus=run.cpus_per_worker,
@@ -200,7 +226,8 @@ def open_pool(parts: Parts, run: RunConfig) -> Pool:
     )
 
 
-def _pool(name: str) -> Callable[..., Pool]:
+def named_pool(name: str) -> Callable[..., Pool]:
+    """Returns a registered kind of pool."""
     found: Callable[..., Pool] = registry.load("pools", name)
     return found
 

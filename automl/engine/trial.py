@@ -14,7 +14,7 @@ from automl.evaluators.pruning import PruneRule
 from automl.evidence.means import mean
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
-from automl.storage.studies import Outcome, TrialRecord
+from automl.storage.records import Outcome, TrialRecord
 from automl.strategies.base import FULL, Proposal, Told
 
 Slot = tuple[int, bytes, int]

@@ -58,6 +58,10 @@ def added(default: T) -> T:
     return dataclasses.field(default=default, metadata={"added": True})
 
 
+BY_SEARCH = "by_search"
+"""Metadata of a field that the search sets, and that is no setting: other settings say what it holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """Candidate as an evaluator receives it.
@@ -289,6 +293,8 @@ class Evaluator(ABC):
         described: dict[str, Any] = {}
         for name in fields or vars(self):
             value = getattr(self, name)
+            if name in fields and BY_SEARCH in fields[name].metadata:
+                continue
             if name not in fields or not _is_unchanged(fields[name], value):
                 described[name] = value.description() if isinstance(value, AnyTask) else as_setting(value, name)
         return described

@@ -8,8 +8,9 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
-from automl.storage.studies import OUTCOMES
+from automl.report.data import Learning, ReportData
+from automl.report.study_part import Curve, RatedCandidate, StudyPart
+from automl.storage.records import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -64,6 +65,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
         "rating": _rated(data),
+        "begun": _begun(data),
         "artefacts": data.artefacts,
         "model": data.model or None,
         "archive": data.archive or None,
@@ -88,6 +90,18 @@ def _rated(data: ReportData) -> dict[str, Any] | None:
         "random_search_at_equal_seconds": None if rated.random is None else _part(rated.random),
         "random_winners_at_equal_seconds": [_tested(item, data) for item in rated.random_winners],
         "gain_at_equal_seconds": rated.gain.to_json(),
+    }
+
+
+def _begun(data: ReportData) -> dict[str, Any] | None:
+    begun = data.begun
+    if begun is None:
+        return None
+    return {
+        **begun.counts,
+        "random_search_with_the_same_beginning": None if begun.random is None else _part(begun.random),
+        "random_winners_with_the_same_beginning": [_tested(item, data) for item in begun.random_winners],
+        "gain_with_the_same_beginning": begun.gain.to_json(),
     }
 
 

@@ -133,6 +133,32 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
     return space, reference
 
 
+def sized(reference: SpaceReference, sizes: Mapping[str, Any]) -> SpaceReference:
+    """Returns a reference to the same space with other sizes of the network around its candidates.
+
+    Raises:
+        InvalidInput: the space has no such size (`Space.scalable`).
+        InvalidSpace: a size is impossible.
+
+    Example:
+        >>> larger = sized(resolve("darts", {"layers": 8})[1], {"layers": 20})
+        >>> larger.load().settings()["layers"]
+        20
+        >>> sized(resolve("darts")[1], {"depth": 20})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown size of the networks of DARTS 'depth'; known: auxiliary, channels, layers
+    """
+    space = reference.load()
+    for name in sizes:
+        if name not in space.scalable:
+            raise InvalidInput(registry.unknown(f"size of the networks of {space.kind}", name, space.scalable))
+    if reference.target is None:
+        made_again: Any = type(space)
+        return reference_to(made_again(**{**space.settings(), **sizes}))
+    _, larger = _made(find(reference.target), {**reference.settings, **sizes})
+    return replace(larger, code=reference.code)
+
+
 def find(target: str) -> Named:
     r"""Returns the class, function or instance that a target names, without calling it.
 

@@ -94,7 +94,8 @@ class Defaults:
     Attributes:
         evaluator: Registered name of the evaluator; None if the user must name one.
         evaluator_settings: Mapping from name to value, for that evaluator, such as {"task": "digits", "epochs": 8}.
-        strategy: Registered name of the strategy.
+        strategy: Registered name of the strategy; None lets the search choose (`automl.setup.choosing`), or takes
+            regularized_evolution if there are settings for it.
         strategy_settings: Mapping from name to value, for that strategy.
         objective: Name of a metric of the evaluator; None takes the evaluator's first.
         trials: Number of trials after which a search ends.
@@ -113,7 +114,7 @@ class Defaults:
 
     evaluator: str | None = None
     evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
-    strategy: str = "regularized_evolution"
+    strategy: str | None = None
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
@@ -142,6 +143,8 @@ class Space(metaclass=SpaceType):
             mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
         image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
             to it. None takes images as they are.
+        scalable: Names of settings that size the network around a candidate (cells, channels) and change nothing that
+            keys stand for: candidates that are equal at one size are equal at all. Evaluators may ask for other sizes.
 
     Example:
         >>> import automl
@@ -170,6 +173,7 @@ class Space(metaclass=SpaceType):
     defaults: Defaults = Defaults()
     equal_shares: ClassVar[tuple[float, float] | None] = None
     image_size: int | None = None
+    scalable: ClassVar[tuple[str, ...]] = ()
 
     # --- the choices -------------------------------------------------------------------------------------------------
 

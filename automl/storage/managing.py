@@ -119,7 +119,7 @@ def write_settings(
     """
 
     def write(connection: Connection) -> None:
-        rows = connection.execute(select(study).where(study.c.id.in_(ids))).all()
+        rows = connection.execute(select(study).where(study.c.id.in_(ids)).with_for_update()).all()
         _insist_free(database, connection, rows)
         for row in rows:
             changed = canonical(dict(change(stored(row.settings))))

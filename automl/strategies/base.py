@@ -28,7 +28,7 @@ class Proposal:
     Attributes:
         candidate: The proposed candidate.
         origin: Way in which it was made: "sample", "mutate", "crossover" or "enqueued".
-        parents: Numbers of the trials whose candidates were varied.
+        parents: Numbers of the trials whose candidates were varied; below 0 for results that were known before.
         fidelity: Budget fraction of its evaluation, one of those that `bind` was given; 1 for a full evaluation.
 
     Example:
@@ -202,6 +202,14 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
         """Learns from finished trials, given in the order of the study."""
+
+    def begin(self, known: Sequence[Told]) -> None:
+        """Learns from results that were known before the search, right after `bind`: as `tell` does, unless overridden.
+
+        Args:
+            known: the results, the best last, with numbers below 0.
+        """
+        self.tell(known)
 
     def account(self) -> dict[str, Any]:
         """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""

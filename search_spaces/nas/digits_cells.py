@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.behaviour import Graph
 from automl.errors import InvalidInput
@@ -34,6 +34,7 @@ class DigitsCells(NASBench201):
         (15625, 'classification')
     """
 
+    scalable: ClassVar[tuple[str, ...]] = ("channels", "cells")
     defaults = Defaults(
         evaluator="classification",
         evaluator_settings={"task": "digits", "epochs": 12, "learning_rate": 0.05},

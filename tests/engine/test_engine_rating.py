@@ -45,7 +45,15 @@ class Truth(automl.Evaluator):
         return {"score": candidate["x"] + 0.1 * candidate["y"] + noise, "cost_seconds": 100.0}
 
 
-SMALL = {"trials": 60, "trained": 5, "finalists": 1, "test_seeds": 3, "confirm": 2, "sample": 4}
+SMALL = {
+    "strategy": "regularized_evolution",
+    "trials": 60,
+    "trained": 5,
+    "finalists": 1,
+    "test_seeds": 3,
+    "confirm": 2,
+    "sample": 4,
+}
 
 
 def searched(folder, **changes):

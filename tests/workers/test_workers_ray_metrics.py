@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from automl.selection.objectives import Objective
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "docs" / "grafana-dashboard.json"
 

@@ -43,8 +43,11 @@ class Worker:
             raise RuntimeError(complaint)
         from ray import cloudpickle
 
+        from workers.pools.working import Working
+
         self._plan = cloudpickle.loads(plan[0], buffers=plan[1])
         self._name = name
+        self._working = Working(self._plan.title, name)
         self._space = self._plan.space.load()
         self._device = usable_device()
         self._evaluator = self._plan.evaluator.for_device(self._device)
@@ -57,6 +60,10 @@ class Worker:
 
             limit_memory(memory)
 
+    def __repr__(self) -> str:
+        """Returns what the worker is at. Ray's list of actors keeps what it was at the start."""
+        return repr(self._working)
+
     def ready(self) -> tuple[str, Process, str]:
         """Returns the device of this worker, which process it is, and what it computes on."""
         from automl.pool import hardware
@@ -64,16 +71,18 @@ class Worker:
 
         return self._device, this_process(), hardware(self._device)
 
-    def run(self, jobs: Sequence[Job], timeout: float | None) -> tuple[float, list[Completion]]:
+    def run(self, jobs: Sequence[Job], timeout: float | None, study: str) -> tuple[float, list[Completion]]:
         """Returns the seconds that the whole batch took, and one completion a job.
 
         Args:
             jobs: to be run one after another.
             timeout: seconds allowed for each; what cannot be interrupted from inside is ended from outside.
+            study: name of the study that they belong to.
         """
         from workers.pools.perform import perform
 
         began = time.perf_counter()
+        self._working.begin(study, jobs)
         done = perform(
             self._space,
             self._evaluator,
@@ -82,7 +91,10 @@ class Worker:
             device=self._device,
             worker=self._name,
             timeout=timeout,
+            begun=self._working.next,
+            curve=self._working.curve,
         )
+        self._working.end()
         return time.perf_counter() - began, done
 
 

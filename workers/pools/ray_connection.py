@@ -20,9 +20,21 @@ from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
+_SERIES = "RAY_metric_cardinality_level"
 
 
-def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None, num_gpus: int | None = None) -> bool:
+_ours: list[str] = []
+"""Addresses of the local Rays that this process has started."""
+
+
+def connect(
+    address: str | None,
+    dashboard: bool,
+    *,
+    num_cpus: int | None = None,
+    num_gpus: int | None = None,
+    title: str = "automl",
+) -> bool:
     """Connects this process to Ray, quietly; returns True when that is ours to end.
 
     Args:
@@ -30,6 +42,7 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
         dashboard: whether a local Ray starts its dashboard.
         num_cpus: of a local Ray; None counts the machine's.
         num_gpus: of a local Ray; None counts the machine's.
+        title: what is searched, for Ray's list of jobs.
 
     Returns:
         False where this process was connected already.
@@ -49,7 +62,8 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
                 f"leave {address!r} out, or call ray.shutdown() first"
             )
         return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    job = ray.job_config.JobConfig(metadata={"automl": title})
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "job_config": job}
     if address is not None:
         try:
             _answers(address)
@@ -60,7 +74,7 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
                 f"no Ray cluster answers at {address!r}: {one_line(error)}{_of_tokens(error)}"
             ) from error
         return True
-    with loopback():
+    with loopback(), _few_series():
         ray.init(
             address="local",
             num_cpus=num_cpus,
@@ -70,7 +84,42 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
             object_store_memory=_OBJECT_STORE_BYTES,
             **quiet,
         )
+    _ours.append(ray.get_runtime_context().gcs_address)
     return True
+
+
+@contextmanager
+def _few_series() -> Iterator[None]:
+    """Lets a Ray started in the body leave the names of tasks out of its own metrics, unless the user has decided.
+
+    Tasks are named by their trials, and Ray keeps twenty time series for each name.
+    """
+    if _SERIES in os.environ:
+        yield
+        return
+    os.environ[_SERIES] = "low"
+    try:
+        yield
+    finally:
+        del os.environ[_SERIES]
+
+
+def names_are_dropped() -> bool:
+    """Tells whether Ray leaves the names of tasks out of its own metrics. A cluster's nodes do not say it."""
+    import ray
+
+    if _SERIES in os.environ:
+        return os.environ[_SERIES].lower() == "low"
+    return ray.get_runtime_context().gcs_address in _ours
+
+
+def log_places() -> dict[str, str]:
+    """Returns the folder of Ray's logs, which is the same on all nodes, and the address of the cluster."""
+    import ray
+    from ray._private import worker
+
+    node = worker._global_node
+    return {"folder": node.get_logs_dir_path(), "cluster": ray.get_runtime_context().gcs_address} if node else {}
 
 
 def dashboard_url() -> str | None:

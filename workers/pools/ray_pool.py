@@ -7,8 +7,11 @@ import os
 import time
 from collections.abc import Sequence
 
+from automl.observers import Observer, Several
 from automl.pool import Completion, Fault, Job, Pool, Running, WorkerSetup
-from workers.pools.ray_connection import check_numbers, connect, dashboard_url
+from workers.pools.naming import CallNames
+from workers.pools.ray_connection import check_numbers, connect, dashboard_url, log_places, names_are_dropped
+from workers.pools.ray_job import RayJob, submitted_job
 from workers.pools.ray_losses import Loss, answer_of
 from workers.pools.ray_metrics import RayMetrics
 from workers.pools.ray_queue import RayQueue
@@ -63,12 +66,12 @@ class RayPool(Pool):
     ) -> None:
         check_numbers(workers, num_cpus, num_gpus, memory)
         self._closed = False
-        self._workers = RayWorkers(num_cpus, num_gpus, memory)
-        self._queue = RayQueue(self._workers, plan.timeout)
+        self._workers = RayWorkers(num_cpus, num_gpus, memory, plan.title)
         self._until: float | None = None  # on our clock: what runs beyond it is broken off
         self._in_flight = 0
         self._began = time.monotonic()
-        self._started_ray = connect(address, dashboard)
+        self._started_ray = connect(address, dashboard, title=plan.title)
+        self._queue = RayQueue(self._workers, plan.timeout, plan.title, CallNames(names_are_dropped()))
         self._dashboard_url = dashboard_url()
         try:
             self._workers.start(plan, workers)
@@ -124,6 +127,12 @@ class RayPool(Pool):
     def limit(self, seconds: float | None) -> None:
         self._queue.timeout = seconds
 
+    def serve(self, study: str) -> None:
+        self._queue.study = self._workers.title = study
+
+    def log_places(self) -> dict[str, str]:
+        return log_places()
+
     def running(self) -> list[Running]:
         now = time.monotonic()
         return [
@@ -150,8 +159,9 @@ class RayPool(Pool):
     def notice(self) -> str:
         return f"Ray's dashboard: {self.dashboard_url} ({self.dashboard_login})" if self.dashboard_url else ""
 
-    def observer(self) -> RayMetrics:
-        return RayMetrics()
+    def observer(self) -> Observer:
+        job = submitted_job()
+        return Several([RayMetrics(), *([RayJob(job)] if job else [])])
 
     # --- what only this pool has ------------------------------------------------------------------------------------
 

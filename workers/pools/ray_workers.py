@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from automl.storage.processes import Process
 from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 from workers.pools.missing import MissingWorkers
+from workers.pools.naming import LONGEST
 from workers.pools.ray_connection import innermost, pack, room, too_many
 from workers.pools.threads import environment, threads_of
 
@@ -42,6 +44,7 @@ class Slot:
     failed_starts: int = 0
     process: Process | None = None  # once it has started
     hardware: str = ""
+    started: int = 0  # how often
 
 
 class RayWorkers:
@@ -51,17 +54,20 @@ class RayWorkers:
         num_cpus: CPUs of each worker, which are also its threads.
         num_gpus: GPUs of each worker.
         memory: bytes that the evaluations of one worker may take; None sets no limit.
+        title: under which workers are shown.
 
     Attributes:
         slots: the places that are left.
         missing: watches the workers that are being started again.
         device: what all workers compute on; None until they are up.
+        title: as above; a new one holds for the workers started from then on.
     """
 
-    def __init__(self, num_cpus: float, num_gpus: float, memory: int | None) -> None:
+    def __init__(self, num_cpus: float, num_gpus: float, memory: int | None, title: str = "automl") -> None:
         self.slots: list[Slot] = []
         self.missing = MissingWorkers()
         self.device: str | None = None
+        self.title = title
         self._num_cpus, self._num_gpus, self._memory = num_cpus, num_gpus, memory
 
     def start(self, plan: WorkerSetup, workers: int | None) -> None:
@@ -81,12 +87,14 @@ class RayWorkers:
         count = most if workers is None else workers
         if count > most or count < 1:
             raise WorkersUnavailable(too_many(count, self._num_cpus, self._num_gpus, most))
-        self._make_actor = ray.remote(actor_module.Worker).options(
-            num_cpus=self._num_cpus,
-            num_gpus=self._num_gpus,
-            max_restarts=0,
-            runtime_env={"env_vars": environment(self._num_cpus)},
-        )
+        self._actor_class = ray.remote(actor_module.Worker)
+        self._options = {
+            "num_cpus": self._num_cpus,
+            "num_gpus": self._num_gpus,
+            "max_restarts": 0,
+            "runtime_env": {"env_vars": environment(self._num_cpus)},
+            "namespace": f"automl-{uuid.uuid4().hex}",  # names of actors are unique in one
+        }
         self._packed = ray.put(pack(plan))
         self.slots = [Slot(f"ray-{i}") for i in range(count)]
         for slot in self.slots:
@@ -152,7 +160,10 @@ class RayWorkers:
         self.slots = []
 
     def _fill(self, slot: Slot) -> None:
-        slot.actor = self._make_actor.remote(
+        slot.started += 1
+        again = f", start {slot.started}" if slot.started > 1 else ""
+        named = self._actor_class.options(**self._options, name=f"{self.title[:LONGEST]} {slot.name}{again}")
+        slot.actor = named.remote(
             self._packed,
             slot.name,
             [os.path.abspath(folder) for folder in sys.path],

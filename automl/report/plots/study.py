@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.report.data import Curve, ReportData
+from automl.report.data import ReportData
 from automl.report.plots.archive import archive_plot
 from automl.report.plots.drawing import (
     INK,
@@ -22,6 +22,7 @@ from automl.report.plots.drawing import (
 from automl.report.plots.learning import learning_plots
 from automl.report.plots.pareto import pareto_plots
 from automl.report.plots.trials import genealogy, outcomes
+from automl.report.study_part import Curve
 from automl.report.words import figure
 from automl.selection.ranking import SEARCH_WINNER
 

@@ -75,7 +75,7 @@ def _of_one(data: ReportData) -> list[Check]:
     equal = own and random is not None and random.counted >= data.search.counted
     return [
         Check(
-            "Compared with the average random architecture",
+            f"Compared with the average of {ENOUGH_RANDOM} random architectures or more",
             averaged >= ENOUGH_RANDOM,
             f"{count_of(averaged, 'random architecture')} re-evaluated{left_out}"
             if averaged >= ENOUGH_RANDOM

@@ -21,7 +21,7 @@ from automl.evidence import (
     relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Begun, Learning, Rated, ReportData
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
@@ -33,13 +33,23 @@ from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
+from automl.report.study_part import RatedCandidate, StudyPart
+from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import confirmed_trials
 from automl.selection.objectives import objectives_of
-from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER
+from automl.selection.ranking import (
+    BEGUN_WINNER,
+    FRONT_MEMBER,
+    RANDOM_SAMPLE,
+    RANDOM_WINNER,
+    SEARCH_WINNER,
+    SECONDS_WINNER,
+)
 from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 ANCESTORS = 400
 
@@ -93,6 +103,7 @@ class _Collector:
         self.confirmation_record = phases.get("confirmation")
         self.rating_record = phases.get("rating")
         self.seconds_record = phases.get("seconds")
+        self.begun_record = phases.get("begun")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
@@ -111,6 +122,7 @@ class _Collector:
         deterministic = population or is_deterministic(values)
         gain = self._gain(winners, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
+        begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
@@ -130,7 +142,7 @@ class _Collector:
             population=population,
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic, rated),
+            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic, rated, begun),
             ranks=[
                 *ranks_of_ratings(self.store, self.record, self.rating_record, self.objectives),
                 *rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
@@ -149,6 +161,7 @@ class _Collector:
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
             rated=rated,
+            begun=begun,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
         )
@@ -259,6 +272,7 @@ class _Collector:
         random_winners: list[RatedCandidate],
         deterministic: bool,
         rated: Rated | None,
+        begun: Begun | None,
     ) -> Verdict:
         if self.failed.hopeless:
             said = self.failed.sentence()
@@ -278,15 +292,12 @@ class _Collector:
         found = judge_run(
             gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
         )
+        if begun is not None and self.begun_record is not None:
+            return self._verdict_begun(found, search, begun, winners, deterministic)
         if rated is None or self.seconds_record is None or not found.beats:
             return found
-        longer = read_study(self.store, self.seconds_record, self.objectives)
-        bound = longer.counts.classes[0] if len(longer.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        baseline = Effort(longer.part.counted, longer.part.classes)
-        seeds = min((len(group[0].test_values) for group in (winners, rated.random_winners) if group), default=0)
-        second = judge_run(
-            rated.gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        second, longer = self._against(
+            self.seconds_record, rated.gain, search, (winners, rated.random_winners), deterministic
         )
         where = (
             f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
@@ -297,6 +308,50 @@ class _Collector:
         return replace(
             second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
         )
+
+    def _verdict_begun(
+        self, cold: Verdict, search: Reading, begun: Begun, winners: list[RatedCandidate], deterministic: bool
+    ) -> Verdict:
+        """Returns the verdict on a search that began from known results: it rests on random search that began with the
+        same ones, and names both.
+        """
+        assert self.begun_record is not None
+        same, _ = self._against(self.begun_record, begun.gain, search, (winners, begun.random_winners), deterministic)
+        fair, first = "random search that begins with the same known results", "random search that begins with nothing"
+        if same.beats and cold.beats:
+            return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
+        said = f"It beats {first}. " if cold.beats else ""
+        return replace(same, reason=f"{said}Against {fair}: {same.reason}")
+
+    def _against(
+        self,
+        record: StudyRecord,
+        gain: Estimate,
+        search: Reading,
+        groups: tuple[list[RatedCandidate], list[RatedCandidate]],
+        deterministic: bool,
+    ) -> tuple[Verdict, Reading]:
+        """Returns the verdict against another random search, and that search as it was read."""
+        other = read_study(self.store, record, self.objectives)
+        bound = other.counts.classes[0] if len(other.counts.classes) else float("inf")
+        above = int((search.counts.classes > bound).sum())
+        effort, baseline = (Effort(one.part.counted, one.part.classes) for one in (search, other))
+        seeds = min((len(group[0].test_values) for group in groups if group), default=0)
+        found = judge_run(
+            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+        return found, other
+
+    def _begun(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Begun | None:
+        """Returns what the search began from; None for a search that began from nothing."""
+        counts = begun_with(self.record)
+        if not counts:
+            return None
+        other = self.begun_record
+        reading = None if other is None else read_study(self.store, other, self.objectives)
+        others = [] if other is None else self._tested_of(tested, BEGUN_WINNER, other, reading)
+        part = None if reading is None else reading.part
+        return Begun(begun_in_words(counts), counts, part, others, self._gain(winners, others, certain))
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
         """Returns the ratings of a search that another evaluator decides; None for other searches."""

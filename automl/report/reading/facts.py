@@ -10,6 +10,7 @@ from typing import Any
 from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.words import count_of, duration, in_full
+from automl.selection.beginnings import BEGUN
 from automl.selection.contest import EXPECTED
 from automl.storage.studies import StudyStore
 
@@ -165,7 +166,7 @@ def _archive(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*axes, ("filled", f"{filled}; their {found['objective']} adds up to {total:.6g}")]
 
 
-_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED)
+_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED, BEGUN)
 """What stands among the versions and has a group of its own."""
 
 

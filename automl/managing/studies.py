@@ -10,7 +10,8 @@ from automl.artefacts.store import ArtefactStore
 from automl.errors import ArtefactUnreadable, InvalidInput, brief
 from automl.storage import managing
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 MAX_NAME = 1000
 """Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
