@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl import report
 from automl.cache.store import EquivalenceCache
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.setup.parts import Parts
 
 
@@ -335,6 +336,10 @@ class RepeatedStudy(Study):
     def trial(self, number: int | None = None) -> TrialRecord:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Raises InvalidInput, since every run has networks of its own."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].ensemble({k})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,30 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
+        with self._coordinated(record, observers, session) as cache:
+            self._search(record, cache, observers)
+        return study
+
+    def train(self, record: StudyRecord, chosen: Sequence[tuple[Candidate, str]]) -> StudyRecord:
+        """Trains candidates for an ensemble and measures them on the test part; what is known is not trained again.
+
+        Returns:
+            The study of these evaluations.
+
+        Raises:
+            Interrupted, StudyBusy: as of `run`.
+        """
+        with self._coordinated(record, self.observers) as cache:
+            study = PhaseStudies(self.store, record).ensemble(chosen)
+            plans, budget = FreshSeeds([1] * len(chosen)), Budget(trials=len(chosen))
+            self._loop(study, cache, self.observers, "ensemble", Random(), 0, budget, chosen, "test", plans)
+        return study
+
+    @contextlib.contextmanager
+    def _coordinated(
+        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
+    ) -> Iterator[EquivalenceCache]:
+        """Gives the body the cache, with this process as the study's only coordinator."""
         own = None if session else Session(self.database)
         session = session or own
         assert session is not None
@@ -180,9 +205,8 @@ class Phases:
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
-                self._search(record, cache, observers)
+                yield EquivalenceCache(self.database, self.config.namespace, session, space)
             finally:
                 self.store.release(record.id, session.id)
         finally:
@@ -190,7 +214,6 @@ class Phases:
                 observer.close()
             if own is not None:
                 own.close()  # raises where the database is away
-        return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
@@ -209,7 +232,7 @@ class Phases:
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
-            self.store.note(record.id, "model", learned)
+            self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
         same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
@@ -454,9 +477,9 @@ class Phases:
             contexts={rung.share: cache.context(self.context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            needs=frozenset() if part == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
-            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            kept=ranking.DELIVERED if part == "test" else frozenset(),
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
@@ -484,7 +507,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "begun", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test", "ensemble"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 

@@ -221,6 +221,20 @@ class ReportData:
         return self.winners[0] if self.winners else None
 
     @property
+    def archive(self) -> dict[str, Any]:
+        """The archive of a strategy that keeps one, with figures as they were measured; empty without any.
+
+        Its "objective" and "minimize" are those of the ratings in a search that rates first.
+        """
+        found = (self.settings.get("environment") or {}).get("archive")
+        if not found:
+            return {}
+        goal = self.settings.get("rating") or {"objective": self.objective, "direction": self.settings["direction"]}
+        minimize = goal["direction"] == "minimize"
+        cells = [{**cell, "fitness": -cell["fitness"] if minimize else cell["fitness"]} for cell in found["cells"]]
+        return {**found, "cells": cells, "objective": goal["objective"], "minimize": minimize}
+
+    @property
     def expected(self) -> Mapping[str, Any]:
         """What the model said by which the winner was picked; empty where none was asked."""
         found = (self.settings.get("environment") or {}).get(EXPECTED) or {}

@@ -68,6 +68,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "begun": _begun(data),
         "artefacts": data.artefacts,
         "model": data.model or None,
+        "archive": data.archive or None,
+        "ensemble": (data.settings.get("environment") or {}).get("ensemble"),
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,

@@ -19,7 +19,10 @@ SECONDS_WINNER = "random winner, equal seconds"
 BEGUN_WINNER = "random winner, same beginning"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
-DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, BEGUN_WINNER, FRONT_MEMBER})
+OF_ENSEMBLE = "candidate of an ensemble"
+"""Origin of the trials whose networks an ensemble may be made of."""
+
+DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, BEGUN_WINNER, FRONT_MEMBER, OF_ENSEMBLE})
 """Those whose trained weights are kept: nobody is handed one of the sample that stands for the average."""
 
 
