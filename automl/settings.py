@@ -266,6 +266,8 @@ class Declared:
                 self._refuse(value, "a dictionary of names and values")
         elif origin is not None and issubclass(origin, Sequence):
             return self._sequence(value, *get_args(kind))
+        elif int in self.members and not isinstance(value, bool) and isinstance(value, numbers.Integral):
+            return int(value)
         elif not any(get_origin(one) is Callable for one in self.members):
             self._object(value)
         return value

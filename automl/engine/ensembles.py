@@ -83,9 +83,10 @@ def of_study(study: Study, most: int, library: int, artefacts: str | None, given
 
 
 def _library(study: Study, most: int) -> list[TrialRecord]:
-    """Returns one trial of each class that may be chosen, the study's best first."""
-    best = study.trial(study.best_trial()[0])
+    """Returns one trial of each class of the search that may be chosen, its best first."""
+    found = study.best
     ranked = ranking.best_classes(study.store, study.record_id, most, objectives_of(study.settings))
+    best = ranked[0] if found.trial is None or found.record is None else found.record  # random search has its own
     others = [one for one in ranked if one.key != best.key]
     return [best, *others][:most]
 

@@ -28,6 +28,7 @@ from automl.pool import Pool, WorkerSetup
 from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
+from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
 from automl.study import RepeatedStudy, Study
@@ -186,13 +187,20 @@ def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle
 
 
 def workers_of(parts: Parts, run: RunConfig) -> int:
-    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process."""
+    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process.
+
+    Of workers that follow a cluster it is the largest number, or what the cluster has room for now.
+    """
     if run.simulated_workers is not None:
         return run.simulated_workers
-    if run.workers is not None:
-        return run.workers
-    if parts.evaluator.inline and parts.rater.inline:
+    if (asked := run.most_workers) is not None:
+        return asked
+    if run.workers is None and parts.evaluator.inline and parts.rater.inline and not run.follows:
         return 0
+    if run.follows:
+        at_hand: Callable[..., int] = registry.load("pools", "ray").at_hand
+        shipped = shipped_by(parts, run)[0]
+        return max(1, at_hand(run.cpus_per_worker, run.gpus_per_worker, run.ray_address, run.dashboard, shipped))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
 
@@ -210,20 +218,43 @@ def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     """
     title = name or stem_of(parts)
     plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit, title)
-    workers = workers_of(parts, run)
     if run.simulated_workers is not None:
         return named_pool("simulated")(plan, workers=run.simulated_workers)
-    if workers == 0:
+    number = None if run.follows else workers_of(parts, run)
+    if number == 0:
         return named_pool("inline")(plan)
+
+    def say(sentence: str) -> None:
+        for observer in run.observers:
+            observer.note(sentence)
+        if not run.observers:
+            warn(sentence)
+
+    shipped, sentence = shipped_by(parts, run)
+    if sentence:
+        say(sentence)
     return named_pool("ray")(
         plan,
-        workers=workers,
+        workers=number,
+        min_workers=(run.min_workers or 1) if run.follows else None,
+        max_workers=run.most_workers if run.follows else None,
+        wait=run.wait,
         num_cpus=run.cpus_per_worker,
         num_gpus=run.gpus_per_worker,
         memory=run.memory_bytes,
         address=run.ray_address,
         dashboard=run.dashboard,
+        ship=shipped,
+        say=say,
     )
+
+
+def shipped_by(parts: Parts, run: RunConfig) -> tuple[str | None, str]:
+    """Returns the folder that a run sends to the nodes of a cluster, and what is to be said of it."""
+    if run.ray_address is None:
+        return None, ""
+    folder, sentence = folder_to_ship(parts, run.ship)
+    return None if folder is None else str(folder), sentence
 
 
 def named_pool(name: str) -> Callable[..., Pool]:
