@@ -132,9 +132,9 @@ class Lifecycle:
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in now.items() if key not in never},
         )
-        sources = {one.partition(".")[0].partition(":")[0] for one in differing} & {*OF_SOURCES}
+        sources = [one for one in differing if one.startswith(OF_SOURCES)]
         adopts = self.adopter if ADOPTS in record.settings else None
-        if differing and adopts is not None and all(one.startswith(OF_SOURCES) for one in differing):
+        if differing and adopts is not None and len(sources) == len(differing):
             adopts(record, now)
             return self.store.by_id(record.id)
         if differing:

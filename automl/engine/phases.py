@@ -418,7 +418,8 @@ class Phases:
             )
 
     def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
-        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+        rating = None if self.parts.rating is None else self.rating
+        if said := adopt(self.store, record, now, self.deciding, rating, self.config.namespace):
             self.note(said)
 
     def note(self, text: str) -> None:
