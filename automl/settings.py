@@ -256,6 +256,8 @@ class Declared:
         if self.choices:
             if not isinstance(value, str) or value not in self.choices:
                 self._refuse(value, " or ".join(map(repr, self.choices)))
+        elif kind is bool and float in self.members:
+            return value if isinstance(value, bool) else self._share(value)
         elif kind is bool:
             if not isinstance(value, bool):
                 self._refuse(value, "True or False")
@@ -288,6 +290,11 @@ class Declared:
         ):
             self._refuse(number, given.bounds)
         return number
+
+    def _share(self, value: Any) -> bool | float:
+        """Reads a switch that may be a share: 0 is False and 1 is True."""
+        share = self._number(value, float)
+        return bool(share) if share in (0, 1) else float(share)
 
     def _sequence(self, value: Any, item: Any) -> tuple[Any, ...]:
         functions = get_origin(item) is Callable
