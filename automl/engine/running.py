@@ -16,6 +16,7 @@ from automl.engine.config import RunConfig, StudyConfig
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
+from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
 from automl.engine.signals import StopSignals
@@ -25,6 +26,7 @@ from automl.pool import Pool, WorkerSetup
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
 from automl.storage.engine import Database
+from automl.strategies.base import FULL
 from automl.study import RepeatedStudy, Study
 
 FIRST_SECONDS = 5.0
@@ -51,6 +53,8 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
+        if run.simulated_workers is None and workers_of(parts, run):
+            check_stored(parts, config, run, name, runs, bool(wider))
         with _opened(parts, run) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -70,7 +74,10 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     _check_first(parts, config.seed, run)
-    rungs_of(parts)
+    shares = [rung.share for rung in rungs_of(parts)]
+    if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started
+        with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
+            parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)
