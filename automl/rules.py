@@ -17,6 +17,8 @@ from automl.strategies.base import FULL
 ENQUEUED = "enqueued"
 """The origin of candidates that the user gave to be tried first; they are never varied."""
 
+BELIEVED = "defaults"
+"""The origin of the candidate whose fields have their defaults, which is proposed first."""
 
 _BUDGET = ("search", "resume")
 

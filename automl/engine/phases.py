@@ -42,7 +42,7 @@ from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
 from automl.report.reading.stream import read_study
-from automl.rules import ENQUEUED, Budget, LoopSettings
+from automl.rules import BELIEVED, ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
 from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import Objective, objectives_of
@@ -192,6 +192,10 @@ class Phases:
             self._said_beforehand = True
             self._say_beforehand(record)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
+        if self.parts.strategy.name not in (Random.name, "exhaustive"):
+            with blaming(f"space {self.parts.space.kind} fails on its defaults", self.jobs.seconds):
+                believed = self.parts.space.believed(np.random.default_rng(config.seed))
+            enqueued += [(believed, BELIEVED)] if believed is not None else []
         studies = PhaseStudies(self.store, record)
         if self.parts.rating is None:
             evaluations = self._propose(record, cache, observers, enqueued)
