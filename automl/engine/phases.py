@@ -45,10 +45,11 @@ from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
-from automl.rules import ENQUEUED, Budget, LoopSettings
+from automl.report.reading.stream import read_study
+from automl.rules import BELIEVED, ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
 from automl.selection.beginnings import begun_in_words, begun_with
-from automl.selection.contest import Contest, contest_of, most_leaders
+from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -224,6 +225,10 @@ class Phases:
         begun = self._beginning(record, studies, cache)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         enqueued += begun.first(config.finalists)
+        if self.parts.strategy.name not in (Random.name, "exhaustive"):
+            with blaming(f"space {self.parts.space.kind} fails on its defaults", self.jobs.seconds):
+                believed = self.parts.space.believed(np.random.default_rng(config.seed))
+            enqueued += [(believed, BELIEVED)] if believed is not None else []
         if self.parts.rating is None:
             evaluations = self._propose(record, cache, observers, enqueued, begun)
         else:
@@ -265,6 +270,8 @@ class Phases:
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+        if random is not None and random.id != record.id:
+            keep_look(self.store, record.id, random.id)
 
     def _propose(
         self,
@@ -319,9 +326,13 @@ class Phases:
         if not self.config.baseline:
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
-        seed, full = ranking.derived_seed(self.config.seed, "random search"), math.ceil(evaluations)
+        seed, share = ranking.derived_seed(self.config.seed, "random search"), float(self.config.baseline)
+        full = math.ceil(evaluations * share)
         random = studies.baseline(seed, full)
         self._sample(random, cache, seed, full)
+        if share < 1:
+            counted = read_study(self.store, self.store.by_id(record.id), objectives_of(record.settings)).counts.counted
+            keep_compared(self.store, record.id, int(np.searchsorted(counted, full, side="right")), full)
         if self.parts.rating is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())

@@ -17,6 +17,7 @@ from automl.engine.gathering import studies_named
 from automl.engine.lifecycle import Lifecycle, stem_of
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
+from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
@@ -31,6 +32,7 @@ from automl.setup.preflight import check_enqueued, check_first_sample, check_goa
 from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
+from automl.strategies.base import FULL
 from automl.study import RepeatedStudy, Study
 
 FIRST_SECONDS = 5.0
@@ -57,6 +59,8 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
+        if run.simulated_workers is None and workers_of(parts, run):
+            check_stored(parts, config, run, name, runs, bool(wider))
         with _opened(parts, run, name) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -76,7 +80,10 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     _check_first(parts, config.seed, run)
-    rungs_of(parts)
+    shares = [rung.share for rung in rungs_of(parts)]
+    if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started
+        with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
+            parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)

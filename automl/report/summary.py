@@ -32,6 +32,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
+        **({} if data.compared_at is None else {"compared_at_evaluations": data.compared_at}),
         "verdict": data.verdict.text,
         "verdict_reason": data.verdict.reason,
         "cache": _cache(data),
@@ -141,13 +142,14 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    best = data.best or data.search.best
+    best, found_in = data.best_of_all
     if best is None:
         return None
     return {
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
+        "found_in": found_in,
         **_final(best.test_values, data),
         "costs": dict(best.costs),
     }

@@ -141,7 +141,7 @@ def _comparisons(data: ReportData) -> Table:
     seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
-        ("random search, equal evaluations", data.gain, "", seeds),
+        (data.against, data.gain, "", seeds),
         *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
         *((("random search, same beginning", data.begun.gain, "", seeds),) if data.begun and data.begun.random else ()),
     )

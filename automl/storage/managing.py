@@ -52,6 +52,16 @@ def _insist_free(database: Database, connection: Connection, rows: Sequence[Row[
             raise StudyBusy(f"the study {row.name!r} is being run by {who}; wait for it, or end that process")
 
 
+def insist_free(database: Database, ids: Sequence[int]) -> None:
+    """Insists that nobody runs one of the studies with these numbers, or what belongs to them.
+
+    Raises:
+        StudyBusy: a living process does.
+    """
+    with database.read() as connection:
+        _insist_free(database, connection, family(connection, ids))
+
+
 def _written(database: Database, write: Callable[[Connection], int], name: str) -> int:
     try:
         return database.write(write)
