@@ -16,7 +16,7 @@ from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, brief, warn
 from automl.evaluators.own_loop import OwnLoop
-from automl.managing import ADOPTS, check_name, find
+from automl.managing import ADOPTS, PAUSED, check_name, find, pause
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -303,7 +303,8 @@ class ResumeSettings(RunConfig, Budget):
 def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     """Continues a stored study exactly where it stopped; no finished evaluation is lost or repeated.
 
-    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness).
+    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness). A study
+    that was paused is not paused any more.
 
     Args:
         every setting of `ResumeSettings`.
@@ -322,7 +323,10 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     run = _shown(part_of(RunConfig, asked))
     database = Database(run.storage, create=False)
     try:
-        stored = stored_search(asked.study, find_searches(database, asked.study))
+        records = find_searches(database, asked.study)
+        stored = stored_search(asked.study, records)
+        if any(PAUSED in record.settings for record in records):
+            pause(database, records, paused=False)
     finally:
         database.close()
     parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)

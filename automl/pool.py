@@ -178,6 +178,15 @@ class Pool(ABC):
     def limit(self, seconds: float | None) -> None:
         """Replaces the plan's time limit for evaluations that begin from now on."""
 
+    def rest(self) -> None:
+        """Gives the workers back until `wake`, for others to use; nothing may be in flight.
+
+        A pool whose workers cost nothing while they are idle need not do anything.
+        """
+
+    def wake(self) -> None:
+        """Gets workers again after `rest`."""
+
     def serve(self, study: str) -> None:
         """Names the study that the jobs from now on belong to, for dashboards, logs and metrics."""
 

@@ -43,6 +43,7 @@ class InFlight:
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
+        retries: number of evaluations that were lost and tried again.
         ended: called with the seconds of each evaluation that gave metrics, or those of a full one that it stands for.
     """
 
@@ -72,7 +73,7 @@ class InFlight:
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._polled = 0.0
         self._shares = {number: share for share, number in settings.contexts.items()}  # of a full evaluation
-        self.broken_off = 0
+        self.broken_off = self.retries = 0
         self.ended: Callable[[float], None] = lambda _: None
 
     @property
@@ -108,6 +109,16 @@ class InFlight:
         """Number of evaluations that our workers have."""
         return len(self._jobs)
 
+    @property
+    def queued(self) -> int:
+        """Number of trials that wait for a free worker."""
+        return len(self._trials[QUEUED])
+
+    @property
+    def waiting(self) -> int:
+        """Number of trials that wait for evaluations under way."""
+        return len(self._trials[WAITING])
+
     def _move(self, trial: Trial, state: State) -> None:
         if trial.state is not state:
             self._trials[trial.state].pop(trial.number, None)
@@ -129,7 +140,7 @@ class InFlight:
             wanted = range(trial.plan.first, trial.plan.replicates)
             lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
             if lost is not None:
-                trial.results[lost[2]] = self._given_up[lost]
+                trial.take(lost[2], self._given_up[lost])
                 self._move(trial, FINAL)
 
     def stopped_before(self, trial: int, slot: Slot, result: Result) -> None:
@@ -147,7 +158,7 @@ class InFlight:
                 for replicate in range(trial.plan.first, trial.plan.replicates):
                     number, result = self._stopped.get(trial.slot(replicate), (-1, None))
                     if result is not None and number >= trial.told_before and number != trial.number:
-                        trial.results[replicate] = result
+                        trial.take(replicate, result)
                         self._move(trial, FINAL)
 
     # --- resolve and submit ------------------------------------------------------------------------------------------
@@ -219,7 +230,8 @@ class InFlight:
         for result in results:
             if self._awaiting and (slot := trial.slot(result.replicate)) in self._awaiting:
                 self._deliver(slot, result, waited=True)
-            trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
+            if result.replicate not in trial.results:  # it may be none of those that waited
+                trial.take(result.replicate, result)
         jobs = []
         for claim in resolution.claims:
             self._wait(trial, claim.replicate)
@@ -304,6 +316,7 @@ class InFlight:
         elif completion.lost:
             self._tries[slot] += 1
             if completion.fault not in ("timeout", "unclear") and self._tries[slot] <= self._settings.retries:
+                self.retries += 1
                 self._again(slot)
                 return
             self._given_up[slot] = result
@@ -328,7 +341,7 @@ class InFlight:
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
         for trial in self._awaiting.pop(slot, ()):
-            trial.results[slot[2]] = result
+            trial.take(slot[2], result)
             trial.waited |= waited
             if trial.complete and trial.state is not DELIVERED:
                 self._move(trial, FINAL)

@@ -29,19 +29,23 @@ from automl.engine.notices import Notices
 from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.outbox import Outbox
+from automl.engine.pausing import Pausing
 from automl.engine.proposer import Proposer
 from automl.engine.pruning import Pruning
 from automl.engine.replay import Replay
 from automl.engine.trial import Slot, Trial, told_of
 from automl.engine.troubles import KeyedByJson, SilentHolders, SlowEvaluations
 from automl.hashing.isolated import HashJobs
-from automl.observers import Observer
+from automl.observers import LoopFigures, Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
 from automl.spaces.space import Candidate
 from automl.storage.records import TrialRecord
 from automl.storage.studies import StudyStore
 from automl.strategies.base import Strategy
+
+FIGURES_SECONDS = 1.0
+"""How often observers are told how the loop stands."""
 
 
 class Interrupted(Exception):
@@ -79,6 +83,7 @@ class Search:
         observers: Sequence[Observer] = (),
         notices: Notices | None = None,
         context_at: Callable[[float], int] | None = None,
+        pausing: Pausing | None = None,
     ) -> None:
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
@@ -109,6 +114,8 @@ class Search:
         )
         self._dear = DearProposals(strategy.name) if "hashes" in strategy.wants else None
         self._first = FirstFailures(settings.name, settings.equal_failures)
+        self._figured = 0.0
+        self._pausing = pausing
 
     @property
     def broken_off(self) -> int:
@@ -166,6 +173,7 @@ class Search:
         self._in_flight.abandon()
         self._features.write()
         self._json.look(last=True)
+        self._figured = 0.0
         self._announce()
 
     def _bind(self) -> None:
@@ -188,10 +196,15 @@ class Search:
     def _turn(self) -> bool:
         """Leads all trials one step on; returns False when the study has ended."""
         over = self.meter.out_of_time()
-        self._in_flight.add(self._proposer.propose())
-        self._in_flight.resolve(start=not over)
+        paused = self._pausing is not None and self._pausing.asked()
+        if not paused:
+            self._in_flight.add(self._proposer.propose())
+        self._in_flight.resolve(start=not over and not paused)
         self._announce()
-        if self._order.asked == self._order.done:
+        if paused and not self._in_flight.evaluations:
+            self._rest()
+            return True
+        if not paused and self._order.asked == self._order.done:
             return False
         if over and self._in_flight.idle:  # what is left would have to be evaluated
             self.meter.evaluations -= sum(trial.cost for trial in (*self._in_flight.open(), *self._order.out_of_turn()))
@@ -206,6 +219,16 @@ class Search:
         if self.interrupted:
             raise Interrupted
         return True
+
+    def _rest(self) -> None:
+        """Waits while the study is paused. Everything that has finished is committed, and nothing is claimed."""
+        assert self._pausing is not None
+        self._features.write()
+        self.meter.rested(self._pausing.rest(lambda: self.interrupted))
+        if self.interrupted:
+            raise Interrupted
+        left = self.meter.seconds_left()
+        self._pool.stop_at(None if left is None else self._pool.now() + left)
 
     def _watch(self) -> None:
         """Tells the user of what takes long, of who is missing, and of what is not hashed."""
@@ -272,4 +295,20 @@ class Search:
         for observer in self.observers:
             observer.keyed(self.settings, self._keyer.hashed, self._keyer.by_json)
             observer.turn(self.settings, records, self._in_flight.evaluations, self.meter.evaluations)
+        if time.monotonic() - self._figured >= FIGURES_SECONDS:
+            self._figured = time.monotonic()
+            figures = self._figures()
+            for observer in self.observers:
+                observer.figures(self.settings, figures)
         self._first.look(records)
+
+    def _figures(self) -> LoopFigures:
+        return LoopFigures(
+            self._in_flight.queued,
+            self._in_flight.waiting,
+            self._in_flight.retries,
+            self._features.computed,
+            self._outbox.commits,
+            self._outbox.commit_seconds,
+            self.meter.left(self._order.done),
+        )

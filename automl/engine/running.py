@@ -17,6 +17,7 @@ from automl.engine.gathering import studies_named
 from automl.engine.lifecycle import Lifecycle, stem_of
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
+from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
@@ -31,6 +32,7 @@ from automl.setup.preflight import check_enqueued, check_first_sample, check_goa
 from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
+from automl.strategies.base import FULL
 from automl.study import RepeatedStudy, Study
 
 FIRST_SECONDS = 5.0
@@ -57,6 +59,8 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
+        if run.simulated_workers is None and workers_of(parts, run):
+            check_stored(parts, config, run, name, runs, bool(wider))
         with _opened(parts, run, name) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
@@ -76,7 +80,10 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
     _check_first(parts, config.seed, run)
-    rungs_of(parts)
+    shares = [rung.share for rung in rungs_of(parts)]
+    if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started
+        with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
+            parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)
@@ -149,7 +156,7 @@ def _run(
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
             [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)], first.note)
-            with _stoppable(signals, first.interrupt, name):
+            with stoppable(signals, first.interrupt, name):
                 return first.run(record)
 
         def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
@@ -171,7 +178,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
         for phases in current:
             phases.interrupt()
 
-    with _stoppable(signals, interrupt, name):
+    with stoppable(signals, interrupt, name):
         for record, (_, phases) in zip(records, runs, strict=True):
             if record.state == "finished":
                 continue
@@ -264,7 +271,7 @@ def named_pool(name: str) -> Callable[..., Pool]:
 
 
 @contextlib.contextmanager
-def _stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
+def stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
     """Lets the first signal stop the body after this turn of the loop, and names the study to whoever wants to go on.
 
     Raises:

@@ -21,9 +21,10 @@ Figures = Literal["keep"]
 
 ARCHIVED = "archived"
 ADOPTS = "adopts"
+PAUSED = "paused"
 """Names in a study's settings that say how it is kept and change no trial."""
 
-OF_KEEPING = (ARCHIVED, ADOPTS)
+OF_KEEPING = (ARCHIVED, ADOPTS, PAUSED)
 
 _MAY_DIFFER = frozenset(
     {"seed", "strategy", "window", "asynchronous", "trials", "evaluations", "hours", "until", "enqueue", "repeat"}
@@ -92,6 +93,16 @@ def archive(database: Database, records: Sequence[StudyRecord], archived: bool) 
         return {**settings, **({ARCHIVED: True} if archived else {})}
 
     managing.write_settings(database, [record.id for record in records], change)
+
+
+def pause(database: Database, records: Sequence[StudyRecord], paused: bool, now: bool = False) -> None:
+    """Asks whoever runs a search to pause it, or to go on, see `Study.pause`."""
+
+    def change(settings: dict[str, Any]) -> dict[str, Any]:
+        settings.pop(PAUSED, None)
+        return {**settings, **({PAUSED: {"now": now}} if paused else {})}
+
+    managing.write_settings(database, [record.id for record in records], change, running=True)
 
 
 def let_adopt(database: Database, records: Sequence[StudyRecord], figures: Figures | None) -> None:

@@ -126,6 +126,14 @@ class StudyStore:
 
         self.database.write(claim)
 
+    def coordinator(self, study_id: int) -> str | None:
+        """Returns who coordinates a study, such as "process 12 on node-3"; None if no living process does."""
+        with self.database.read() as connection:
+            holder = connection.execute(select(study.c.coordinator).where(study.c.id == study_id)).scalar_one()
+            if holder is None or holder in dead_among(self.database, connection, {holder}):
+                return None
+            return read_sessions(connection, [holder])[0].name()
+
     def release(self, study_id: int, session_id: int) -> None:
         """Gives the study up, if the session still coordinates it."""
         mine = study.update().where(study.c.id == study_id, study.c.coordinator == session_id)

@@ -171,6 +171,14 @@ class RayPool(Pool):
     def limit(self, seconds: float | None) -> None:
         self._queue.timeout = seconds
 
+    def rest(self) -> None:
+        if self._in_flight:
+            raise ValueError(f"{self._in_flight} evaluations are in flight")
+        self._workers.rest()
+
+    def wake(self) -> None:
+        self._workers.wake()
+
     def serve(self, study: str) -> None:
         self._queue.study = self._workers.title = study
 
@@ -208,7 +216,7 @@ class RayPool(Pool):
 
     def observer(self) -> Observer:
         job = submitted_job()
-        return Several([RayMetrics(), *([RayJob(job)] if job else [])])
+        return Several([RayMetrics(self._workers.counts), *([RayJob(job)] if job else [])])
 
     # --- what only this pool has ------------------------------------------------------------------------------------
 

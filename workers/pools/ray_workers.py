@@ -84,6 +84,7 @@ class RayWorkers:
 
     def __init__(self, num_cpus: float, num_gpus: float, memory: int | None, title: str = "automl") -> None:
         self.slots: list[Slot] = []
+        self._resting: list[Slot] = []  # places without a worker while the search is paused
         self.missing = MissingWorkers()
         self.device: str | None = None
         self.title = title
@@ -142,6 +143,16 @@ class RayWorkers:
         """Returns the slots whose worker has not started yet."""
         return [slot for slot in self.slots if slot.starting is not None]
 
+    def counts(self) -> dict[str, int]:
+        """Returns numbers of workers: those that are up, those without work among them, those missing, their nodes."""
+        ready = self.ready()
+        return {
+            "ready": len(ready),
+            "idle": sum(not slot.calls for slot in ready),
+            "missing": len(self.slots) - len(ready),
+            "nodes": len({slot.process.host for slot in ready if slot.process is not None}),
+        }
+
     def restart(self, slot: Slot) -> None:
         """Ends a slot's worker and starts another one there. A slot ends with the node that it belongs to."""
         if self.follows and not self._may_be(slot.pinned):
@@ -189,6 +200,23 @@ class RayWorkers:
         gone = self.missing.look(starting, len(self.slots) - len(starting))
         if gone:
             self._drop([slot for slot in self.slots if slot.name in gone])
+
+    def rest(self) -> None:
+        """Ends all workers, none of which has work, and keeps their places for `wake`."""
+        self._resting += self.slots
+        self.slots = []
+        for slot in self._resting:
+            self._kill(slot)
+
+    def wake(self) -> None:
+        """Starts the workers again that `rest` ended, but those whose node has left the cluster meanwhile.
+
+        Those that Ray finds no place for are missing, like any other.
+        """
+        kept = [slot for slot in self._resting if not self.follows or self._may_be(slot.pinned)]
+        self.slots, self._resting = [*self.slots, *kept], []
+        for slot in kept:
+            self._fill(slot)
 
     def leave_drained(self, say: Callable[[str], None]) -> None:
         """Gives workers of nodes that are being drained nothing more; idle ones are started elsewhere."""
