@@ -110,7 +110,7 @@ class RunConfig:
         None,
         "Address of a running Ray cluster.",
         group="Workers",
-        otherwise="Ray is started on this machine",
+        otherwise="that in RAY_ADDRESS, which Ray sets for its jobs; without one Ray is started on this machine",
         unit="A",
         commands=ALL_COMMANDS,
     )

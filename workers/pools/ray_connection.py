@@ -38,7 +38,8 @@ def connect(
     """Connects this process to Ray, quietly; returns True when that is ours to end.
 
     Args:
-        address: of a running cluster; None starts a local Ray, all of whose servers listen on loopback only.
+        address: of a running cluster; None takes the one in RAY_ADDRESS, or starts a local Ray, all of whose servers
+            listen on loopback only.
         dashboard: whether a local Ray starts its dashboard.
         num_cpus: of a local Ray; None counts the machine's.
         num_gpus: of a local Ray; None counts the machine's.
@@ -63,6 +64,7 @@ def connect(
             )
         return False
     job = ray.job_config.JobConfig(metadata={"automl": title})
+    address = address or _address_of_environment()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "job_config": job}
     if address is not None:
         try:
@@ -120,6 +122,12 @@ def log_places() -> dict[str, str]:
 
     node = worker._global_node
     return {"folder": node.get_logs_dir_path(), "cluster": ray.get_runtime_context().gcs_address} if node else {}
+
+
+def _address_of_environment() -> str | None:
+    """Returns what RAY_ADDRESS names, as Ray sets it for jobs. A URL there is for `ray job submit` and its like."""
+    found = os.environ.get("RAY_ADDRESS", "")
+    return found if found not in ("", "local") and "://" not in found else None
 
 
 def dashboard_url() -> str | None:
