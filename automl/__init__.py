@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from automl.setup.rekeying import rekey as rekey
     from automl.spaces.costs import latency as latency
     from automl.spaces.costs import module_costs as module_costs
+    from automl.spaces.define_by_run import DefineByRun as DefineByRun
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
@@ -87,6 +88,7 @@ _HOMES = {
     "Ordinal": "automl.spaces.orders",
     "Permutation": "automl.spaces.orders",
     "Subset": "automl.spaces.orders",
+    "DefineByRun": "automl.spaces.define_by_run",
     "Grammar": "automl.spaces.grammar",
     "Variants": "automl.spaces.variants",
     "Drop": "automl.spaces.variants",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl import report
 from automl.cache.store import EquivalenceCache
@@ -32,19 +32,23 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.setup.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """Best equivalence class of a study by validation fitness.
+    """Best equivalence class by validation fitness of all that a study has evaluated, its random search included.
+
+    The verdict of a report compares each side's own winner all the same.
 
     Attributes:
         candidate: `Candidate` of this class that was proposed last.
         fitness: Mean of the objective over the replicates, in the objective's own direction.
         metrics: Mapping from metric name to mean over the replicates.
-        trial: Number of the trial.
+        trial: Number of the trial; None if random search found it, whose trials are those of another study.
         replicates: Number of evaluations behind the mean, including those that confirmed the class after the search.
+        found_in: Name of the study that found it: that of the search, or of its random search, such as "mine/random".
 
     Example:
         >>> best = Best(Candidate({"x": 20}), fitness=20.0, metrics={"value": 20.0}, trial=41, replicates=1)
@@ -55,8 +59,10 @@ class Best:
     candidate: Candidate
     fitness: float
     metrics: dict[str, float]
-    trial: int
+    trial: int | None
     replicates: int
+    found_in: str = ""
+    record: TrialRecord | None = field(default=None, repr=False, compare=False)
     study: Study | None = field(default=None, repr=False, compare=False)
 
     def model(self) -> nn.Module:
@@ -70,7 +76,7 @@ class Best:
         """
         if self.study is None:
             raise InvalidInput("this best candidate belongs to no study; ask study.best")
-        return self.study.trained(self.trial).module
+        return self.study.trained().module
 
 
 class Study(Managed, Delivered):
@@ -142,7 +148,8 @@ class Study(Managed, Delivered):
 
     @property
     def best(self) -> Best:
-        """`Best` class by validation among those that satisfy the constraints. Confirmed once the search is over.
+        """`Best` class by validation of all that was evaluated, random search included, among those that satisfy the
+        constraints. Confirmed once the search is over. `found_in` names where it comes from.
 
         Raises:
             InvalidInput: no trial that satisfies the constraints has succeeded yet.
@@ -151,14 +158,16 @@ class Study(Managed, Delivered):
         if found is None:
             what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
             raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")
-        record, number = found
+        record = found.trial
         assert record.fitness is not None  # a best class has one
         value = parse(record.candidate)
         try:
             candidate = self.space.decode(value)
         except AutoMLError:
             candidate = Candidate(value)  # its space was an object in somebody's program
-        return Best(candidate, record.fitness, dict(record.metrics), number, record.replicates, self)
+        number = found.record.number if found.study.id == self.record_id else None
+        figures = dict(record.metrics)
+        return Best(candidate, record.fitness, figures, number, record.replicates, found.study.name, found.record, self)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""
@@ -173,11 +182,11 @@ class Study(Managed, Delivered):
         """
         return trials_frame(self.trials(), self.store.fidelities(self.record_id))
 
-    def learning_curves(self, number: int) -> list[LearningCurve]:
+    def learning_curves(self, number: int | None = None) -> list[LearningCurve]:
         """Returns the learning curves of the evaluations behind a trial, cached ones too.
 
         Args:
-            number: number of the trial, such as `study.best.trial`.
+            number: number of the trial; None takes the best.
 
         Returns:
             List with one curve for each replicate of the trial's class that reported something.
@@ -200,20 +209,27 @@ class Study(Managed, Delivered):
             self._parts = stored_parts(self.name, self.settings)
         return self._parts
 
-    def trial(self, number: int) -> TrialRecord:
-        """Returns one recorded trial.
+    def trial(self, number: int | None = None) -> TrialRecord:
+        """Returns one recorded trial; the best's without a number.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
         """
+        if number is None:
+            best = self.best.record
+            assert best is not None
+            return best
         found = self.store.trial(self.record_id, number)
         if found is None:
             raise InvalidInput(f"study {self.name} has no trial {number}; its trials are numbered from 0")
         return found
 
-    def show(self, number: int) -> str:
+    def show(self, number: int | None = None) -> str:
         """Returns all that is known of one trial as text: candidate, figures, learning curves, traceback, and where its
         worker's log has what it printed.
+
+        Args:
+            number: number of the trial; None takes the best.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
@@ -229,11 +245,6 @@ class Study(Managed, Delivered):
     def records(self) -> list[StudyRecord]:
         """Returns what is stored of the study itself, or of each of its runs."""
         return [self.store.by_id(run.record_id) for run in self.runs]
-
-    def best_trial(self) -> tuple[int, Candidate]:
-        """Returns number and candidate of the best trial, see `best`."""
-        best = self.best
-        return best.trial, best.candidate
 
     def report(self) -> Report:
         """Returns the evidence: best candidates, both comparisons with random candidates, what the cache saved."""
@@ -318,13 +329,17 @@ class RepeatedStudy(Study):
 
         return pandas.concat([run.trials_dataframe().assign(study=run.name) for run in self._runs], ignore_index=True)
 
-    def learning_curves(self, number: int) -> list[LearningCurve]:
+    def learning_curves(self, number: int | None = None) -> list[LearningCurve]:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].learning_curves({number})")
 
-    def trial(self, number: int) -> TrialRecord:
+    def trial(self, number: int | None = None) -> TrialRecord:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Raises InvalidInput, since every run has networks of its own."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].ensemble({k})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

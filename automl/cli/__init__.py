@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import click
 
 from automl.cli.database import cache, db
+from automl.cli.ensemble import ensemble
 from automl.cli.export import export
 from automl.cli.functions import features
 from automl.cli.pausing import pause
@@ -55,6 +56,7 @@ for command in (
     report,
     rate,
     export,
+    ensemble,
     rating_report,
     show,
     studies,

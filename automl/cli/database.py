@@ -15,6 +15,7 @@ from automl.cache.transfer import export_cache, import_cache
 from automl.cache.versions import waiting_sentence
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.cli.rekey import rekey_command, show
+from automl.cli.top import top_command
 from automl.delivery.places import store_of
 from automl.managing import find
 from automl.setup.rekeying import rekey
@@ -231,6 +232,7 @@ def import_command(path: Path, spaces: tuple[str, ...], artefacts: str | None, s
 
 
 cache.add_command(rekey_command)
+cache.add_command(top_command)
 
 
 @cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")

@@ -189,9 +189,9 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
     else:
         click.echo(str(report))
         if lines := explained(study):
-            click.echo("\n".join(["The winner, without what changes nothing:", *map(legible, lines)]))
+            click.echo("\n".join([f"{_best_word(study)}, without what changes nothing:", *map(legible, lines)]))
         if source:
-            click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
+            click.echo(f"{_best_word(study)} in Python: {legible(str(source.resolve()))}")
         if saved:
             click.echo(f"Report: {legible(str(saved.resolve()))}")
     failed = failed_trials(study.store, [run.record_id for run in study.runs])
@@ -202,6 +202,11 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
         click.echo(f"automl: no files were written: {one_line(why)}; name a place with --html FILE", err=True)
     if failed.hopeless:
         raise SearchFailed(study.name, failed.sentence())
+
+
+def _best_word(study: Study) -> str:
+    """Names what `study.best` is: the search's winner, or random search's where that is better."""
+    return "The winner" if study.best.found_in in {run.name for run in study.runs} else "The best (of random search)"
 
 
 def _saved(study: Study, path: Path) -> Path:

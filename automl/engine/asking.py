@@ -291,6 +291,18 @@ def begin_asking(
 
     Args:
         parts, config, run, name, wider: as of `automl.engine.running.execute`.
+
+    Example:
+        >>> import automl
+        >>> from automl.rules import Budget
+        >>> from automl.setup.parts import PartSettings, assemble
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> parts = assemble(Line(), PartSettings(evaluator=automl.OwnLoop("height, 1")))
+        >>> config, run = StudyConfig(budget=Budget(trials=9)), RunConfig(storage="sqlite:///line.db")
+        >>> with begin_asking(parts, config, run, "mine", None) as study:
+        ...     study.ask().study
+        'mine'
     """
     check_search(parts, config, run)
     pool = named_pool("handing-out")(WorkerSetup(parts.reference, parts.for_workers, parts.objective))

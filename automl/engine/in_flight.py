@@ -134,7 +134,7 @@ class InFlight:
             wanted = range(trial.plan.first, trial.plan.replicates)
             lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
             if lost is not None:
-                trial.results[lost[2]] = self._given_up[lost]
+                trial.take(lost[2], self._given_up[lost])
                 self._move(trial, FINAL)
 
     def stopped_before(self, trial: int, slot: Slot, result: Result) -> None:
@@ -152,7 +152,7 @@ class InFlight:
                 for replicate in range(trial.plan.first, trial.plan.replicates):
                     number, result = self._stopped.get(trial.slot(replicate), (-1, None))
                     if result is not None and number >= trial.told_before and number != trial.number:
-                        trial.results[replicate] = result
+                        trial.take(replicate, result)
                         self._move(trial, FINAL)
 
     # --- resolve and submit ------------------------------------------------------------------------------------------
@@ -225,7 +225,8 @@ class InFlight:
         for result in results:
             if self._awaiting and (slot := trial.slot(result.replicate)) in self._awaiting:
                 self._deliver(slot, result, waited=True)
-            trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
+            if result.replicate not in trial.results:  # it may be none of those that waited
+                trial.take(result.replicate, result)
         jobs = []
         for claim in resolution.claims:
             self._wait(trial, claim.replicate)
@@ -335,7 +336,7 @@ class InFlight:
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
         for trial in self._awaiting.pop(slot, ()):
-            trial.results[slot[2]] = result
+            trial.take(slot[2], result)
             trial.waited |= waited
             if trial.complete and trial.state is not DELIVERED:
                 self._move(trial, FINAL)

@@ -85,6 +85,20 @@ class PhaseStudies:
         word = f"confirmed-{len(old) + 1}" if old else "confirmed"
         return self._create("confirmation", word, {"search_trials": trials})
 
+    def ensemble(self, chosen: Sequence[tuple[Candidate, str]]) -> StudyRecord:
+        """Returns the study that trains what an ensemble may be made of; with other candidates it is another one."""
+        old = self._of("ensemble")
+        if old and self._began_with(old[-1], chosen):
+            return old[-1]
+        word = f"ensemble-{len(old) + 1}" if old else "ensemble"
+        return self._create("ensemble", word, {"seeds": 1, "part": "test"})
+
+    def _began_with(self, study: StudyRecord, chosen: Sequence[tuple[Candidate, str]]) -> bool:
+        """Tells whether the trials of a study so far are the first of these candidates."""
+        begun = self.store.by_number(study.id)
+        wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
+        return [(trial.candidate, trial.origin) for trial in begun] == wanted
+
     def test(
         self, chosen: Sequence[tuple[Candidate, str]], seeds: int, population: bool, held_out: bool
     ) -> StudyRecord:
@@ -97,11 +111,8 @@ class PhaseStudies:
             held_out: whether the evaluator has a test part, which no search reads.
         """
         tests = self._of("test")
-        if tests:
-            begun = self.store.by_number(tests[-1].id)
-            wanted = [(candidate.json, role) for candidate, role in chosen[: len(begun)]]
-            if [(trial.candidate, trial.origin) for trial in begun] == wanted:
-                return tests[-1]
+        if tests and self._began_with(tests[-1], chosen):
+            return tests[-1]
         settings = {"seeds": seeds, "part": "test", "population": population, "held_out": held_out}
         return self._create("test", f"test-{len(tests) + 1}" if tests else "test", settings)
 

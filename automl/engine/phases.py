@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,11 @@ from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
-from automl.rules import ENQUEUED, Budget, LoopSettings
+from automl.report.reading.stream import read_study
+from automl.rules import BELIEVED, ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
 from automl.selection.beginnings import begun_in_words, begun_with
-from automl.selection.contest import Contest, contest_of, most_leaders
+from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
@@ -169,6 +171,30 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
+        with self._coordinated(record, observers, session) as cache:
+            self._search(record, cache, observers)
+        return study
+
+    def train(self, record: StudyRecord, chosen: Sequence[tuple[Candidate, str]]) -> StudyRecord:
+        """Trains candidates for an ensemble and measures them on the test part; what is known is not trained again.
+
+        Returns:
+            The study of these evaluations.
+
+        Raises:
+            Interrupted, StudyBusy: as of `run`.
+        """
+        with self._coordinated(record, self.observers) as cache:
+            study = PhaseStudies(self.store, record).ensemble(chosen)
+            plans, budget = FreshSeeds([1] * len(chosen)), Budget(trials=len(chosen))
+            self._loop(study, cache, self.observers, "ensemble", Random(), 0, budget, chosen, "test", plans)
+        return study
+
+    @contextlib.contextmanager
+    def _coordinated(
+        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
+    ) -> Iterator[EquivalenceCache]:
+        """Gives the body the cache, with this process as the study's only coordinator."""
         own = None if session else Session(self.database)
         session = session or own
         assert session is not None
@@ -180,9 +206,8 @@ class Phases:
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
-                self._search(record, cache, observers)
+                yield EquivalenceCache(self.database, self.config.namespace, session, space)
             finally:
                 self.store.release(record.id, session.id)
         finally:
@@ -190,7 +215,6 @@ class Phases:
                 observer.close()
             if own is not None:
                 own.close()  # raises where the database is away
-        return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
@@ -201,6 +225,10 @@ class Phases:
         begun = self._beginning(record, studies, cache)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
         enqueued += begun.first(config.finalists)
+        if self.parts.strategy.name not in (Random.name, "exhaustive"):
+            with blaming(f"space {self.parts.space.kind} fails on its defaults", self.jobs.seconds):
+                believed = self.parts.space.believed(np.random.default_rng(config.seed))
+            enqueued += [(believed, BELIEVED)] if believed is not None else []
         if self.parts.rating is None:
             evaluations = self._propose(record, cache, observers, enqueued, begun)
         else:
@@ -209,7 +237,7 @@ class Phases:
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
-            self.store.note(record.id, "model", learned)
+            self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
         same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
@@ -242,6 +270,8 @@ class Phases:
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+        if random is not None and random.id != record.id:
+            keep_look(self.store, record.id, random.id)
 
     def _propose(
         self,
@@ -296,9 +326,13 @@ class Phases:
         if not self.config.baseline:
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
-        seed, full = ranking.derived_seed(self.config.seed, "random search"), math.ceil(evaluations)
+        seed, share = ranking.derived_seed(self.config.seed, "random search"), float(self.config.baseline)
+        full = math.ceil(evaluations * share)
         random = studies.baseline(seed, full)
         self._sample(random, cache, seed, full)
+        if share < 1:
+            counted = read_study(self.store, self.store.by_id(record.id), objectives_of(record.settings)).counts.counted
+            keep_compared(self.store, record.id, int(np.searchsorted(counted, full, side="right")), full)
         if self.parts.rating is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())
@@ -316,7 +350,8 @@ class Phases:
 
         None for a search that begins from nothing, or rates: its known results are ratings.
         """
-        if random is None or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
+        uniform = random is None or random.kind != "baseline"  # none, or the search itself
+        if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
             return None
         seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
         record, space = studies.begun(seed, most), self.parts.space
@@ -394,7 +429,8 @@ class Phases:
             )
 
     def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
-        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+        rating = None if self.parts.rating is None else self.rating
+        if said := adopt(self.store, record, now, self.deciding, rating, self.config.namespace):
             self.note(said)
 
     def note(self, text: str) -> None:
@@ -453,9 +489,9 @@ class Phases:
             contexts={rung.share: cache.context(self.context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            needs=frozenset() if part == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
-            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            kept=ranking.DELIVERED if part == "test" else frozenset(),
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
@@ -483,7 +519,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "begun", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test", "ensemble"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 

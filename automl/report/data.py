@@ -163,6 +163,9 @@ class ReportData:
         begun: `Begun` of a search that began from known results; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
+        early_winners: List of the search's best after as many evaluations as a shorter random search had; empty where
+            both had as many.
+        compared_at: Number of these evaluations; None where both had as many.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
     Example:
@@ -210,6 +213,26 @@ class ReportData:
     begun: Begun | None = None
     artefacts: list[dict[str, Any]] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
+    early_winners: list[RatedCandidate] = field(default_factory=list)
+    compared_at: float | None = None
+
+    @property
+    def rivals(self) -> list[RatedCandidate]:
+        """The search's best that stand against random search's: those of its first evaluations, where it has more."""
+        return self.early_winners or self.winners
+
+    @property
+    def equal_effort(self) -> bool:
+        """Whether random search had as many evaluations as the part of the search that it is compared with."""
+        own = self.search.counted if self.compared_at is None else self.compared_at
+        return self.random is not None and self.random.counted >= own
+
+    @property
+    def against(self) -> str:
+        """What random search is called in tables."""
+        return "random search, equal evaluations" + (
+            "" if self.compared_at is None else f" (the first {self.compared_at:g} of {self.search.counted:g})"
+        )
 
     @property
     def minimize(self) -> bool:
@@ -219,6 +242,32 @@ class ReportData:
     @property
     def best(self) -> RatedCandidate | None:
         return self.winners[0] if self.winners else None
+
+    @property
+    def archive(self) -> dict[str, Any]:
+        """The archive of a strategy that keeps one, with figures as they were measured; empty without any.
+
+        Its "objective" and "minimize" are those of the ratings in a search that rates first.
+        """
+        found = (self.settings.get("environment") or {}).get("archive")
+        if not found:
+            return {}
+        goal = self.settings.get("rating") or {"objective": self.objective, "direction": self.settings["direction"]}
+        minimize = goal["direction"] == "minimize"
+        cells = [{**cell, "fitness": -cell["fitness"] if minimize else cell["fitness"]} for cell in found["cells"]]
+        return {**found, "cells": cells, "objective": goal["objective"], "minimize": minimize}
+
+    @property
+    def best_of_all(self) -> tuple[RatedCandidate | None, str]:
+        """The best by validation of all that was evaluated, and which study found it, as `study.best` says."""
+        own = self.best or self.search.best
+        other = self.random_winners[0] if self.random_winners else self.random.best if self.random else None
+        if other is None or other.fitness is None or self.random is None or self.random is self.search:
+            return own, self.name
+        worth = self.objectives.fitness.worth
+        if own is None or own.fitness is None or worth(other.fitness) > worth(own.fitness):
+            return other, self.random.name
+        return own, self.name
 
     @property
     def expected(self) -> Mapping[str, Any]:

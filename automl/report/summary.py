@@ -32,6 +32,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
+        **({} if data.compared_at is None else {"compared_at_evaluations": data.compared_at}),
         "verdict": data.verdict.text,
         "verdict_reason": data.verdict.reason,
         "cache": _cache(data),
@@ -68,6 +69,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "begun": _begun(data),
         "artefacts": data.artefacts,
         "model": data.model or None,
+        "archive": data.archive or None,
+        "ensemble": (data.settings.get("environment") or {}).get("ensemble"),
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
@@ -139,13 +142,14 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    best = data.best or data.search.best
+    best, found_in = data.best_of_all
     if best is None:
         return None
     return {
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
+        "found_in": found_in,
         **_final(best.test_values, data),
         "costs": dict(best.costs),
     }

@@ -85,6 +85,10 @@ def _model(data: ReportData, console: Console) -> None:
     if data.model:
         size = data.model["bytes"] / 1e6
         console.print(_text(f"Its trained network ({size:,.2f} MB of weights) is kept: {data.model['export']}"))
+    if joined := (data.settings.get("environment") or {}).get("ensemble"):
+        count, test = len(joined["members"]), joined["test"][data.objective]
+        alone = joined["best_network_test"][data.objective]
+        console.print(_text(f"An ensemble of {count} networks: {test:.6g} on the test part, the best {alone:.6g}."))
 
 
 def _made(data: ReportData, console: Console) -> None:
@@ -137,7 +141,7 @@ def _comparisons(data: ReportData) -> Table:
     seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
-        ("random search, equal evaluations", data.gain, "", seeds),
+        (data.against, data.gain, "", seeds),
         *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
         *((("random search, same beginning", data.begun.gain, "", seeds),) if data.begun and data.begun.random else ()),
     )

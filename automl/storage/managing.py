@@ -52,6 +52,16 @@ def _insist_free(database: Database, connection: Connection, rows: Sequence[Row[
             raise StudyBusy(f"the study {row.name!r} is being run by {who}; wait for it, or end that process")
 
 
+def insist_free(database: Database, ids: Sequence[int]) -> None:
+    """Insists that nobody runs one of the studies with these numbers, or what belongs to them.
+
+    Raises:
+        StudyBusy: a living process does.
+    """
+    with database.read() as connection:
+        _insist_free(database, connection, family(connection, ids))
+
+
 def _written(database: Database, write: Callable[[Connection], int], name: str) -> int:
     try:
         return database.write(write)
@@ -374,8 +384,7 @@ def contexts_of(database: Database, ids: Sequence[int]) -> dict[int, dict[str, A
 
 def adopt(
     database: Database,
-    ids: Sequence[int],
-    settings: Mapping[str, Any],
+    settings: Mapping[int, Mapping[str, Any]],
     without: str,
     places: Mapping[int, int],
     found: Mapping[int, str],
@@ -384,8 +393,7 @@ def adopt(
 
     Args:
         database: holds them.
-        ids: of the studies.
-        settings: take the place of those of the same names.
+        settings: of each study, by its number: those that take the place of its own of the same names.
         without: name of a setting that is dropped.
         places: see `move_trials`.
         found: see `move_trials`.
@@ -395,13 +403,13 @@ def adopt(
     """
 
     def write(connection: Connection) -> None:
-        rows = connection.execute(select(study).where(study.c.id.in_(ids))).all()
+        rows = connection.execute(select(study).where(study.c.id.in_(list(settings)))).all()
         _insist_free(database, connection, rows)
         for row in rows:
             before = stored(row.settings)
             before.pop(without, None)
-            changed = canonical({**before, **settings})
+            changed = canonical({**before, **settings[row.id]})
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
-        move_trials(connection, ids, places, found)
+        move_trials(connection, list(settings), places, found)
 
     database.write(write)

@@ -117,6 +117,7 @@ class Strategy(ABC):
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
             run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
+        accounts: Name under which a study notes what `account` returns.
         prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
             sets one; empty for none.
 
@@ -154,6 +155,7 @@ class Strategy(ABC):
     wants: Collection[str] = ()
     hashes: Hashes | None = None
     per_worker: int | None = None
+    accounts: ClassVar[str] = "model"
     prunes: str = ""
 
     def fitted(self, trials: int, given: Collection[str]) -> Strategy:
