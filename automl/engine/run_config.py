@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -140,7 +141,7 @@ class RunConfig:
         None,
         "Address of a running Ray cluster.",
         group="Workers",
-        otherwise="Ray is started on this machine",
+        otherwise="that in RAY_ADDRESS, which Ray sets for its jobs; without one Ray is started on this machine",
         unit="A",
         commands=ALL_COMMANDS,
     )
@@ -214,9 +215,18 @@ class RunConfig:
         memory_of(self.memory_per_worker, "memory_per_worker")
 
     @property
+    def cluster(self) -> str | None:
+        """Address of the Ray cluster: as given, or what RAY_ADDRESS names, as Ray sets it for jobs; None without one.
+
+        A URL in RAY_ADDRESS is for `ray job submit` and its like.
+        """
+        found = os.environ.get("RAY_ADDRESS", "")
+        return self.ray_address or (found if found not in ("", "local") and "://" not in found else None)
+
+    @property
     def follows(self) -> bool:
         """True if the number of workers follows the nodes of the cluster."""
-        auto = self.workers == "auto" or (self.workers is None and self.ray_address is not None)
+        auto = self.workers == "auto" or (self.workers is None and self.cluster is not None)
         return auto or self.min_workers is not None or self.max_workers is not None
 
     @property

@@ -207,7 +207,7 @@ def workers_of(parts: Parts, run: RunConfig) -> int:
     if run.follows:
         at_hand: Callable[..., int] = registry.load("pools", "ray").at_hand
         shipped = shipped_by(parts, run)[0]
-        return max(1, at_hand(run.cpus_per_worker, run.gpus_per_worker, run.ray_address, run.dashboard, shipped))
+        return max(1, at_hand(run.cpus_per_worker, run.gpus_per_worker, run.cluster, run.dashboard, shipped))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
 
@@ -249,7 +249,7 @@ def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
         num_cpus=run.cpus_per_worker,
         num_gpus=run.gpus_per_worker,
         memory=run.memory_bytes,
-        address=run.ray_address,
+        address=run.cluster,
         dashboard=run.dashboard,
         ship=shipped,
         say=say,
@@ -258,7 +258,7 @@ def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
 
 def shipped_by(parts: Parts, run: RunConfig) -> tuple[str | None, str]:
     """Returns the folder that a run sends to the nodes of a cluster, and what is to be said of it."""
-    if run.ray_address is None:
+    if run.cluster is None:
         return None, ""
     folder, sentence = folder_to_ship(parts, run.ship)
     return None if folder is None else str(folder), sentence
