@@ -234,13 +234,15 @@ def assemble(
     if strategy.given == defaults.strategy:
         for_strategy = {**defaults.strategy_settings, **for_strategy}
 
+    runner, given = _make_evaluator(evaluator, for_evaluator)
     if isinstance(place, Named):
         if stored and stored["space"]["target"] == place.target:
             for_space = {**stored["space"]["settings"], **for_space}
+        else:
+            for_space = {**_sizes_for(place.thing, runner), **for_space}
         space, reference = targets.made(place, for_space)
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
-    runner, given = _make_evaluator(evaluator, for_evaluator)
     runner = runner.for_space(reference)
     made = _make_strategy(strategy, for_strategy)
     ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
@@ -313,6 +315,16 @@ def _find_space(target: str | Space) -> Named | _Found:
             f"{target} is {found.thing!r}, which is no space; name a subclass or an instance of automl.Space"
         )
     return found
+
+
+def _sizes_for(space: Any, evaluator: Evaluator) -> Mapping[str, Any]:
+    """Returns the settings of a space's class that follow from the evaluator's data."""
+    if not (inspect.isclass(space) and issubclass(space, Space)):
+        return {}
+    if inspect.getattr_static(space, "sizes_for") is inspect.getattr_static(Space, "sizes_for"):
+        return {}  # and the data are not read for it
+    found = evaluator.sizes()
+    return {} if found is None else space.sizes_for(*found)
 
 
 def _menu_of(space: Any) -> dict[str, Any]:
