@@ -69,6 +69,7 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     """
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _ = parts.proposing  # says what the strategy's artefacts lack
     _check_first(parts, config.seed, run)
     rungs_of(parts)
     many = max(1, len(config.enqueue))

@@ -352,6 +352,10 @@ class Evaluator(ABC):
         """Returns the evaluator that runs: itself, unless it stands for one that rates and one that decides."""
         return self
 
+    def proposing(self) -> Evaluator | None:
+        """Returns what stands for the artefacts of the strategy, where workers make some; see `Strategy.artefacts`."""
+        return None
+
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
 

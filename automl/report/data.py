@@ -264,12 +264,13 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """The ratings of a search that another evaluator decides, and random search with the seconds of both.
+    """What a search took beside its evaluations, and random search with the seconds of both: ratings that another
+    evaluator decides about, or the artefacts of a strategy.
 
     Attributes:
-        evaluator: name of the evaluator that rates.
-        objective: its metric.
-        part: the study of the ratings.
+        evaluator: name of the evaluator that rates, or of the strategy.
+        objective: the evaluator's metric; empty without ratings.
+        part: the study of the ratings; None where only artefacts were made.
         seconds: of the ratings' evaluations, whoever ran them, and of the artefacts that they read.
         decided: seconds of the final evaluator's evaluations of the best-rated classes.
         random: random search that may take the seconds of both; None where there is none.
@@ -279,12 +280,27 @@ class Rated:
 
     evaluator: str
     objective: str
-    part: StudyPart
+    part: StudyPart | None
     seconds: float
     decided: float
     random: StudyPart | None
     random_winners: list[RatedCandidate]
     gain: Estimate
+
+    @property
+    def title(self) -> str:
+        """What was done beside the evaluations."""
+        return f"ratings ({self.evaluator})" if self.part else f"artefacts of {self.evaluator}"
+
+    @property
+    def trials(self) -> str:
+        """Number of ratings, to be shown."""
+        return f"{self.part.trials:,}" if self.part else "–"
+
+    @property
+    def counted(self) -> str:
+        """Number of evaluations among them, to be shown."""
+        return f"{self.part.counted:,g}" if self.part else "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +341,8 @@ class ReportData:
         traceback: Traceback of the first failure that has one; empty if none was stored.
         keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
             were none.
-        rated: `Rated` of a search that rates with one evaluator and decides with another; None for other searches.
+        rated: `Rated` of a search that rates with one evaluator and decides with another, or whose strategy reads
+            artefacts; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.

@@ -63,7 +63,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
-        "rating": _rated(data),
+        "rating": _rated(data) if data.rated and data.rated.part else None,
+        "proposing": _rated(data) if data.rated and not data.rated.part else None,
         "artefacts": data.artefacts,
         "model": data.model or None,
         "audits": data.audits or None,
@@ -78,10 +79,9 @@ def _rated(data: ReportData) -> dict[str, Any] | None:
     if rated is None:
         return None
     return {
-        "evaluator": rated.evaluator,
-        "objective": rated.objective,
-        **_part(rated.part),
-        "rating_seconds": rated.seconds,
+        "evaluator" if rated.part else "strategy": rated.evaluator,
+        **({"objective": rated.objective, **_part(rated.part)} if rated.part else {}),
+        "rating_seconds" if rated.part else "artefact_seconds": rated.seconds,
         "final_seconds": rated.decided,
         "random_search_at_equal_seconds": None if rated.random is None else _part(rated.random),
         "random_winners_at_equal_seconds": [_tested(item, data) for item in rated.random_winners],

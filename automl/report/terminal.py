@@ -144,7 +144,14 @@ def _comparisons(data: ReportData) -> Table:
 
 
 def _winners(data: ReportData, width: int) -> Table:
-    header = ("", *(("rating",) if data.rated else ()), "validation", data.final, "each seed", "candidate")
+    header = (
+        "",
+        *(("rating",) if data.rated and data.rated.part else ()),
+        "validation",
+        data.final,
+        "each seed",
+        "candidate",
+    )
     table = _table(*header)
     table.columns[-1].justify = "left"
     for column in table.columns:
@@ -156,7 +163,7 @@ def _winners(data: ReportData, width: int) -> Table:
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rating = (figure(item.rating),) if data.rated else ()
+        rating = (figure(item.rating),) if data.rated and data.rated.part else ()
         rows.append((word, *rating, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (header, *rows)) for place in range(len(header) - 1))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
@@ -204,13 +211,11 @@ def _cache(data: ReportData) -> Table:
 
 def _stages(data: ReportData, rated: Rated) -> Table:
     """Returns ratings and final evaluations beside each other, and what random search got for the seconds of both."""
-    table = _table("", f"ratings ({rated.evaluator})", "final evaluations", "random search, equal seconds")
+    table = _table("", rated.title, "final evaluations", "random search, equal seconds")
     longer = rated.random
-    table.add_row(
-        "trials", f"{rated.part.trials:,}", f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–"
-    )
+    table.add_row("trials", rated.trials, f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–")
     counted = f"{longer.counted:,g}" if longer else "–"
-    table.add_row("evaluations", f"{rated.part.counted:,g}", f"{data.search.counted:,g}", counted)
+    table.add_row("evaluations", rated.counted, f"{data.search.counted:,g}", counted)
     table.add_row("seconds, artefacts included", duration(rated.seconds), duration(rated.decided), "")
     return table
 

@@ -23,6 +23,7 @@ from automl.jsontext import canonical
 from automl.registry import Named
 from automl.settings import check, known, make, setting
 from automl.setup import targets
+from automl.setup.proposing import Proposing, proposing
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Defaults, Space
@@ -71,8 +72,15 @@ class Parts:
 
     @property
     def for_workers(self) -> Evaluator:
-        """What workers are sent: the evaluator, or both."""
-        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
+        """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
+        if self.rating is None and self.proposing is None:
+            return self.evaluator
+        return Stages(self.rater, self.evaluator, self.proposing)
+
+    @cached_property
+    def proposing(self) -> Proposing | None:
+        """What stands for the strategy's artefacts; None if it reads none."""
+        return proposing(self.strategy, self.reference, self.rater)
 
     @cached_property
     def described(self) -> Description:

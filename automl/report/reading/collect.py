@@ -299,22 +299,27 @@ class _Collector:
         )
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
-        """Returns the ratings of a search that another evaluator decides; None for other searches."""
+        """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
         record = self.rating_record
-        if record is None:
+        if record is None and self.seconds_record is None:
             return None
-        part = read_study(self.store, record, objectives_of(record.settings)).part
         longer = self.seconds_record
         reading = None if longer is None else read_study(self.store, longer, self.objectives)
         others = [] if longer is None else self._tested_of(tested, SECONDS_WINNER, longer, reading)
         used = self.settings.get("environment", {}).get("artefacts_used", [])
-        ratings = ratings_of(self.store, record, {item.candidate for item in winners})
-        winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+        made = sum(one["seconds"] for one in used)
+        part, name, objective = None, str(self.settings["strategy"]["name"]), ""
+        if record is not None:
+            part = read_study(self.store, record, objectives_of(record.settings)).part
+            name, objective = str(record.settings["evaluator"]["name"]), str(record.settings["objective"])
+            ratings = ratings_of(self.store, record, {item.candidate for item in winners})
+            winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+            made += seconds_of_evaluations(self.store, record.id)
         return Rated(
-            str(record.settings["evaluator"]["name"]),
-            str(record.settings["objective"]),
+            name,
+            objective,
             part,
-            seconds_of_evaluations(self.store, record.id) + sum(one["seconds"] for one in used),
+            made,
             seconds_of_evaluations(self.store, self.record.id),
             None if reading is None else reading.part,
             others,
