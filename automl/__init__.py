@@ -11,6 +11,7 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import ablate as ablate
     from automl.api import plan as plan
     from automl.api import resume as resume
     from automl.api import search as search
@@ -57,6 +58,7 @@ _HOMES = {
     "search": "automl.api",
     "resume": "automl.api",
     "plan": "automl.api",
+    "ablate": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import click
 
+from automl.cli.ablate import ablate
 from automl.cli.database import cache, db
 from automl.cli.export import export
 from automl.cli.functions import features
@@ -51,6 +52,7 @@ for command in (
     resume,
     baseline,
     report,
+    ablate,
     rate,
     export,
     rating_report,

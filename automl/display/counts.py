@@ -19,6 +19,7 @@ PHASES = {
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
     "test": "the winners and a random sample, with fresh seeds",
+    "ablation": "the same under another protocol",
 }
 
 

@@ -309,6 +309,17 @@ class Phases:
             self.store.finish(study.id)
         return confirmed
 
+    def train(
+        self,
+        record: StudyRecord,
+        cache: EquivalenceCache,
+        chosen: Sequence[tuple[Candidate, str]],
+        budget: Budget,
+        plans: Plans,
+    ) -> None:
+        """Evaluates candidates on the test part, as a study of an ablation."""
+        self._loop(record, cache, self.observers, "ablation", Random(), 0, budget, chosen, "test", plans)
+
     def _say_beforehand(self, record: StudyRecord) -> None:
         """Says what the user should know before anything is evaluated."""
         self._warn_of_unseen_fields(record)
@@ -397,7 +408,7 @@ class Phases:
             contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            needs=frozenset() if phase in ("test", "ablation") else objectives_of(record_of.settings).needs,
             store=self.artefacts,
             kept=ranking.DELIVERED if phase == "test" else frozenset(),
             facts=self._facts(part),
@@ -433,7 +444,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "test", "ablation"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 

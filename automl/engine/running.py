@@ -18,7 +18,7 @@ from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
 from automl.engine.repeats import Runs
 from automl.engine.signals import Stopped as Stopped
-from automl.engine.signals import StopSignals
+from automl.engine.signals import StopSignals as StopSignals
 from automl.errors import InvalidSpace, WorkersLost, warn
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
@@ -126,7 +126,7 @@ def _run(
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
             [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)], first.note)
-            with _stoppable(signals, first.interrupt, name):
+            with stoppable(signals, first.interrupt, name):
                 return first.run(record)
 
         def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
@@ -148,7 +148,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
         for phases in current:
             phases.interrupt()
 
-    with _stoppable(signals, interrupt, name):
+    with stoppable(signals, interrupt, name):
         for record, (_, phases) in zip(records, runs, strict=True):
             if record.state == "finished":
                 continue
@@ -204,7 +204,7 @@ def _pool(name: str) -> Callable[..., Pool]:
 
 
 @contextlib.contextmanager
-def _stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
+def stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
     """Lets the first signal stop the body after this turn of the loop, and names the study to whoever wants to go on.
 
     Raises:

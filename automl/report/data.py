@@ -304,6 +304,65 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True)
+class ProtocolLine:
+    """What the winner and the random sample reach under one protocol of training, on the test part.
+
+    Attributes:
+        name: a trick that is left out, or what the settings are.
+        without: tricks that are left out.
+        sample, winner: means over the random sample, and over the seeds of the search's winner.
+        effect: what the searched protocol adds to the random sample beyond this one; None of itself.
+        beyond: what the winner has beyond the random sample.
+        gain: of the winner over random search's.
+        ranks: agreement of the sample's order with that under the searched protocol.
+        seconds: of the evaluations, whoever ran them.
+    """
+
+    name: str
+    without: tuple[str, ...]
+    sample: float | None
+    winner: float | None
+    effect: Estimate | None
+    beyond: Estimate
+    gain: Estimate | None
+    ranks: Agreement | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """A study's winner and random sample under several protocols: how much of the result is search, how much protocol.
+
+    Attributes:
+        whole: the protocol that was searched under.
+        lines: the others.
+        share: the protocol's share of what the winner has beyond plain random architectures; None where no trick was
+            left out.
+        plain: name of the line that stands for the plain protocol.
+    """
+
+    whole: ProtocolLine
+    lines: list[ProtocolLine]
+    share: Estimate | None
+    plain: str
+
+    @property
+    def sentence(self) -> str:
+        """How much of the result is protocol, in words; empty where no trick was left out."""
+        if self.share is None:
+            return ""
+        if self.share.value is None:
+            return f"How much is search and how much is protocol cannot be said: {self.share.method}."
+        ends = f" (95 % interval {self.share.low:.0%} to {self.share.high:.0%})" if self.share.low is not None else ""
+        if self.share.high is None:
+            ends = ""
+        return (
+            f"Of what the winner has beyond random architectures without {self.plain}, {self.share.value:.0%} is "
+            f"protocol{ends}, and the rest is search."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One best practice of Yang et al. (2020, section 5): kept or not, and what shows it or is missing."""
 
@@ -345,6 +404,7 @@ class ReportData:
             artefacts; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
+        ablation: `Ablation` of training tricks; None where nothing was trained under another protocol.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
     Example:
@@ -391,6 +451,7 @@ class ReportData:
     rated: Rated | None = None
     artefacts: list[dict[str, Any]] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
+    ablation: Ablation | None = None
 
     @property
     def minimize(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Ablation, Curve, Learning, ProtocolLine, RatedCandidate, ReportData, StudyPart
 from automl.storage.studies import OUTCOMES
 
 
@@ -66,11 +66,39 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "rating": _rated(data) if data.rated and data.rated.part else None,
         "proposing": _rated(data) if data.rated and not data.rated.part else None,
         "artefacts": data.artefacts,
+        "ablation": _ablation(data.ablation),
         "model": data.model or None,
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
         "notes": data.notes,
+    }
+
+
+def _ablation(found: Ablation | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "share_of_protocol": None if found.share is None else found.share.to_json(),
+        "plain": found.plain or None,
+        "sentence": found.sentence or None,
+        "searched": _protocol(found.whole),
+        "protocols": [_protocol(line) for line in found.lines],
+    }
+
+
+def _protocol(line: ProtocolLine) -> dict[str, Any]:
+    ranks = line.ranks
+    return {
+        "name": line.name,
+        "without": list(line.without),
+        "random_sample": line.sample,
+        "winner": line.winner,
+        "effect_of_protocol": None if line.effect is None else line.effect.to_json(),
+        "winner_beyond_sample": line.beyond.to_json(),
+        "gain_over_random_search": None if line.gain is None else line.gain.to_json(),
+        "rank_agreement": None if ranks is None else {"tau": ranks.tau, "rho": ranks.rho, "pairs": ranks.pairs},
+        "seconds": line.seconds,
     }
 
 

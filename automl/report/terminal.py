@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, Rated, RatedCandidate, ReportData, StudyPart, final_word
+from automl.report.data import MEANING, Ablation, Rated, RatedCandidate, ReportData, StudyPart, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.words import (
     amount,
@@ -65,6 +65,7 @@ def _study(data: ReportData, console: Console) -> None:
                 f"{figure(agreement.rho)}, {count_of(agreement.pairs, 'class')}."
             )
         )
+    _ablated(data.ablation, console)
     if data.learning is not None and data.learning.order_known:
         console.print(Text(data.learning.order_known))
     console.print(_cache(data))
@@ -206,6 +207,25 @@ def _cache(data: ReportData) -> Table:
     table.add_row("hashing", "", duration(search.hash_seconds), "")
     total = duration(search.paid_seconds + search.hash_seconds)
     table.add_row("all", f"{search.trials:,}", total, duration(search.saved_seconds), style="bold")
+    return table
+
+
+def _ablated(found: Ablation | None, console: Console) -> None:
+    if found is not None:
+        console.print(_ablation(found))
+        if found.sentence:
+            console.print(Text(found.sentence))
+
+
+def _ablation(found: Ablation) -> Table:
+    """Returns search and protocol beside each other: a line for each protocol of training."""
+    table = _table("protocol", "sample", "the searched adds", "95 % interval", "winner", "beyond sample", "order τ")
+    table.columns[0].justify = "left"
+    for line in (found.whole, *found.lines):
+        adds = ("", "") if line.effect is None else (figure(line.effect.value, sign=True), ends(line.effect))
+        tau = "" if line.ranks is None else figure(line.ranks.tau)
+        name = Text(f"without {line.name}" if line.without else line.name)
+        table.add_row(name, figure(line.sample), *adds, figure(line.winner), figure(line.beyond.value, sign=True), tau)
     return table
 
 

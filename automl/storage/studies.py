@@ -19,7 +19,7 @@ from automl.storage.fidelities import fidelities_of
 from automl.storage.schema import database_time, evaluation, study, trial
 from automl.storage.sessions import dead_among, read_sessions
 
-Kind = Literal["search", "rating", "baseline", "seconds", "confirmation", "test"]
+Kind = Literal["search", "rating", "baseline", "seconds", "confirmation", "test", "ablation"]
 Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
 """What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
 
@@ -33,7 +33,7 @@ class StudyRecord:
     Attributes:
         id: Number of the study, unique in the database.
         name: Name of the study, unique in the database.
-        kind: Role of the study: "search", "baseline", "confirmation" or "test".
+        kind: Role of the study: "search", "baseline", "confirmation", "test", "ablation", ….
         parent: Number of the search that a baseline or test study belongs to; None for a search.
         settings: JSON settings that must be unchanged when the study is resumed.
         state: "open" or "finished".

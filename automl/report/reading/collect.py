@@ -22,6 +22,7 @@ from automl.evidence import (
 )
 from automl.registry import unknown
 from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.reading.ablation import ablation_of
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
@@ -151,6 +152,7 @@ class _Collector:
             rated=rated,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
+            ablation=ablation_of(self.store, self.record, tested, self._values, self.objectives.fitness.minimize),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
