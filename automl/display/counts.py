@@ -20,6 +20,7 @@ PHASES = {
     "confirmation": "the best again on validation",
     "ensemble": "networks for an ensemble",
     "test": "the winners and a random sample, with fresh seeds",
+    "ablation": "the same under another protocol",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from automl.artefacts.content import Content
 from automl.artefacts.store import ArtefactStore
 from automl.cache.artefacts import drop_readers_of_others
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
@@ -25,7 +26,7 @@ from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
-from automl.engine.making import Place, prepared
+from automl.engine.making import Making, Place, place_for, prepared
 from automl.engine.notices import Notices
 from automl.engine.pausing import Pausing
 from automl.engine.phase_studies import PhaseStudies
@@ -171,30 +172,32 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
-        with self._coordinated(record, observers, session) as cache:
+        with self.coordinated(record, observers, session) as cache:
             self._search(record, cache, observers)
         return study
 
-    def train(self, record: StudyRecord, chosen: Sequence[tuple[Candidate, str]]) -> StudyRecord:
-        """Trains candidates for an ensemble and measures them on the test part; what is known is not trained again.
+    def measure(
+        self, study: StudyRecord, cache: EquivalenceCache, chosen: Sequence[tuple[Candidate, str]], plans: Plans
+    ) -> None:
+        """Evaluates candidates on the test part for a study that has been searched; what is known is not trained again.
 
-        Returns:
-            The study of these evaluations.
+        The caller holds the study (`coordinated`).
 
         Raises:
-            Interrupted, StudyBusy: as of `run`.
+            Interrupted: somebody asked to stop.
         """
-        with self._coordinated(record, self.observers) as cache:
-            study = PhaseStudies(self.store, record).ensemble(chosen)
-            plans, budget = FreshSeeds([1] * len(chosen)), Budget(trials=len(chosen))
-            self._loop(study, cache, self.observers, "ensemble", Random(), 0, budget, chosen, "test", plans)
-        return study
+        budget = Budget(trials=len(chosen))
+        self._loop(study, cache, self.observers, study.kind, Random(), 0, budget, chosen, "test", plans)
 
     @contextlib.contextmanager
-    def _coordinated(
+    def coordinated(
         self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
     ) -> Iterator[EquivalenceCache]:
-        """Gives the body the cache, with this process as the study's only coordinator."""
+        """Gives the body the cache, with this process as the study's only coordinator.
+
+        Raises:
+            StudyBusy: another living process coordinates it.
+        """
         own = None if session else Session(self.database)
         session = session or own
         assert session is not None
@@ -322,7 +325,9 @@ class Phases:
     def _random_searches(
         self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache, evaluations: float
     ) -> tuple[StudyRecord | None, StudyRecord | None]:
-        """Runs random search with equal evaluations, and after ratings another one with equal seconds."""
+        """Runs random search with equal evaluations, and another one with equal seconds where ratings or artefacts of
+        the strategy took some.
+        """
         if not self.config.baseline:
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
@@ -333,10 +338,11 @@ class Phases:
         if share < 1:
             counted = read_study(self.store, self.store.by_id(record.id), objectives_of(record.settings)).counts.counted
             keep_compared(self.store, record.id, int(np.searchsorted(counted, full, side="right")), full)
-        if self.parts.rating is None:
+        if self.parts.rating is None and self.parts.proposing is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())
-        wanted = trainings_for(self.store, record, studies.rating({}), artefacts, full)
+        rated = None if self.parts.rating is None else studies.rating({})
+        wanted = trainings_for(self.store, record, rated, artefacts, full)
         longer = studies.at_equal_seconds(seed, wanted)
         self._sample(longer, cache, seed, max(wanted, int(longer.settings["evaluations"])))
         self.store.finish(longer.id)
@@ -467,6 +473,7 @@ class Phases:
         stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
+        given = self._given_to(strategy, stage, record_of, cache, seed)
         context = cache.context(self.context(part, stage=stage))
         if reads and (dropped := drop_readers_of_others(self.database, context, reads)):
             self._notices.say(
@@ -511,7 +518,17 @@ class Phases:
             return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
-            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at, pausing
+            settings,
+            strategy,
+            stage.jobs,
+            cache,
+            self.store,
+            self.pool,
+            observers,
+            self._notices,
+            context_at,
+            pausing,
+            given,
         )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
@@ -519,7 +536,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "begun", "test", "ensemble"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test", "ensemble", "ablation"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
@@ -529,23 +546,42 @@ class Phases:
         """Sees to it that an evaluator's artefacts are there; returns their digests by replicate."""
         if not declared_artefacts(stage.evaluator):
             return {}
-        root, run = record.parent or record.id, self.run_config
-        folder = run.checkpoints or self.database.beside("checkpoints")
-        place = Place(root, record.name, folder, run.retries, run.first_limit, stage.rates)
         digests, used = prepared(
             stage.evaluator,
             cache,
             self.pool,
             self.artefacts,
-            place,
+            self._place(stage, record),
             self._notices,
             lambda: self._interrupted,
             most,
             forgets=self.config.policy.forget_probability > 0,
         )
-        self._used |= {(one["name"], one["digest"]): one for one in used}
-        self.store.note(root, "artefacts_used", list(self._used.values()))
+        self._charge(record, used)
         return digests
+
+    def _given_to(
+        self, strategy: Strategy, stage: Stage, record: StudyRecord, cache: EquivalenceCache, seed: int
+    ) -> Mapping[str, Content]:
+        """Sees to it that a strategy's artefacts are there; returns them by name."""
+        proposing = self.parts.proposing
+        if proposing is None or strategy is not self.parts.strategy:
+            return {}
+        kept = place_for(self.artefacts, f"strategy {strategy.name}")
+        place = self._place(stage, record)
+        making = Making(proposing, cache, self.pool, kept, place, self._notices, lambda: self._interrupted)
+        digests = making.ready([seed])[seed]
+        self._charge(record, making.account())
+        return {name: kept.get(digest) for name, digest in digests.items()}
+
+    def _place(self, stage: Stage, record: StudyRecord) -> Place:
+        run = self.run_config
+        folder = run.checkpoints or self.database.beside("checkpoints")
+        return Place(record.parent or record.id, record.name, folder, run.retries, run.first_limit, stage.rates)
+
+    def _charge(self, record: StudyRecord, used: Sequence[Mapping[str, Any]]) -> None:
+        self._used |= {(one["name"], one["digest"]): dict(one) for one in used}
+        self.store.note(record.parent or record.id, "artefacts_used", list(self._used.values()))
 
     def context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
         """Returns the description of the context that results stand in."""

@@ -21,7 +21,7 @@ from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
-from automl.engine.signals import StopSignals
+from automl.engine.signals import StopSignals as StopSignals
 from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn
 from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
@@ -79,6 +79,7 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     """
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _ = parts.proposing  # says what the strategy's artefacts lack
     _check_first(parts, config.seed, run)
     shares = [rung.share for rung in rungs_of(parts)]
     if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started

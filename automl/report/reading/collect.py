@@ -24,6 +24,7 @@ from automl.evidence import (
 from automl.evidence.comparisons import LUCK
 from automl.registry import unknown
 from automl.report.data import Begun, Learning, Rated, ReportData
+from automl.report.reading.ablation import ablation_of
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
@@ -172,6 +173,7 @@ class _Collector:
             begun=begun,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
+            ablation=ablation_of(self.store, self.record, tested, self._values, self.objectives.fitness.minimize),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -382,22 +384,27 @@ class _Collector:
         return Begun(begun_in_words(counts), counts, part, others, self._gain(winners, others, certain))
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
-        """Returns the ratings of a search that another evaluator decides; None for other searches."""
+        """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
         record = self.rating_record
-        if record is None:
+        if record is None and self.seconds_record is None:
             return None
-        part = read_study(self.store, record, objectives_of(record.settings)).part
         longer = self.seconds_record
         reading = None if longer is None else read_study(self.store, longer, self.objectives)
         others = [] if longer is None else self._tested_of(tested, SECONDS_WINNER, longer, reading)
         used = self.settings.get("environment", {}).get("artefacts_used", [])
-        ratings = ratings_of(self.store, record, {item.candidate for item in winners})
-        winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+        made = sum(one["seconds"] for one in used)
+        part, name, objective = None, str(self.settings["strategy"]["name"]), ""
+        if record is not None:
+            part = read_study(self.store, record, objectives_of(record.settings)).part
+            name, objective = str(record.settings["evaluator"]["name"]), str(record.settings["objective"])
+            ratings = ratings_of(self.store, record, {item.candidate for item in winners})
+            winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+            made += seconds_of_evaluations(self.store, record.id)
         return Rated(
-            str(record.settings["evaluator"]["name"]),
-            str(record.settings["objective"]),
+            name,
+            objective,
             part,
-            seconds_of_evaluations(self.store, record.id) + sum(one["seconds"] for one in used),
+            made,
             seconds_of_evaluations(self.store, self.record.id),
             None if reading is None else reading.part,
             others,
