@@ -24,6 +24,8 @@ GIVEN = frozenset({ENQUEUED, KNOWN, ELSEWHERE})
 BEGIN_FROM_CONTEXT = "context"
 """Stands for all that the search's part of the cache knows."""
 
+BELIEVED = "defaults"
+"""The origin of the candidate whose fields have their defaults, which is proposed first."""
 
 _BUDGET = ("search", "resume")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl import report
 from automl.cache.store import EquivalenceCache
@@ -17,7 +17,9 @@ from automl.evaluators.curves import LearningCurve
 from automl.jsontext import parse
 from automl.managing import find
 from automl.managing.methods import Managed
+from automl.report.analysed import Analysed
 from automl.report.frames import trials_frame
+from automl.report.reading.logs import log_lines
 from automl.report.shown import Report
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
@@ -31,19 +33,23 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.setup.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """Best equivalence class of a study by validation fitness.
+    """Best equivalence class by validation fitness of all that a study has evaluated, its random search included.
+
+    The verdict of a report compares each side's own winner all the same.
 
     Attributes:
         candidate: `Candidate` of this class that was proposed last.
         fitness: Mean of the objective over the replicates, in the objective's own direction.
         metrics: Mapping from metric name to mean over the replicates.
-        trial: Number of the trial.
+        trial: Number of the trial; None if random search found it, whose trials are those of another study.
         replicates: Number of evaluations behind the mean, including those that confirmed the class after the search.
+        found_in: Name of the study that found it: that of the search, or of its random search, such as "mine/random".
 
     Example:
         >>> best = Best(Candidate({"x": 20}), fitness=20.0, metrics={"value": 20.0}, trial=41, replicates=1)
@@ -54,8 +60,10 @@ class Best:
     candidate: Candidate
     fitness: float
     metrics: dict[str, float]
-    trial: int
+    trial: int | None
     replicates: int
+    found_in: str = ""
+    record: TrialRecord | None = field(default=None, repr=False, compare=False)
     study: Study | None = field(default=None, repr=False, compare=False)
 
     def model(self) -> nn.Module:
@@ -69,10 +77,10 @@ class Best:
         """
         if self.study is None:
             raise InvalidInput("this best candidate belongs to no study; ask study.best")
-        return self.study.trained(self.trial).module
+        return self.study.trained().module
 
 
-class Study(Managed, Delivered):
+class Study(Managed, Delivered, Analysed):
     """One named search in a database, with its trials, its best candidate and its report.
 
     Attributes:
@@ -141,7 +149,8 @@ class Study(Managed, Delivered):
 
     @property
     def best(self) -> Best:
-        """`Best` class by validation among those that satisfy the constraints. Confirmed once the search is over.
+        """`Best` class by validation of all that was evaluated, random search included, among those that satisfy the
+        constraints. Confirmed once the search is over. `found_in` names where it comes from.
 
         Raises:
             InvalidInput: no trial that satisfies the constraints has succeeded yet.
@@ -150,14 +159,16 @@ class Study(Managed, Delivered):
         if found is None:
             what = "successful full evaluation" if "fidelities" in self.settings else "successful trial"
             raise InvalidInput(f"study {self.name} has no {what} yet; search on, or see its failures in the report")
-        record, number = found
+        record = found.trial
         assert record.fitness is not None  # a best class has one
         value = parse(record.candidate)
         try:
             candidate = self.space.decode(value)
         except AutoMLError:
             candidate = Candidate(value)  # its space was an object in somebody's program
-        return Best(candidate, record.fitness, dict(record.metrics), number, record.replicates, self)
+        number = found.record.number if found.study.id == self.record_id else None
+        figures = dict(record.metrics)
+        return Best(candidate, record.fitness, figures, number, record.replicates, found.study.name, found.record, self)
 
     def trials(self) -> Iterator[TrialRecord]:
         """Yields the recorded trials in the order in which they were told."""
@@ -172,11 +183,11 @@ class Study(Managed, Delivered):
         """
         return trials_frame(self.trials(), self.store.fidelities(self.record_id))
 
-    def learning_curves(self, number: int) -> list[LearningCurve]:
+    def learning_curves(self, number: int | None = None) -> list[LearningCurve]:
         """Returns the learning curves of the evaluations behind a trial, cached ones too.
 
         Args:
-            number: number of the trial, such as `study.best.trial`.
+            number: number of the trial; None takes the best.
 
         Returns:
             List with one curve for each replicate of the trial's class that reported something.
@@ -187,6 +198,26 @@ class Study(Managed, Delivered):
         trial = self.trial(number)
         cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
         return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
+
+    def ablate(
+        self, tricks: Sequence[str] | None = None, settings: Mapping[str, Any] | None = None, **run: Any
+    ) -> Study:
+        """Trains the winners and the random sample again with tricks of training left out, see `automl.ablate`.
+
+        Args:
+            tricks: names of tricks; None takes all that the evaluator has.
+            settings: other settings of the evaluator, for one protocol more.
+            run: workers and limits of this run, as `automl.ablate` takes them.
+
+        Returns:
+            This study, whose report then has a section on search and protocol.
+
+        Raises:
+            InvalidInput: the study is not finished, or its evaluator has no such trick.
+        """
+        import automl  # what runs searches stands on a higher floor; the package finds it when it is asked
+
+        return automl.ablate(self, tricks=tricks, settings=settings, **run)
 
     @property
     def parts(self) -> Parts:
@@ -199,19 +230,27 @@ class Study(Managed, Delivered):
             self._parts = stored_parts(self.name, self.settings)
         return self._parts
 
-    def trial(self, number: int) -> TrialRecord:
-        """Returns one recorded trial.
+    def trial(self, number: int | None = None) -> TrialRecord:
+        """Returns one recorded trial; the best's without a number.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
         """
+        if number is None:
+            best = self.best.record
+            assert best is not None
+            return best
         found = self.store.trial(self.record_id, number)
         if found is None:
             raise InvalidInput(f"study {self.name} has no trial {number}; its trials are numbered from 0")
         return found
 
-    def show(self, number: int) -> str:
-        """Returns all that is stored of one trial as text: candidate, figures, learning curves, traceback.
+    def show(self, number: int | None = None) -> str:
+        """Returns all that is known of one trial as text: candidate, figures, learning curves, traceback, and where its
+        worker's log has what it printed.
+
+        Args:
+            number: number of the trial; None takes the best.
 
         Raises:
             InvalidInput: the study has no finished trial of this number.
@@ -219,16 +258,14 @@ class Study(Managed, Delivered):
         trial = self.trial(number)
         traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
         curves = self.learning_curves(number)
-        return report.trial_text(self.name, trial, curves, traceback)
+        root = self.store.by_id(self.record_id)
+        root = root if root.parent is None else self.store.by_id(root.parent)
+        log = log_lines(root.settings.get("environment", {}).get("logs", []), self.name, trial)
+        return report.trial_text(self.name, trial, curves, traceback, log)
 
     def records(self) -> list[StudyRecord]:
         """Returns what is stored of the study itself, or of each of its runs."""
         return [self.store.by_id(run.record_id) for run in self.runs]
-
-    def best_trial(self) -> tuple[int, Candidate]:
-        """Returns number and candidate of the best trial, see `best`."""
-        best = self.best
-        return best.trial, best.candidate
 
     def report(self) -> Report:
         """Returns the evidence: best candidates, both comparisons with random candidates, what the cache saved."""
@@ -251,7 +288,7 @@ class Study(Managed, Delivered):
         counts = {name: sum(found.get(name, 0) for found in outcomes) for name in OUTCOMES}
         rows = {
             "trials": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet",
-            "state": "finished" if self.finished else "open",
+            "state": "finished" if self.finished else "paused" if self.paused else "open",
         }
         with contextlib.suppress(InvalidInput):
             best = self.best
@@ -313,13 +350,17 @@ class RepeatedStudy(Study):
 
         return pandas.concat([run.trials_dataframe().assign(study=run.name) for run in self._runs], ignore_index=True)
 
-    def learning_curves(self, number: int) -> list[LearningCurve]:
+    def learning_curves(self, number: int | None = None) -> list[LearningCurve]:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].learning_curves({number})")
 
-    def trial(self, number: int) -> TrialRecord:
+    def trial(self, number: int | None = None) -> TrialRecord:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Raises InvalidInput, since every run has networks of its own."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].ensemble({k})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +95,16 @@ class TrainedModel:
 
         return export_model(self, to, Path(folder))
 
+    def facts(self) -> dict[str, Any]:
+        """Returns what an export says of it, as JSON data."""
+        return {
+            "study": self.study,
+            "candidate": self.candidate.value,
+            "seed": self.seed,
+            "weights": self.digest,
+            "figures": dict(self.metrics),
+        }
+
 
 class Delivery:
     """Hands over the networks of one study.
@@ -160,6 +170,17 @@ class Delivery:
                 self._evaluate(context, answer.claims[0], trial.candidate)
             elif answer.waiting:
                 time.sleep(_POLL_SECONDS)
+
+    def missing(self, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns those whose class nobody has measured on the test part."""
+        found = []
+        for trial in trials:
+            place = (self._context(trial), trial.key, 0)
+            with self._database.read() as connection:
+                row = rows.evaluated(connection, *place)
+            if row is None or row.state not in (DONE, FAILED):
+                found.append(trial)
+        return found
 
     def train(self, candidate: Candidate, on: str, seeds: int) -> list[TrainedModel]:
         """Trains a candidate anew from fresh seeds; nothing is stored.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidInput
+from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
 from automl.storage.records import TrialRecord
 
 if TYPE_CHECKING:
+    from automl.delivery.ensemble import Ensemble
     from automl.delivery.model import Delivery, TrainedModel
     from automl.setup.parts import Parts
 
@@ -41,12 +45,8 @@ class Delivered:
         """Space, evaluator and strategy."""
 
     @abstractmethod
-    def trial(self, number: int) -> TrialRecord:
-        """Returns one recorded trial."""
-
-    @abstractmethod
-    def best_trial(self) -> tuple[int, Candidate]:
-        """Returns number and candidate of the best trial."""
+    def trial(self, number: int | None = None) -> TrialRecord:
+        """Returns one recorded trial; the best's without a number."""
 
     def trained(self, trial: int | None = None, replicate: int = 0, artefacts: str | None = None) -> TrainedModel:
         """Returns the trained network of a trial, with the test figures that it was measured with.
@@ -65,8 +65,11 @@ class Delivered:
         """
         if replicate < 0:
             raise InvalidInput(f"replicate={replicate}: give 0 or more")
-        number = self.best_trial()[0] if trial is None else trial
-        return self._delivery(artefacts).model(self.trial(number), replicate)
+        return self.trained_from(self.trial(trial), replicate, artefacts)
+
+    def trained_from(self, record: TrialRecord, replicate: int = 0, artefacts: str | None = None) -> TrainedModel:
+        """Returns the trained network of a recorded trial of the search or of its random search, see `trained`."""
+        return self._delivery(artefacts).model(record, replicate)
 
     def train(
         self, candidate: Candidate | None = None, on: str = "train+validation", seeds: int = 1
@@ -81,7 +84,7 @@ class Delivered:
         Raises:
             InvalidInput: the evaluator cannot train on these parts, or a training fails.
         """
-        return self._delivery(None).train(self.best_trial()[1] if candidate is None else candidate, on, seeds)
+        return self._delivery(None).train(candidate or decoded(self.space, self.trial()), on, seeds)
 
     def export(self, to: str, folder: str | Path, trial: int | None = None, artefacts: str | None = None) -> Path:
         """Writes a trial's trained network for people without automl, checks what was written, returns the folder.
@@ -101,8 +104,29 @@ class Delivered:
         """
         from automl.delivery.exporting import export_trial
 
-        number = self.best_trial()[0] if trial is None else trial
-        return export_trial(self, self.trial(number), to, Path(folder), artefacts)
+        return export_trial(self, self.trial(trial), to, Path(folder), artefacts)
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Joins the study's best networks into one: greedy selection on the validation part, Caruana et al. 2004.
+
+        The networks are those of the best classes, so no two of them compute the same function before training. Their
+        kept weights are used; what nobody has trained for the test part is trained by workers, through the cache, and
+        kept. A network may be chosen several times, which gives it more weight. Test figures are read when the choice
+        is made, beside those of the best network alone. The report has them too.
+
+        Args:
+            k: choices, so there are as many networks at most. What is returned is the best of all sizes up to it.
+            library: classes to choose among, the best ones by validation.
+            artefacts: where the weights are, if they were moved since the study ended.
+            run: settings of this run as `automl.resume` takes them, such as `workers`.
+
+        Raises:
+            InvalidInput: the evaluator trains no network, or cannot join any; or nothing has succeeded.
+            StudyBusy: a living process runs the study.
+        """
+        # Above this floor: it opens a pool.
+        make: Callable[..., Ensemble] = import_module("automl.engine.ensembles").of_study
+        return make(self, k, library, artefacts, run)
 
     def _delivery(self, artefacts: str | None) -> Delivery:
         from automl.delivery.model import Delivery

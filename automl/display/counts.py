@@ -18,7 +18,9 @@ PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
+    "ensemble": "networks for an ensemble",
     "test": "the winners and a random sample, with fresh seeds",
+    "ablation": "the same under another protocol",
 }
 
 

@@ -83,8 +83,15 @@ class StudySettings:
     namespace: str = setting(
         "default", "A part of the cache of its own; another one is cold.", group="Cache", unit="NAME"
     )
-    baseline: bool = setting(
-        True, "Whether random search with equal evaluations follows.", group="Evidence", commands=("search",)
+    baseline: bool | float = setting(
+        True,
+        "Whether random search with equal evaluations follows. A share, such as 0.25, gives it so many of them; it is "
+        "then compared with the search's own first ones.",
+        group="Evidence",
+        lowest=0,
+        highest=1,
+        unit="SHARE",
+        commands=("search",),
     )
     finalists: int = setting(
         3,

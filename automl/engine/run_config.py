@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from automl.engine.config import ALL_COMMANDS
-from automl.engine.units import memory_of, seconds_of
+from automl.engine.units import memory_of, seconds_of, workers_of
+from automl.errors import InvalidInput
 from automl.hashing.isolated import HASH_SECONDS
 from automl.observers import Observer
-from automl.settings import check, setting
+from automl.settings import MOST, check, setting
 from automl.storage.engine import CLAIM_SECONDS
 from automl.storage.sessions import HEARTBEAT_SECONDS
 
@@ -28,13 +30,42 @@ class RunConfig:
         (2000000000, 600.0)
     """
 
-    workers: int | None = setting(
+    workers: str | int | None = setting(
         None,
-        "Number of evaluations at one time; 0: in this process.",
+        "Number of evaluations at one time; 0: in this process; auto: as many as the nodes of the cluster have room "
+        "for, which join and leave with their nodes.",
+        group="Workers",
+        otherwise="one per core, or this process for evaluators under a millisecond; auto on a cluster (--ray-address)",
+        unit="N",
+        commands=ALL_COMMANDS,
+    )
+    min_workers: int | None = setting(
+        None,
+        "Begin once so many workers are up, and let their number follow the nodes of the cluster.",
+        group="Workers",
+        lowest=1,
+        highest=MOST,
+        otherwise="one with --workers auto or --max-workers; else the number of workers is fixed",
+        unit="N",
+        commands=ALL_COMMANDS,
+    )
+    max_workers: int | None = setting(
+        None,
+        "Let the number of workers follow the nodes of the cluster up to this one; Ray's autoscaler is asked for them.",
+        group="Workers",
+        lowest=1,
+        highest=MOST,
+        otherwise="--workers, if that is a number and --min-workers is given",
+        unit="N",
+        commands=ALL_COMMANDS,
+    )
+    wait: float | None = setting(
+        None,
+        "Seconds to wait at the start for CPUs and GPUs of the cluster.",
         group="Workers",
         lowest=0,
-        otherwise="one per core, or this process for evaluators under a millisecond",
-        unit="N",
+        otherwise="300 for what others hold, and none for what the cluster does not have",
+        unit="SECONDS",
         commands=ALL_COMMANDS,
     )
     cpus_per_worker: float = setting(
@@ -110,8 +141,16 @@ class RunConfig:
         None,
         "Address of a running Ray cluster.",
         group="Workers",
-        otherwise="Ray is started on this machine",
+        otherwise="that in RAY_ADDRESS, which Ray sets for its jobs; without one Ray is started on this machine",
         unit="A",
+        commands=ALL_COMMANDS,
+    )
+    ship: str | None = setting(
+        None,
+        "Folder that is sent to the nodes of a cluster (what .gitignore names stays here); none: they have all files.",
+        group="Workers",
+        otherwise="the project around the files that the search names",
+        unit="DIR",
         commands=ALL_COMMANDS,
     )
     simulated_workers: int | None = setting(
@@ -140,10 +179,11 @@ class RunConfig:
     )
     checkpoints: str | None = setting(
         None,
-        "Folder for the states that long evaluations leave, to continue from; all workers must reach it.",
+        "Folder for the states that long evaluations leave, to continue from, or a URL that fsspec knows; all workers "
+        "must reach it.",
         group="Storage",
         otherwise="beside an SQLite database, nowhere with PostgreSQL",
-        unit="DIR",
+        unit="URL",
         commands=ALL_COMMANDS,
     )
     artefacts: str | None = setting(
@@ -168,8 +208,31 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        workers_of(self.workers)
+        if self.min_workers is not None and (most := self.most_workers) is not None and self.min_workers > most:
+            raise InvalidInput(f"min_workers={self.min_workers}: it must be {most} or less, the most there may be")
         seconds_of(self.timeout)
         memory_of(self.memory_per_worker, "memory_per_worker")
+
+    @property
+    def cluster(self) -> str | None:
+        """Address of the Ray cluster: as given, or what RAY_ADDRESS names, as Ray sets it for jobs; None without one.
+
+        A URL in RAY_ADDRESS is for `ray job submit` and its like.
+        """
+        found = os.environ.get("RAY_ADDRESS", "")
+        return self.ray_address or (found if found not in ("", "local") and "://" not in found else None)
+
+    @property
+    def follows(self) -> bool:
+        """True if the number of workers follows the nodes of the cluster."""
+        auto = self.workers == "auto" or (self.workers is None and self.cluster is not None)
+        return auto or self.min_workers is not None or self.max_workers is not None
+
+    @property
+    def most_workers(self) -> int | None:
+        """Largest number of workers of a search that follows the cluster; None sets no bound."""
+        return workers_of(self.workers) if self.max_workers is None else self.max_workers
 
     @property
     def timeout_seconds(self) -> float | None:

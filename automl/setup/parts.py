@@ -29,8 +29,10 @@ from automl.setup.finding import (
     make_strategy,
     menu_of,
     of_name,
+    sizes_for,
 )
 from automl.setup.objective import objective_of
+from automl.setup.proposing import Proposing, proposing
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
 from automl.setup.splitting import split_settings
 from automl.setup.targets import SpaceReference
@@ -81,8 +83,15 @@ class Parts:
 
     @property
     def for_workers(self) -> Evaluator:
-        """What workers are sent: the evaluator, or both."""
-        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
+        """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
+        if self.rating is None and self.proposing is None:
+            return self.evaluator
+        return Stages(self.rater, self.evaluator, self.proposing)
+
+    @cached_property
+    def proposing(self) -> Proposing | None:
+        """What stands for the strategy's artefacts; None if it reads none."""
+        return proposing(self.strategy, self.reference, self.rater)
 
     @cached_property
     def described(self) -> Description:
@@ -225,13 +234,15 @@ def assemble(
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
 
+    runner, given = make_evaluator(evaluator, for_evaluator)
     if isinstance(place, Named):
         if stored and stored["space"]["target"] == place.target:
             for_space = {**stored["space"]["settings"], **for_space}
+        else:
+            for_space = {**sizes_for(place.thing, runner), **for_space}
         space, reference = targets.made(place, for_space)
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
-    runner, given = make_evaluator(evaluator, for_evaluator)
     runner = runner.for_space(reference)
     why = ""
     if strategy is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.behaviour import Behaviour, Configuration, Module
+from automl.behaviour import Array, Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.jsontext import canonical
 from automl.spaces.blocks import Block
@@ -236,6 +236,47 @@ class Space(metaclass=SpaceType):
             f"space {self.kind}: allowed() refused {TRIES:,} samples on end; declare fields in which more is allowed"
         )
 
+    @property
+    def believes(self) -> bool:
+        """True where a field has a default, which its author believes to be good."""
+        return self.record.believes
+
+    def guess_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """Draws `n` candidates that are likely to be good: near the defaults of fields, where there are any.
+
+        Each field is at its default half of the time, near it a quarter of the time, else anywhere. Strategies begin
+        with them; random search samples uniformly, whatever anybody believes.
+
+        Example:
+            >>> import automl
+            >>> import numpy as np
+            >>> class Net(Space):
+            ...     width = automl.Integer(1, 1000, default=64)
+            >>> drawn = Net().guess_many(200, np.random.default_rng(0))
+            >>> 80 < sum(c.width == 64 for c in drawn) < 120
+            True
+        """
+        if not self.believes:
+            return self.sample_many(n, rng)
+        found: list[Candidate] = []
+        for _ in range(TRIES):
+            if len(found) == n:
+                return found
+            candidate = self.from_fields(self.record.guess(rng))
+            if not forbids(self) or self.allowed(candidate):
+                found.append(candidate)
+        return found + self.sample_many(n - len(found), rng)
+
+    def believed(self, rng: np.random.Generator) -> Candidate | None:
+        """Returns the candidate of all defaults, other fields drawn; None without any, or where it is not allowed."""
+        if not self.believes:
+            return None
+        for _ in range(100):
+            candidate = self.from_fields(self.record.believed(rng))
+            if not forbids(self) or self.allowed(candidate):
+                return candidate
+        return None
+
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a candidate that differs from `candidate` in one choice.
 
@@ -335,7 +376,10 @@ class Space(metaclass=SpaceType):
     def _fields(self) -> Record:
         record = self.record
         if not record.fields:
-            raise InvalidSpace(f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat")
+            raise InvalidSpace(
+                f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat, "
+                "or take automl.DefineByRun, whose build(self, choose) asks for its choices"
+            )
         return record
 
     # --- what a candidate is -----------------------------------------------------------------------------------------
@@ -378,6 +422,31 @@ class Space(metaclass=SpaceType):
         """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
 
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:  # noqa: ARG003
+        """Returns settings of the space that follow from the data, such as the number of classes; nothing unless
+        overridden.
+
+        A search that makes the space of its class takes them, where the user gives no others.
+
+        Args:
+            inputs: Shape of each input of one example.
+            outputs: How many outputs a network needs: classes, labels, values or tokens.
+
+        Example:
+            >>> import automl
+            >>> class Net(Space):
+            ...     width = automl.Choice(16, 32)
+            ...     def __init__(self, features=64, classes=10):
+            ...         self._sizes = {"features": features, "classes": classes}
+            ...     @classmethod
+            ...     def sizes_for(cls, inputs, outputs):
+            ...         return {"features": inputs[0].shape[0], "classes": outputs}
+            >>> Net.sizes_for([automl.Array((13,))], outputs=3)
+            {'features': 13, 'classes': 3}
+        """
+        return {}
+
     # --- blocks ------------------------------------------------------------------------------------------------------
 
     def blocks(self, candidate: Candidate) -> tuple[Block, ...]:
@@ -406,6 +475,38 @@ class Space(metaclass=SpaceType):
             InvalidSpace: the space has no blocks.
         """
         raise InvalidSpace(f"space {self.kind} has no supernet: define supernet(self) beside its blocks")
+
+    def relaxed(self) -> Any:
+        """Returns one `torch.nn.Module` in which every choice is a weighted sum of all options, freshly initialised.
+
+        It has what `automl.spaces.relaxed.Relaxed` asks for; differentiable searches train it.
+
+        Raises:
+            InvalidSpace: the space has none.
+        """
+        raise InvalidSpace(
+            f"space {self.kind} has no relaxed network: define relaxed(self), from_weights(self, weights, rng) and "
+            "skips(self, c), or take a space such as darts"
+        )
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        """Returns the candidate with the options of the largest weights, or one that is drawn by the weights.
+
+        Args:
+            weights: weights of the options of each choice, (choices, options), that add up to 1 for each choice; by the
+                names that the relaxed network has.
+            rng: draws the options; None takes the largest weights.
+
+        Raises:
+            InvalidSpace: the space has no relaxed network.
+        """
+        raise InvalidSpace(f"space {self.kind} has no relaxed network: define from_weights(self, weights, rng)")
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the cell of a candidate that collapse is watched in: relaxed
+        networks tend to end with nothing else.
+        """
+        return 0
 
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""

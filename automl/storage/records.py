@@ -11,7 +11,9 @@ from sqlalchemy import Row
 from automl.jsontext import canonical, stored
 from automl.storage.schema import trial
 
-Kind = Literal["search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test"]
+Kind = Literal[
+    "search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test", "ensemble", "ablation"
+]
 Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
 """What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
 
@@ -25,7 +27,7 @@ class StudyRecord:
     Attributes:
         id: Number of the study, unique in the database.
         name: Name of the study, unique in the database.
-        kind: Role of the study: "search", "baseline", "confirmation" or "test".
+        kind: Role of the study: see `Kind`.
         parent: Number of the search that a baseline or test study belongs to; None for a search.
         settings: JSON settings that must be unchanged when the study is resumed.
         state: "open" or "finished".

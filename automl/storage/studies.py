@@ -126,6 +126,14 @@ class StudyStore:
 
         self.database.write(claim)
 
+    def coordinator(self, study_id: int) -> str | None:
+        """Returns who coordinates a study, such as "process 12 on node-3"; None if no living process does."""
+        with self.database.read() as connection:
+            holder = connection.execute(select(study.c.coordinator).where(study.c.id == study_id)).scalar_one()
+            if holder is None or holder in dead_among(self.database, connection, {holder}):
+                return None
+            return read_sessions(connection, [holder])[0].name()
+
     def release(self, study_id: int, session_id: int) -> None:
         """Gives the study up, if the session still coordinates it."""
         mine = study.update().where(study.c.id == study_id, study.c.coordinator == session_id)
@@ -245,12 +253,11 @@ class StudyStore:
         """Adds hardware not yet recorded for this study."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             met = settings.get("environment", {}).get("workers", [])
             if new := [one for one in hardware if one not in met]:
                 settings["environment"] = {**settings.get("environment", {}), "workers": [*met, *new]}
-                connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+                _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -258,10 +265,21 @@ class StudyStore:
         """Keeps a JSON value in the record of a study's environment, which nothing is compared with."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             settings["environment"] = {**settings.get("environment", {}), name: value}
-            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+            _write_settings(connection, study_id, settings)
+
+        self.database.write(write)
+
+    def note_logs(self, study_id: int, places: Mapping[str, str], most: int = 20) -> None:
+        """Adds where the workers of this run write their logs to a study's environment; the last `most` are kept."""
+
+        def write(connection: Connection) -> None:
+            settings = _settings_to_change(connection, study_id)
+            found = settings.get("environment", {}).get("logs", [])
+            if places not in found:
+                settings["environment"] = {**settings.get("environment", {}), "logs": [*found, dict(places)][-most:]}
+                _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -269,12 +287,11 @@ class StudyStore:
         """Writes which hasher a study's keys come from now, and keeps a note of it in the study's environment."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             environment = settings.get("environment") or {}
             settings["hasher"] = dict(hasher)
             settings["environment"] = {**environment, "rekeyed": [*environment.get("rekeyed", []), dict(note)]}
-            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+            _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -287,6 +304,17 @@ class StudyStore:
                 connection.execute(mine.values(state="open", settings=canonical(settings)))
 
         self.database.write(write)
+
+
+def _settings_to_change(connection: Connection, study_id: int) -> dict[str, Any]:
+    """Reads a study's settings; another process that wants to change them waits for the end of this transaction."""
+    query = select(study.c.settings).where(study.c.id == study_id).with_for_update()
+    found: dict[str, Any] = stored(connection.execute(query).scalar_one())
+    return found
+
+
+def _write_settings(connection: Connection, study_id: int, settings: Mapping[str, Any]) -> None:
+    connection.execute(study.update().where(study.c.id == study_id).values(settings=canonical(settings)))
 
 
 def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:

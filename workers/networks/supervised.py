@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,10 +23,11 @@ from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from automl.jsontext import stored
 from automl.setup.targets import SpaceReference, sized
-from workers.networks.checks import check_settings, misfit_of
+from workers.networks.checks import check_settings, has_heads, misfit_of
 from workers.networks.kinds import Classes, Kind
 from workers.networks.resizing import described_at, resized, size_for
 from workers.networks.scores import Score, scores_of
+from workers.networks.tricks import left_out, settings_of, tricks_of
 
 if TYPE_CHECKING:
     import torch
@@ -206,10 +207,9 @@ class Supervised(Delivers, Evaluator):
         Raises:
             InvalidInput: `network` has a size that the space has not.
         """
-        if self.network:
-            space = sized(space, self.network)
-        own = dataclasses.replace(self, space=space) if self.network else self
-        held = space.load()
+        larger = sized(space, self.network) if self.network else None
+        own = self if larger is None is self.space else dataclasses.replace(self, space=larger)
+        held = (larger or space).load()
         if self.resize is not None or getattr(held, "image_size", None) is None:
             return own
         return dataclasses.replace(own, resize=size_for(self.data(), held))
@@ -242,6 +242,9 @@ class Supervised(Delivers, Evaluator):
             return Probe(inputs=(Array(tuple(inputs.shape[1:]), int(inputs.min()), int(inputs.max())),))
         return Probe(inputs=(Array(tuple(inputs.shape[1:])),))
 
+    def sizes(self) -> tuple[Sequence[Array], int]:
+        return self.probe().inputs, self.parts("cpu").outputs()
+
     def for_device(self, device: str) -> Supervised:
         if self.precision != "auto":
             return self
@@ -258,6 +261,16 @@ class Supervised(Delivers, Evaluator):
         """Says why a network cannot make a step on training examples, or gives other outputs than the targets need."""
         settings = dataclasses.replace(self.adjusted(work.training).for_device("cpu"), compiled=False)
         return misfit_of(settings, self.behaviour(work))
+
+    def tricks(self, work: Work) -> Sequence[str]:
+        return tricks_of(self.adjusted(work.training), has_heads(self, self.behaviour(work)))
+
+    def without(self, tricks: Collection[str], work: Work) -> Supervised:
+        if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:
+            raise InvalidInput(
+                f"the space gives each candidate its own {own[0]}, which no setting of the evaluator can leave out"
+            )
+        return dataclasses.replace(self, **left_out(self, tricks))
 
     def behaviour(self, work: Work) -> Behaviour:
         """Returns what is trained: the candidate's own network, or that of another size."""
@@ -324,6 +337,21 @@ class Supervised(Delivers, Evaluator):
         settings = self.adjusted(work.training).for_device(how.device)
         with training.preserved_random_state(how.device):
             return training.measure(module, getattr(self.parts(how.device), how.part), settings)
+
+    def predicted(self, module: nn.Module, work: Work, how: Evaluation) -> torch.Tensor:
+        from workers.networks import measuring, training
+
+        settings = self.adjusted(work.training).for_device(how.device)
+        with training.preserved_random_state(how.device):
+            return measuring.outputs_of(module, getattr(self.parts(how.device), how.part), settings)
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        return self.kind.mixed(outputs, weights)
+
+    def scored(self, outputs: torch.Tensor, how: Evaluation, chosen: Sequence[int] | None = None) -> Metrics:
+        from workers.networks import measuring
+
+        return measuring.measure_outputs(outputs, getattr(self.parts("cpu"), how.part), self, chosen)
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
         inputs, _ = getattr(self.parts(how.device), how.part).first(most)

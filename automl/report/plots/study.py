@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.report.data import ReportData
+from automl.report.plots.archive import archive_plot
 from automl.report.plots.drawing import (
     INK,
     QUIET,
@@ -39,6 +40,7 @@ def study_plots(data: ReportData) -> dict[str, Plot]:
         outcomes(data.search),
         *learning_plots(data),
         *pareto_plots(data),
+        archive_plot(data),
         genealogy(data),
     ]
     return {plot.name: plot for plot in found if plot is not None}

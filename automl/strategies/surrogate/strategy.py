@@ -139,7 +139,7 @@ class Surrogate(Strategy):
         """Returns samples whose functions are new; known ones where no others are found, for a hit costs nothing."""
         found: list[Proposal] = []
         for _ in range(TRIES):
-            drawn = self.space.sample_many(2 * n, rng)
+            drawn = self.space.guess_many(2 * n, rng)
             for candidate, key in zip(drawn, keys_of(self.hashes, drawn), strict=True):
                 if len(found) < n and key not in taken and not self._model.knows(key):
                     taken.add(key)
