@@ -37,9 +37,7 @@ def test_other_versions_end_the_start_and_not_a_pickle(ray_session, monkeypatch)
         self._versions = {**self._versions, "torch": "0.4.1"}
 
     monkeypatch.setattr(RayWorkers, "prepare", elsewhere)
-    with pytest.raises(
-        InvalidInput, match=r"cannot start: .*where the search has 0\.4\.1; install the same"
-    ):
+    with pytest.raises(InvalidInput, match=r"cannot start: .*where the search has 0\.4\.1; install the same"):
         RayPool(plan(Behaving()), workers=1, num_cpus=0, num_gpus=0.25)
 
 
