@@ -160,6 +160,7 @@ def ours(address: str, log: str, trials: int, seconds: float, folder: str) -> li
         trials=trials,
         window=16,
         ray_address=address,
+        ship="none",  # these raylets share a folder of packages, which one may empty for the others
         baseline=False,
         confirm=1,
         test_seeds=1,

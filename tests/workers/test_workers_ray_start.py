@@ -1,6 +1,7 @@
 """The start of workers and what they may find there: other versions, busy resources, a head that falls silent."""
 
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pool_parts import Behaving, plan, run_all
 from automl.engine.run_config import RunConfig
 from automl.errors import InvalidInput, WorkersLost, WorkersUnavailable
 from automl.evaluators.base import Evaluator
-from workers.pools import ray_watch
+from workers.pools import actor, ray_watch
 from workers.pools.actor import PACKAGE, unlike, versions_here
 from workers.pools.ray_pool import RayPool
 from workers.pools.ray_watch import ClusterWatch
@@ -27,6 +28,21 @@ def test_a_node_with_other_versions_is_told_by_name():
     assert unlike({**here, "elsewhere only": "1.0"}) is None  # what one of both has not cannot differ
     said = unlike({**here, "ray": "1.13", "Python": "3.9"})
     assert f"has Python {here['Python']} where the search has 3.9, ray {here['ray']} where the search has 1.13" in said
+
+
+def test_a_node_without_this_package_is_told_what_to_install():
+    """Of this project a node without it has the file of the worker alone, which travels by value."""
+    code = (
+        "import importlib.util as util\n"
+        f"found = util.spec_from_file_location('actor', {actor.__file__!r})\n"
+        "actor = util.module_from_spec(found)\n"
+        "found.loader.exec_module(actor)\n"
+        f"try: actor.Worker(None, 'ray-0', [], 1, None, {versions_here()!r}, False)\n"
+        "except RuntimeError as error: print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60)
+    assert f"has no {PACKAGE} for its Python ({sys.executable})" in ran.stdout, ran.stderr
+    assert f"install it there: pip install {PACKAGE}=={versions_here()[PACKAGE]}" in ran.stdout
 
 
 def test_other_versions_end_the_start_and_not_a_pickle(ray_session, monkeypatch):
