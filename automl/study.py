@@ -17,6 +17,7 @@ from automl.evaluators.curves import LearningCurve
 from automl.jsontext import parse
 from automl.managing import find
 from automl.managing.methods import Managed
+from automl.report.analysed import Analysed
 from automl.report.frames import trials_frame
 from automl.report.reading.logs import log_lines
 from automl.report.shown import Report
@@ -79,7 +80,7 @@ class Best:
         return self.study.trained().module
 
 
-class Study(Managed, Delivered):
+class Study(Managed, Delivered, Analysed):
     """One named search in a database, with its trials, its best candidate and its report.
 
     Attributes:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.artefacts.shelf import Shelf, weights_facts
@@ -17,6 +16,7 @@ from automl.engine.outbox import Outbox
 from automl.engine.trial import Slot, State, Trial
 from automl.evaluators.base import Evaluation
 from automl.evaluators.checkpoints import Checkpoint, file_of
+from automl.evaluators.places import place
 from automl.pool import Job, Pool
 from automl.rules import LoopSettings
 from automl.strategies.base import FULL
@@ -64,6 +64,7 @@ class InFlight:
         self._outbox = outbox
         self._notices = notices or Notices()
         self._trials: dict[State, dict[int, Trial]] = {state: {} for state in State}  # by number, in order of arrival
+        self._queued = Counter[Slot]()  # the classes of queued trials, with how many there are of each
         self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)  # who needs the result of a running evaluation
         self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim
         self._next_job = 0
@@ -121,6 +122,11 @@ class InFlight:
     def _move(self, trial: Trial, state: State) -> None:
         if trial.state is not state:
             self._trials[trial.state].pop(trial.number, None)
+            if QUEUED in (state, trial.state):
+                slot = trial.slot(0)
+                self._queued[slot] += 1 if state is QUEUED else -1
+                if not self._queued[slot]:
+                    del self._queued[slot]
             trial.state = state
             self._trials[state][trial.number] = trial
 
@@ -207,9 +213,8 @@ class InFlight:
         fresh, queue = list(self._trials[FRESH].values()), self._trials[QUEUED]
         if len(queue) <= capacity:
             return fresh
-        classes = {trial.slot(0) for trial in queue.values()}
         for trial in fresh:
-            if trial.slot(0) in classes:
+            if trial.slot(0) in self._queued:
                 self._move(trial, QUEUED)
         return [trial for trial in fresh if trial.state is FRESH]
 
@@ -247,7 +252,7 @@ class InFlight:
         self._next_job += 1
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
-        kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
+        kept = Checkpoint(place(file_of(folder, claim.key, claim.seed, text))) if folder else None
         how = Evaluation(
             claim.seed,
             self._settings.part,

@@ -20,6 +20,7 @@ from automl.engine.blame import blaming
 from automl.engine.dear_proposals import DearProposals
 from automl.engine.first_failures import FirstFailures
 from automl.engine.garbage import seldom_collected
+from automl.engine.idle import Idle
 from automl.engine.in_flight import InFlight
 from automl.engine.keyer import Keyer
 from automl.engine.meter import Meter
@@ -87,7 +88,7 @@ class Search:
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
-        self._jobs, self._pool = jobs, pool
+        self._jobs, self._pool, self._store = jobs, pool, store
         self._order = TellOrder(settings)
         self._notices = notices or Notices()
         self._features = StoredFeatures(cache.database, jobs.hasher)
@@ -102,6 +103,7 @@ class Search:
         self._needs = Needs(settings.needs)
         self._slow = SlowEvaluations(pool, settings.first_timeout)
         self._in_flight.ended = self._slow.ended
+        self._idle = Idle(pool)
         self._holders = SilentHolders(cache)
         self._json = KeyedByJson(
             self._keyer,
@@ -158,6 +160,9 @@ class Search:
                     self._close()
                 raise
             self._close()
+        if phase == "search" and (said := self._idle.sentence(self.settings, self._slow.recent)):
+            self._notices.say(said)
+            self._store.note(self.settings.study, "idle_share", round(self._idle.share, 3))
         if left is not None:
             self._pool.stop_at(None)
         for observer in self.observers:
@@ -204,7 +209,9 @@ class Search:
         if over and self._in_flight.idle:  # what is left would have to be evaluated
             self.meter.evaluations -= sum(trial.cost for trial in (*self._in_flight.open(), *self._order.out_of_turn()))
             return False
+        self._idle.begin(self._in_flight.evaluations, not self.meter.ended(self._order.asked))
         final = self._in_flight.collect()
+        self._idle.end()
         self._record(final)
         self._watch()
         if self._pool.hands_out and not final:

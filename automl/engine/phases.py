@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.places import place
 from automl.evaluators.pruning import REACHED
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.hashing.isolated import HashJobs
@@ -567,4 +567,4 @@ class Phases:
 
     def _checkpoints(self, group: str, stage: Stage) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / group) if folder and stage.evaluator.resumable else None
+        return str(place(folder) / group) if folder and stage.evaluator.resumable else None

@@ -179,10 +179,11 @@ class RunConfig:
     )
     checkpoints: str | None = setting(
         None,
-        "Folder for the states that long evaluations leave, to continue from; all workers must reach it.",
+        "Folder for the states that long evaluations leave, to continue from, or a URL that fsspec knows; all workers "
+        "must reach it.",
         group="Storage",
         otherwise="beside an SQLite database, nowhere with PostgreSQL",
-        unit="DIR",
+        unit="URL",
         commands=ALL_COMMANDS,
     )
     artefacts: str | None = setting(

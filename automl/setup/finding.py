@@ -56,6 +56,16 @@ def find_space(target: str | Space) -> Named | Found:
     return found
 
 
+def sizes_for(space: Any, evaluator: Evaluator) -> Mapping[str, Any]:
+    """Returns the settings of a space's class that follow from the evaluator's data."""
+    if not (inspect.isclass(space) and issubclass(space, Space)):
+        return {}
+    if inspect.getattr_static(space, "sizes_for") is inspect.getattr_static(Space, "sizes_for"):
+        return {}  # and the data are not read for it
+    found = evaluator.sizes()
+    return {} if found is None else space.sizes_for(*found)
+
+
 def menu_of(space: Any) -> dict[str, Any]:
     """Returns the settings that a space takes, with their defaults; none for a space that is made already."""
     return {} if isinstance(space, Space) else known(space)

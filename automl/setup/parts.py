@@ -29,6 +29,7 @@ from automl.setup.finding import (
     make_strategy,
     menu_of,
     of_name,
+    sizes_for,
 )
 from automl.setup.objective import objective_of
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
@@ -225,13 +226,15 @@ def assemble(
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
 
+    runner, given = make_evaluator(evaluator, for_evaluator)
     if isinstance(place, Named):
         if stored and stored["space"]["target"] == place.target:
             for_space = {**stored["space"]["settings"], **for_space}
+        else:
+            for_space = {**sizes_for(place.thing, runner), **for_space}
         space, reference = targets.made(place, for_space)
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
-    runner, given = make_evaluator(evaluator, for_evaluator)
     runner = runner.for_space(reference)
     why = ""
     if strategy is None:

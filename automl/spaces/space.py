@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.behaviour import Behaviour, Configuration, Module
+from automl.behaviour import Array, Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.jsontext import canonical
 from automl.spaces.blocks import Block
@@ -423,6 +423,31 @@ class Space(metaclass=SpaceType):
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
+
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:  # noqa: ARG003
+        """Returns settings of the space that follow from the data, such as the number of classes; nothing unless
+        overridden.
+
+        A search that makes the space of its class takes them, where the user gives no others.
+
+        Args:
+            inputs: Shape of each input of one example.
+            outputs: How many outputs a network needs: classes, labels, values or tokens.
+
+        Example:
+            >>> import automl
+            >>> class Net(Space):
+            ...     width = automl.Choice(16, 32)
+            ...     def __init__(self, features=64, classes=10):
+            ...         self._sizes = {"features": features, "classes": classes}
+            ...     @classmethod
+            ...     def sizes_for(cls, inputs, outputs):
+            ...         return {"features": inputs[0].shape[0], "classes": outputs}
+            >>> Net.sizes_for([automl.Array((13,))], outputs=3)
+            {'features': 13, 'classes': 3}
+        """
+        return {}
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 

@@ -242,6 +242,9 @@ class Supervised(Delivers, Evaluator):
             return Probe(inputs=(Array(tuple(inputs.shape[1:]), int(inputs.min()), int(inputs.max())),))
         return Probe(inputs=(Array(tuple(inputs.shape[1:])),))
 
+    def sizes(self) -> tuple[Sequence[Array], int]:
+        return self.probe().inputs, self.parts("cpu").outputs()
+
     def for_device(self, device: str) -> Supervised:
         if self.precision != "auto":
             return self
