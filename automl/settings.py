@@ -293,6 +293,8 @@ class Declared:
 
     def _share(self, value: Any) -> bool | float:
         """Reads a switch that may be a share: 0 is False and 1 is True."""
+        if not isinstance(value, numbers.Real):
+            self._refuse(value, "True, False or a share between 0 and 1")
         share = self._number(value, float)
         return bool(share) if share in (0, 1) else float(share)
 
