@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl import report
 from automl.cache.store import EquivalenceCache
@@ -19,18 +19,21 @@ from automl.managing import find
 from automl.managing.methods import Managed
 from automl.report.analysed import Analysed
 from automl.report.frames import trials_frame
+from automl.report.reading.logs import log_lines
 from automl.report.shown import Report
 from automl.selection.contest import best_of
 from automl.selection.objectives import objectives_of
 from automl.setup.stored import stored_parts, stored_space
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
-from automl.storage.studies import OUTCOMES, StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import OUTCOMES, StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.setup.parts import Parts
 
 
@@ -196,6 +199,26 @@ class Study(Managed, Delivered, Analysed):
         cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
         return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
 
+    def ablate(
+        self, tricks: Sequence[str] | None = None, settings: Mapping[str, Any] | None = None, **run: Any
+    ) -> Study:
+        """Trains the winners and the random sample again with tricks of training left out, see `automl.ablate`.
+
+        Args:
+            tricks: names of tricks; None takes all that the evaluator has.
+            settings: other settings of the evaluator, for one protocol more.
+            run: workers and limits of this run, as `automl.ablate` takes them.
+
+        Returns:
+            This study, whose report then has a section on search and protocol.
+
+        Raises:
+            InvalidInput: the study is not finished, or its evaluator has no such trick.
+        """
+        import automl  # what runs searches stands on a higher floor; the package finds it when it is asked
+
+        return automl.ablate(self, tricks=tricks, settings=settings, **run)
+
     @property
     def parts(self) -> Parts:
         """The parts of the search: space, evaluator, strategy; made again from their names if it was opened by name.
@@ -223,7 +246,8 @@ class Study(Managed, Delivered, Analysed):
         return found
 
     def show(self, number: int | None = None) -> str:
-        """Returns all that is stored of one trial as text: candidate, figures, learning curves, traceback.
+        """Returns all that is known of one trial as text: candidate, figures, learning curves, traceback, and where its
+        worker's log has what it printed.
 
         Args:
             number: number of the trial; None takes the best.
@@ -234,7 +258,10 @@ class Study(Managed, Delivered, Analysed):
         trial = self.trial(number)
         traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
         curves = self.learning_curves(number)
-        return report.trial_text(self.name, trial, curves, traceback)
+        root = self.store.by_id(self.record_id)
+        root = root if root.parent is None else self.store.by_id(root.parent)
+        log = log_lines(root.settings.get("environment", {}).get("logs", []), self.name, trial)
+        return report.trial_text(self.name, trial, curves, traceback, log)
 
     def records(self) -> list[StudyRecord]:
         """Returns what is stored of the study itself, or of each of its runs."""
@@ -261,7 +288,7 @@ class Study(Managed, Delivered, Analysed):
         counts = {name: sum(found.get(name, 0) for found in outcomes) for name in OUTCOMES}
         rows = {
             "trials": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none yet",
-            "state": "finished" if self.finished else "open",
+            "state": "finished" if self.finished else "paused" if self.paused else "open",
         }
         with contextlib.suppress(InvalidInput):
             best = self.best
@@ -330,6 +357,10 @@ class RepeatedStudy(Study):
     def trial(self, number: int | None = None) -> TrialRecord:
         """Raises InvalidInput, since every run has a trial of each number."""
         raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].trial({number})")
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Raises InvalidInput, since every run has networks of its own."""
+        raise InvalidInput(f"{self.name} has several runs; ask one: study.runs[0].ensemble({k})")
 
     def report(self) -> Report:
         return Report(report.compare([run.report().data for run in self._runs], self.name))

@@ -6,9 +6,9 @@ that; rich-click and cloup bring the same with a dependency, and a look of their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -127,6 +127,7 @@ def _kind(one: Declared) -> dict[str, Any]:
     if kind in (int, float):
         return {"type": kind}
     origin = getattr(kind, "__origin__", None)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
+    texts = isinstance(origin, type) and issubclass(origin, Sequence) and get_args(kind) == (str,)
+    if texts or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return {"multiple": True}
     return {"type": str} if origin is None else {"type": click.Path(path_type=Path)}

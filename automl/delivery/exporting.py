@@ -10,7 +10,7 @@ from automl.delivery.source import export_source
 from automl.errors import InvalidInput
 from automl.evaluators.delivery import Delivers
 from automl.selection.ranking import decoded
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 if TYPE_CHECKING:
     from automl.delivery.model import TrainedModel

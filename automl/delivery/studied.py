@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,10 @@ from automl.errors import InvalidInput
 from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 if TYPE_CHECKING:
+    from automl.delivery.ensemble import Ensemble
     from automl.delivery.model import Delivery, TrainedModel
     from automl.setup.parts import Parts
 
@@ -102,6 +105,28 @@ class Delivered:
         from automl.delivery.exporting import export_trial
 
         return export_trial(self, self.trial(trial), to, Path(folder), artefacts)
+
+    def ensemble(self, k: int = 10, library: int = 20, *, artefacts: str | None = None, **run: Any) -> Ensemble:
+        """Joins the study's best networks into one: greedy selection on the validation part, Caruana et al. 2004.
+
+        The networks are those of the best classes, so no two of them compute the same function before training. Their
+        kept weights are used; what nobody has trained for the test part is trained by workers, through the cache, and
+        kept. A network may be chosen several times, which gives it more weight. Test figures are read when the choice
+        is made, beside those of the best network alone. The report has them too.
+
+        Args:
+            k: choices, so there are as many networks at most. What is returned is the best of all sizes up to it.
+            library: classes to choose among, the best ones by validation.
+            artefacts: where the weights are, if they were moved since the study ended.
+            run: settings of this run as `automl.resume` takes them, such as `workers`.
+
+        Raises:
+            InvalidInput: the evaluator trains no network, or cannot join any; or nothing has succeeded.
+            StudyBusy: a living process runs the study.
+        """
+        # Above this floor: it opens a pool.
+        make: Callable[..., Ensemble] = import_module("automl.engine.ensembles").of_study
+        return make(self, k, library, artefacts, run)
 
     def _delivery(self, artefacts: str | None) -> Delivery:
         from automl.delivery.model import Delivery

@@ -17,9 +17,10 @@ from automl.cache.alone import HOLDER_SECONDS
 from automl.cache.policy import ReplicatePlan
 from automl.cache.records import Claim, Completion
 from automl.cache.store import EquivalenceCache
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.loop import Parked
 from automl.engine.phases import Phases
+from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, named_pool
 from automl.errors import InvalidInput, StudyBusy, brief
 from automl.evaluators.base import Evaluation, Part
@@ -29,9 +30,9 @@ from automl.setup.parts import Parts
 from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import space_id
-from automl.storage.studies import StudyRecord
 from automl.study import Study
 
 BUSY_SECONDS = 60.0

@@ -17,8 +17,9 @@ from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.managing import ADOPTS, OF_KEEPING, stop_adopting
 from automl.setup.parts import Parts, rungs_of
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import StudyStore
 
 
 class Lifecycle:
@@ -149,9 +150,9 @@ class Lifecycle:
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in now.items() if key not in never},
         )
-        sources = {one.partition(".")[0].partition(":")[0] for one in differing} & {*OF_SOURCES}
+        sources = [one for one in differing if one.startswith(OF_SOURCES)]
         adopts = self.adopter if ADOPTS in record.settings else None
-        if differing and adopts is not None and all(one.startswith(OF_SOURCES) for one in differing):
+        if differing and adopts is not None and len(sources) == len(differing):
             adopts(record, now)
             return self.store.by_id(record.id)
         if differing:
@@ -190,9 +191,7 @@ class Lifecycle:
 
     def free_name(self) -> str:
         """Returns a name that no study has."""
-        target = self.parts.reference.target
-        stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
-        number = 1
+        stem, number = stem_of(self.parts), 1
         while self.store.find(f"{stem}-{number}") is not None or self.store.runs(f"{stem}-{number}"):
             number += 1
         return f"{stem}-{number}"
@@ -253,6 +252,12 @@ def settings_before(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
                 return []
             found.append(f"{name}={old}")
     return found
+
+
+def stem_of(parts: Parts) -> str:
+    """Returns what names of studies begin with that were given none."""
+    target = parts.reference.target
+    return target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else parts.space.kind
 
 
 def fidelity_settings(parts: Parts, evaluator: Evaluator) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automl.artefacts.content import Content
 from automl.artefacts.store import ArtefactStore
 from automl.cache.artefacts import drop_readers_of_others
 from automl.cache.policy import FreshSeeds, Occurrences, Plans, Policy
@@ -17,25 +18,29 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import placed, store_of
 from automl.engine.adoption import adopt
+from automl.engine.beginning import Beginning, begin
 from automl.engine.bill import bill
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
-from automl.engine.making import Place, prepared
+from automl.engine.making import Making, Place, place_for, prepared
 from automl.engine.notices import Notices
+from automl.engine.pausing import Pausing
 from automl.engine.phase_studies import PhaseStudies
-from automl.engine.pruning import REACHED
 from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.run_config import RunConfig
 from automl.engine.stage import Stage, rater_of
-from automl.errors import warn
+from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.places import place
+from automl.evaluators.pruning import REACHED
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
@@ -44,16 +49,18 @@ from automl.pool import Pool
 from automl.report.reading.stream import read_study
 from automl.rules import BELIEVED, ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
+from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import space_id
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
-from automl.strategies import Strategy
+from automl.storage.studies import StudyStore
+from automl.strategies import Strategy, Told
 from automl.strategies.random import Random
 from automl.study import Study
 
@@ -165,18 +172,45 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
+        with self.coordinated(record, observers, session) as cache:
+            self._search(record, cache, observers)
+        return study
+
+    def measure(
+        self, study: StudyRecord, cache: EquivalenceCache, chosen: Sequence[tuple[Candidate, str]], plans: Plans
+    ) -> None:
+        """Evaluates candidates on the test part for a study that has been searched; what is known is not trained again.
+
+        The caller holds the study (`coordinated`).
+
+        Raises:
+            Interrupted: somebody asked to stop.
+        """
+        budget = Budget(trials=len(chosen))
+        self._loop(study, cache, self.observers, study.kind, Random(), 0, budget, chosen, "test", plans)
+
+    @contextlib.contextmanager
+    def coordinated(
+        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
+    ) -> Iterator[EquivalenceCache]:
+        """Gives the body the cache, with this process as the study's only coordinator.
+
+        Raises:
+            StudyBusy: another living process coordinates it.
+        """
         own = None if session else Session(self.database)
         session = session or own
         assert session is not None
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if places := self.pool.log_places():
+                self.store.note_logs(record.id, places)
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
-                self._search(record, cache, observers)
+                yield EquivalenceCache(self.database, self.config.namespace, session, space)
             finally:
                 self.store.release(record.id, session.id)
         finally:
@@ -184,35 +218,35 @@ class Phases:
                 observer.close()
             if own is not None:
                 own.close()  # raises where the database is away
-        return study
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
         if not self._said_beforehand:
             self._said_beforehand = True
             self._say_beforehand(record)
+        studies = PhaseStudies(self.store, record)
+        begun = self._beginning(record, studies, cache)
         enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
+        enqueued += begun.first(config.finalists)
         if self.parts.strategy.name not in (Random.name, "exhaustive"):
             with blaming(f"space {self.parts.space.kind} fails on its defaults", self.jobs.seconds):
                 believed = self.parts.space.believed(np.random.default_rng(config.seed))
             enqueued += [(believed, BELIEVED)] if believed is not None else []
-        studies = PhaseStudies(self.store, record)
         if self.parts.rating is None:
-            evaluations = self._propose(record, cache, observers, enqueued)
+            evaluations = self._propose(record, cache, observers, enqueued, begun)
         else:
             rated = studies.rating(rating_settings(self.parts, self.rating))
-            self._propose(rated, cache, self.observers, enqueued, self.rating)
+            self._propose(rated, cache, self.observers, enqueued, begun, self.rating)
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
-            self.store.note(record.id, "model", learned)
-        if self.current is not None and (pooled := self.current.pooled()):
-            self.store.note(record.id, "pool", pooled)
+            self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
+        same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
             context = cache.context(self.context("validation"))
-            for one in dict.fromkeys(study.id for study in (record, random, longer) if study is not None):
+            for one in dict.fromkeys(study.id for study in (record, random, longer, same) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,
@@ -221,6 +255,7 @@ class Phases:
             config.finalists,
             objectives,
             longer.id if longer else None,
+            same.id if same else None,
         )
         confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
@@ -247,11 +282,12 @@ class Phases:
         cache: EquivalenceCache,
         observers: Sequence[Observer],
         enqueued: Sequence[tuple[Candidate, str]],
+        begun: Beginning,
         stage: Stage | None = None,
     ) -> float:
-        """Lets the strategy search; returns how many evaluations it counted."""
+        """Lets the strategy search; returns how many evaluations it counted, known results not among them."""
         config = self.config
-        return self._loop(
+        counted = self._loop(
             record,
             cache,
             observers,
@@ -260,9 +296,14 @@ class Phases:
             config.seed,
             config.budget,
             enqueued,
+            plans=Occurrences(config.policy, config.seed, begun.keys),
             rungs=rungs_of(self.parts),
             stage=stage,
+            known=begun.told,
         )
+        if self.current is not None and (pooled := self.current.pooled()):
+            self.store.note(record.parent or record.id, "pool", pooled)
+        return counted
 
     def _decide(
         self, record: StudyRecord, rated: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]
@@ -272,7 +313,11 @@ class Phases:
         with blaming(f"space {space.kind} cannot read what was rated", self.jobs.seconds * 2 * most):
             chosen = best_rated(space, self.store, record, rated, most)
         if not chosen:
-            return 0.0
+            raise InvalidInput(
+                f"study {record.name}: none of its {self.store.by_id(rated.id).trials:,} ratings is one that can be "
+                "decided on (they failed, broke a constraint, or were no full ones); go on with more trials: "
+                f"automl resume {record.name} --trials N"
+            )
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), self.config.seed)
         budget, seed = Budget(trials=len(chosen)), self.config.seed
         return self._loop(record, cache, observers, "search", Random(), seed, budget, chosen, plans=plans)
@@ -280,7 +325,9 @@ class Phases:
     def _random_searches(
         self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache, evaluations: float
     ) -> tuple[StudyRecord | None, StudyRecord | None]:
-        """Runs random search with equal evaluations, and after ratings another one with equal seconds."""
+        """Runs random search with equal evaluations, and another one with equal seconds where ratings or artefacts of
+        the strategy took some.
+        """
         if not self.config.baseline:
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
@@ -291,14 +338,36 @@ class Phases:
         if share < 1:
             counted = read_study(self.store, self.store.by_id(record.id), objectives_of(record.settings)).counts.counted
             keep_compared(self.store, record.id, int(np.searchsorted(counted, full, side="right")), full)
-        if self.parts.rating is None:
+        if self.parts.rating is None and self.parts.proposing is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())
-        wanted = trainings_for(self.store, record, studies.rating({}), artefacts, full)
+        rated = None if self.parts.rating is None else studies.rating({})
+        wanted = trainings_for(self.store, record, rated, artefacts, full)
         longer = studies.at_equal_seconds(seed, wanted)
         self._sample(longer, cache, seed, max(wanted, int(longer.settings["evaluations"])))
         self.store.finish(longer.id)
         return random, longer
+
+    def _random_begun(
+        self, random: StudyRecord | None, studies: PhaseStudies, cache: EquivalenceCache, begun: Beginning
+    ) -> StudyRecord | None:
+        """Runs random search with as many new evaluations that begins as the search did: the same known results first,
+        then the samples that the other random search had.
+
+        None for a search that begins from nothing, or rates: its known results are ratings.
+        """
+        uniform = random is None or random.kind != "baseline"  # none, or the search itself
+        if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
+            return None
+        seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
+        record, space = studies.begun(seed, most), self.parts.space
+        with blaming(f"space {space.kind} cannot read its samples", self.jobs.seconds * (random.trials + 1)):
+            samples = [(ranking.decoded(space, one), one.origin) for one in self.store.by_number(random.id)]
+        first = [*begun.first(self.config.finalists), *samples]
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed, begun.keys)
+        budget = Budget(evaluations=most)
+        self._loop(record, cache, self.observers, "baseline", Random(), seed, budget, first, plans=plans)
+        return self.store.by_id(record.id)
 
     def _sample(self, record: StudyRecord, cache: EquivalenceCache, seed: int, evaluations: int) -> None:
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed)
@@ -324,6 +393,17 @@ class Phases:
         if study is not None:
             self.store.finish(study.id)
         return confirmed
+
+    def _beginning(self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache) -> Beginning:
+        """Returns what the search begins from, which is written down when it begins, and says how much that is."""
+        config, stage = self.config, self.rating
+        context = cache.context(self.context("validation", stage=stage))
+        space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
+        found = begin(studies, stage, config.begin_from, config.namespace, context, space, config.policy.replicates)
+        if config.begin_from and not record.trials:
+            for observer in self.observers:
+                observer.note(begun_in_words(begun_with(self.store.by_id(record.id))))
+        return found
 
     def _say_beforehand(self, record: StudyRecord) -> None:
         """Says what the user should know before anything is evaluated."""
@@ -355,7 +435,8 @@ class Phases:
             )
 
     def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
-        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+        rating = None if self.parts.rating is None else self.rating
+        if said := adopt(self.store, record, now, self.deciding, rating, self.config.namespace):
             self.note(said)
 
     def note(self, text: str) -> None:
@@ -384,12 +465,15 @@ class Phases:
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
         stage: Stage | None = None,
+        known: Sequence[Told] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
+        self.pool.serve(record_of.name)
         stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
+        given = self._given_to(strategy, stage, record_of, cache, seed)
         context = cache.context(self.context(part, stage=stage))
         if reads and (dropped := drop_readers_of_others(self.database, context, reads)):
             self._notices.say(
@@ -412,9 +496,9 @@ class Phases:
             contexts={rung.share: cache.context(self.context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase == "test" else objectives_of(record_of.settings).needs,
+            needs=frozenset() if part == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
-            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            kept=ranking.DELIVERED if part == "test" else frozenset(),
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
@@ -425,13 +509,26 @@ class Phases:
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
             prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
+            known=known,
         )
+
+        pausing = Pausing(self.store, record_of.parent or record_of.id, self.pool, self.note)
 
         def context_at(epoch: float) -> int:
             return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
-            settings, strategy, stage.jobs, cache, self.store, self.pool, observers, self._notices, context_at
+            settings,
+            strategy,
+            stage.jobs,
+            cache,
+            self.store,
+            self.pool,
+            observers,
+            self._notices,
+            context_at,
+            pausing,
+            given,
         )
         self.current.interrupted = self._interrupted
         owner = f"{record_of.name}, number {record_of.id}, of {record_of.created!r}"
@@ -439,7 +536,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "test"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test", "ensemble", "ablation"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
@@ -449,23 +546,42 @@ class Phases:
         """Sees to it that an evaluator's artefacts are there; returns their digests by replicate."""
         if not declared_artefacts(stage.evaluator):
             return {}
-        root, run = record.parent or record.id, self.run_config
-        folder = run.checkpoints or self.database.beside("checkpoints")
-        place = Place(root, record.name, folder, run.retries, run.first_limit, stage.rates)
         digests, used = prepared(
             stage.evaluator,
             cache,
             self.pool,
             self.artefacts,
-            place,
+            self._place(stage, record),
             self._notices,
             lambda: self._interrupted,
             most,
             forgets=self.config.policy.forget_probability > 0,
         )
-        self._used |= {(one["name"], one["digest"]): one for one in used}
-        self.store.note(root, "artefacts_used", list(self._used.values()))
+        self._charge(record, used)
         return digests
+
+    def _given_to(
+        self, strategy: Strategy, stage: Stage, record: StudyRecord, cache: EquivalenceCache, seed: int
+    ) -> Mapping[str, Content]:
+        """Sees to it that a strategy's artefacts are there; returns them by name."""
+        proposing = self.parts.proposing
+        if proposing is None or strategy is not self.parts.strategy:
+            return {}
+        kept = place_for(self.artefacts, f"strategy {strategy.name}")
+        place = self._place(stage, record)
+        making = Making(proposing, cache, self.pool, kept, place, self._notices, lambda: self._interrupted)
+        digests = making.ready([seed])[seed]
+        self._charge(record, making.account())
+        return {name: kept.get(digest) for name, digest in digests.items()}
+
+    def _place(self, stage: Stage, record: StudyRecord) -> Place:
+        run = self.run_config
+        folder = run.checkpoints or self.database.beside("checkpoints")
+        return Place(record.parent or record.id, record.name, folder, run.retries, run.first_limit, stage.rates)
+
+    def _charge(self, record: StudyRecord, used: Sequence[Mapping[str, Any]]) -> None:
+        self._used |= {(one["name"], one["digest"]): dict(one) for one in used}
+        self.store.note(record.parent or record.id, "artefacts_used", list(self._used.values()))
 
     def context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
         """Returns the description of the context that results stand in."""
@@ -487,4 +603,4 @@ class Phases:
 
     def _checkpoints(self, group: str, stage: Stage) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / group) if folder and stage.evaluator.resumable else None
+        return str(place(folder) / group) if folder and stage.evaluator.resumable else None

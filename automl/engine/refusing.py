@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.evaluators.fingerprints.describing import description
 from automl.hashing import Hasher
 from automl.managing import ADOPTS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from automl.errors import InvalidInput
 from automl.registry import unknown
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 
 def find(store: StudyStore, name: str) -> StudyRecord:

@@ -6,15 +6,17 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
+from automl.errors import InvalidInput
 from automl.managing import studies
 from automl.managing.finding import find
 from automl.managing.studies import Figures
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 
 class Managed:
-    """Part of `Study`: renaming, deleting, putting away, copying, merging, adopting.
+    """Part of `Study`: renaming, deleting, putting away, pausing, copying, merging, adopting.
 
     Attributes:
         database: that holds the study.
@@ -80,6 +82,45 @@ class Managed:
     def archive(self, archived: bool = True) -> None:
         """Puts the study away: `automl studies` lists it with `--all` only. `archived=False` takes it out again."""
         studies.archive(self.database, self.records(), archived)
+
+    def pause(self, paused: bool = True, now: bool = False) -> None:
+        """Pauses the study wherever it runs, or lets it go on with `paused=False`.
+
+        Whoever runs it sees that within seconds: what is being evaluated is finished, workers are given back, and the
+        search waits. Its hours do not run meanwhile. A search that is started under its name waits as well;
+        `automl.resume` goes on.
+
+        Args:
+            paused: False to let it go on.
+            now: True to break off what is being evaluated, which is evaluated again afterwards.
+
+        Raises:
+            InvalidInput: the study is finished.
+
+        Example:
+            >>> import automl
+            >>> class Line(automl.Space):
+            ...     x = automl.Integer(0, 20)
+            >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
+            >>> study = automl.search(Line(), evaluator=height, trials=20, workers=0, storage="sqlite:///line.db")
+            >>> study.pause()
+            Traceback (most recent call last):
+            automl.errors.InvalidInput: study 'Line-1' is finished, so there is nothing to pause
+        """
+        records = self.records()
+        if paused and all(record.state == "finished" for record in records):
+            raise InvalidInput(f"study {self.name!r} is finished, so there is nothing to pause")
+        studies.pause(self.database, records, paused, now)
+
+    @property
+    def paused(self) -> bool:
+        """True if the study was paused and nobody has let it go on since."""
+        return any(studies.PAUSED in record.settings for record in self.records())
+
+    def coordinator(self) -> str | None:
+        """Returns which process runs the study, such as "process 12 on node-3"; None if nobody does."""
+        found = [self.store.coordinator(record.id) for record in self.records()]
+        return next((one for one in found if one is not None), None)
 
     def copy(self, storage: str, name: str | None = None) -> Self:
         """Copies the study with its trials and evaluations into another database, and returns it there.

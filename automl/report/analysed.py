@@ -13,7 +13,8 @@ from automl.report.frames import fields_of, trials_frame
 from automl.report.shown import Report
 from automl.selection.fronts import front_of
 from automl.selection.objectives import objectives_of
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     import pandas

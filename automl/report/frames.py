@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.jsontext import canonical, parse
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 if TYPE_CHECKING:
     import pandas

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from automl.errors import legible
 from automl.evidence import Estimate
-from automl.report.data import RatedCandidate, ReportData
+from automl.report.data import ReportData
+from automl.report.study_part import RatedCandidate
 from automl.report.words import figure
 
 _SPECIAL = {

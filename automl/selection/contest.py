@@ -13,8 +13,16 @@ from functools import cached_property
 from typing import Any
 
 from automl.selection.objectives import Objectives
-from automl.selection.ranking import EARLY_WINNER, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.selection.ranking import (
+    BEGUN_WINNER,
+    EARLY_WINNER,
+    RANDOM_WINNER,
+    SEARCH_WINNER,
+    SECONDS_WINNER,
+    best_classes,
+)
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 EXPECTED = "expected"
 """Name under which a study keeps what a model expects of its classes."""
@@ -177,14 +185,18 @@ def contest_of(
     n: int,
     objectives: Objectives,
     seconds: int | None = None,
+    begun: int | None = None,
 ) -> Contest:
-    """Returns the contest of a search and its random search, and of the one with equal seconds where there is one."""
+    """Returns the contest of a search and its random search, and of those with equal seconds and with the same
+    beginning where there are any.
+    """
     at = compared_at(store, search) if random is not None else None
     studies = {
         SEARCH_WINNER: search,
         **({} if at is None else {EARLY_WINNER: search}),
         **({} if random is None else {RANDOM_WINNER: random}),
         **({} if seconds is None else {SECONDS_WINNER: seconds}),
+        **({} if begun is None else {BEGUN_WINNER: begun}),
     }
     expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
     first = {} if at is None else {EARLY_WINNER: at[0]}

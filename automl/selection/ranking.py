@@ -10,15 +10,20 @@ from automl.jsontext import parse
 from automl.selection.fronts import front_of
 from automl.selection.objectives import Objectives
 from automl.spaces.space import Candidate, Space
-from automl.storage.studies import Standing, StudyStore, TrialRecord
+from automl.storage.records import Standing, TrialRecord
+from automl.storage.studies import StudyStore
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 FRONT_MEMBER = "front member"
 SECONDS_WINNER = "random winner, equal seconds"
+BEGUN_WINNER = "random winner, same beginning"
 EARLY_WINNER = "search winner, equal evaluations"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
-DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, FRONT_MEMBER})
+OF_ENSEMBLE = "candidate of an ensemble"
+"""Origin of the trials whose networks an ensemble may be made of."""
+
+DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, BEGUN_WINNER, FRONT_MEMBER, OF_ENSEMBLE})
 """Those whose trained weights are kept: nobody is handed one of the sample that stands for the average."""
 
 

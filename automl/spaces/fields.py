@@ -90,9 +90,10 @@ class Choice(Field):
         return super().believes or any(_is_space(option) and option.record.believes for option in self.options)
 
     def mutate(self, value: Any, rng: np.random.Generator) -> Any:
-        now = self.number(value)
+        now, inner = self.number(value), 0
         option = self.options[now]
-        inner = option.record.mutable(value) if _is_space(option) else 0
+        if self._kinds and _is_space(option):
+            inner = option.record.mutable(value)
         others = len(self.options) - 1
         if inner and rng.integers(inner + (others > 0)) < inner:
             return {"kind": option.kind} | option.record.mutate(value, rng)
@@ -132,7 +133,9 @@ class Choice(Field):
 
     def _fill(self, number: int, rng: np.random.Generator) -> Any:
         option = self.options[number]
-        return {"kind": option.kind} | option.record.sample(rng) if _is_space(option) else copied(option)
+        if self._kinds and _is_space(option):
+            return {"kind": option.kind} | option.record.sample(rng)
+        return copied(option)
 
     def number(self, value: Any, path: str = "choice") -> int:
         """Returns the place of a value's option among the options; raises InvalidCandidate where there is none."""
@@ -258,13 +261,13 @@ class Record(Field):
 
     def mutate(self, value: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         child = {name: value[name] for name in self.fields}
-        weights = {name: field.mutable(value[name]) for name, field in self.fields.items()}
-        if not any(weights.values()):
+        weights = [field.mutable(child[name]) for name, field in self.fields.items()]
+        if not (total := sum(weights)):
             return child
-        drawn = int(rng.integers(sum(weights.values())))
-        for name, weight in weights.items():
+        drawn = int(rng.integers(total))
+        for (name, field), weight in zip(self.fields.items(), weights, strict=True):
             if drawn < weight:
-                child[name] = self.fields[name].mutate(value[name], rng)
+                child[name] = field.mutate(child[name], rng)
                 break
             drawn -= weight
         return child

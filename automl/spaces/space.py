@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.behaviour import Behaviour, Configuration, Module
+from automl.behaviour import Array, Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.jsontext import canonical
 from automl.spaces.blocks import Block
@@ -94,7 +94,8 @@ class Defaults:
     Attributes:
         evaluator: Registered name of the evaluator; None if the user must name one.
         evaluator_settings: Mapping from name to value, for that evaluator, such as {"task": "digits", "epochs": 8}.
-        strategy: Registered name of the strategy.
+        strategy: Registered name of the strategy; None lets the search choose (`automl.setup.choosing`), or takes
+            regularized_evolution if there are settings for it.
         strategy_settings: Mapping from name to value, for that strategy.
         objective: Name of a metric of the evaluator; None takes the evaluator's first.
         trials: Number of trials after which a search ends.
@@ -113,7 +114,7 @@ class Defaults:
 
     evaluator: str | None = None
     evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
-    strategy: str = "regularized_evolution"
+    strategy: str | None = None
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
@@ -126,8 +127,10 @@ TRIES = 10_000
 
 
 class Space(metaclass=SpaceType):
-    """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
-    choices.
+    """Base class of search spaces: what can be chosen, and what a candidate then is.
+
+    Subclass it. What can be chosen is declared as fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces), as in
+    the example. A candidate has one value for each field, as attributes.
 
     A field may have any name but `kind`, `value` and `json`. If it has the name of a method (`costs`, `size`), the
     method stays available, and `c.costs` of a candidate is the field.
@@ -142,6 +145,8 @@ class Space(metaclass=SpaceType):
             mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
         image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
             to it. None takes images as they are.
+        scalable: Names of settings that size the network around a candidate (cells, channels) and change nothing that
+            keys stand for: candidates that are equal at one size are equal at all. Evaluators may ask for other sizes.
 
     Example:
         >>> import automl
@@ -170,6 +175,7 @@ class Space(metaclass=SpaceType):
     defaults: Defaults = Defaults()
     equal_shares: ClassVar[tuple[float, float] | None] = None
     image_size: int | None = None
+    scalable: ClassVar[tuple[str, ...]] = ()
 
     # --- the choices -------------------------------------------------------------------------------------------------
 
@@ -418,6 +424,31 @@ class Space(metaclass=SpaceType):
         """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
 
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:  # noqa: ARG003
+        """Returns settings of the space that follow from the data, such as the number of classes; nothing unless
+        overridden.
+
+        A search that makes the space of its class takes them, where the user gives no others.
+
+        Args:
+            inputs: Shape of each input of one example.
+            outputs: How many outputs a network needs: classes, labels, values or tokens.
+
+        Example:
+            >>> import automl
+            >>> class Net(Space):
+            ...     width = automl.Choice(16, 32)
+            ...     def __init__(self, features=64, classes=10):
+            ...         self._sizes = {"features": features, "classes": classes}
+            ...     @classmethod
+            ...     def sizes_for(cls, inputs, outputs):
+            ...         return {"features": inputs[0].shape[0], "classes": outputs}
+            >>> Net.sizes_for([automl.Array((13,))], outputs=3)
+            {'features': 13, 'classes': 3}
+        """
+        return {}
+
     # --- blocks ------------------------------------------------------------------------------------------------------
 
     def blocks(self, candidate: Candidate) -> tuple[Block, ...]:
@@ -446,6 +477,38 @@ class Space(metaclass=SpaceType):
             InvalidSpace: the space has no blocks.
         """
         raise InvalidSpace(f"space {self.kind} has no supernet: define supernet(self) beside its blocks")
+
+    def relaxed(self) -> Any:
+        """Returns one `torch.nn.Module` in which every choice is a weighted sum of all options, freshly initialised.
+
+        It has what `automl.spaces.relaxed.Relaxed` asks for; differentiable searches train it.
+
+        Raises:
+            InvalidSpace: the space has none.
+        """
+        raise InvalidSpace(
+            f"space {self.kind} has no relaxed network: define relaxed(self), from_weights(self, weights, rng) and "
+            "skips(self, c), or take a space such as darts"
+        )
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        """Returns the candidate with the options of the largest weights, or one that is drawn by the weights.
+
+        Args:
+            weights: weights of the options of each choice, (choices, options), that add up to 1 for each choice; by the
+                names that the relaxed network has.
+            rng: draws the options; None takes the largest weights.
+
+        Raises:
+            InvalidSpace: the space has no relaxed network.
+        """
+        raise InvalidSpace(f"space {self.kind} has no relaxed network: define from_weights(self, weights, rng)")
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the cell of a candidate that collapse is watched in: relaxed
+        networks tend to end with nothing else.
+        """
+        return 0
 
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""

@@ -63,6 +63,10 @@ class LocalSearch(Strategy):
         children = self.space.mutate_many([current.candidate] * n, rng)
         return [Proposal(child, "mutate", (current.number,)) for child in children]
 
+    def begin(self, known: Sequence[Told]) -> None:
+        """Takes the best of what is known for its starts."""
+        self.tell(known[-self.starts :])
+
     def tell(self, trials: Sequence[Told]) -> None:
         for trial in trials:
             if self._climb:

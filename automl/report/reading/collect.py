@@ -23,7 +23,8 @@ from automl.evidence import (
 )
 from automl.evidence.comparisons import LUCK
 from automl.registry import unknown
-from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Begun, Learning, Rated, ReportData
+from automl.report.reading.ablation import ablation_of
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
@@ -35,9 +36,12 @@ from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
+from automl.report.study_part import RatedCandidate, StudyPart
+from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import compared_at, confirmed_trials, earlier_looks
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import (
+    BEGUN_WINNER,
     EARLY_WINNER,
     FRONT_MEMBER,
     RANDOM_SAMPLE,
@@ -48,7 +52,8 @@ from automl.selection.ranking import (
 from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 ANCESTORS = 400
 
@@ -102,6 +107,7 @@ class _Collector:
         self.confirmation_record = phases.get("confirmation")
         self.rating_record = phases.get("rating")
         self.seconds_record = phases.get("seconds")
+        self.begun_record = phases.get("begun")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
@@ -122,6 +128,7 @@ class _Collector:
         at = compared_at(self.store, self.record.id) if early else None
         gain = self._gain(early or winners, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
+        begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
@@ -142,7 +149,7 @@ class _Collector:
             population=population,
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, early or winners, random_winners, deterministic, rated),
+            verdict=self._verdict(search, random, gain, early or winners, random_winners, deterministic, rated, begun),
             early_winners=early,
             compared_at=None if at is None else at[1],
             ranks=[
@@ -163,8 +170,10 @@ class _Collector:
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
             rated=rated,
+            begun=begun,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
+            ablation=ablation_of(self.store, self.record, tested, self._values, self.objectives.fitness.minimize),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -273,6 +282,7 @@ class _Collector:
         random_winners: list[RatedCandidate],
         deterministic: bool,
         rated: Rated | None,
+        begun: Begun | None,
     ) -> Verdict:
         if self.failed.hopeless:
             said = self.failed.sentence()
@@ -309,15 +319,12 @@ class _Collector:
                 f"{at[1]:g} of {search.part.counted:g}. "
             )
             found = replace(found, reason=said + found.reason)
+        if begun is not None and self.begun_record is not None:
+            return self._verdict_begun(found, search, begun, winners, deterministic)
         if rated is None or self.seconds_record is None or not found.beats:
             return found
-        longer = read_study(self.store, self.seconds_record, self.objectives)
-        bound = longer.counts.classes[0] if len(longer.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        baseline = Effort(longer.part.counted, longer.part.classes)
-        seeds = min((len(group[0].test_values) for group in (winners, rated.random_winners) if group), default=0)
-        second = judge_run(
-            rated.gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        second, longer = self._against(
+            self.seconds_record, rated.gain, search, (winners, rated.random_winners), deterministic
         )
         where = (
             f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
@@ -329,23 +336,75 @@ class _Collector:
             second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
         )
 
-    def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
-        """Returns the ratings of a search that another evaluator decides; None for other searches."""
-        record = self.rating_record
-        if record is None:
+    def _verdict_begun(
+        self, cold: Verdict, search: Reading, begun: Begun, winners: list[RatedCandidate], deterministic: bool
+    ) -> Verdict:
+        """Returns the verdict on a search that began from known results: it rests on random search that began with the
+        same ones, and names both.
+        """
+        assert self.begun_record is not None
+        same, _ = self._against(self.begun_record, begun.gain, search, (winners, begun.random_winners), deterministic)
+        fair, first = "random search that begins with the same known results", "random search that begins with nothing"
+        if same.beats and cold.beats:
+            return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
+        if same.beats:
+            return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
+        if cold.beats:
+            return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
+        return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
+
+    def _against(
+        self,
+        record: StudyRecord,
+        gain: Estimate,
+        search: Reading,
+        groups: tuple[list[RatedCandidate], list[RatedCandidate]],
+        deterministic: bool,
+    ) -> tuple[Verdict, Reading]:
+        """Returns the verdict against another random search, and that search as it was read."""
+        other = read_study(self.store, record, self.objectives)
+        bound = other.counts.classes[0] if len(other.counts.classes) else float("inf")
+        above = int((search.counts.classes > bound).sum())
+        effort, baseline = (Effort(one.part.counted, one.part.classes) for one in (search, other))
+        seeds = min((len(group[0].test_values) for group in groups if group), default=0)
+        found = judge_run(
+            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+        return found, other
+
+    def _begun(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Begun | None:
+        """Returns what the search began from; None for a search that began from nothing."""
+        counts = begun_with(self.record)
+        if not counts:
             return None
-        part = read_study(self.store, record, objectives_of(record.settings)).part
+        other = self.begun_record
+        reading = None if other is None else read_study(self.store, other, self.objectives)
+        others = [] if other is None else self._tested_of(tested, BEGUN_WINNER, other, reading)
+        part = None if reading is None else reading.part
+        return Begun(begun_in_words(counts), counts, part, others, self._gain(winners, others, certain))
+
+    def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
+        """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
+        record = self.rating_record
+        if record is None and self.seconds_record is None:
+            return None
         longer = self.seconds_record
         reading = None if longer is None else read_study(self.store, longer, self.objectives)
         others = [] if longer is None else self._tested_of(tested, SECONDS_WINNER, longer, reading)
         used = self.settings.get("environment", {}).get("artefacts_used", [])
-        ratings = ratings_of(self.store, record, {item.candidate for item in winners})
-        winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+        made = sum(one["seconds"] for one in used)
+        part, name, objective = None, str(self.settings["strategy"]["name"]), ""
+        if record is not None:
+            part = read_study(self.store, record, objectives_of(record.settings)).part
+            name, objective = str(record.settings["evaluator"]["name"]), str(record.settings["objective"])
+            ratings = ratings_of(self.store, record, {item.candidate for item in winners})
+            winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+            made += seconds_of_evaluations(self.store, record.id)
         return Rated(
-            str(record.settings["evaluator"]["name"]),
-            str(record.settings["objective"]),
+            name,
+            objective,
             part,
-            seconds_of_evaluations(self.store, record.id) + sum(one["seconds"] for one in used),
+            made,
             seconds_of_evaluations(self.store, self.record.id),
             None if reading is None else reading.part,
             others,

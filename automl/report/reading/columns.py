@@ -6,11 +6,12 @@ Everything else that a report needs is aggregated while the trials stream by.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 _PAYING = ("miss", "partial")
 
@@ -37,7 +38,13 @@ class Counts:
 class Columns:
     """Grows by one row a trial, in completion order. Fitness is stored so that larger is better."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Iterable[bytes] = ()) -> None:
+        """Begins without trials.
+
+        Args:
+            known: keys of classes that the study began from: each of them has one replicate that is not counted.
+        """
+        self._known = np.array([_short(key) for key in known], dtype=np.uint64)
         self.keys = array("Q")
         self.replicates = array("H")
         self.pays = array("B")
@@ -91,7 +98,8 @@ class Columns:
         starts = np.ones(len(keys), dtype=bool)
         starts[1:] = keys[order][1:] != keys[order][:-1]
         wanted = np.frombuffer(self.replicates, dtype=np.uint16)[:until][order].astype(np.int64)
-        before = np.where(starts, 0, np.concatenate([[0], wanted[:-1]]))
+        at_first = np.isin(keys[order], self._known).astype(np.int64) if len(self._known) else 0
+        before = np.where(starts, at_first, np.concatenate([[0], wanted[:-1]]))
         fresh = np.empty(len(keys), dtype=np.int64)
         fresh[order] = np.maximum(wanted - before, 0)
         pays = np.frombuffer(self.pays, dtype=np.uint8)[:until] > 0
