@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.data.sequences import from_tokens
 from automl.data.splits import stratified as stratified
 from automl.errors import InvalidInput
 from automl.evaluators.task import Task
@@ -58,6 +59,49 @@ def digits() -> Task:
     )
 
 
+@functools.lru_cache(maxsize=1)
+def breast_cancer() -> Task:
+    """Returns scikit-learn's breast cancer data as a `Task`: 569 rows of 30 numbers, two classes.
+
+    Source: UCI Breast Cancer Wisconsin (Diagnostic), Wolberg et al. 1995, CC BY 4.0.
+
+    Six tenths of the rows are for training, two each for validation and test, with equal shares of the classes. The
+    numbers have mean 0 and standard deviation 1 in the training part.
+
+    Example:
+        >>> task = breast_cancer()
+        >>> task.train[0].shape, task.test[0].shape, task.classes
+        ((341, 30), (114, 30), 2)
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    parts = stratified(data.target, (0.6, 0.2, 0.2))
+    mean, deviation = data.data[parts[0]].mean(0), data.data[parts[0]].std(0)
+    rows = ((data.data - mean) / deviation).astype(np.float32)
+    train, validation, test = ((rows[part], data.target[part].astype(np.int64)) for part in parts)
+    return Task(train, validation, test, name="breast-cancer")
+
+
+@functools.lru_cache(maxsize=1)
+def descriptions() -> Task:
+    """Returns English text as a `Task` of next-token prediction: the descriptions of scikit-learn's data sets.
+
+    Tokens are characters, a window has 64. The text is that of the installed version, about 43,000 characters; another
+    version may have another text, and is another task then.
+
+    Example:
+        >>> task = descriptions()
+        >>> task.train[0].shape[1], int(task.train[0].max()) < 128
+        (64, True)
+    """
+    from importlib import resources
+
+    files = sorted(resources.files("sklearn.datasets.descr").iterdir(), key=lambda one: one.name)
+    text = "\n".join(one.read_text(encoding="utf-8") for one in files if one.name.endswith(".rst"))
+    return from_tokens("".join(one for one in text if one.isascii()), context=64, name="descriptions")
+
+
 def fashion_mnist_6k() -> Task:
     """Returns 8,000 images of Fashion-MNIST as a `Task`: shape (1, 28, 28), values in [0, 1], ten classes.
 
@@ -75,7 +119,11 @@ def fashion_mnist_6k() -> Task:
         Traceback (most recent call last):
         automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    return _fashion_mnist(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"))
+    return _fashion_mnist(_images_file())
+
+
+def _images_file() -> Path:
+    return data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset")
 
 
 @functools.lru_cache(maxsize=1)
@@ -107,12 +155,12 @@ def fashion_mnist_6k_32() -> Task:
         Traceback (most recent call last):
         automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    return _padded(fashion_mnist_6k())
+    return _padded(_images_file())
 
 
 @functools.lru_cache(maxsize=1)
-def _padded(task: Task) -> Task:
-    border = ((0, 0), (0, 0), (2, 2), (2, 2))
+def _padded(path: Path) -> Task:
+    task, border = _fashion_mnist(path), ((0, 0), (0, 0), (2, 2), (2, 2))
     train, validation, test = (
         (np.pad(inputs, border), labels) for inputs, labels in (task.train, task.validation, task.test)
     )

@@ -17,8 +17,10 @@ import click
 
 from automl.cli.ablate import ablate
 from automl.cli.database import cache, db
+from automl.cli.ensemble import ensemble
 from automl.cli.export import export
 from automl.cli.functions import features
+from automl.cli.pausing import pause
 from automl.cli.rate import rate
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, show
@@ -50,11 +52,13 @@ def automl() -> None:
 for command in (
     search,
     resume,
+    pause,
     baseline,
     report,
     ablate,
     rate,
     export,
+    ensemble,
     rating_report,
     show,
     studies,

@@ -12,7 +12,7 @@ from automl import api
 from automl.cli.common import json_option, print_json, read_settings
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
 from automl.display import progress
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.engine.running import Stopped
 from automl.errors import legible
 from automl.settings import declared

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.observers import Observer
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 PHASES = {
     "search": "search",
     "baseline": "random search, equal evaluations",
     "confirmation": "the best again on validation",
+    "ensemble": "networks for an ensemble",
     "test": "the winners and a random sample, with fresh seeds",
     "ablation": "the same under another protocol",
 }

@@ -14,26 +14,23 @@ import numpy as np
 
 from automl import registry
 from automl.cache.policy import FreshSeeds
-from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.phase_studies import PhaseStudies
 from automl.engine.phases import Phases
+from automl.engine.run_config import RunConfig
 from automl.engine.running import StopSignals, open_pool, stoppable
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Work
 from automl.evaluators.fingerprints.describing import description
 from automl.jsontext import canonical
-from automl.rules import Budget
 from automl.selection import ranking
 from automl.selection.ranking import RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
 from automl.setup.parts import Parts
-from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
-from automl.storage.sessions import Session
-from automl.storage.spaces import space_id
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.random import Random
 
 ALL = "all tricks"
@@ -188,18 +185,8 @@ def _one(
     seeds: Sequence[int],
 ) -> None:
     """Trains the chosen candidates under one protocol."""
-    session = Session(phases.database)
-    try:
-        store.coordinate(record.id, session.id)
-        try:
-            number = phases.database.write(lambda connection: space_id(connection, stored_as(phases.parts.reference)))
-            cache = EquivalenceCache(phases.database, phases.config.namespace, session, number)
-            stands = dict(description(phases.evaluator).stands)
-            studies = PhaseStudies(store, record)
-            study = studies.ablation({**protocol.json(), "seeds": list(seeds)}, stands, chosen, phases.evaluator)
-            plans, budget = FreshSeeds(list(seeds)), Budget(trials=len(chosen))
-            phases.train(study, cache, chosen, budget, plans)
-        finally:
-            store.release(record.id, session.id)
-    finally:
-        session.close()
+    with phases.coordinated(record, phases.observers) as cache:
+        stands = dict(description(phases.evaluator).stands)
+        studies = PhaseStudies(store, record)
+        study = studies.ablation({**protocol.json(), "seeds": list(seeds)}, stands, chosen, phases.evaluator)
+        phases.measure(study, cache, chosen, FreshSeeds(list(seeds)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from automl.artefacts.shelf import Shelf
@@ -21,6 +20,7 @@ from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.base import Evaluation, Evaluator
 from automl.evaluators.checkpoints import Checkpoint, file_of
+from automl.evaluators.places import place
 from automl.jsontext import canonical
 from automl.pool import Job, Pool
 
@@ -166,10 +166,10 @@ class Making:
     def _make(self, artefact: Artefact, context: int, claim: Claim, text: str, replicate: int, reads: Digests) -> str:
         """Makes an artefact on a worker and ends the claim; returns why it was lost, empty where it was not."""
         folder = self._place.checkpoints
-        group = str(Path(folder) / self._cache.fidelity_group(context)) if folder else None
+        group = str(place(folder) / self._cache.fidelity_group(context)) if folder else None
         owner = f"{self._place.name}, number {self._place.study}"
         with checkpoints.used(group, owner) as use:
-            kept = Checkpoint(Path(file_of(group, claim.key, claim.seed, text))) if group else None
+            kept = Checkpoint(place(file_of(group, claim.key, claim.seed, text))) if group else None
             shelf = Shelf(self._store, reads)
             how = Evaluation(claim.seed, "validation", replicate, checkpoint=kept, shelf=shelf, rates=self._place.rates)
             job = Job(1, text, how, artefact.name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,49 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.versions import version_of, waiting_sentence
 from automl.delivery.places import placed, store_of
 from automl.engine.adoption import adopt
+from automl.engine.beginning import Beginning, begin
 from automl.engine.bill import bill
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
+from automl.engine.config import StudyConfig
 from automl.engine.expecting import expect
 from automl.engine.identity import change_since, context_of, said_once
 from automl.engine.lifecycle import Lifecycle
 from automl.engine.loop import Search
 from automl.engine.making import Making, Place, place_for, prepared
 from automl.engine.notices import Notices
+from automl.engine.pausing import Pausing
 from automl.engine.phase_studies import PhaseStudies
-from automl.engine.pruning import REACHED
 from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.run_config import RunConfig
 from automl.engine.stage import Stage, rater_of
-from automl.errors import warn
+from automl.errors import InvalidInput, warn
 from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Fidelity, Part
 from automl.evaluators.fingerprints.describing import description
 from automl.evaluators.function import FunctionEvaluator
+from automl.evaluators.places import place
+from automl.evaluators.pruning import REACHED
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.hashing.isolated import HashJobs
 from automl.hashing.unseen import unseen_fields
 from automl.observers import Callbacks, Observer
 from automl.pool import Pool
-from automl.rules import ENQUEUED, Budget, LoopSettings
+from automl.report.reading.stream import read_study
+from automl.rules import BELIEVED, ENQUEUED, Budget, LoopSettings
 from automl.selection import ranking
-from automl.selection.contest import Contest, contest_of, most_leaders
+from automl.selection.beginnings import begun_in_words, begun_with
+from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import Objective, objectives_of
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import space_id
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
-from automl.strategies import Strategy
+from automl.storage.studies import StudyStore
+from automl.strategies import Strategy, Told
 from automl.strategies.random import Random
 from automl.study import Study
 
@@ -110,7 +117,7 @@ class Phases:
         )
         self.rating = rater or rater_of(parts, run, pool.device) or self.deciding
         self.current: Search | None = None
-        self._interrupted = False
+        self._interrupted = self._said_beforehand = False
         self._used: dict[tuple[str, str], dict[str, Any]] = {}
         self._notices = Notices(self._warn)
 
@@ -148,8 +155,12 @@ class Phases:
             self.current.interrupted = True
         self.pool.stop_at(self.pool.now())
 
-    def run(self, record: StudyRecord) -> Study:
+    def run(self, record: StudyRecord, session: Session | None = None) -> Study:
         """Runs whatever phases of the study are not finished, as its only coordinator.
+
+        Args:
+            record: of the study.
+            session: in whose name evaluations are claimed; None takes one for this run.
 
         Raises:
             Interrupted: somebody asked to stop.
@@ -161,45 +172,81 @@ class Phases:
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
-        session = Session(self.database)
+        with self.coordinated(record, observers, session) as cache:
+            self._search(record, cache, observers)
+        return study
+
+    def measure(
+        self, study: StudyRecord, cache: EquivalenceCache, chosen: Sequence[tuple[Candidate, str]], plans: Plans
+    ) -> None:
+        """Evaluates candidates on the test part for a study that has been searched; what is known is not trained again.
+
+        The caller holds the study (`coordinated`).
+
+        Raises:
+            Interrupted: somebody asked to stop.
+        """
+        budget = Budget(trials=len(chosen))
+        self._loop(study, cache, self.observers, study.kind, Random(), 0, budget, chosen, "test", plans)
+
+    @contextlib.contextmanager
+    def coordinated(
+        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
+    ) -> Iterator[EquivalenceCache]:
+        """Gives the body the cache, with this process as the study's only coordinator.
+
+        Raises:
+            StudyBusy: another living process coordinates it.
+        """
+        own = None if session else Session(self.database)
+        session = session or own
+        assert session is not None
         try:
             self.store.coordinate(record.id, session.id)
             self.store.note_workers(record.id, self.pool.hardware)
+            if places := self.pool.log_places():
+                self.store.note_logs(record.id, places)
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
             space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-            cache = EquivalenceCache(self.database, self.config.namespace, session, space)
             try:
-                self._search(record, cache, observers)
+                yield EquivalenceCache(self.database, self.config.namespace, session, space)
             finally:
                 self.store.release(record.id, session.id)
         finally:
             for observer in observers:
                 observer.close()
-            session.close()  # raises where the database is away
-        return study
+            if own is not None:
+                own.close()  # raises where the database is away
 
     def _search(self, record: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]) -> None:
         config = self.config
-        self._say_beforehand(record)
-        enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
+        if not self._said_beforehand:
+            self._said_beforehand = True
+            self._say_beforehand(record)
         studies = PhaseStudies(self.store, record)
+        begun = self._beginning(record, studies, cache)
+        enqueued = [(self.parts.space.decode(value), ENQUEUED) for value in config.enqueue]
+        enqueued += begun.first(config.finalists)
+        if self.parts.strategy.name not in (Random.name, "exhaustive"):
+            with blaming(f"space {self.parts.space.kind} fails on its defaults", self.jobs.seconds):
+                believed = self.parts.space.believed(np.random.default_rng(config.seed))
+            enqueued += [(believed, BELIEVED)] if believed is not None else []
         if self.parts.rating is None:
-            evaluations = self._propose(record, cache, observers, enqueued)
+            evaluations = self._propose(record, cache, observers, enqueued, begun)
         else:
             rated = studies.rating(rating_settings(self.parts, self.rating))
-            self._propose(rated, cache, self.observers, enqueued, self.rating)
+            self._propose(rated, cache, self.observers, enqueued, begun, self.rating)
             self.store.finish(rated.id)
             evaluations = self._decide(record, rated, cache, observers)
         if learned := self.parts.strategy.account():
-            self.store.note(record.id, "model", learned)
-        if self.current is not None and (pooled := self.current.pooled()):
-            self.store.note(record.id, "pool", pooled)
+            self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
+        same = self._random_begun(random, studies, cache, begun)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
-            context = cache.context(self._context("validation"))
-            for one in dict.fromkeys(study.id for study in (record, random, longer) if study is not None):
+            context = cache.context(self.context("validation"))
+            for one in dict.fromkeys(study.id for study in (record, random, longer, same) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
         contest = contest_of(
             self.store,
@@ -208,6 +255,7 @@ class Phases:
             config.finalists,
             objectives,
             longer.id if longer else None,
+            same.id if same else None,
         )
         confirmed = [] if config.winner_by == "model" else self._confirm(studies, contest, cache)
         winners = [(one, role) for role in contest.studies for one in contest.winners(role, confirmed)]
@@ -225,6 +273,8 @@ class Phases:
             plans = FreshSeeds([1 if origin == ranking.RANDOM_SAMPLE else seeds for _, origin in chosen])
             self._loop(test, cache, self.observers, "test", Random(), 0, budget, chosen, "test", plans)
         self.store.finish(record.id)
+        if random is not None and random.id != record.id:
+            keep_look(self.store, record.id, random.id)
 
     def _propose(
         self,
@@ -232,11 +282,12 @@ class Phases:
         cache: EquivalenceCache,
         observers: Sequence[Observer],
         enqueued: Sequence[tuple[Candidate, str]],
+        begun: Beginning,
         stage: Stage | None = None,
     ) -> float:
-        """Lets the strategy search; returns how many evaluations it counted."""
+        """Lets the strategy search; returns how many evaluations it counted, known results not among them."""
         config = self.config
-        return self._loop(
+        counted = self._loop(
             record,
             cache,
             observers,
@@ -245,9 +296,14 @@ class Phases:
             config.seed,
             config.budget,
             enqueued,
+            plans=Occurrences(config.policy, config.seed, begun.keys),
             rungs=rungs_of(self.parts),
             stage=stage,
+            known=begun.told,
         )
+        if self.current is not None and (pooled := self.current.pooled()):
+            self.store.note(record.parent or record.id, "pool", pooled)
+        return counted
 
     def _decide(
         self, record: StudyRecord, rated: StudyRecord, cache: EquivalenceCache, observers: Sequence[Observer]
@@ -257,7 +313,11 @@ class Phases:
         with blaming(f"space {space.kind} cannot read what was rated", self.jobs.seconds * 2 * most):
             chosen = best_rated(space, self.store, record, rated, most)
         if not chosen:
-            return 0.0
+            raise InvalidInput(
+                f"study {record.name}: none of its {self.store.by_id(rated.id).trials:,} ratings is one that can be "
+                "decided on (they failed, broke a constraint, or were no full ones); go on with more trials: "
+                f"automl resume {record.name} --trials N"
+            )
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), self.config.seed)
         budget, seed = Budget(trials=len(chosen)), self.config.seed
         return self._loop(record, cache, observers, "search", Random(), seed, budget, chosen, plans=plans)
@@ -271,9 +331,13 @@ class Phases:
         if not self.config.baseline:
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
-        seed, full = ranking.derived_seed(self.config.seed, "random search"), math.ceil(evaluations)
+        seed, share = ranking.derived_seed(self.config.seed, "random search"), float(self.config.baseline)
+        full = math.ceil(evaluations * share)
         random = studies.baseline(seed, full)
         self._sample(random, cache, seed, full)
+        if share < 1:
+            counted = read_study(self.store, self.store.by_id(record.id), objectives_of(record.settings)).counts.counted
+            keep_compared(self.store, record.id, int(np.searchsorted(counted, full, side="right")), full)
         if self.parts.rating is None and self.parts.proposing is None:
             return random, None
         artefacts = sum(one["seconds"] for one in self._used.values())
@@ -283,6 +347,27 @@ class Phases:
         self._sample(longer, cache, seed, max(wanted, int(longer.settings["evaluations"])))
         self.store.finish(longer.id)
         return random, longer
+
+    def _random_begun(
+        self, random: StudyRecord | None, studies: PhaseStudies, cache: EquivalenceCache, begun: Beginning
+    ) -> StudyRecord | None:
+        """Runs random search with as many new evaluations that begins as the search did: the same known results first,
+        then the samples that the other random search had.
+
+        None for a search that begins from nothing, or rates: its known results are ratings.
+        """
+        uniform = random is None or random.kind != "baseline"  # none, or the search itself
+        if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
+            return None
+        seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
+        record, space = studies.begun(seed, most), self.parts.space
+        with blaming(f"space {space.kind} cannot read its samples", self.jobs.seconds * (random.trials + 1)):
+            samples = [(ranking.decoded(space, one), one.origin) for one in self.store.by_number(random.id)]
+        first = [*begun.first(self.config.finalists), *samples]
+        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed, begun.keys)
+        budget = Budget(evaluations=most)
+        self._loop(record, cache, self.observers, "baseline", Random(), seed, budget, first, plans=plans)
+        return self.store.by_id(record.id)
 
     def _sample(self, record: StudyRecord, cache: EquivalenceCache, seed: int, evaluations: int) -> None:
         plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed)
@@ -309,16 +394,16 @@ class Phases:
             self.store.finish(study.id)
         return confirmed
 
-    def train(
-        self,
-        record: StudyRecord,
-        cache: EquivalenceCache,
-        chosen: Sequence[tuple[Candidate, str]],
-        budget: Budget,
-        plans: Plans,
-    ) -> None:
-        """Evaluates candidates on the test part, as a study of an ablation."""
-        self._loop(record, cache, self.observers, "ablation", Random(), 0, budget, chosen, "test", plans)
+    def _beginning(self, record: StudyRecord, studies: PhaseStudies, cache: EquivalenceCache) -> Beginning:
+        """Returns what the search begins from, which is written down when it begins, and says how much that is."""
+        config, stage = self.config, self.rating
+        context = cache.context(self.context("validation", stage=stage))
+        space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
+        found = begin(studies, stage, config.begin_from, config.namespace, context, space, config.policy.replicates)
+        if config.begin_from and not record.trials:
+            for observer in self.observers:
+                observer.note(begun_in_words(begun_with(self.store.by_id(record.id))))
+        return found
 
     def _say_beforehand(self, record: StudyRecord) -> None:
         """Says what the user should know before anything is evaluated."""
@@ -350,7 +435,8 @@ class Phases:
             )
 
     def _adopt(self, record: StudyRecord, now: Mapping[str, Any]) -> None:
-        if said := adopt(self.store, record, now, self.described, self.jobs, self.config.namespace):
+        rating = None if self.parts.rating is None else self.rating
+        if said := adopt(self.store, record, now, self.deciding, rating, self.config.namespace):
             self.note(said)
 
     def note(self, text: str) -> None:
@@ -379,14 +465,16 @@ class Phases:
         plans: Plans | None = None,
         rungs: Sequence[Fidelity] = (),
         stage: Stage | None = None,
+        known: Sequence[Told] = (),
     ) -> float:
         """Runs one loop to its end and returns how many evaluations it counted, in units of one full evaluation."""
         began = self.pool.now()
+        self.pool.serve(record_of.name)
         stage, single = stage or self.deciding, self.parts.rating is None
         most = plans.most if plans else self.config.policy.replicates
         reads = self._artefacts_for(stage, record_of, cache, most)
         given = self._given_to(strategy, stage, record_of, cache, seed)
-        context = cache.context(self._context(part, stage=stage))
+        context = cache.context(self.context(part, stage=stage))
         if reads and (dropped := drop_readers_of_others(self.database, context, reads)):
             self._notices.say(
                 f"{dropped:,} stored evaluations had read other artefacts than those of today; they are not served"
@@ -405,12 +493,12 @@ class Phases:
             enqueued=enqueued,
             asynchronous=self.config.asynchronous,
             rungs=rungs,
-            contexts={rung.share: cache.context(self._context(part, rung, stage)) for rung in rungs},
+            contexts={rung.share: cache.context(self.context(part, rung, stage)) for rung in rungs},
             resumable=stage.evaluator.resumable,
             checkpoints=kept,
-            needs=frozenset() if phase in ("test", "ablation") else objectives_of(record_of.settings).needs,
+            needs=frozenset() if part == "test" else objectives_of(record_of.settings).needs,
             store=self.artefacts,
-            kept=ranking.DELIVERED if phase == "test" else frozenset(),
+            kept=ranking.DELIVERED if part == "test" else frozenset(),
             facts=self._facts(part),
             reads=reads,
             spent=self.pool.now() - began,
@@ -421,10 +509,13 @@ class Phases:
             first_timeout=self.run_config.first_limit if self.run_config.timeout == "auto" else None,
             json_hint=self._json_hint(),
             prune=self.config.prune if phase in ("search", "baseline") and (stage.rates or single) else None,
+            known=known,
         )
 
+        pausing = Pausing(self.store, record_of.parent or record_of.id, self.pool, self.note)
+
         def context_at(epoch: float) -> int:
-            return cache.context({**self._context(part, stage=stage), "fidelity": {REACHED: epoch}})
+            return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})
 
         self.current = Search(
             settings,
@@ -436,6 +527,7 @@ class Phases:
             observers,
             self._notices,
             context_at,
+            pausing,
             given,
         )
         self.current.interrupted = self._interrupted
@@ -444,7 +536,7 @@ class Phases:
             self.current.run(phase)
             if self.current.broken_off:
                 use.keep()  # a larger budget goes on there
-        if record_of.kind in ("baseline", "test", "ablation"):  # the others have more to do
+        if record_of.kind in ("baseline", "begun", "test", "ensemble", "ablation"):  # the others have more to do
             self.store.finish(record_of.id)
         return self.current.meter.evaluations
 
@@ -491,7 +583,8 @@ class Phases:
         self._used |= {(one["name"], one["digest"]): dict(one) for one in used}
         self.store.note(record.parent or record.id, "artefacts_used", list(self._used.values()))
 
-    def _context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+    def context(self, part: Part, rung: Fidelity | None = None, stage: Stage | None = None) -> dict[str, Any]:
+        """Returns the description of the context that results stand in."""
         stage = stage or self.deciding
         return context_of(stage.hasher, stage.described, part, rung, self.pool.device)
 
@@ -510,4 +603,4 @@ class Phases:
 
     def _checkpoints(self, group: str, stage: Stage) -> str | None:
         folder = self.run_config.checkpoints or self.database.beside("checkpoints")
-        return str(Path(folder) / group) if folder and stage.evaluator.resumable else None
+        return str(place(folder) / group) if folder and stage.evaluator.resumable else None

@@ -12,7 +12,8 @@ from automl.selection.objectives import objectives_of
 from automl.selection.seconds import seconds_of_evaluations
 from automl.setup.parts import Parts
 from automl.spaces.space import Candidate, Space
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 RATED = "rated"
 """The origin of candidates that were rated among the best."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from automl.artefacts.content import Content
 from automl.artefacts.shelf import Shelf
-from automl.behaviour import Behaviour, Probe
+from automl.behaviour import Array, Behaviour, Probe
 from automl.errors import InvalidInput
 from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.checkpoints import Checkpoint
@@ -168,7 +168,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """Setting of how much of a full evaluation is done.
+    """A full evaluation, or a cheaper one that stands for it, such as 3 epochs of 30.
 
     Attributes:
         share: Budget fraction: cost relative to a full evaluation, above 0; 1 for a full one.
@@ -379,6 +379,14 @@ class Evaluator(ABC):
 
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""
+
+    def sizes(self) -> tuple[Sequence[Array], int] | None:
+        """Returns the shape of each input of one example, and how many outputs a network needs; None where the data
+        have no such form.
+
+        Spaces whose settings follow from the data ask for it (`Space.sizes_for`).
+        """
+        return None
 
     def for_space(self, space: Any) -> Evaluator:
         """Returns the evaluator for the candidates of one space; itself, unless it must know more than their

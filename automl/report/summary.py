@@ -8,8 +8,9 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Ablation, Curve, Learning, ProtocolLine, RatedCandidate, ReportData, StudyPart
-from automl.storage.studies import OUTCOMES
+from automl.report.data import Ablation, Learning, ProtocolLine, ReportData
+from automl.report.study_part import Curve, RatedCandidate, StudyPart
+from automl.storage.records import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
+        **({} if data.compared_at is None else {"compared_at_evaluations": data.compared_at}),
         "verdict": data.verdict.text,
         "verdict_reason": data.verdict.reason,
         "cache": _cache(data),
@@ -65,9 +67,12 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "keyed_by_json": data.keyed_by_json or None,
         "rating": _rated(data) if data.rated and data.rated.part else None,
         "proposing": _rated(data) if data.rated and not data.rated.part else None,
+        "begun": _begun(data),
         "artefacts": data.artefacts,
         "ablation": _ablation(data.ablation),
         "model": data.model or None,
+        "archive": data.archive or None,
+        "ensemble": (data.settings.get("environment") or {}).get("ensemble"),
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
@@ -117,6 +122,18 @@ def _rated(data: ReportData) -> dict[str, Any] | None:
     }
 
 
+def _begun(data: ReportData) -> dict[str, Any] | None:
+    begun = data.begun
+    if begun is None:
+        return None
+    return {
+        **begun.counts,
+        "random_search_with_the_same_beginning": None if begun.random is None else _part(begun.random),
+        "random_winners_with_the_same_beginning": [_tested(item, data) for item in begun.random_winners],
+        "gain_with_the_same_beginning": begun.gain.to_json(),
+    }
+
+
 def _final(values: Sequence[float], data: ReportData) -> dict[str, Any]:
     """Returns the final figures of one candidate, as those of a test part only where there is one."""
     found = list(values)
@@ -153,13 +170,14 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    best = data.best or data.search.best
+    best, found_in = data.best_of_all
     if best is None:
         return None
     return {
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
+        "found_in": found_in,
         **_final(best.test_values, data),
         "costs": dict(best.costs),
     }

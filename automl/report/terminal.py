@@ -11,8 +11,9 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, Ablation, Rated, RatedCandidate, ReportData, StudyPart, final_word
+from automl.report.data import Ablation, Rated, ReportData, final_word
 from automl.report.reading.compare import Comparison
+from automl.report.study_part import MEANING, RatedCandidate, StudyPart
 from automl.report.words import (
     amount,
     compact,
@@ -25,7 +26,7 @@ from automl.report.words import (
     interval,
     share,
 )
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,10 +86,16 @@ def _model(data: ReportData, console: Console) -> None:
     if data.model:
         size = data.model["bytes"] / 1e6
         console.print(_text(f"Its trained network ({size:,.2f} MB of weights) is kept: {data.model['export']}"))
+    if joined := (data.settings.get("environment") or {}).get("ensemble"):
+        count, test = len(joined["members"]), joined["test"][data.objective]
+        alone = joined["best_network_test"][data.objective]
+        console.print(_text(f"An ensemble of {count} networks: {test:.6g} on the test part, the best {alone:.6g}."))
 
 
 def _made(data: ReportData, console: Console) -> None:
     """Prints what the ratings took beside the final evaluations, and which artefacts were read."""
+    if data.begun:
+        console.print(Text(data.begun.said))
     if data.rated:
         console.print(_stages(data, data.rated))
     for one in data.artefacts:
@@ -135,8 +142,9 @@ def _comparisons(data: ReportData) -> Table:
     seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
-        ("random search, equal evaluations", data.gain, "", seeds),
+        (data.against, data.gain, "", seeds),
         *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
+        *((("random search, same beginning", data.begun.gain, "", seeds),) if data.begun and data.begun.random else ()),
     )
     for name, estimate, unit, basis in rows:
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")

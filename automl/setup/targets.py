@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -55,10 +55,22 @@ class SpaceReference:
             return self.space
         assert self.target is not None
         if self._place not in _loaded:
-            _, reference = _made(find(self.target), self.settings)
+            space, reference = _made(find(self.target), self.settings)
             if reference.source != self.source:
                 raise InvalidInput(f"{self.target} has changed since the search started; start the search again")
+            _loaded[self._place] = space  # the target may be relative to a folder that was sent here
         return _loaded[self._place]
+
+    def moved(self, there: Callable[[str], str]) -> SpaceReference:
+        """Returns the reference for a machine on which files lie elsewhere.
+
+        Args:
+            there: Function that returns the path of a file on that machine.
+        """
+        place, dot, name = (self.target or "").partition(".py")
+        if not dot or (name and not name.startswith(":")):
+            return self
+        return replace(self, target=f"{there(place + dot)}{name}")
 
     @property
     def _place(self) -> tuple[str | None, str, str | None]:

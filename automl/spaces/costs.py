@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from automl.behaviour import Array
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
     """Returns the number of parameters of a module, and of multiply-accumulates ("macs") in one example's forward pass.
 
-    Multiply-accumulates of convolutions, matrix products and attention are counted with torch's own flop counter (which
-    counts each as two operations). Sums, activations and normalisations count 0, as is usual in papers.
+    Multiply-accumulates of convolutions, matrix products, attention and recurrent layers are counted with torch's own
+    flop counter (which counts each as two operations). Sums, activations and normalisations count 0, as is usual in
+    papers.
 
     Args:
         module: Module, which is run once in evaluation mode on zeros.
@@ -39,7 +42,7 @@ def module_costs(module: nn.Module, *inputs: Array) -> dict[str, float]:
 
     placed, named = _zeros(inputs, 1, "cpu")
     training = module.training
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _plain_kernels(), FlopCounterMode(display=False) as counter:
         module.eval()(*placed, **named)
     module.train(training)
     return {
@@ -100,6 +103,25 @@ def latency(
     if home is not None:
         module.to(home)
     return found
+
+
+@contextlib.contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Lets torch do its work by kernels that the counter knows: it counts nothing for fused attention, for the fast
+    path of transformer layers, and for recurrent layers of oneDNN.
+    """
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+            warnings.filterwarnings("ignore", "TF32 acceleration")  # said by torch whenever oneDNN's flags are touched
+            with torch.backends.mkldnn.flags(enabled=False):
+                yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _nothing() -> None:

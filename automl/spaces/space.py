@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.behaviour import Behaviour, Configuration, Module
+from automl.behaviour import Array, Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.jsontext import canonical
 from automl.spaces.blocks import Block
@@ -94,7 +94,8 @@ class Defaults:
     Attributes:
         evaluator: Registered name of the evaluator; None if the user must name one.
         evaluator_settings: Mapping from name to value, for that evaluator, such as {"task": "digits", "epochs": 8}.
-        strategy: Registered name of the strategy.
+        strategy: Registered name of the strategy; None lets the search choose (`automl.setup.choosing`), or takes
+            regularized_evolution if there are settings for it.
         strategy_settings: Mapping from name to value, for that strategy.
         objective: Name of a metric of the evaluator; None takes the evaluator's first.
         trials: Number of trials after which a search ends.
@@ -113,7 +114,7 @@ class Defaults:
 
     evaluator: str | None = None
     evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
-    strategy: str = "regularized_evolution"
+    strategy: str | None = None
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
@@ -126,8 +127,10 @@ TRIES = 10_000
 
 
 class Space(metaclass=SpaceType):
-    """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
-    choices.
+    """Base class of search spaces: what can be chosen, and what a candidate then is.
+
+    Subclass it. What can be chosen is declared as fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces), as in
+    the example. A candidate has one value for each field, as attributes.
 
     A field may have any name but `kind`, `value` and `json`. If it has the name of a method (`costs`, `size`), the
     method stays available, and `c.costs` of a candidate is the field.
@@ -235,6 +238,47 @@ class Space(metaclass=SpaceType):
             f"space {self.kind}: allowed() refused {TRIES:,} samples on end; declare fields in which more is allowed"
         )
 
+    @property
+    def believes(self) -> bool:
+        """True where a field has a default, which its author believes to be good."""
+        return self.record.believes
+
+    def guess_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """Draws `n` candidates that are likely to be good: near the defaults of fields, where there are any.
+
+        Each field is at its default half of the time, near it a quarter of the time, else anywhere. Strategies begin
+        with them; random search samples uniformly, whatever anybody believes.
+
+        Example:
+            >>> import automl
+            >>> import numpy as np
+            >>> class Net(Space):
+            ...     width = automl.Integer(1, 1000, default=64)
+            >>> drawn = Net().guess_many(200, np.random.default_rng(0))
+            >>> 80 < sum(c.width == 64 for c in drawn) < 120
+            True
+        """
+        if not self.believes:
+            return self.sample_many(n, rng)
+        found: list[Candidate] = []
+        for _ in range(TRIES):
+            if len(found) == n:
+                return found
+            candidate = self.from_fields(self.record.guess(rng))
+            if not forbids(self) or self.allowed(candidate):
+                found.append(candidate)
+        return found + self.sample_many(n - len(found), rng)
+
+    def believed(self, rng: np.random.Generator) -> Candidate | None:
+        """Returns the candidate of all defaults, other fields drawn; None without any, or where it is not allowed."""
+        if not self.believes:
+            return None
+        for _ in range(100):
+            candidate = self.from_fields(self.record.believed(rng))
+            if not forbids(self) or self.allowed(candidate):
+                return candidate
+        return None
+
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a candidate that differs from `candidate` in one choice.
 
@@ -334,7 +378,10 @@ class Space(metaclass=SpaceType):
     def _fields(self) -> Record:
         record = self.record
         if not record.fields:
-            raise InvalidSpace(f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat")
+            raise InvalidSpace(
+                f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat, "
+                "or take automl.DefineByRun, whose build(self, choose) asks for its choices"
+            )
         return record
 
     # --- what a candidate is -----------------------------------------------------------------------------------------
@@ -376,6 +423,31 @@ class Space(metaclass=SpaceType):
     def picture(self, candidate: Candidate) -> networkx.DiGraph | None:
         """Returns the graph to draw for a candidate (nodes and edges with a `label`); None if there is none."""
         return None
+
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:  # noqa: ARG003
+        """Returns settings of the space that follow from the data, such as the number of classes; nothing unless
+        overridden.
+
+        A search that makes the space of its class takes them, where the user gives no others.
+
+        Args:
+            inputs: Shape of each input of one example.
+            outputs: How many outputs a network needs: classes, labels, values or tokens.
+
+        Example:
+            >>> import automl
+            >>> class Net(Space):
+            ...     width = automl.Choice(16, 32)
+            ...     def __init__(self, features=64, classes=10):
+            ...         self._sizes = {"features": features, "classes": classes}
+            ...     @classmethod
+            ...     def sizes_for(cls, inputs, outputs):
+            ...         return {"features": inputs[0].shape[0], "classes": outputs}
+            >>> Net.sizes_for([automl.Array((13,))], outputs=3)
+            {'features': 13, 'classes': 3}
+        """
+        return {}
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 

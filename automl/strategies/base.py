@@ -32,7 +32,7 @@ class Proposal:
     Attributes:
         candidate: The proposed candidate.
         origin: Way in which it was made: "sample", "mutate", "crossover" or "enqueued".
-        parents: Numbers of the trials whose candidates were varied.
+        parents: Numbers of the trials whose candidates were varied; below 0 for results that were known before.
         fidelity: Budget fraction of its evaluation, one of those that `bind` was given; 1 for a full evaluation.
 
     Example:
@@ -122,6 +122,7 @@ class Strategy(ABC):
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
             run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
+        accounts: Name under which a study notes what `account` returns.
         prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
             sets one; empty for none.
 
@@ -159,6 +160,7 @@ class Strategy(ABC):
     wants: Collection[str] = ()
     hashes: Hashes | None = None
     per_worker: int | None = None
+    accounts: ClassVar[str] = "model"
     prunes: str = ""
 
     def fitted(self, trials: int, given: Collection[str]) -> Strategy:
@@ -220,6 +222,14 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
         """Learns from finished trials, given in the order of the study."""
+
+    def begin(self, known: Sequence[Told]) -> None:
+        """Learns from results that were known before the search, right after `bind`: as `tell` does, unless overridden.
+
+        Args:
+            known: the results, the best last, with numbers below 0.
+        """
+        self.tell(known)
 
     def account(self) -> dict[str, Any]:
         """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""

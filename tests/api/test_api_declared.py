@@ -94,7 +94,7 @@ def test_every_setting_has_a_meaning_a_type_and_a_place():
         assert one.setting.meaning.endswith("."), name
         assert one.default is NOTHING or one.fit(one.default) == one.default, name
         numeric = bool(set(one.members) & {int, float})
-        own = ("until", "memory_per_worker", "timeout")  # any number; a number with a unit; a number or "auto"
+        own = ("until", "memory_per_worker", "timeout", "workers")  # any number; with a unit; a number or "auto"
         assert name in own or not numeric or one.setting.bounds, f"{name} has no lowest value"
     for name in STORED:
         assert getattr(StudyConfig.read({}), name, None) is not None or name in StudyConfig().settings()

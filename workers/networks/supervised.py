@@ -242,6 +242,9 @@ class Supervised(Delivers, Evaluator):
             return Probe(inputs=(Array(tuple(inputs.shape[1:]), int(inputs.min()), int(inputs.max())),))
         return Probe(inputs=(Array(tuple(inputs.shape[1:])),))
 
+    def sizes(self) -> tuple[Sequence[Array], int]:
+        return self.probe().inputs, self.parts("cpu").outputs()
+
     def for_device(self, device: str) -> Supervised:
         if self.precision != "auto":
             return self
@@ -335,6 +338,21 @@ class Supervised(Delivers, Evaluator):
         settings = self.adjusted(work.training).for_device(how.device)
         with training.preserved_random_state(how.device):
             return training.measure(module, getattr(self.parts(how.device), how.part), settings)
+
+    def predicted(self, module: nn.Module, work: Work, how: Evaluation) -> torch.Tensor:
+        from workers.networks import measuring, training
+
+        settings = self.adjusted(work.training).for_device(how.device)
+        with training.preserved_random_state(how.device):
+            return measuring.outputs_of(module, getattr(self.parts(how.device), how.part), settings)
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        return self.kind.mixed(outputs, weights)
+
+    def scored(self, outputs: torch.Tensor, how: Evaluation, chosen: Sequence[int] | None = None) -> Metrics:
+        from workers.networks import measuring
+
+        return measuring.measure_outputs(outputs, getattr(self.parts("cpu"), how.part), self, chosen)
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
         inputs, _ = getattr(self.parts(how.device), how.part).first(most)

@@ -13,6 +13,7 @@ from automl.errors import InvalidInput, brief
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.curves import LearningCurve
 from automl.evaluators.figures import as_number
 from automl.evaluators.pruning import Pruned
 from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
@@ -35,6 +36,7 @@ def perform(
     worker: str = "",
     timeout: float | None = None,
     begun: Callable[[Sequence[Job]], None] = lambda _: None,
+    curve: Callable[[], LearningCurve] = LearningCurve,
 ) -> list[Completion]:
     """Runs jobs one after another, a batch at once where the evaluator has a loop of its own for batches.
 
@@ -47,6 +49,7 @@ def perform(
         worker: a name for the completions.
         timeout: seconds allowed for one evaluation, watched from inside (`alarm`); None where somebody outside watches.
         begun: called with the jobs that are run next, one or a batch.
+        curve: makes the learning curve of each evaluation that is run by itself.
 
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
@@ -66,7 +69,7 @@ def perform(
     for job in jobs:
         begun([job])
         maker = proposing if job.artefact and _declares(proposing, job) else evaluator
-        done.append(_alone(space, maker, objective, job, device, worker, timeout))
+        done.append(_alone(space, maker, objective, job, device, worker, timeout, curve))
     return done
 
 
@@ -78,11 +81,18 @@ def _declares(proposing: Evaluator | None, job: Job) -> TypeGuard[Evaluator]:
 
 
 def _alone(
-    space: Space, evaluator: Evaluator, objective: str, job: Job, device: str, worker: str, timeout: float | None
+    space: Space,
+    evaluator: Evaluator,
+    objective: str,
+    job: Job,
+    device: str,
+    worker: str,
+    timeout: float | None,
+    curve: Callable[[], LearningCurve],
 ) -> Completion:
     began = time.perf_counter()
     outcome: Metrics | BaseException
-    how = how_of(job, device)
+    how = how_of(job, device, curve())
     try:
         with no_exit(), alarm(timeout):
             if job.artefact:
@@ -133,7 +143,7 @@ def work_of(space: Space, job: Job) -> Work:
     return Work(space.behaviour(candidate), space.training(candidate), job.candidate)
 
 
-def how_of(job: Job, device: str) -> Evaluation:
+def how_of(job: Job, device: str, curve: LearningCurve | None = None) -> Evaluation:
     """Returns how the evaluation is to be run."""
     how = job.evaluation
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
@@ -146,6 +156,7 @@ def how_of(job: Job, device: str) -> Evaluation:
         how.fidelity,
         device,
         kept,
+        curve if curve is not None else LearningCurve(),
         shelf=shelf,
         rule=how.rule,
         rates=how.rates,

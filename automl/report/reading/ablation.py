@@ -10,7 +10,8 @@ from automl.evidence.means import mean
 from automl.evidence.ranks import agreement_between
 from automl.report.data import Ablation, ProtocolLine
 from automl.selection.ranking import RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 Figures = Mapping[str, Mapping[str, Sequence[float]]]
 """By role and candidate (JSON), the values of each seed on the test part."""

@@ -80,10 +80,10 @@ def _of_one(data: ReportData) -> list[Check]:
     averaged = sum(1 for item in data.random_samples if item.test_values)
     lost = len(data.random_samples) - averaged
     left_out = f", {lost} that failed left out" if lost else ""
-    equal = own and random is not None and random.counted >= data.search.counted
+    equal = own and data.equal_effort
     return [
         Check(
-            "Compared with the average random architecture",
+            f"Compared with the average of {ENOUGH_RANDOM} random architectures or more",
             averaged >= ENOUGH_RANDOM,
             f"{count_of(averaged, 'random architecture')} re-evaluated{left_out}"
             if averaged >= ENOUGH_RANDOM
@@ -92,7 +92,9 @@ def _of_one(data: ReportData) -> list[Check]:
         Check(
             "Compared with random search of equal effort",
             equal,
-            f"{random.counted:,} random evaluations, {data.search.counted:,} of the search"
+            f"{random.counted:,} random evaluations, "
+            + ("" if data.compared_at is None else f"the first {data.compared_at:,} of ")
+            + f"{data.search.counted:,} of the search"
             if own and random is not None
             else "there is no random search beside this study; leave the baseline on",
         ),

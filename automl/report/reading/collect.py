@@ -18,10 +18,12 @@ from automl.evidence import (
     gain_over_random_search,
     is_deterministic,
     judge_run,
+    left_for_next,
     relative_improvement,
 )
+from automl.evidence.comparisons import LUCK
 from automl.registry import unknown
-from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Begun, Learning, Rated, ReportData
 from automl.report.reading.ablation import ablation_of
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
@@ -34,13 +36,24 @@ from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
-from automl.selection.contest import confirmed_trials
+from automl.report.study_part import RatedCandidate, StudyPart
+from automl.selection.beginnings import begun_in_words, begun_with
+from automl.selection.contest import compared_at, confirmed_trials, earlier_looks
 from automl.selection.objectives import objectives_of
-from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER
+from automl.selection.ranking import (
+    BEGUN_WINNER,
+    EARLY_WINNER,
+    FRONT_MEMBER,
+    RANDOM_SAMPLE,
+    RANDOM_WINNER,
+    SEARCH_WINNER,
+    SECONDS_WINNER,
+)
 from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 ANCESTORS = 400
 
@@ -94,6 +107,7 @@ class _Collector:
         self.confirmation_record = phases.get("confirmation")
         self.rating_record = phases.get("rating")
         self.seconds_record = phases.get("seconds")
+        self.begun_record = phases.get("begun")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
@@ -110,11 +124,15 @@ class _Collector:
         values = [list(item.test_values) for item in (*finalists, *samples)]
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
-        gain = self._gain(winners, random_winners, deterministic)
+        early = self._tested_of(tested, EARLY_WINNER, self.record, search)
+        at = compared_at(self.store, self.record.id) if early else None
+        gain = self._gain(early or winners, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
+        begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
+        self._say_whose_is_best(winners, random_winners)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
@@ -131,7 +149,9 @@ class _Collector:
             population=population,
             ri=self._ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic, rated),
+            verdict=self._verdict(search, random, gain, early or winners, random_winners, deterministic, rated, begun),
+            early_winners=early,
+            compared_at=None if at is None else at[1],
             ranks=[
                 *ranks_of_ratings(self.store, self.record, self.rating_record, self.objectives),
                 *rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
@@ -150,6 +170,7 @@ class _Collector:
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
             rated=rated,
+            begun=begun,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
             ablation=ablation_of(self.store, self.record, tested, self._values, self.objectives.fitness.minimize),
@@ -261,6 +282,7 @@ class _Collector:
         random_winners: list[RatedCandidate],
         deterministic: bool,
         rated: Rated | None,
+        begun: Begun | None,
     ) -> Verdict:
         if self.failed.hopeless:
             said = self.failed.sentence()
@@ -272,23 +294,37 @@ class _Collector:
             )
         if self.record.state != "finished":
             self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        effort = Effort(search.part.counted, search.part.classes)
+        at = compared_at(self.store, self.record.id) if random is not None else None
+        counts = search.counts if at is None else search.columns.counts(at[0])
+        effort = Effort(search.part.counted if at is None else at[1], len(counts.classes))
         baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
         bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
+        above = int((counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
+        looks = earlier_looks(self.record)
         found = judge_run(
-            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+            gain,
+            effort,
+            baseline,
+            above,
+            seeds=seeds,
+            deterministic=deterministic,
+            held_out=self.held_out,
+            error=left_for_next([_efforts(search, random, *one) for one in looks]) if random else LUCK,
+            looks=len(looks) + 1,
         )
+        if at is not None:
+            said = (
+                f"Random search has {baseline.evaluations:g} evaluations and is compared with the search's first "
+                f"{at[1]:g} of {search.part.counted:g}. "
+            )
+            found = replace(found, reason=said + found.reason)
+        if begun is not None and self.begun_record is not None:
+            return self._verdict_begun(found, search, begun, winners, deterministic)
         if rated is None or self.seconds_record is None or not found.beats:
             return found
-        longer = read_study(self.store, self.seconds_record, self.objectives)
-        bound = longer.counts.classes[0] if len(longer.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        baseline = Effort(longer.part.counted, longer.part.classes)
-        seeds = min((len(group[0].test_values) for group in (winners, rated.random_winners) if group), default=0)
-        second = judge_run(
-            rated.gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        second, longer = self._against(
+            self.seconds_record, rated.gain, search, (winners, rated.random_winners), deterministic
         )
         where = (
             f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
@@ -299,6 +335,53 @@ class _Collector:
         return replace(
             second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
         )
+
+    def _verdict_begun(
+        self, cold: Verdict, search: Reading, begun: Begun, winners: list[RatedCandidate], deterministic: bool
+    ) -> Verdict:
+        """Returns the verdict on a search that began from known results: it rests on random search that began with the
+        same ones, and names both.
+        """
+        assert self.begun_record is not None
+        same, _ = self._against(self.begun_record, begun.gain, search, (winners, begun.random_winners), deterministic)
+        fair, first = "random search that begins with the same known results", "random search that begins with nothing"
+        if same.beats and cold.beats:
+            return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
+        if same.beats:
+            return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
+        if cold.beats:
+            return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
+        return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
+
+    def _against(
+        self,
+        record: StudyRecord,
+        gain: Estimate,
+        search: Reading,
+        groups: tuple[list[RatedCandidate], list[RatedCandidate]],
+        deterministic: bool,
+    ) -> tuple[Verdict, Reading]:
+        """Returns the verdict against another random search, and that search as it was read."""
+        other = read_study(self.store, record, self.objectives)
+        bound = other.counts.classes[0] if len(other.counts.classes) else float("inf")
+        above = int((search.counts.classes > bound).sum())
+        effort, baseline = (Effort(one.part.counted, one.part.classes) for one in (search, other))
+        seeds = min((len(group[0].test_values) for group in groups if group), default=0)
+        found = judge_run(
+            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
+        )
+        return found, other
+
+    def _begun(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Begun | None:
+        """Returns what the search began from; None for a search that began from nothing."""
+        counts = begun_with(self.record)
+        if not counts:
+            return None
+        other = self.begun_record
+        reading = None if other is None else read_study(self.store, other, self.objectives)
+        others = [] if other is None else self._tested_of(tested, BEGUN_WINNER, other, reading)
+        part = None if reading is None else reading.part
+        return Begun(begun_in_words(counts), counts, part, others, self._gain(winners, others, certain))
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
         """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
@@ -392,6 +475,17 @@ class _Collector:
         found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
 
+    def _say_whose_is_best(self, winners: list[RatedCandidate], random: list[RatedCandidate]) -> None:
+        """Says so where random search's winner looks better on validation: `study.best` and exports take that one."""
+        if not winners or not random or winners[0].fitness is None or random[0].fitness is None:
+            return
+        worth = self.objectives.fitness.worth
+        if worth(random[0].fitness) > worth(winners[0].fitness):
+            self.notes.append(
+                f"Of all that was evaluated, random search's best is better on validation ({random[0].fitness:.4g}; "
+                f"the search's has {winners[0].fitness:.4g}). study.best and exports take it: {random[0].candidate}"
+            )
+
     def _remark(self, search: Reading, random: Reading | None) -> None:
         self.notes.extend(found_under(self.settings))
         if said := stopped_early(self.store, self.cache, self.record):
@@ -414,6 +508,16 @@ class _Collector:
             self.notes.append("No candidate of the search keeps these bounds; widen them, or search on.")
         elif search.part.best is None and search.part.outcomes["failed"].trials < search.part.trials:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
+
+
+def _efforts(search: Reading, random: Reading, trials: int, of_random: int) -> tuple[Effort, Effort]:
+    """Returns what both had spent when they had so many trials."""
+    return _effort(search, trials), _effort(random, of_random)
+
+
+def _effort(reading: Reading, trials: int) -> Effort:
+    counts = reading.columns.counts(trials)
+    return Effort(float(counts.counted[-1]) if len(counts.counted) else 0.0, len(counts.classes))
 
 
 def _held_out(settings: Mapping[str, Any]) -> bool:
