@@ -210,7 +210,7 @@ class Phases(Looping):
         if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
             return None
         seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
-        record, space = studies.begun(seed, most), self.parts.space
+        random, record, space = self.store.by_id(random.id), studies.begun(seed, most), self.parts.space
         with blaming(f"space {space.kind} cannot read its samples", self.jobs.seconds * (random.trials + 1)):
             samples = [(ranking.decoded(space, one), one.origin) for one in self.store.by_number(random.id)]
         first = [*begun.first(self.config.finalists), *samples]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from automl.evidence import (
     Effort,
@@ -96,6 +97,7 @@ class Judge:
         above = int((counts.classes > bound).sum())
         seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
         looks = earlier_looks(self.record)
+        error = left_for_next([_efforts(search, random, *one) for one in looks]) if random else LUCK
         found = judge_run(
             gain,
             effort,
@@ -104,7 +106,7 @@ class Judge:
             seeds=seeds,
             deterministic=deterministic,
             held_out=self.held_out,
-            error=left_for_next([_efforts(search, random, *one) for one in looks]) if random else LUCK,
+            error=error,
             looks=len(looks) + 1,
         )
         if at is not None:
@@ -114,7 +116,11 @@ class Judge:
             )
             found = replace(found, reason=said + found.reason)
         if begun is not None and "begun" in self.phases:
-            return self._verdict_begun(found, search, begun, winners, deterministic)
+            groups = (winners, begun.random_winners)
+            same, _ = self._against(
+                self.phases["begun"], begun.gain, search, groups, deterministic, at, error=error, looks=len(looks) + 1
+            )
+            return _verdict_begun(found, same)
         if rated is None or "seconds" not in self.phases or not found.beats:
             return found
         second, longer = self._against(
@@ -130,23 +136,6 @@ class Judge:
             second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
         )
 
-    def _verdict_begun(
-        self, cold: Verdict, search: Reading, begun: Begun, winners: list[RatedCandidate], deterministic: bool
-    ) -> Verdict:
-        """Returns the verdict on a search that began from known results: it rests on random search that began with the
-        same ones, and names both.
-        """
-        groups = (winners, begun.random_winners)
-        same, _ = self._against(self.phases["begun"], begun.gain, search, groups, deterministic)
-        fair, first = "random search that begins with the same known results", "random search that begins with nothing"
-        if same.beats and cold.beats:
-            return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
-        if same.beats:
-            return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
-        if cold.beats:
-            return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
-        return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
-
     def _against(
         self,
         record: StudyRecord,
@@ -154,17 +143,43 @@ class Judge:
         search: Reading,
         groups: tuple[list[RatedCandidate], list[RatedCandidate]],
         deterministic: bool,
+        at: tuple[int, float] | None = None,
+        **error: Any,
     ) -> tuple[Verdict, Reading]:
-        """Returns the verdict against another random search, and that search as it was read."""
+        """Returns the verdict against another random search, and that search as it was read.
+
+        Args:
+            record: of the other one.
+            gain: over it.
+            search: that is judged.
+            groups: the winners of both.
+            deterministic: whether figures are without noise.
+            at: trials and evaluations of the search that are compared; None for all.
+            error: what is left of it, and at which look, see `judge_run`.
+        """
         other = read_study(self.store, record, self.objectives)
+        counts = search.counts if at is None else search.columns.counts(at[0])
         bound = other.counts.classes[0] if len(other.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        effort, baseline = (Effort(one.part.counted, one.part.classes) for one in (search, other))
+        above = int((counts.classes > bound).sum())
+        effort = Effort(search.part.counted if at is None else at[1], len(counts.classes))
+        baseline = Effort(other.part.counted, other.part.classes)
         seeds = min((len(group[0].test_values) for group in groups if group), default=0)
-        found = judge_run(
-            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
-        )
-        return found, other
+        given = {"seeds": seeds, "deterministic": deterministic, "held_out": self.held_out, **error}
+        return judge_run(gain, effort, baseline, above, **given), other
+
+
+def _verdict_begun(cold: Verdict, same: Verdict) -> Verdict:
+    """Returns the verdict on a search that began from known results: it asks for a gain over both random searches, that
+    which begins with nothing and that which begins with the same results, and names both.
+    """
+    fair, first = "random search that begins with the same known results", "random search that begins with nothing"
+    if same.beats and cold.beats:
+        return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
+    if same.beats:
+        return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
+    if cold.beats:
+        return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
+    return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
 
 
 def _efforts(search: Reading, random: Reading, trials: int, of_random: int) -> tuple[Effort, Effort]:
