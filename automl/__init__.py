@@ -11,6 +11,8 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import ablate as ablate
+    from automl.api import ask_and_tell as ask_and_tell
     from automl.api import plan as plan
     from automl.api import resume as resume
     from automl.api import search as search
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     from automl.evaluators.base import Fidelity as Fidelity
     from automl.evaluators.curves import LearningCurve as LearningCurve
     from automl.evaluators.function import FunctionEvaluator as FunctionEvaluator
+    from automl.evaluators.own_loop import OwnLoop as OwnLoop
     from automl.evaluators.pruning import Pruned as Pruned
     from automl.evaluators.task import Task as Task
     from automl.hashing import functional_hash as functional_hash
     from automl.setup.rekeying import rekey as rekey
     from automl.spaces.costs import latency as latency
     from automl.spaces.costs import module_costs as module_costs
+    from automl.spaces.define_by_run import DefineByRun as DefineByRun
     from automl.spaces.fields import Choice as Choice
     from automl.spaces.fields import Integer as Integer
     from automl.spaces.fields import Real as Real
@@ -56,7 +60,9 @@ _HOMES = {
     "DatasetTask": "automl.data.datasets",
     "search": "automl.api",
     "resume": "automl.api",
+    "ask_and_tell": "automl.api",
     "plan": "automl.api",
+    "ablate": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",
@@ -73,6 +79,7 @@ _HOMES = {
     "AutoMLError": "automl.errors",
     "InvalidInput": "automl.errors",
     "Fidelity": "automl.evaluators.base",
+    "OwnLoop": "automl.evaluators.own_loop",
     "Pruned": "automl.evaluators.pruning",
     "Evaluator": "automl.evaluators.base",
     "Task": "automl.evaluators.task",
@@ -83,6 +90,7 @@ _HOMES = {
     "Ordinal": "automl.spaces.orders",
     "Permutation": "automl.spaces.orders",
     "Subset": "automl.spaces.orders",
+    "DefineByRun": "automl.spaces.define_by_run",
     "Grammar": "automl.spaces.grammar",
     "Variants": "automl.spaces.variants",
     "Drop": "automl.spaces.variants",

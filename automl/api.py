@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
+from automl.engine.ablation import ablate as engine_ablate
+from automl.engine.asking import AskedStudy, begin_asking
 from automl.engine.bill import bill
-from automl.engine.config import STORED, RunConfig, StudyConfig, StudySettings
+from automl.engine.config import STORED, StudyConfig, StudySettings
 from automl.engine.continuing import find_search, stored_search
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
-from automl.errors import InvalidInput, warn
-from automl.managing import ADOPTS, check_name
+from automl.errors import InvalidInput, brief, warn
+from automl.evaluators.own_loop import OwnLoop
+from automl.managing import ADOPTS, PAUSED, check_name, find, pause
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -24,12 +29,28 @@ from automl.setup.signature import takes
 from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
-from automl.study import Study, find
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
+from automl.study import Study
 
 WINDOW_PER_WORKER = 4
 WINDOW_INLINE = 64
 """Trials under way where an evaluation costs next to nothing: each transaction then carries dozens of them."""
+
+
+_NOT_IN_OWN_LOOPS = frozenset(
+    {
+        "repeats",
+        "final",
+        "hours",
+        "prune",
+        "workers",
+        "simulated_workers",
+        "ray_address",
+        "timeout",
+        "memory_per_worker",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +126,46 @@ def search(asked: SearchSettings, given: frozenset[str]) -> Study:
 
 
 @takes(SearchSettings)
+def ask_and_tell(asked: SearchSettings, given: frozenset[str]) -> AskedStudy:
+    """Begins a search whose evaluations your own loop runs, or goes on with it, and returns its study.
+
+    The loop calls `study.ask()` and `study.tell(asked, metrics)` until `ask` returns None. Trials, cache, random
+    search, confirmation, verdict and report are those of `automl.search`. What was told is stored at once. Several
+    processes may ask one study at the same time: each gives the same name and settings, and a `window` of as many
+    trials as are to be under way together.
+
+    Args:
+        every setting of `SearchSettings`.
+
+    Raises:
+        InvalidInput: a setting is wrong, or means nothing in a loop of your own; nothing was written.
+        StudyMismatch: a study of this name has other settings; the message names each difference.
+
+    Example:
+        >>> import automl
+        >>> class Line(automl.Space):
+        ...     x = automl.Integer(0, 20)
+        >>> loop = automl.OwnLoop("height, 1", seeded=False)  # what the figures depend on
+        >>> with automl.ask_and_tell(Line(), evaluator=loop, trials=9, storage="sqlite:///line.db") as study:
+        ...     while (asked := study.ask()) is not None:
+        ...         study.tell(asked, {"fitness": asked.candidate.x})
+        ...     study.name, study.finished
+        ('Line-1', True)
+    """
+    if not isinstance(asked.evaluator, OwnLoop):
+        raise InvalidInput(
+            f"evaluator={brief(asked.evaluator)}: your own loop evaluates; name what its figures depend on, such as "
+            "evaluator=automl.OwnLoop('train.py 3, CIFAR-10, 20 epochs', metrics=['accuracy'])"
+        )
+    for name in sorted(given & _NOT_IN_OWN_LOOPS):
+        if getattr(asked, name) != declared(SearchSettings)[name].default:
+            raise InvalidInput(f"{name} means nothing in a loop of your own, which evaluates itself; leave it out")
+    run = replace(part_of(RunConfig, asked), progress=False, workers=0)
+    parts, config, _, wider = _prepared(asked, given, run)
+    return begin_asking(parts, config, run, asked.study, wider)
+
+
+@takes(SearchSettings)
 def plan(asked: SearchSettings, given: frozenset[str]) -> str:
     """Checks a search as `automl.search` does, and says what it would evaluate; nothing is evaluated or written.
 
@@ -120,7 +181,8 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
         ...     x = automl.Integer(0, 20)
         >>> height = automl.FunctionEvaluator(lambda candidate: candidate.x, code_version="1")
         >>> print(plan(Line(), evaluator=height, trials=200, workers=0, storage="sqlite:///line.db"))
-        Space Line (21 candidates), evaluator function (fitness, maximize), strategy regularized_evolution (...
+        Space Line (21 candidates), evaluator function (fitness, maximize), strategy surrogate (...
+        Strategy surrogate, for none was named: it is for up to 2,000 evaluations that take longer than its ...
         At most 200 evaluations by the search, as many by random search, and 42 tests: 442 in all; ...
     """
     run = part_of(RunConfig, asked)
@@ -133,6 +195,7 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
         f"Space {parts.space.kind} ({f'{size:,}' if size is not None else 'a continuum of'} candidates), evaluator "
         f"{parts.evaluator.name} ({parts.objective}, {parts.direction}), strategy {parts.strategy.name}"
         + (f" ({settings})." if settings else "."),
+        *([parts.why] if parts.why else []),
         bill(config, parts.evaluator, parts.strategy, objectives_of(parts.identity())),
     ]
     if runs.repeats > 1:
@@ -148,7 +211,12 @@ def _prepared(
 ) -> tuple[Parts, StudyConfig, Runs, dict[str, Any] | None]:
     """Returns parts, settings and runs of a search, and the bounds that a stored study is given instead of its own."""
     stored = find_search(run.storage, asked.study)
-    parts = assemble(asked.space, part_of(PartSettings, asked), stored.settings if stored else None)
+    parts = assemble(
+        asked.space,
+        part_of(PartSettings, asked),
+        stored.settings if stored else None,
+        most=part_of(Budget, asked).most,
+    )
     said = {name: getattr(asked, name) for name in (given if stored else declared(SearchSettings))}
     if "enqueue" in said:
         said["enqueue"] = enqueued_values(parts.space, asked.enqueue)
@@ -159,7 +227,13 @@ def _prepared(
     else:
         config, wider = stored.changed(said, parts.direction)
     before = (stored and stored.runs) or Runs()
-    return parts, config, replace(before, **{name: said[name] for name in declared(Runs) if name in said}), wider
+    runs = replace(before, **{name: said[name] for name in declared(Runs) if name in said})
+    if config.begin_from and runs.repeats > 1 and not runs.warm_cache:
+        raise InvalidInput(
+            "begin_from with repeats: each run has a cold part of the cache, in which nothing is known; share one with "
+            "warm_cache (--warm-cache), or leave one of the two out"
+        )
+    return parts, config, runs, wider
 
 
 def _shown(run: RunConfig) -> RunConfig:
@@ -231,7 +305,8 @@ class ResumeSettings(RunConfig, Budget):
 def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     """Continues a stored study exactly where it stopped; no finished evaluation is lost or repeated.
 
-    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness).
+    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness). A paused
+    study goes on.
 
     Args:
         every setting of `ResumeSettings`.
@@ -250,13 +325,75 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     run = _shown(part_of(RunConfig, asked))
     database = Database(run.storage, create=False)
     try:
-        stored = stored_search(asked.study, find_searches(database, asked.study))
+        records = find_searches(database, asked.study)
+        stored = stored_search(asked.study, records)
+        if any(PAUSED in record.settings for record in records):
+            pause(database, records, paused=False)
     finally:
         database.close()
     parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationSettings(RunConfig):
+    """All settings of `automl.ablate`: the study, what is left out, workers, limits and storage of this run.
+
+    Example:
+        >>> AblationSettings(study="cells", tricks=["cutout"]).tricks
+        ('cutout',)
+    """
+
+    study: str | Study = field(
+        kw_only=False, metadata={"setting": Setting("The finished study, or its name.", group="Search", flags=None)}
+    )
+    tricks: Sequence[str] | None = setting(
+        None,
+        "Tricks of training that are left out, one at a time and all together.",
+        group="Search",
+        otherwise="all that the evaluator has",
+        flags=None,
+    )
+    settings: Mapping[str, Any] | None = setting(
+        None, "Other settings of the evaluator, for one protocol more.", group="Search", flags=None
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@takes(AblationSettings)
+def ablate(asked: AblationSettings, _: frozenset[str]) -> Study:
+    """Trains the winners of a finished study and its random sample again, with tricks of training left out.
+
+    Its report then says how much of the result is search and how much is protocol. What has been trained is served from
+    the cache; after an interruption the same call goes on.
+
+    Args:
+        every setting of `AblationSettings`.
+
+    Returns:
+        The study.
+
+    Raises:
+        InvalidInput: there is no such study, it is not finished, its evaluator has no such trick, or its training is
+            plain.
+        StudyBusy: another living process coordinates the study.
+
+    Example:
+        >>> import automl
+        >>> automl.ablate("mine", storage="sqlite:///none.db")
+        Traceback (most recent call last):
+        automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
+    """
+    study, run = asked.study, _shown(part_of(RunConfig, asked))
+    opened = study if isinstance(study, Study) else Study.open(study, run.storage)
+    run = replace(run, storage=opened.database.url)
+    for one in opened.runs:
+        engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
+    return opened
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:

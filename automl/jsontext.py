@@ -10,6 +10,7 @@ import codecs
 import json
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from automl.errors import InvalidInput, StorageError, brief
@@ -69,6 +70,31 @@ _ENCODER = json.JSONEncoder(
 )
 
 
+def _c_encoder() -> Callable[[Any, int], tuple[str, ...]] | None:
+    """Returns the encoder in C that `_ENCODER` makes anew for each value, which takes half of the time of a short text.
+
+    It does not look for circles: where it fails, `_ENCODER` says why.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return None
+    quoted = json.encoder.encode_basestring
+    found: Callable[[Any, int], tuple[str, ...]] = make(None, _default, quoted, None, ":", ",", True, False, False)
+    return found
+
+
+_IN_C = _c_encoder()
+
+
+def _encoded(value: Any) -> str:
+    if _IN_C is not None and not isinstance(value, str):  # a text has a way of its own
+        try:
+            return "".join(_IN_C(value, 0))
+        except (TypeError, ValueError, RecursionError):
+            pass
+    return _ENCODER.encode(value)
+
+
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
@@ -105,7 +131,7 @@ def canonical(value: Any) -> str:
         '{"a":null,"b":[1,2.0]}'
     """
     try:
-        text = _ENCODER.encode(value)
+        text = _encoded(value)
         if not text.isascii():
             text.encode()
     except RecursionError:

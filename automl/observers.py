@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFigures:
+    """How one study's loop stands, in numbers.
+
+    Attributes:
+        queued: Number of trials that wait for a free worker.
+        waiting: Number of trials that wait for an evaluation under way, here or in another process.
+        retries: Number of evaluations that were lost to a worker or machine and tried again, in this run.
+        features: Number of functions whose features were computed in this run.
+        commits: Number of transactions in which results and trials were written, in this run.
+        commit_seconds: Seconds that they took.
+        budget_left: Share of the budget that is left, from 0 to 1, of the limit that is nearest; None without a limit.
+
+    Example:
+        >>> figures = LoopFigures(0, 4, 1, 0, commits=20, commit_seconds=0.1, budget_left=0.25)
+        >>> figures.commit_seconds / figures.commits  # seconds of one transaction
+        0.005
+    """
+
+    queued: int
+    waiting: int
+    retries: int
+    features: int
+    commits: int
+    commit_seconds: float
+    budget_left: float | None
 
 
 class Observer:
@@ -17,7 +46,7 @@ class Observer:
     - `turn(settings, trials, in_flight, evaluations)`: called once in each pass of the search loop, after results were
       written to the database. `trials` is the list of `TrialRecord` written since the last call (it may be empty),
       `in_flight` the number of evaluations on workers, `evaluations` the number of evaluations counted so far.
-    - `went_on`, `keyed`, `note`, `end`, `close`: see each method.
+    - `went_on`, `keyed`, `figures`, `note`, `end`, `close`: see each method.
 
     A search has several phases, such as the search itself, the confirmation of its best candidates, random search and
     the tests. Each phase has a `begin`, calls of `turn` and an `end`. All methods are called in the process of the
@@ -61,11 +90,62 @@ class Observer:
             evaluations: Number of evaluations counted since the study began, in units of one full evaluation.
         """
 
+    def figures(self, settings: LoopSettings, figures: LoopFigures) -> None:
+        """Called about once a second, and before `end`, with how the loop stands."""
+
     def end(self, settings: LoopSettings) -> None:
         """Called when the study's loop has ended."""
 
     def close(self) -> None:
         """Called last: no other method is called afterwards."""
+
+
+class Several(Observer):
+    """Observer that tells several others.
+
+    Example:
+        >>> class Loud(Observer):
+        ...     def note(self, text):
+        ...         print(text.upper())
+        >>> Several([Loud(), Loud()]).note("done")
+        DONE
+        DONE
+    """
+
+    def __init__(self, others: Sequence[Observer]) -> None:
+        self.others = others
+
+    def note(self, text: str) -> None:
+        for one in self.others:
+            one.note(text)
+
+    def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
+        for one in self.others:
+            one.begin(settings, phase, trials, evaluations)
+
+    def went_on(self, settings: LoopSettings, best: float | None) -> None:
+        for one in self.others:
+            one.went_on(settings, best)
+
+    def keyed(self, settings: LoopSettings, candidates: int, by_json: int) -> None:
+        for one in self.others:
+            one.keyed(settings, candidates, by_json)
+
+    def turn(self, settings: LoopSettings, trials: Sequence[TrialRecord], in_flight: int, evaluations: float) -> None:
+        for one in self.others:
+            one.turn(settings, trials, in_flight, evaluations)
+
+    def figures(self, settings: LoopSettings, figures: LoopFigures) -> None:
+        for one in self.others:
+            one.figures(settings, figures)
+
+    def end(self, settings: LoopSettings) -> None:
+        for one in self.others:
+            one.end(settings)
+
+    def close(self) -> None:
+        for one in self.others:
+            one.close()
 
 
 class Callbacks(Observer):

@@ -25,6 +25,7 @@ class WorkerSetup:
         evaluator: Evaluator that runs the evaluations.
         objective: Name of the metric that must be finite if the evaluator returns it.
         timeout: Seconds allowed for one evaluation; None sets no limit.
+        title: Name under which the workers are shown before the first study begins, such as the space's.
 
     Example:
         >>> import automl
@@ -39,6 +40,7 @@ class WorkerSetup:
     evaluator: Evaluator
     objective: str
     timeout: float | None = None
+    title: str = "automl"
 
 
 @dataclass(slots=True)  # not frozen: every evaluation makes one, and frozen ones take longer to make
@@ -50,6 +52,7 @@ class Job:
         candidate: Canonical JSON of the candidate.
         evaluation: Seed, part, fidelity and replicate of the evaluation. The worker sets its own device.
         artefact: Name of the evaluator's artefact that is to be made; empty for an evaluation.
+        trial: Number of the trial that asked for the evaluation, for names and logs; -1 if there is none.
 
     Example:
         >>> Job(0, '{"x": 3}', Evaluation(seed=11)).evaluation.seed
@@ -60,11 +63,11 @@ class Job:
     candidate: str
     evaluation: Evaluation
     artefact: str = ""
+    trial: int = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles in a quarter of the time that a dataclass takes by itself."""
-        given = (self.id, self.candidate, self.evaluation)
-        return type(self), (*given, self.artefact) if self.artefact else given
+        return type(self), (self.id, self.candidate, self.evaluation, self.artefact, self.trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class Pool(ABC):
     Attributes:
         evaluates_here: True if evaluations run in the calling thread, inside `submit` or `completed`. Another thread
             must then call `running`.
+        hands_out: True if nobody evaluates while the search runs: jobs are handed out, and what comes of them is found
+            in the cache by a later run.
 
     Example:
         >>> import automl
@@ -113,6 +118,7 @@ class Pool(ABC):
     """
 
     evaluates_here: ClassVar[bool] = False
+    hands_out: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -171,6 +177,25 @@ class Pool(ABC):
 
     def limit(self, seconds: float | None) -> None:
         """Replaces the plan's time limit for evaluations that begin from now on."""
+
+    def rest(self) -> None:
+        """Gives the workers back until `wake`, for others to use; nothing may be in flight.
+
+        A pool whose workers cost nothing while they are idle need not do anything.
+        """
+
+    def wake(self) -> None:
+        """Gets workers again after `rest`."""
+
+    def serve(self, study: str) -> None:
+        """Names the study that the jobs from now on belong to, for dashboards, logs and metrics."""
+
+    def log_places(self) -> dict[str, str]:
+        """Returns where the workers write their logs, to be kept with the study; empty if they write none.
+
+        The texts are "folder", the same on every node, and "cluster", the address of the nodes.
+        """
+        return {}
 
     def running(self) -> list[Running]:
         """Returns the evaluations that are running; an empty list if the pool does not know them."""

@@ -9,14 +9,23 @@ from typing import Any
 from automl.artefacts.store import ArtefactStore
 from automl.cache.policy import Plans
 from automl.evaluators.base import Fidelity, Part
+from automl.selection.beginnings import ELSEWHERE, KNOWN
 from automl.selection.objectives import Objective
 from automl.settings import check, setting
 from automl.spaces.space import Candidate
-from automl.strategies.base import FULL
+from automl.strategies.base import FULL, Told
 
 ENQUEUED = "enqueued"
-"""The origin of candidates that the user gave to be tried first; they are never varied."""
+"""The origin of candidates that the user gave to be tried first."""
 
+GIVEN = frozenset({ENQUEUED, KNOWN, ELSEWHERE})
+"""The origins of candidates that no strategy proposed; they are never varied."""
+
+BEGIN_FROM_CONTEXT = "context"
+"""Stands for all that the search's part of the cache knows."""
+
+BELIEVED = "defaults"
+"""The origin of the candidate whose fields have their defaults, which is proposed first."""
 
 _BUDGET = ("search", "resume")
 
@@ -71,6 +80,11 @@ class Budget:
         check(self)
 
     @property
+    def most(self) -> int | None:
+        """The largest number of evaluations; None where it is not bounded."""
+        return min((number for number in (self.trials, self.evaluations) if number is not None), default=None)
+
+    @property
     def seconds(self) -> float | None:
         """The hours in seconds, on the pool's clock."""
         return None if self.hours is None else self.hours * 3600
@@ -115,6 +129,7 @@ class LoopSettings:
         by_candidate: True if results belong to encodings and not to functions (`Evaluator.equality`).
         facts: JSON data that is written into such weights, beside candidate and seed: space, evaluator, part.
         prune: Rule by which evaluations are asked to stop early, see `automl.strategies.pruning`; None asks nobody.
+        known: Results that the strategy is told before its first proposal, the best last, with numbers below 0.
 
     Example:
         >>> from automl.cache.policy import Occurrences, Policy
@@ -154,6 +169,7 @@ class LoopSettings:
     rates: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     prune: str | None = None
+    known: Sequence[Told] = ()
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

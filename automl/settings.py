@@ -257,8 +257,7 @@ class Declared:
             if not isinstance(value, str) or value not in self.choices:
                 self._refuse(value, " or ".join(map(repr, self.choices)))
         elif kind is bool:
-            if not isinstance(value, bool):
-                self._refuse(value, "True or False")
+            return self._switch(value)
         elif kind in (int, float):
             return self._number(value, kind)
         elif origin is not None and issubclass(origin, Mapping):
@@ -266,6 +265,8 @@ class Declared:
                 self._refuse(value, "a dictionary of names and values")
         elif origin is not None and issubclass(origin, Sequence):
             return self._sequence(value, *get_args(kind))
+        elif int in self.members and not isinstance(value, bool) and isinstance(value, numbers.Integral):
+            return int(value)
         elif not any(get_origin(one) is Callable for one in self.members):
             self._object(value)
         return value
@@ -289,8 +290,21 @@ class Declared:
             self._refuse(number, given.bounds)
         return number
 
+    def _switch(self, value: Any) -> bool | float:
+        """Reads a switch, or one that may be a share: 0 is False and 1 is True."""
+        if isinstance(value, bool):
+            return value
+        if float not in self.members:
+            self._refuse(value, "True or False")
+        if not isinstance(value, numbers.Real):
+            self._refuse(value, "True, False or a share between 0 and 1")
+        share = self._number(value, float)
+        return bool(share) if share in (0, 1) else float(share)
+
     def _sequence(self, value: Any, item: Any) -> tuple[Any, ...]:
         functions = get_origin(item) is Callable
+        if item is str and isinstance(value, str):
+            value = (value,)
         named = "functions" if functions else "values" if item is Any else f"objects of {item.__name__}"
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
             self._refuse(value, f"a list of {named}")

@@ -32,8 +32,9 @@ from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
 from automl.observers import Observer
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 BATCH = 1000
 WIDTHS = (10, 10, 10, 10, 10, 6, 10, 6, 8, 6)

@@ -19,7 +19,7 @@ ROOT_FOLDER = Path(automl.__file__).parent.parent
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 ROOT_FILES = sorted(Path(automl.__file__).parent.glob("*.py"))
 ROOT = {
-    "api", "behaviour", "errors", "jsontext", "managing", "observers", "pool", "registry", "rules", "settings",
+    "api", "behaviour", "errors", "jsontext", "observers", "pool", "registry", "rules", "settings",
     "study",
 }  # fmt: skip
 """What everybody imports. A new module belongs in a room; see ARCHITECTURE.md."""

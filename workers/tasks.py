@@ -119,7 +119,11 @@ def fashion_mnist_6k() -> Task:
         Traceback (most recent call last):
         automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    return _fashion_mnist(data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset"))
+    return _fashion_mnist(_images_file())
+
+
+def _images_file() -> Path:
+    return data_file("images/fashion_mnist_6k2k.npz", "the Fashion-MNIST subset")
 
 
 @functools.lru_cache(maxsize=1)
@@ -151,12 +155,12 @@ def fashion_mnist_6k_32() -> Task:
         Traceback (most recent call last):
         automl.errors.InvalidInput: the Fashion-MNIST subset is not at nowhere/images/fashion_mnist_6k2k.npz; ...
     """
-    return _padded(fashion_mnist_6k())
+    return _padded(_images_file())
 
 
 @functools.lru_cache(maxsize=1)
-def _padded(task: Task) -> Task:
-    border = ((0, 0), (0, 0), (2, 2), (2, 2))
+def _padded(path: Path) -> Task:
+    task, border = _fashion_mnist(path), ((0, 0), (0, 0), (2, 2), (2, 2))
     train, validation, test = (
         (np.pad(inputs, border), labels) for inputs, labels in (task.train, task.validation, task.test)
     )

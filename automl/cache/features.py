@@ -34,6 +34,7 @@ class StoredFeatures:
 
     Attributes:
         waiting: features by key that are not written yet.
+        computed: number of classes whose features were added here.
 
     Example:
         >>> import numpy as np
@@ -47,6 +48,7 @@ class StoredFeatures:
     def __init__(self, database: Database, hasher: Hasher) -> None:
         self.database = database
         self.waiting: dict[bytes, Features] = {}
+        self.computed = 0
         self._mark = mark_of(hasher.description())
         self._known: dict[bytes, Features] = {}
         self._bytes = 0
@@ -70,6 +72,7 @@ class StoredFeatures:
         for key, one in features.items():
             if one:
                 self.waiting[key] = one
+                self.computed += 1
                 self._remember(key, one)
 
     def write_due(self) -> None:

@@ -87,7 +87,7 @@ class StudyStats:
     Attributes:
         id: Number of the study in this database.
         name: Name of the study.
-        kind: Role of the study: "search", "baseline", "confirmation" or "test".
+        kind: Role of the study: "search", "rating", "baseline", "seconds", "confirmation", "test" or "ensemble".
         space, evaluator: Names taken from the study's settings; empty if the settings have none.
         outcomes: Mapping from outcome ("miss", "hit", "partial", "joined", "failed") to number of trials.
         paid_seconds: Seconds of the evaluations that the study's trials caused.

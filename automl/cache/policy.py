@@ -10,7 +10,7 @@ time or from what happens to be stored: so a study proposes the same trials from
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -169,6 +169,7 @@ class Occurrences:
     Args:
         policy: Cache policy of the study: replicates, forgetting, audits.
         seed: Seed of the study; decides which look-ups forget and which hits are audited.
+        known: Keys of classes that were known before the study: they count as met once.
 
     Example:
         >>> plans = Occurrences(Policy(replicates=2), seed=0)
@@ -176,10 +177,10 @@ class Occurrences:
         [1, 2, 2, 2]
     """
 
-    def __init__(self, policy: Policy, seed: int):
+    def __init__(self, policy: Policy, seed: int, known: Iterable[bytes] = ()):
         self.policy = policy
         self.seed = seed
-        self._met: dict[bytes, int] = {}
+        self._met: dict[bytes, int] = dict.fromkeys(known, 1)
         self._forgotten: dict[bytes, int] = {}
 
     @property

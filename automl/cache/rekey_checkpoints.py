@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 from automl.cache.versions import Outdated
 from automl.evaluators import checkpoints
 from automl.evaluators.checkpoints import Named
+from automl.evaluators.places import place
 from automl.storage import rekeying
 from automl.storage.engine import Database
 
@@ -30,12 +30,12 @@ def rekey_checkpoints(database: Database, folder: str | None, contexts: Sequence
         groups[context.group].append(context)
     moved = 0
     for group, some in groups.items():
-        old = str(Path(folder) / group.hex()) if folder else ""
-        names = checkpoints.names_in(old) if old and Path(old).is_dir() else {}
+        old = str(place(folder) / group.hex()) if folder else ""
+        names = checkpoints.names_in(old) if old and place(old).is_dir() else {}
         if names:
             places = _places(database, some, set(names.values()))
             found = {name: places[named] for name, named in names.items() if named in places}
-            moved += checkpoints.move(old, str(Path(old).parent / some[0].group_now.hex()), found)
+            moved += checkpoints.move(old, str(place(old).parent / some[0].group_now.hex()), found)
     return moved
 
 
@@ -48,4 +48,4 @@ def _places(database: Database, contexts: Sequence[Outdated], named: set[Named])
             for one in (Named(row.old_key, row.seed, True), Named(row.old_key, row.old_replicate, False)):
                 if one in named:
                     now[one].add((row.key, row.seed))
-    return {one: place for one, (place, *others) in now.items() if not others}
+    return {one: where for one, (where, *others) in now.items() if not others}

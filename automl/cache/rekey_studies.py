@@ -16,9 +16,10 @@ from automl.jsontext import canonical
 from automl.storage import evaluations, rekeying
 from automl.storage.candidates import digest
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import StoredSpace
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

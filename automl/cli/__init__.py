@@ -15,9 +15,12 @@ from collections.abc import Sequence
 
 import click
 
+from automl.cli.ablate import ablate
 from automl.cli.database import cache, db
+from automl.cli.ensemble import ensemble
 from automl.cli.export import export
 from automl.cli.functions import features
+from automl.cli.pausing import pause
 from automl.cli.rate import rate
 from automl.cli.ratings import rating_report
 from automl.cli.reports import report, show
@@ -49,10 +52,13 @@ def automl() -> None:
 for command in (
     search,
     resume,
+    pause,
     baseline,
     report,
+    ablate,
     rate,
     export,
+    ensemble,
     rating_report,
     show,
     studies,

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from automl.cli.candidates import written_candidates
 from automl.cli.options import Option, option_of
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.errors import InvalidInput, brief, legible
 from automl.jsontext import MAX_TEXT, decoded, encoding_of, parse_foreign
 from automl.settings import declared

@@ -15,12 +15,14 @@ from automl.cache.transfer import export_cache, import_cache
 from automl.cache.versions import waiting_sentence
 from automl.cli.common import json_option, print_json, print_table, storage_option
 from automl.cli.rekey import rekey_command, show
+from automl.cli.top import top_command
 from automl.delivery.places import store_of
+from automl.managing import find
 from automl.setup.rekeying import rekey
 from automl.storage import migrate, opening
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
-from automl.study import find
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 _context_option = click.option(
     "--context", "contexts", type=int, multiple=True, metavar="N", help="Only this context; may be repeated."
@@ -230,6 +232,7 @@ def import_command(path: Path, spaces: tuple[str, ...], artefacts: str | None, s
 
 
 cache.add_command(rekey_command)
+cache.add_command(top_command)
 
 
 @cache.command("prune", epilog="Example: automl cache prune --older-than-days 90 --failed --dry-run")

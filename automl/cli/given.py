@@ -11,6 +11,7 @@ from automl.errors import InvalidInput
 from automl.setup.enqueued import read_candidate
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.spaces.space import Candidate
+from automl.strategies.random import Random
 
 BATCH = 512
 """Candidates hashed at one time."""
@@ -25,7 +26,7 @@ task_option = click.option(
 
 def parts_of(target: str, evaluator: str | None, task: str | None, settings: Any) -> Parts:
     """Returns the parts of a search that a command is about."""
-    chosen = PartSettings(evaluator=evaluator, task=task, settings=read_settings(settings))
+    chosen = PartSettings(evaluator=evaluator, task=task, strategy=Random.name, settings=read_settings(settings))
     return assemble(target, chosen, fallback=_no_data)
 
 

@@ -6,9 +6,9 @@ that; rich-click and cloup bring the same with a dependency, and a look of their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -50,6 +50,17 @@ def option_of(one: Declared, *, explicit: bool = True) -> Callable[[F], F]:
     given = one.setting
     default = one.default if given.on_command_line is NOTHING else given.on_command_line
     more: dict[str, Any] = {"metavar": given.unit or None, **_kind(one)}
+    if _is_share(one):
+
+        def both(function: F) -> F:
+            off = f"--no-{one.name.replace('_', '-')}"
+            again = click.option(off, one.name, cls=Option, heading=given.group, flag_value=0.0, help="The same as 0.")
+            shown = help_of(one)
+            return click.option(flags_of(one), one.name, cls=Option, heading=given.group, help=shown, **more)(
+                again(function)
+            )
+
+        return both
     return click.option(
         flags_of(one),
         one.name,
@@ -101,7 +112,13 @@ def with_defaults(given: Mapping[str, Any], settings: Iterable[Declared]) -> dic
     return {**own, **given}
 
 
+def _is_share(one: Declared) -> bool:
+    return bool in one.members and float in one.members
+
+
 def _kind(one: Declared) -> dict[str, Any]:
+    if _is_share(one):
+        return {"type": float}
     kind = one.members[0]
     if one.choices:
         return {"type": click.Choice(one.choices), "metavar": None}
@@ -110,6 +127,7 @@ def _kind(one: Declared) -> dict[str, Any]:
     if kind in (int, float):
         return {"type": kind}
     origin = getattr(kind, "__origin__", None)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
+    texts = isinstance(origin, type) and issubclass(origin, Sequence) and get_args(kind) == (str,)
+    if texts or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return {"multiple": True}
     return {"type": str} if origin is None else {"type": click.Path(path_type=Path)}

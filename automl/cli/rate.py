@@ -19,6 +19,7 @@ from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Work
 from automl.setup.parts import Parts, PartSettings, assemble
 from automl.spaces.space import Candidate
+from automl.strategies.random import Random
 
 SAMPLE = 200
 ALL = 10_000
@@ -65,7 +66,9 @@ def rate(
     blocks = out.with_suffix(".blocks.json")
     check_writable(out)
     check_writable(blocks)
-    parts = assemble(target, PartSettings(evaluator=evaluator, task=task, settings=read_settings(settings)))
+    parts = assemble(
+        target, PartSettings(evaluator=evaluator, task=task, strategy=Random.name, settings=read_settings(settings))
+    )
     wanted = metric or next(iter(parts.evaluator.metrics))
     if wanted not in parts.evaluator.metrics:
         raise InvalidInput(registry.unknown(f"metric of {parts.evaluator.name}", wanted, parts.evaluator.metrics))

@@ -7,7 +7,7 @@ import click
 from automl.cache.rekeyed import Rekeyed
 from automl.cli.common import json_option, print_json, storage_option
 from automl.cli.options import option_of
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.engine.units import memory_of
 from automl.hashing.isolated import HASH_SECONDS
 from automl.settings import declared

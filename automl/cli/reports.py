@@ -11,7 +11,8 @@ from rich.console import Console
 from automl import evidence
 from automl import report as reports
 from automl.cli.common import check_writable, json_option, print_json, storage_option
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, legible
+from automl.report.figures import write_figures
 from automl.study import Study
 
 
@@ -26,9 +27,22 @@ from automl.study import Study
     metavar="FILE.csv",
     help="Results from elsewhere: dataset,method,kind,run,acc.",
 )
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write the figures as PDF, SVG and PNG, and the tables for LaTeX.",
+)
 @storage_option
 @json_option
-def report(study: tuple[str, ...], html: Path | None, results: Path | None, storage: str, as_json: bool) -> None:
+def report(
+    study: tuple[str, ...],
+    html: Path | None,
+    results: Path | None,
+    figures: Path | None,
+    storage: str,
+    as_json: bool,
+) -> None:
     """Show the evidence of a study, compare several, or judge results from elsewhere."""
     check_writable(html)
     if results is not None:
@@ -36,6 +50,8 @@ def report(study: tuple[str, ...], html: Path | None, results: Path | None, stor
             raise InvalidInput("give either studies or --results FILE.csv, not both")
         found: Any = evidence.results_table(results)
         _show(found, found.to_json(), html, as_json)
+        if figures is not None:
+            _say_figures(write_figures(found, figures), figures, as_json)
         return
     if not study:
         raise InvalidInput("name a study (`automl studies` lists them), or give --results FILE.csv")
@@ -45,6 +61,14 @@ def report(study: tuple[str, ...], html: Path | None, results: Path | None, stor
     else:
         whole = reports.compare([run.report().data for item in opened for run in item.runs])
     _show(whole, reports.to_json(whole), html, as_json)
+    if figures is not None:
+        written = opened[0].figures(figures) if len(opened) == 1 else write_figures(whole, figures)
+        _say_figures(written, figures, as_json)
+
+
+def _say_figures(written: list[Path], folder: Path, as_json: bool) -> None:
+    if not as_json:
+        click.echo(f"Figures: {len(written)} files in {legible(str(folder.resolve()))}")
 
 
 def _show(data: Any, as_data: Any, html: Path | None, as_json: bool) -> None:

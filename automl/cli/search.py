@@ -104,11 +104,30 @@ def resume(study: str, **options: Any) -> None:
     """Go on with a study where it stopped; nothing finished is lost or done again.
 
     A limit of the budget that is given must be larger than the stored one (--until: a better fitness).
+
+    A study that was paused goes on where it is being run, and here where nobody runs it.
     """
+    asked = said(options, _RESUMING)
+    if _goes_on_elsewhere(study, asked):
+        return
     _check_place(options["html"])
-    given = with_defaults(said(options, _RESUMING), _RESUMING)
+    given = with_defaults(asked, _RESUMING)
     given |= {"observers": _observers(options["as_json"]), "progress": False}
     _finish(_stoppable(lambda: api.resume(study, **given), given), options["html"], options["as_json"])
+
+
+def _goes_on_elsewhere(study: str, asked: Mapping[str, Any]) -> bool:
+    """Lets a paused study go on where it is being run; returns False where nobody runs it, or it is not paused."""
+    opened = Study.open(study, **({"storage": asked["storage"]} if "storage" in asked else {}))
+    try:
+        holder = opened.coordinator() if opened.paused else None
+        if holder is None or set(asked) - {"storage"}:
+            return False
+        opened.pause(False)
+        click.echo(f"study {legible(study)} goes on: {holder} runs it")
+        return True
+    finally:
+        opened.close()
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,9 +189,9 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
     else:
         click.echo(str(report))
         if lines := explained(study):
-            click.echo("\n".join(["The winner, without what changes nothing:", *map(legible, lines)]))
+            click.echo("\n".join([f"{_best_word(study)}, without what changes nothing:", *map(legible, lines)]))
         if source:
-            click.echo(f"The winner in Python: {legible(str(source.resolve()))}")
+            click.echo(f"{_best_word(study)} in Python: {legible(str(source.resolve()))}")
         if saved:
             click.echo(f"Report: {legible(str(saved.resolve()))}")
     failed = failed_trials(study.store, [run.record_id for run in study.runs])
@@ -183,6 +202,11 @@ def _finish(study: Study, html: Path | None, as_json: bool) -> None:
         click.echo(f"automl: no files were written: {one_line(why)}; name a place with --html FILE", err=True)
     if failed.hopeless:
         raise SearchFailed(study.name, failed.sentence())
+
+
+def _best_word(study: Study) -> str:
+    """Names what `study.best` is: the search's winner, or random search's where that is better."""
+    return "The winner" if study.best.found_in in {run.name for run in study.runs} else "The best (of random search)"
 
 
 def _saved(study: Study, path: Path) -> Path:

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from automl.cli.common import json_option, print_json, print_table, storage_option
-from automl.managing import ARCHIVED
+from automl.managing import ARCHIVED, PAUSED
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 from automl.study import Study
 
 
@@ -38,12 +39,14 @@ def studies(context: click.Context, everything: bool, storage: str, as_json: boo
 
 def _as_json(record: StudyRecord, away: bool) -> dict[str, Any]:
     named = {"name": record.name, "kind": record.kind, "state": record.state, "trials": record.trials}
-    return {**named, "created": record.created, "archived": away}
+    paused = PAUSED in record.settings and record.state == "open"
+    return {**named, "created": record.created, "archived": away, "paused": paused}
 
 
 def _row(record: StudyRecord, away: bool) -> tuple[Any, ...]:
     settings = record.settings
-    state = f"{record.state}, put away" if away else record.state
+    state: str = "paused" if PAUSED in settings and record.state == "open" else record.state
+    state = f"{state}, put away" if away else state
     return (record.name, record.kind, state, record.trials, settings["strategy"]["name"], settings["objective"])
 
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl import registry
 from automl.delivery.formats.form import Exporter, Trained, Written
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from automl.delivery.ensemble import Ensemble
     from automl.delivery.model import TrainedModel
+
+    Exported: TypeAlias = TrainedModel | Ensemble
 
 COMPARED = 256
 """Examples of the test part on which outputs are compared, at most."""
@@ -35,7 +38,7 @@ FIGURES = 2e-3
 FACTS = "automl-export.json"
 
 
-def export_model(model: TrainedModel, to: str, folder: Path) -> Path:
+def export_model(model: Exported, to: str, folder: Path) -> Path:
     """Writes a trained network in a form that needs no automl, checks it, and returns the folder.
 
     Raises:
@@ -90,24 +93,20 @@ def _umask() -> int:
     return found
 
 
-def _facts(model: TrainedModel) -> dict[str, Any]:
+def _facts(model: Exported) -> dict[str, Any]:
     return {
-        "study": model.study,
-        "candidate": model.candidate.value,
-        "seed": model.seed,
-        "weights": model.digest,
-        "figures": dict(model.metrics),
+        **model.facts(),
         **delivers(model.training.evaluator).described_data(),
         **{name: value for name, value in model.training.facts.items() if name != "part"},
     }
 
 
-def _examples(model: TrainedModel) -> tuple[torch.Tensor, ...]:
+def _examples(model: Exported) -> tuple[torch.Tensor, ...]:
     how = model.training.how(model.seed)
     return tuple(one.cpu() for one in delivers(model.training.evaluator).examples(how, COMPARED))
 
 
-def _checked(model: TrainedModel, written: Written, examples: tuple[torch.Tensor, ...]) -> dict[str, Any]:
+def _checked(model: Exported, written: Written, examples: tuple[torch.Tensor, ...]) -> dict[str, Any]:
     """Runs the written files; returns what was compared.
 
     Raises:

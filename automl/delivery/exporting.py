@@ -10,7 +10,7 @@ from automl.delivery.source import export_source
 from automl.errors import InvalidInput
 from automl.evaluators.delivery import Delivers
 from automl.selection.ranking import decoded
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 if TYPE_CHECKING:
     from automl.delivery.model import TrainedModel
@@ -29,7 +29,7 @@ class Exportable(Protocol):
     def space(self) -> Space: ...
     @property
     def parts(self) -> Parts: ...
-    def trained(self, trial: int | None = None, replicate: int = 0, artefacts: str | None = None) -> TrainedModel: ...
+    def trained_from(self, record: TrialRecord, replicate: int = 0, artefacts: str | None = None) -> TrainedModel: ...
 
 
 def export_trial(study: Exportable, trial: TrialRecord, to: str, folder: Path, artefacts: str | None) -> Path:
@@ -43,7 +43,7 @@ def export_trial(study: Exportable, trial: TrialRecord, to: str, folder: Path, a
     if to == SOURCE and not trains(study):
         figures: dict[str, Any] = dict(trial.metrics)
         return export_source(study.space, decoded(study.space, trial), folder, study.name, figures)
-    return study.trained(trial.number, artefacts=artefacts).export(to, folder)
+    return study.trained_from(trial, artefacts=artefacts).export(to, folder)
 
 
 def trains(study: Exportable) -> bool:

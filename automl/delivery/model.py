@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,8 @@ from automl.storage import artefacts as rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import DONE, FAILED
 from automl.storage.fidelities import description_of
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,6 +94,16 @@ class TrainedModel:
         from automl.delivery.export import export_model
 
         return export_model(self, to, Path(folder))
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what an export says of it, as JSON data."""
+        return {
+            "study": self.study,
+            "candidate": self.candidate.value,
+            "seed": self.seed,
+            "weights": self.digest,
+            "figures": dict(self.metrics),
+        }
 
 
 class Delivery:
@@ -159,6 +170,17 @@ class Delivery:
                 self._evaluate(context, answer.claims[0], trial.candidate)
             elif answer.waiting:
                 time.sleep(_POLL_SECONDS)
+
+    def missing(self, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Returns those whose class nobody has measured on the test part."""
+        found = []
+        for trial in trials:
+            place = (self._context(trial), trial.key, 0)
+            with self._database.read() as connection:
+                row = rows.evaluated(connection, *place)
+            if row is None or row.state not in (DONE, FAILED):
+                found.append(trial)
+        return found
 
     def train(self, candidate: Candidate, on: str, seeds: int) -> list[TrainedModel]:
         """Trains a candidate anew from fresh seeds; nothing is stored.

@@ -23,10 +23,9 @@ def readme(facts: Mapping[str, Any], written: Written, shapes: Sequence[tuple[in
         for name, value in facts["figures"].items()
     )
     inputs = ", ".join(f"(examples, {', '.join(map(str, shape[1:]))})" for shape in shapes)
-    candidate = legible(json.dumps(facts["candidate"], ensure_ascii=False))
     return f"""# A network found by search
 
-Study {legible(str(facts["study"]))}, seed {facts["seed"]} of its training. It needs no automl:
+Study {legible(str(facts["study"]))}, {_seeds(facts)}. It needs no automl:
 `pip install {" ".join(written.needs)}`.
 
 ```python
@@ -43,14 +42,38 @@ Before the files were put here, they were loaded and run. On {facts["checked"]["
 differ from the network's by {facts["checked"]["largest_output_gap"]:.2g} of the largest output.
 The figures above are what they reach on the whole test part.
 
-Candidate, from which the space {legible(str(facts["space"].get("target")))} builds the untrained network:
-
-```
-{candidate}
-```
-
-`automl-export.json` has the same for programs. SHA-256 of the weights as the study keeps them: {facts["weights"]}.
+{_candidates(facts)}
 """
+
+
+def _seeds(facts: Mapping[str, Any]) -> str:
+    if members := facts.get("ensemble"):
+        return f"{len(members)} networks whose outputs are joined"
+    return f"seed {facts['seed']} of its training"
+
+
+def _candidates(facts: Mapping[str, Any]) -> str:
+    """Returns what the untrained networks are built from, and the digests of their weights."""
+    space = legible(str(facts["space"].get("target")))
+    if members := facts.get("ensemble"):
+        rows = "\n".join(
+            f"| {one['weight']:.3g} | {one['seed']} | `{legible(json.dumps(one['candidate'], ensure_ascii=False))}` "
+            f"| {one['weights']} |"
+            for one in members
+        )
+        return (
+            f"Candidates, from which the space {space} builds the untrained networks, with their weights in the "
+            "mean:\n\n"
+            "| weight | seed | candidate | SHA-256 of its weights as the study keeps them |\n|---|---|---|---|\n"
+            f"{rows}\n\n"
+            "`automl-export.json` has the same for programs."
+        )
+    candidate = legible(json.dumps(facts["candidate"], ensure_ascii=False))
+    return (
+        f"Candidate, from which the space {space} builds the untrained network:\n\n```\n{candidate}\n```\n\n"
+        "`automl-export.json` has the same for programs. SHA-256 of the weights as the study keeps them: "
+        f"{facts['weights']}."
+    )
 
 
 def _data(facts: Mapping[str, Any]) -> str:

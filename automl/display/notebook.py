@@ -13,7 +13,7 @@ from automl.errors import MOST, legible
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 EVERY_SECONDS = 0.5
 """How often the output of the cell changes, at most: each change is a message to the browser, and is stored there."""

@@ -15,7 +15,7 @@ from automl.errors import MOST, legible
 
 if TYPE_CHECKING:
     from automl.rules import LoopSettings
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""

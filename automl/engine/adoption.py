@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from automl.cache.store import EquivalenceCache
 from automl.engine.blame import blaming
 from automl.engine.identity import parts_changed
+from automl.engine.stage import Stage
 from automl.errors import InvalidInput, StudyMismatch
 from automl.hashing import HASHER_VERSION
 from automl.hashing.isolated import HashJobs
@@ -16,12 +18,10 @@ from automl.managing import ADOPTS
 from automl.setup.space_code import changes
 from automl.storage import managing
 from automl.storage.bulk import chunks
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
-if TYPE_CHECKING:
-    from automl.evaluators.fingerprints.describing import Description
-
-OF_SOURCES = ("space", "evaluator")
+OF_SOURCES = ("space", "evaluator", "rating.evaluator")
 """What of a study's settings may be given another source."""
 
 _BESIDE = ("evaluator_given", "evaluator_source", "evaluator_parts", "looked_at")
@@ -31,58 +31,90 @@ def adopt(
     store: StudyStore,
     record: StudyRecord,
     now: Mapping[str, Any],
-    described: Description,
-    jobs: HashJobs,
+    deciding: Stage,
+    rating: Stage | None,
     namespace: str,
 ) -> str:
-    """Gives a study and what belongs to it the space and the evaluator of today, and returns what was done.
+    """Gives a study and what belongs to it the space and the evaluators of today, and returns what was done.
 
     Args:
         store: of the study.
         record: the study, whose settings say that it may adopt.
         now: settings of the search that goes on with it.
-        described: the evaluator of today.
-        jobs: read candidates and find keys under the space of today.
+        deciding: the evaluator of today, with what reads candidates and finds keys under the space of today.
+        rating: the same of what rates; None where nothing does.
         namespace: part of the cache.
 
     Raises:
         InvalidInput: a candidate cannot be read any more, or computes another function.
-        StudyMismatch: the evaluator was changed, and nobody said what becomes of its figures.
+        StudyMismatch: an evaluator was changed, and nobody said what becomes of its figures.
     """
-    if record.settings.get("rating"):
-        raise InvalidInput(
-            f"study {record.name!r} rates with one evaluator and decides with another; it cannot adopt a changed space "
-            "or evaluator: take another study name"
-        )
-    if record.settings["evaluator"].get("equality", "function") != "function":
-        raise InvalidInput(
-            f"the evaluator of study {record.name!r} rates encodings, which its keys hold; it cannot adopt a changed "
-            "space or evaluator: take another study name"
-        )
-    family = [record, *store.phase_studies(record.id)]
-    done = []
-    if record.settings["space"] != now["space"]:
-        _check_candidates(store, record.name, family, jobs)
-        done.append(f"its space ({changed_in_space(record.settings, now)})")
+    before, cache = record.settings, EquivalenceCache(store.database, namespace)
+    common = {name: now[name] for name in ("space", *_BESIDE)}
+    rated: list[StudyRecord] = []
+    rest = [record]
+    for one in store.phase_studies(record.id):
+        (rated if one.kind == "rating" else rest).append(one)
+    sides = [_Side(rest, deciding, before["evaluator"], now["evaluator"], "evaluator")]
+    if rating is not None:
+        common |= {name: now[name] for name in ("rating", "rating_given")}
+        sides.append(_Side(rated, rating, before["rating"]["evaluator"], now["rating"]["evaluator"], "rater"))
+    done: list[str] = []
+    for side in sides:
+        side.insist_on_functions(record.name)
+        if before["space"] != now["space"]:
+            _check_candidates(store, record.name, side.studies, side.stage.jobs)
+    if before["space"] != now["space"]:
+        done.append(f"its space ({changed_in_space(before, now)})")
     places: dict[int, int] = {}
     found: dict[int, str] = {}
-    if record.settings["evaluator"] != now["evaluator"]:
-        differing = "; ".join(parts_changed(record.settings, described)) or "its settings"
-        if record.settings[ADOPTS]["figures"] != "keep":
+    for side in sides:
+        if side.before == side.now:
+            continue
+        parts = parts_changed(before, side.stage.described) if side.stage is deciding else []
+        differing = "; ".join(parts) or "its settings"
+        if before[ADOPTS]["figures"] != "keep":
             raise StudyMismatch(
-                f"the evaluator of study {record.name!r} was changed too ({differing}): if it measures what it "
+                f"the {side.word} of study {record.name!r} was changed too ({differing}): if it measures what it "
                 "measured before, let the study adopt it with figures='keep' (--keep-figures); else take another name"
             )
-        cache = EquivalenceCache(store.database, namespace)
-        for number, description in managing.contexts_of(store.database, [one.id for one in family]).items():
+        stands = dict(side.stage.described.stands)
+        for number, description in managing.contexts_of(store.database, [one.id for one in side.studies]).items():
             old = cache.context(description)
-            places[number] = cache.context({**description, "evaluator": dict(described.stands)})
+            places[number] = cache.context({**description, "evaluator": stands})
             found[number] = canonical({"group": cache.fidelity_group(old), "hasher": HASHER_VERSION})
-        done.append(f"its evaluator ({differing}), whose figures are kept")
-    ids = [one.id for one in family]
-    new = {name: now[name] for name in (*OF_SOURCES, *_BESIDE)}
-    managing.adopt(store.database, ids, new, ADOPTS, places, found)
+        done.append(f"its {side.word} ({differing}), whose figures are kept")
+    settings = {one.id: {**common, "evaluator": now["evaluator"]} for one in rest}
+    if rating is not None:
+        own = {**common, "rating": None, "evaluator": dict(rating.described.stands)}
+        settings |= {one.id: own for one in rated}
+    managing.adopt(store.database, settings, ADOPTS, places, found)
     return f"Study {record.name} goes on with what was changed: {'; '.join(done)}." if done else ""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the evaluators of a search, and what it has evaluated.
+
+    Attributes:
+        studies: whose trials it has evaluated.
+        stage: it as it is today, with what finds its keys.
+        before, now: what stands for it in the search's settings, stored and today.
+        word: for it in sentences.
+    """
+
+    studies: Sequence[StudyRecord]
+    stage: Stage
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+    word: str
+
+    def insist_on_functions(self, name: str) -> None:
+        if self.before.get("equality", "function") != "function":
+            raise InvalidInput(
+                f"the {self.word} of study {name!r} rates encodings, which its keys hold; it cannot adopt a changed "
+                "space or evaluator: take another study name"
+            )
 
 
 def changed_in_space(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from automl.engine.config import StudyConfig
 from automl.evaluators.base import Evaluator
 from automl.selection.contest import AT_MOST
@@ -32,7 +34,8 @@ def bill(config: StudyConfig, evaluator: Evaluator, strategy: Strategy, objectiv
     search = min(bounds) if bounds else None
     compared = config.baseline and strategy.name != Random.name
     itself = strategy.name == Random.name  # then its own winners stand for random search too
-    sides = 2 if compared or itself else 1
+    share = float(config.baseline)
+    sides = (3 if 0 < share < 1 else 2) if compared or itself else 1
     again = max(config.confirm, replicates) if config.confirm > 1 and not evaluator.deterministic else 0
     confirmed = AT_MOST * config.finalists * again * sides
     seeds = 1 if evaluator.test_is_population_mean else config.test_seeds
@@ -41,8 +44,9 @@ def bill(config: StudyConfig, evaluator: Evaluator, strategy: Strategy, objectiv
     tests = (config.finalists * sides + front) * seeds + sampled
     words = [f"{search:,} evaluations" if search else f"what fits into {budget.hours:g} hours"]
     words[0] += " by the search"
-    words += ["as many by random search"] if compared else []
+    fewer = f"{math.ceil(search * share):,}" if search else f"{share:.3g} times as many"
+    words += [("as many" if share == 1 else fewer) + " by random search"] if compared else []
     words += [f"{confirmed:,} to confirm the best"] if confirmed else []
     words += [f"{tests:,} tests"]
-    total = f": {search * (1 + compared) + confirmed + tests:,} in all" if search else ""
+    total = f": {search + math.ceil(search * share * compared) + confirmed + tests:,} in all" if search else ""
     return f"At most {', '.join(words[:-1])}, and {words[-1]}{total}; what is known already costs nothing."

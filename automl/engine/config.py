@@ -1,30 +1,25 @@
-"""How a search is set up: what belongs to the study (stored, compared on resume) and what to this run of it only.
+"""How a study is set up: settings that are stored with it and compared when it is resumed.
 
-Each setting is declared once, here or in the class that it belongs to (`Budget`, `Policy`, `Runs`, `PartSettings`).
+Each setting is declared once, here or in its own class (`Budget`, `Policy`, `RunConfig`, `PartSettings`).
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
 from automl.cache.policy import Policy
-from automl.engine.units import memory_of, seconds_of
 from automl.errors import InvalidInput, brief
-from automl.hashing.isolated import HASH_SECONDS
 from automl.managing import MAX_NAME
-from automl.observers import Observer
 from automl.pool import machine
-from automl.rules import Budget
+from automl.rules import BEGIN_FROM_CONTEXT, Budget
 from automl.settings import MOST, NOTHING, Declared, check, declared, setting
-from automl.storage.engine import CLAIM_SECONDS
-from automl.storage.sessions import HEARTBEAT_SECONDS
 from automl.strategies.pruning import Pruner
 
-_ALL = ("search", "resume", "baseline")
+ALL_COMMANDS = ("search", "resume", "baseline")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +69,29 @@ class StudySettings:
         unit="FILE.jsonl",
         commands=("search",),
     )
+    begin_from: Sequence[str] = setting(
+        (),
+        "Known results to begin from: context (all that this part of the cache knows), or names of studies. Results of "
+        "the same evaluations are told to the strategy, the same functions' results in others order the first "
+        "evaluations.",
+        group="Search",
+        otherwise="none",
+        before=(),
+        unit="context|STUDY",
+        commands=("search",),
+    )
     namespace: str = setting(
         "default", "A part of the cache of its own; another one is cold.", group="Cache", unit="NAME"
     )
-    baseline: bool = setting(
-        True, "Whether random search with equal evaluations follows.", group="Evidence", commands=("search",)
+    baseline: bool | float = setting(
+        True,
+        "Whether random search with equal evaluations follows. A share, such as 0.25, gives it so many of them; it is "
+        "then compared with the search's own first ones.",
+        group="Evidence",
+        lowest=0,
+        highest=1,
+        unit="SHARE",
+        commands=("search",),
     )
     finalists: int = setting(
         3,
@@ -179,6 +192,13 @@ class StudyConfig(StudySettings):
                     f"prune={self.prune!r} with {named[0]}={getattr(self.policy, named[0])!r}: several evaluations of "
                     "one class would stop at several epochs, and which comes first would decide; leave one of them out"
                 )
+        if list(self.begin_from) == ["none"]:
+            object.__setattr__(self, "begin_from", ())
+        if BEGIN_FROM_CONTEXT in self.begin_from and len(self.begin_from) > 1:
+            raise InvalidInput(
+                f"begin_from={list(self.begin_from)}: {BEGIN_FROM_CONTEXT} stands for all that is known; give it "
+                "alone, or names of studies"
+            )
         if not self.namespace:
             raise InvalidInput("namespace is empty: give it a name, such as 'default'")
         if len(self.namespace) > MAX_NAME or "\0" in self.namespace:
@@ -187,7 +207,8 @@ class StudyConfig(StudySettings):
     def settings(self) -> dict[str, Any]:
         """Returns the JSON form that is stored."""
         found = {name: getattr(self._home(name), name) for name in STORED}
-        return {**found, "enqueue": list(self.enqueue), "repeat": self.repeat}
+        given = {"enqueue": list(self.enqueue), "begin_from": list(self.begin_from)}
+        return {**found, **given, "repeat": self.repeat}
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> StudyConfig:
@@ -207,185 +228,6 @@ STORED: Mapping[str, Declared] = {**declared(Budget), **declared(Policy), **decl
 
 UNKNOWN_BEFORE = {name: one.setting.before for name, one in STORED.items() if one.setting.before is not NOTHING}
 """Values assumed for settings missing from studies of older versions."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Settings of one run of a study: workers, limits, storage, callbacks. The next run of the same study may use
-    others.
-
-    Raises:
-        InvalidInput: a value is out of range.
-
-    Example:
-        >>> run = RunConfig(workers=4, memory_per_worker="2 GB", timeout=600)
-        >>> run.memory_bytes, run.timeout_seconds
-        (2000000000, 600.0)
-    """
-
-    workers: int | None = setting(
-        None,
-        "Number of evaluations at one time; 0: in this process.",
-        group="Workers",
-        lowest=0,
-        otherwise="one per core, or this process for evaluators under a millisecond",
-        unit="N",
-        commands=_ALL,
-    )
-    cpus_per_worker: float = setting(
-        1.0,
-        "Cores of each worker; its libraries use as many threads.",
-        group="Workers",
-        above=0,
-        unit="F",
-        commands=_ALL,
-    )
-    gpus_per_worker: float = setting(
-        0.0, "GPUs of each worker, fractions too.", group="Workers", lowest=0, unit="F", commands=_ALL
-    )
-    memory_per_worker: str | int | None = setting(
-        None,
-        "Memory that each worker may allocate, with a unit, such as 4GB or 512MiB; a plain number is bytes.",
-        group="Workers",
-        unit="SIZE",
-        commands=_ALL,
-    )
-    timeout: str | int | float | None = setting(
-        None,
-        "Seconds allowed for one evaluation; auto: ten times the median of full evaluations, and a minute at least; "
-        "for the first ones --first-timeout.",
-        group="Workers",
-        unit="SECONDS",
-        commands=_ALL,
-    )
-    first_timeout: float = setting(
-        86400.0,
-        "Seconds allowed for one evaluation with --timeout auto before enough have ended to tell what is usual.",
-        group="Workers",
-        above=0,
-        unit="SECONDS",
-        commands=_ALL,
-    )
-    hash_timeout: float | None = setting(
-        None,
-        "Seconds allowed for what the space does for one candidate: propose it, read it, build and hash it.",
-        group="Workers",
-        above=0,
-        otherwise="as --timeout, 30 where that is auto, and 300 without one",
-        unit="SECONDS",
-        commands=_ALL,
-    )
-    claim_timeout: float | None = setting(
-        None,
-        "Seconds without a sign of life after which another process of this machine, a suspended one for instance, "
-        "loses the evaluations that it has claimed.",
-        group="Workers",
-        lowest=3 * HEARTBEAT_SECONDS,
-        otherwise=f"{CLAIM_SECONDS:g}",
-        unit="SECONDS",
-        commands=_ALL,
-    )
-    retries: int = setting(
-        2,
-        "How often an evaluation that was lost to the machine is tried again; one that took too long is not.",
-        group="Workers",
-        lowest=0,
-        unit="N",
-        commands=_ALL,
-    )
-    equal_failures: int = setting(
-        20,
-        "End the search when the first N classes that it evaluates all fail alike; 0: never.",
-        group="Workers",
-        lowest=0,
-        unit="N",
-        commands=_ALL,
-    )
-    ray_address: str | None = setting(
-        None,
-        "Address of a running Ray cluster.",
-        group="Workers",
-        otherwise="Ray is started on this machine",
-        unit="A",
-        commands=_ALL,
-    )
-    simulated_workers: int | None = setting(
-        None,
-        "Run evaluations here at once, on a simulated clock with so many workers.",
-        group="Workers",
-        lowest=1,
-        unit="N",
-        commands=_ALL,
-    )
-    dashboard: bool = setting(
-        False,
-        "Whether Ray's dashboard is on during the search.",
-        group="Workers",
-        on_command_line=True,
-        commands=_ALL,
-    )
-    storage: str = setting(
-        "sqlite:///automl.db",
-        "Database: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
-        group="Storage",
-        unit="URL",
-        variable="AUTOML_STORAGE",
-        commands=_ALL,
-        shown=False,  # it may hold a password
-    )
-    checkpoints: str | None = setting(
-        None,
-        "Folder for the states that long evaluations leave, to continue from; all workers must reach it.",
-        group="Storage",
-        otherwise="beside an SQLite database, nowhere with PostgreSQL",
-        unit="DIR",
-        commands=_ALL,
-    )
-    artefacts: str | None = setting(
-        None,
-        "Where trained weights and other artefacts are kept: a folder that all workers reach, or a URL that fsspec "
-        "knows, such as s3://bucket/folder.",
-        group="Storage",
-        otherwise="beside an SQLite database, nowhere with PostgreSQL",
-        unit="URL",
-        commands=_ALL,
-    )
-    callbacks: Sequence[Callable[..., None]] = setting(
-        (), "Functions called with (study, trial record) after each trial.", group="Output", flags=None
-    )
-    observers: Sequence[Observer] = setting((), "Observers that are told of every turn.", group="Output", flags=None)
-    progress: bool = setting(
-        True,
-        "Whether a search that is called from Python shows how far it is: in the notebook, or on the error output.",
-        group="Output",
-        flags=None,
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        seconds_of(self.timeout)
-        memory_of(self.memory_per_worker, "memory_per_worker")
-
-    @property
-    def timeout_seconds(self) -> float | None:
-        """Seconds allowed for one evaluation; None if there is no limit or it is found during the search (auto)."""
-        return seconds_of(self.timeout)
-
-    @property
-    def first_limit(self) -> float | None:
-        """Seconds allowed for the first evaluations, before it is known what is usual; None sets no limit."""
-        return self.first_timeout if self.timeout == "auto" else self.timeout_seconds
-
-    @property
-    def hash_seconds(self) -> float:
-        """Seconds that the space is allowed for one candidate."""
-        usual = HASH_SECONDS / 10 if self.timeout == "auto" else HASH_SECONDS
-        return self.hash_timeout or self.timeout_seconds or usual
-
-    @property
-    def memory_bytes(self) -> int | None:
-        """Bytes that each worker may allocate; None sets no limit."""
-        return memory_of(self.memory_per_worker)
 
 
 def environment() -> dict[str, str]:

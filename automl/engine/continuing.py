@@ -12,7 +12,8 @@ from automl.errors import InvalidInput
 from automl.rules import Budget
 from automl.settings import declared
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automl.storage.studies import TrialRecord
+from automl.setup.choosing import EVOLUTION
+from automl.storage.records import TrialRecord
 
 ENOUGH = 40
 """Evaluations after which both are known well enough."""
-
-CHEAPER = "regularized_evolution"
-"""The strategy for evaluations that cost next to nothing."""
 
 
 class DearProposals:
@@ -22,7 +20,7 @@ class DearProposals:
         strategy: its name.
 
     Example:
-        >>> from automl.storage.studies import TrialRecord
+        >>> from automl.storage.records import TrialRecord
         >>> look = DearProposals("surrogate")
         >>> records = [TrialRecord(n, "1", b"k", 1, "miss", 0.5, {}, 1, paid_seconds=0.001) for n in range(40)]
         >>> look.ended(records, seconds=0.4)[:84]
@@ -53,7 +51,7 @@ class DearProposals:
             return ""
         return (
             f"{self._strategy} takes {_text(proposal)} a trial, to learn and to propose, and an evaluation takes "
-            f"{_text(evaluation)}: --strategy {CHEAPER} would evaluate many more candidates in the same time"
+            f"{_text(evaluation)}: --strategy {EVOLUTION} would evaluate many more candidates in the same time"
         )
 
 

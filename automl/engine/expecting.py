@@ -15,7 +15,8 @@ from automl.selection.contest import expected_of, keep_expected
 from automl.selection.objectives import Objectives
 from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 
 def expect(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from automl.errors import SearchFailed
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 
 def alike(error: str) -> str:

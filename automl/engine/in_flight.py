@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.artefacts.shelf import Shelf, weights_facts
@@ -17,6 +16,7 @@ from automl.engine.outbox import Outbox
 from automl.engine.trial import Slot, State, Trial
 from automl.evaluators.base import Evaluation
 from automl.evaluators.checkpoints import Checkpoint, file_of
+from automl.evaluators.places import place
 from automl.pool import Job, Pool
 from automl.rules import LoopSettings
 from automl.strategies.base import FULL
@@ -43,6 +43,7 @@ class InFlight:
 
     Attributes:
         broken_off: number of evaluations that were stopped because the time was over.
+        retries: number of evaluations that were lost and tried again.
         ended: called with the seconds of each evaluation that gave metrics, or those of a full one that it stands for.
     """
 
@@ -63,6 +64,7 @@ class InFlight:
         self._outbox = outbox
         self._notices = notices or Notices()
         self._trials: dict[State, dict[int, Trial]] = {state: {} for state in State}  # by number, in order of arrival
+        self._queued = Counter[Slot]()  # the classes of queued trials, with how many there are of each
         self._awaiting: dict[Slot, list[Trial]] = defaultdict(list)  # who needs the result of a running evaluation
         self._jobs: dict[int, tuple[int, Claim]] = {}  # our own evaluations: context and claim
         self._next_job = 0
@@ -71,7 +73,7 @@ class InFlight:
         self._given_up: dict[Slot, Result] = {}  # lost as often as may be: not tried again in this run
         self._polled = 0.0
         self._shares = {number: share for share, number in settings.contexts.items()}  # of a full evaluation
-        self.broken_off = 0
+        self.broken_off = self.retries = 0
         self.ended: Callable[[float], None] = lambda _: None
 
     @property
@@ -107,9 +109,24 @@ class InFlight:
         """Number of evaluations that our workers have."""
         return len(self._jobs)
 
+    @property
+    def queued(self) -> int:
+        """Number of trials that wait for a free worker."""
+        return len(self._trials[QUEUED])
+
+    @property
+    def waiting(self) -> int:
+        """Number of trials that wait for evaluations under way."""
+        return len(self._trials[WAITING])
+
     def _move(self, trial: Trial, state: State) -> None:
         if trial.state is not state:
             self._trials[trial.state].pop(trial.number, None)
+            if QUEUED in (state, trial.state):
+                slot = trial.slot(0)
+                self._queued[slot] += 1 if state is QUEUED else -1
+                if not self._queued[slot]:
+                    del self._queued[slot]
             trial.state = state
             self._trials[state][trial.number] = trial
 
@@ -123,7 +140,7 @@ class InFlight:
             wanted = range(trial.plan.first, trial.plan.replicates)
             lost = next((slot for replicate in wanted if (slot := trial.slot(replicate)) in self._given_up), None)
             if lost is not None:
-                trial.results[lost[2]] = self._given_up[lost]
+                trial.take(lost[2], self._given_up[lost])
                 self._move(trial, FINAL)
 
     def stopped_before(self, trial: int, slot: Slot, result: Result) -> None:
@@ -141,7 +158,7 @@ class InFlight:
                 for replicate in range(trial.plan.first, trial.plan.replicates):
                     number, result = self._stopped.get(trial.slot(replicate), (-1, None))
                     if result is not None and number >= trial.told_before and number != trial.number:
-                        trial.results[replicate] = result
+                        trial.take(replicate, result)
                         self._move(trial, FINAL)
 
     # --- resolve and submit ------------------------------------------------------------------------------------------
@@ -196,9 +213,8 @@ class InFlight:
         fresh, queue = list(self._trials[FRESH].values()), self._trials[QUEUED]
         if len(queue) <= capacity:
             return fresh
-        classes = {trial.slot(0) for trial in queue.values()}
         for trial in fresh:
-            if trial.slot(0) in classes:
+            if trial.slot(0) in self._queued:
                 self._move(trial, QUEUED)
         return [trial for trial in fresh if trial.state is FRESH]
 
@@ -214,7 +230,8 @@ class InFlight:
         for result in results:
             if self._awaiting and (slot := trial.slot(result.replicate)) in self._awaiting:
                 self._deliver(slot, result, waited=True)
-            trial.results.setdefault(result.replicate, result)  # it may be none of those that waited
+            if result.replicate not in trial.results:  # it may be none of those that waited
+                trial.take(result.replicate, result)
         jobs = []
         for claim in resolution.claims:
             self._wait(trial, claim.replicate)
@@ -235,7 +252,7 @@ class InFlight:
         self._next_job += 1
         self._jobs[self._next_job] = (trial.context, claim)
         folder, text = self._settings.checkpoints, trial.proposal.candidate.json
-        kept = Checkpoint(Path(file_of(folder, claim.key, claim.seed, text))) if folder else None
+        kept = Checkpoint(place(file_of(folder, claim.key, claim.seed, text))) if folder else None
         how = Evaluation(
             claim.seed,
             self._settings.part,
@@ -246,7 +263,7 @@ class InFlight:
             rates=self._settings.rates,
             rule=trial.rule if claim.replicate >= 0 else None,
         )
-        return Job(self._next_job, text, how)
+        return Job(self._next_job, text, how, trial=claim.number)
 
     def _shelf(self, claim: Claim, trial: Trial) -> Shelf | None:
         settings = self._settings
@@ -267,7 +284,7 @@ class InFlight:
         if self._jobs:
             for completion in self._pool.completed(0.0 if final else POLL_SECONDS):
                 self._settle(completion)
-        elif not final and self._awaiting:
+        elif not final and self._awaiting and not self._pool.hands_out:
             time.sleep(POLL_SECONDS)
         found = list(final.values())
         final.clear()
@@ -299,6 +316,7 @@ class InFlight:
         elif completion.lost:
             self._tries[slot] += 1
             if completion.fault not in ("timeout", "unclear") and self._tries[slot] <= self._settings.retries:
+                self.retries += 1
                 self._again(slot)
                 return
             self._given_up[slot] = result
@@ -323,10 +341,15 @@ class InFlight:
 
     def _deliver(self, slot: Slot, result: Result, waited: bool = False) -> None:
         for trial in self._awaiting.pop(slot, ()):
-            trial.results[slot[2]] = result
+            trial.take(slot[2], result)
             trial.waited |= waited
             if trial.complete and trial.state is not DELIVERED:
                 self._move(trial, FINAL)
+
+    def handed_out(self) -> dict[int, tuple[int, Claim]]:
+        """Returns the claims of the evaluations under way, with their contexts, by job: whoever has them ends them."""
+        claims, self._jobs = self._jobs, {}
+        return claims
 
     def abandon(self) -> None:
         """Gives back what is still claimed, so that nobody waits for it, and commits what is not yet committed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from automl.engine.notices import Notices
 from automl.engine.randomness import VARY, generator
 from automl.hashing import Features, Hashed
 from automl.hashing.isolated import HashJobs
-from automl.rules import ENQUEUED, LoopSettings
+from automl.rules import GIVEN, LoopSettings
 from automl.spaces.differences import difference
 from automl.spaces.space import Candidate
 from automl.storage.candidates import digest
@@ -82,7 +82,7 @@ class Keyer:
         found = self._read_back(proposals)
         hashed = self._hash(found)
         policy = self._settings.plans.policy
-        if policy.on_duplicate == "vary" and found and found[0].origin != ENQUEUED:
+        if policy.on_duplicate == "vary" and found and found[0].origin not in GIVEN:
             rng = generator(self._settings.seed, VARY, start)
             for _ in range(policy.vary_at_most):
                 again = self._duplicates(found, hashed, unmet)
@@ -177,18 +177,23 @@ class Keyer:
     def _read_back(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Returns the proposals as the space reads their candidates: what workers read must be what is hashed."""
         found = list(proposals)
-        seconds = self._jobs.seconds * max(1, len(found))
         if len(self._read) > REMEMBERED:
             self._read.clear()
         if self._space.reads_back([proposal.candidate for proposal in found]):
             return found
         read_before, checked = self._read, self._space.checked
+        new = [
+            (place, proposal)
+            for place, proposal in enumerate(proposals)
+            if not isinstance(proposal.candidate, Candidate) or proposal.candidate.json not in read_before
+        ]
+        if not new:
+            return found
+        seconds = self._jobs.seconds * len(new)
         with blaming(lambda: f"space {self._space.kind} cannot read what it proposes", seconds):
-            for place, proposal in enumerate(proposals):
+            for place, proposal in new:
                 given = proposal.candidate
                 text = given.json if isinstance(given, Candidate) else ""
-                if text in read_before:
-                    continue
                 if (read := checked(given)) is not given:
                     text = read.json
                     changed = difference(given.value, read.value)
@@ -220,8 +225,15 @@ class Keyer:
             self._hashed.clear()
         texts, known = [one.json for one in candidates], self._hashed
         new = {text: one for text, one in zip(texts, candidates, strict=True) if text not in known}
-        with self._blaming(list(new.values())):
-            found = self._jobs.hash(list(new.values()), features=features)
+        if new:
+            self._find(new, features=features)
+        return [known[text] for text in texts]
+
+    def _find(self, new: Mapping[str, Candidate], *, features: bool) -> None:
+        """Finds the keys of encodings that were not hashed lately, and counts them."""
+        candidates = list(new.values())
+        with self._blaming(candidates):
+            found = self._jobs.hash(candidates, features=features)
         if features:
             self._keep_features(found)
         self._hashed.update(zip(new, found, strict=True))
@@ -229,7 +241,6 @@ class Keyer:
         if fallbacks := [one.fallback for one in found if one.fallback]:
             self.by_json += len(fallbacks)
             self._why.update(fallbacks)
-        return [known[text] for text in texts]
 
 
 class Pooled:

@@ -17,8 +17,9 @@ from automl.evaluators.fingerprints.describing import Description
 from automl.hashing import HASHER_VERSION, Hasher
 from automl.managing import ADOPTS, OF_KEEPING, stop_adopting
 from automl.setup.parts import Parts, rungs_of
+from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.studies import StudyStore
 
 
 class Lifecycle:
@@ -85,12 +86,33 @@ class Lifecycle:
             StudyMismatch: a study of this name has other settings; each difference is named.
             InvalidInput: its keys come from an older version of the hash, and `automl cache rekey` has to come first.
         """
-        if runs := self.store.runs(name):
+        self.check_runs(name, None)
+        return self._find(name) or self.store.create(name, "search", self.settings())
+
+    def check_runs(self, name: str, wanted: int | None) -> None:
+        """Refuses a name that stands for a single study, or for other runs than these.
+
+        Args:
+            name: of the search.
+            wanted: number of runs; None for a single study.
+
+        Raises:
+            InvalidInput: it does.
+        """
+        stored = self.store.runs(name)
+        if wanted is None and stored:
             raise InvalidInput(
-                f"study {name!r} has {len(runs)} runs; go on with all of them (`automl resume {name}`), "
+                f"study {name!r} has {len(stored)} runs; go on with all of them (`automl resume {name}`), "
                 "or take another name"
             )
-        return self._find(name) or self.store.create(name, "search", self.settings())
+        if wanted is not None and self.store.find(name) is not None:
+            raise InvalidInput(f"study {name!r} exists and runs once; take another name for several runs")
+        if wanted is not None and len(stored) > wanted:
+            raise InvalidInput(f"study {name!r} has {len(stored)} runs already, more than {wanted}; ask for as many")
+
+    def check(self, name: str) -> None:
+        """Raises what `create_or_find` would raise of a stored study, and writes nothing."""
+        self._find(name)
 
     def create_or_find_all(self, name: str, runs: Sequence[tuple[str, Lifecycle]]) -> list[StudyRecord]:
         """Returns the studies of several runs; those that are not there yet are stored together.
@@ -99,10 +121,7 @@ class Lifecycle:
             InvalidInput: the name stands for a single study, or for more runs than these.
             StudyMismatch: a run has other settings; each difference is named.
         """
-        if self.store.find(name) is not None:
-            raise InvalidInput(f"study {name!r} exists and runs once; take another name for several runs")
-        if len(stored := self.store.runs(name)) > len(runs):
-            raise InvalidInput(f"study {name!r} has {len(stored)} runs already, more than {len(runs)}; ask for as many")
+        self.check_runs(name, len(runs))
         found = {own: lifecycle._find(own) for own, lifecycle in runs}
         new = [(own, lifecycle.settings()) for own, lifecycle in runs if found[own] is None]
         made = {record.name: record for record in self.store.create_many(new, "search")}
@@ -131,15 +150,20 @@ class Lifecycle:
             {key: value for key, value in {**UNKNOWN_BEFORE, **record.settings}.items() if key not in never},
             {key: value for key, value in now.items() if key not in never},
         )
-        sources = {one.partition(".")[0].partition(":")[0] for one in differing} & {*OF_SOURCES}
+        sources = [one for one in differing if one.startswith(OF_SOURCES)]
         adopts = self.adopter if ADOPTS in record.settings else None
-        if differing and adopts is not None and all(one.startswith(OF_SOURCES) for one in differing):
+        if differing and adopts is not None and len(sources) == len(differing):
             adopts(record, now)
             return self.store.by_id(record.id)
         if differing:
             differing += parts_changed(record.settings, self.parts.described)
             ways = "take another name, or the same settings to go on with it"
-            if sources:
+            if sources and (given := settings_before(record.settings, now)):
+                ways = (
+                    "take another name (what is unchanged is served from the cache), or set "
+                    f"{' and '.join(given)} as before to go on with it"
+                )
+            elif sources:
                 ways = (
                     "take another name (what is unchanged is served from the cache), go on with its old source, "
                     f"or let it go on with this one: automl.Study.open({name!r}).adopt(), or "
@@ -167,9 +191,7 @@ class Lifecycle:
 
     def free_name(self) -> str:
         """Returns a name that no study has."""
-        target = self.parts.reference.target
-        stem = target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else self.parts.space.kind
-        number = 1
+        stem, number = stem_of(self.parts), 1
         while self.store.find(f"{stem}-{number}") is not None or self.store.runs(f"{stem}-{number}"):
             number += 1
         return f"{stem}-{number}"
@@ -202,6 +224,40 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def settings_before(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Returns the settings of space and evaluator that are others now, with their stored values, such as "epochs=1".
+
+    Empty where anything else differs too, such as source: then no setting would bring the study back.
+
+    Example:
+        >>> before = {"evaluator": {"name": "own", "settings": {"epochs": 1, "code": "3fa2"}}}
+        >>> settings_before(before, {"evaluator": {"name": "own", "settings": {"epochs": 2, "code": "3fa2"}}})
+        ['epochs=1']
+        >>> settings_before(before, {"evaluator": {"name": "own", "settings": {"epochs": 2, "code": "90be"}}})
+        []
+    """
+    found = []
+    for part in OF_SOURCES:
+        one, other = (dict(each.get(part) or {}) for each in (stored, now))
+        before, after = one.pop("settings", {}), other.pop("settings", {})
+        if one != other:
+            return []
+        for name in sorted({*before, *after}):
+            old, new = before.get(name), after.get(name)
+            if old == new:
+                continue
+            if name == "code" or not isinstance(old, int | float | str):
+                return []
+            found.append(f"{name}={old}")
+    return found
+
+
+def stem_of(parts: Parts) -> str:
+    """Returns what names of studies begin with that were given none."""
+    target = parts.reference.target
+    return target.rpartition("/")[2].replace(".py", "").replace(":", "-") if target else parts.space.kind
 
 
 def fidelity_settings(parts: Parts, evaluator: Evaluator) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from automl.artefacts.shelf import Shelf
@@ -21,6 +20,7 @@ from automl.evaluators import checkpoints
 from automl.evaluators.artefacts import Artefact, declared_artefacts, recipe_of
 from automl.evaluators.base import Evaluation, Evaluator
 from automl.evaluators.checkpoints import Checkpoint, file_of
+from automl.evaluators.places import place
 from automl.jsontext import canonical
 from automl.pool import Job, Pool
 
@@ -166,10 +166,10 @@ class Making:
     def _make(self, artefact: Artefact, context: int, claim: Claim, text: str, replicate: int, reads: Digests) -> str:
         """Makes an artefact on a worker and ends the claim; returns why it was lost, empty where it was not."""
         folder = self._place.checkpoints
-        group = str(Path(folder) / self._cache.fidelity_group(context)) if folder else None
+        group = str(place(folder) / self._cache.fidelity_group(context)) if folder else None
         owner = f"{self._place.name}, number {self._place.study}"
         with checkpoints.used(group, owner) as use:
-            kept = Checkpoint(Path(file_of(group, claim.key, claim.seed, text))) if group else None
+            kept = Checkpoint(place(file_of(group, claim.key, claim.seed, text))) if group else None
             shelf = Shelf(self._store, reads)
             how = Evaluation(claim.seed, "validation", replicate, checkpoint=kept, shelf=shelf, rates=self._place.rates)
             job = Job(1, text, how, artefact.name)
@@ -221,16 +221,25 @@ def prepared(
     Raises:
         InvalidInput: there is no place for artefacts, or no number of them would be enough.
     """
-    if store is None:
-        raise InvalidInput(
-            f"evaluator {evaluator.name} needs artefacts, and there is no place for them beside this database; "
-            "name one with --artefacts URL"
-        )
+    kept = place_for(store, f"evaluator {evaluator.name}")
     one, other = ([item.recipe() for item in declared_artefacts(evaluator, number)] for number in (0, 1))
     if one != other and forgets:
         raise InvalidInput(
             f"evaluator {evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
             "replicates; leave forget_probability at 0"
         )
-    making = Making(evaluator, cache, pool, store, place, notices, interrupted)
+    making = Making(evaluator, cache, pool, kept, place, notices, interrupted)
     return making.ready(range(1 if one == other else most)), making.account()
+
+
+def place_for(store: ArtefactStore | None, who: str) -> ArtefactStore:
+    """Returns where artefacts are kept.
+
+    Raises:
+        InvalidInput: there is no such place.
+    """
+    if store is None:
+        raise InvalidInput(
+            f"{who} needs artefacts, and there is no place for them beside this database; name one with --artefacts URL"
+        )
+    return store

@@ -60,6 +60,10 @@ class Meter:
             self._last_new = asked
         return plan
 
+    def rested(self, seconds: float) -> None:
+        """Takes the seconds of a pause, which are none of the study's."""
+        self._opened += seconds
+
     def seconds_left(self) -> float | None:
         """Returns the seconds left of the budget; None where it sets no limit of time."""
         return None if self._budget.seconds is None else self._budget.seconds - self.seconds()
@@ -78,6 +82,20 @@ class Meter:
         if self._budget.evaluations is not None and asked - self._last_new > max(2000, 20 * self.evaluations):
             self.exhausted = True
         return self.exhausted or self.spent() or self.out_of_time()
+
+    def left(self, trials: int) -> float | None:
+        """Returns the share of the budget that is left after so many trials; None where it sets no limit."""
+        budget = self._budget
+        spent = [
+            done / limit
+            for done, limit in (
+                (trials, budget.trials),
+                (self.evaluations, budget.evaluations),
+                (self.seconds(), budget.seconds),
+            )
+            if limit
+        ]
+        return max(0.0, 1.0 - max(spent)) if spent else None
 
     def told(self, trials: Iterable[Told]) -> None:
         """Looks whether one of the trials that the strategy is told of has a fitness that is enough."""

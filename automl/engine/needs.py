@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from automl.errors import InvalidInput
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 MISSING = 20
 """After so many successful trials on end without it, a metric is taken for one that does not exist."""
@@ -34,10 +34,11 @@ class Needs:
         """
         if not self._names or record.outcome == "failed":
             return record
-        missing = self._names - record.metrics.keys() - record.costs.keys()
-        self._missing = Counter({name: self._missing[name] + 1 for name in missing})
+        missing = [name for name in self._names if name not in record.metrics and name not in record.costs]
         if not missing:
+            self._missing.clear()
             return record
+        self._missing = Counter({name: self._missing[name] + 1 for name in missing})
         name = min(missing)
         if self._missing[name] >= MISSING:
             known = ", ".join(sorted({*record.metrics, *record.costs}))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from automl.engine.trial import Trial
 from automl.errors import InvalidInput
 from automl.rules import LoopSettings
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 
 class ObjectiveCheck:

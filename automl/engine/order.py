@@ -8,14 +8,41 @@ each result as it comes and record that order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TypeVar, overload
 
 from automl.engine.trial import Trial
 from automl.rules import LoopSettings
 from automl.strategies.base import Proposal, Told
 
 T = TypeVar("T")
+
+
+class _Listed(Sequence[Proposal]):
+    """A list that is made when it is first read."""
+
+    def __init__(self, make: Callable[[], list[Proposal]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _list(self) -> list[Proposal]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def __iter__(self) -> Iterator[Proposal]:
+        return iter(self._list)
+
+    @overload
+    def __getitem__(self, place: int) -> Proposal: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Proposal]: ...
+
+    def __getitem__(self, place: int | slice) -> Proposal | list[Proposal]:
+        return self._list[place]
 
 
 class TellOrder:
@@ -60,10 +87,14 @@ class TellOrder:
             room = min(room, most - self.start)
         return room if room > self._recorded_of_block else 0
 
-    def pending(self) -> list[Proposal]:
-        """Returns what was proposed before the next block and is not told yet, in order."""
+    def pending(self) -> Sequence[Proposal]:
+        """Returns what was proposed before the next block and is not told yet, in order.
+
+        It is listed when it is first read, before the next proposal: most strategies do not ask, and ten thousand may
+        be under way.
+        """
         start = self.start
-        return [proposal for number, proposal in self._open.items() if number < start]
+        return _Listed(lambda: [proposal for number, proposal in self._open.items() if number < start])
 
     def not_recorded(self, block: Sequence[T]) -> Sequence[T]:
         """Returns what of a new block is not recorded yet."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from automl.cache.records import Claim, Completion
 from automl.cache.store import EquivalenceCache
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,6 +26,10 @@ class Outbox:
         study: number of the study.
         cache: takes the ends of evaluations.
         store: takes the records of trials; in the same database.
+
+    Attributes:
+        commits: number of transactions so far.
+        commit_seconds: seconds that they took.
     """
 
     def __init__(self, study: int, cache: EquivalenceCache, store: StudyStore) -> None:
@@ -35,6 +41,8 @@ class Outbox:
         self._records: list[TrialRecord] = []
         self._committed: list[TrialRecord] = []
         self._seconds = 0.0  # of the evaluations in `_ends`
+        self.commits = 0
+        self.commit_seconds = 0.0
 
     def end(self, context: int, claim: Claim, completion: Completion) -> None:
         """Takes the end of one evaluation."""
@@ -74,7 +82,10 @@ class Outbox:
             if work is not None:
                 work(connection)
 
+        began = time.perf_counter()
         self._cache.database.write(write)
+        self.commits += 1
+        self.commit_seconds += time.perf_counter() - began
         self._committed += self._records
         self._ends.clear()
         self._stopped.clear()

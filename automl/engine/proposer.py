@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from automl.engine.blame import blaming
 from automl.engine.keyer import Keyer
@@ -113,5 +114,7 @@ class Proposer:
             cost = self._meter.evaluations - before
             rule = self._pruning.rule(number) if self._pruning is not None and fidelity.share == FULL else None
             told = self._order.told
+            if proposal.parents and min(proposal.parents) < 0:  # known before, and no trials of this study
+                proposal = replace(proposal, parents=tuple(one for one in proposal.parents if one >= 0))
             trials.append(Trial(number, proposal, key, fidelity, context, plan, seconds, told, cost, rule))
         return trials

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from automl.cache.store import EquivalenceCache
 from automl.evaluators.pruning import PruneRule
 from automl.rules import LoopSettings
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from automl.strategies.base import Told
 from automl.strategies.pruning import CurvesTold, Pruner
-
-REACHED = "reached"
-"""The name under which the fidelity of a result says at which epoch its evaluation stopped."""
 
 
 class Pruning:

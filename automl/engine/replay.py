@@ -10,10 +10,12 @@ from automl.engine.meter import Meter
 from automl.engine.objective import ObjectiveCheck
 from automl.engine.order import TellOrder
 from automl.engine.trial import told_of
+from automl.errors import StudyMismatch
 from automl.hashing.isolated import HashJobs
 from automl.jsontext import parse
 from automl.rules import LoopSettings
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import FULL, Proposal, Told
 
 
@@ -64,7 +66,13 @@ class Replay:
         met: deque[tuple[bytes, bool]] = deque(maxlen=settings.block)  # keys, and whether they were new
         for record in self._store.trials(settings.study):
             # What stopped early stands in a context of the epoch that it reached.
-            share = shares.get(record.context, FULL) if settings.prune else shares[record.context]
+            share = shares.get(record.context, FULL if settings.prune else None)
+            if share is None:
+                raise StudyMismatch(
+                    f"study {settings.name!r}: trial {record.number} was evaluated in another context than those of "
+                    "today (another kind of device, or an evaluator whose fidelities have changed), so its figures "
+                    "cannot be gone on with; take another study name"
+                )
             self._recorded(record)
             key = settings.counted_key(record.key, share)
             met.append((key, key not in settings.plans))

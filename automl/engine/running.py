@@ -12,19 +12,28 @@ from typing import Any
 from automl import registry
 from automl.artefacts.store import ArtefactStore
 from automl.engine.blame import blaming
-from automl.engine.config import RunConfig, StudyConfig
-from automl.engine.lifecycle import Lifecycle
+from automl.engine.config import StudyConfig
+from automl.engine.gathering import studies_named
+from automl.engine.lifecycle import Lifecycle, stem_of
 from automl.engine.loop import Interrupted
 from automl.engine.phases import Phases
+from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
+from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
-from automl.engine.signals import StopSignals
-from automl.errors import InvalidSpace, WorkersLost, warn
+from automl.engine.signals import StopSignals as StopSignals
+from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn
+from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
 from automl.pool import Pool, WorkerSetup
+from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
+from automl.setup.proposing import ARTEFACTS
+from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
+from automl.storage.studies import StudyStore
+from automl.strategies.base import FULL
 from automl.study import RepeatedStudy, Study
 
 FIRST_SECONDS = 5.0
@@ -51,7 +60,9 @@ def execute(
     """
     with StopSignals() as signals:
         check_search(parts, config, run)
-        with _opened(parts, run) as pool:
+        if run.simulated_workers is None and workers_of(parts, run):
+            check_stored(parts, config, run, name, runs, bool(wider))
+        with _opened(parts, run, name) as pool:
             signals.install()  # Ray has put its own handler in place
             database = Database(run.storage, claim_timeout=run.claim_timeout)
             try:
@@ -69,14 +80,36 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     """
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _ = parts.proposing  # says what the strategy's artefacts lack
     _check_first(parts, config.seed, run)
-    rungs_of(parts)
+    shares = [rung.share for rung in rungs_of(parts)]
+    if not {"hashes", ARTEFACTS} & {*parts.strategy.wants}:
+        # what it refuses of the space is refused before workers are started
+        with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
+            parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)
     Database.check(run.storage)
+    _check_beginning(config, run)
     if run.artefacts is not None:
         ArtefactStore(run.artefacts).check()
+    if run.checkpoints is not None:
+        check_folder(run.checkpoints)
+
+
+def _check_beginning(config: StudyConfig, run: RunConfig) -> None:
+    """Refuses a beginning from studies that are not there, before anything is written."""
+    names = [name for name in config.begin_from if name != BEGIN_FROM_CONTEXT]
+    if not names:
+        return
+    if not Database.exists(run.storage):
+        raise InvalidInput(f"begin_from: there is no study {names[0]!r}, for there is no database yet")
+    database = Database(run.storage, create=False)
+    try:
+        studies_named(StudyStore(database), names)
+    finally:
+        database.close()
 
 
 def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
@@ -95,10 +128,10 @@ def _check_first(parts: Parts, seed: int, run: RunConfig) -> None:
             observer.note(f"Warning: {error}")
 
 
-def _opened(parts: Parts, run: RunConfig) -> Pool:
+def _opened(parts: Parts, run: RunConfig, name: str | None) -> Pool:
     """Opens the pool; a signal that Ray takes for itself meanwhile stops the search like any other."""
     try:
-        return open_pool(parts, run)
+        return open_pool(parts, run, name)
     except SystemExit as ended:
         if ended.code == signal.SIGTERM:
             raise Stopped(None, signal.SIGTERM) from None
@@ -121,11 +154,12 @@ def _run(
     for observer in run.observers:
         observer.note(pool.notice)
         observer.note(parts.notice)
+        observer.note(parts.why)
     with Phases(parts, config, run, database, pool, wider) as first:
         if runs is None:
             name = name or first.lifecycle.reserve(lambda free: [(free, first.lifecycle)])
             [record] = first.lifecycle.extend([first.lifecycle.create_or_find(name)], first.note)
-            with _stoppable(signals, first.interrupt, name):
+            with stoppable(signals, first.interrupt, name):
                 return first.run(record)
 
         def runs_of(name: str, runs: Runs = runs) -> list[tuple[str, Phases]]:
@@ -147,7 +181,7 @@ def _run_all(runs: Sequence[tuple[str, Phases]], name: str, signals: StopSignals
         for phases in current:
             phases.interrupt()
 
-    with _stoppable(signals, interrupt, name):
+    with stoppable(signals, interrupt, name):
         for record, (_, phases) in zip(records, runs, strict=True):
             if record.state == "finished":
                 continue
@@ -163,47 +197,84 @@ def _lifecycles(runs: Sequence[tuple[str, Phases]]) -> list[tuple[str, Lifecycle
 
 
 def workers_of(parts: Parts, run: RunConfig) -> int:
-    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process."""
+    """Returns the number of evaluations at one time: as asked for, or one per core, or 0 for this process.
+
+    Of workers that follow a cluster it is the largest number, or what the cluster has room for now.
+    """
     if run.simulated_workers is not None:
         return run.simulated_workers
-    if run.workers is not None:
-        return run.workers
-    if parts.evaluator.inline and parts.rater.inline:
+    if (asked := run.most_workers) is not None:
+        return asked
+    if run.workers is None and parts.evaluator.inline and parts.rater.inline and not run.follows:
         return 0
+    if run.follows:
+        at_hand: Callable[..., int] = registry.load("pools", "ray").at_hand
+        shipped = shipped_by(parts, run)[0]
+        return max(1, at_hand(run.cpus_per_worker, run.gpus_per_worker, run.cluster, run.dashboard, shipped))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, int(cores / run.cpus_per_worker))
 
 
-def open_pool(parts: Parts, run: RunConfig) -> Pool:
+def open_pool(parts: Parts, run: RunConfig, name: str | None = None) -> Pool:
     """Opens the pool that a run asks for.
+
+    Args:
+        parts: of the search.
+        run: where and how it runs.
+        name: of the study; None where it has none yet.
 
     Raises:
         WorkersUnavailable: more workers than Ray's resources hold.
     """
-    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit)
-    workers = workers_of(parts, run)
+    title = name or stem_of(parts)
+    plan = WorkerSetup(parts.reference, parts.for_workers, parts.objective, run.first_limit, title)
     if run.simulated_workers is not None:
-        return _pool("simulated")(plan, workers=run.simulated_workers)
-    if workers == 0:
-        return _pool("inline")(plan)
-    return _pool("ray")(
+        return named_pool("simulated")(plan, workers=run.simulated_workers)
+    number = None if run.follows else workers_of(parts, run)
+    if number == 0:
+        return named_pool("inline")(plan)
+
+    def say(sentence: str) -> None:
+        for observer in run.observers:
+            observer.note(sentence)
+        if not run.observers:
+            warn(sentence)
+
+    shipped, sentence = shipped_by(parts, run)
+    if sentence:
+        say(sentence)
+    return named_pool("ray")(
         plan,
-        workers=workers,
+        workers=number,
+        min_workers=(run.min_workers or 1) if run.follows else None,
+        max_workers=run.most_workers if run.follows else None,
+        wait=run.wait,
         num_cpus=run.cpus_per_worker,
         num_gpus=run.gpus_per_worker,
         memory=run.memory_bytes,
-        address=run.ray_address,
+        address=run.cluster,
         dashboard=run.dashboard,
+        ship=shipped,
+        say=say,
     )
 
 
-def _pool(name: str) -> Callable[..., Pool]:
+def shipped_by(parts: Parts, run: RunConfig) -> tuple[str | None, str]:
+    """Returns the folder that a run sends to the nodes of a cluster, and what is to be said of it."""
+    if run.cluster is None:
+        return None, ""
+    folder, sentence = folder_to_ship(parts, run.ship)
+    return None if folder is None else str(folder), sentence
+
+
+def named_pool(name: str) -> Callable[..., Pool]:
+    """Returns a registered kind of pool."""
     found: Callable[..., Pool] = registry.load("pools", name)
     return found
 
 
 @contextlib.contextmanager
-def _stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
+def stoppable(signals: StopSignals, interrupt: Callable[[], None], study: str) -> Iterator[None]:
     """Lets the first signal stop the body after this turn of the loop, and names the study to whoever wants to go on.
 
     Raises:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
@@ -37,6 +38,22 @@ class Stopped(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
         """Is what notebooks and IPython show instead of a traceback."""
         return [f"Stopped: {self}"]
+
+
+def without_traceback() -> None:
+    """Lets Python end with one sentence where a program of the user's does not catch `Stopped`: it is no fault of ours
+    or theirs. The exit code is 128 and the signal's number. A hook of the user's own is left alone.
+    """
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _sentence
+
+
+def _sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not isinstance(error, Stopped):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print(f"Stopped: {error}", file=sys.stderr)  # noqa: T201 - where Python would have printed the traceback
+    raise SystemExit(128 + error.signal)
 
 
 class StopSignals:
@@ -81,6 +98,7 @@ class StopSignals:
         self.stop()
 
     def __enter__(self) -> StopSignals:
+        without_traceback()
         self.install()
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.evaluators.base import Evaluator
 from automl.evaluators.fingerprints.describing import Description, description
 from automl.hashing import Hasher

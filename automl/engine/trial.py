@@ -14,7 +14,7 @@ from automl.evaluators.pruning import PruneRule
 from automl.evidence.means import mean
 from automl.selection.objectives import Objective
 from automl.spaces.space import Candidate
-from automl.storage.studies import Outcome, TrialRecord
+from automl.storage.records import Outcome, TrialRecord
 from automl.strategies.base import FULL, Proposal, Told
 
 Slot = tuple[int, bytes, int]
@@ -57,6 +57,7 @@ class Trial:
         cost: evaluations that it adds to the study, in units of one full evaluation.
         rule: by which its evaluations are asked to stop early.
         results: the replicates that have a result; an audit stands under a negative number.
+        reached: number of the context that the result stands in where an evaluation stopped early; None else.
         waited: True where another process evaluated something for it.
         state: where it stands.
     """
@@ -72,16 +73,18 @@ class Trial:
     cost: float = 0.0
     rule: PruneRule | None = None
     results: dict[int, Result] = field(default_factory=dict)
+    reached: int | None = None
     waited: bool = False
     state: State = State.FRESH
 
     def slot(self, replicate: int) -> Slot:
         return self.context, self.key, replicate
 
-    @property
-    def reached(self) -> int | None:
-        """Number of the context that the result stands in where an evaluation stopped early; None else."""
-        return next((one.reached for one in self.results.values() if one.reached is not None), None)
+    def take(self, replicate: int, result: Result) -> None:
+        """Takes the result of one replicate, in place of one that it may have had."""
+        self.results[replicate] = result
+        if result.reached is not None or self.reached is not None:
+            self.reached = next((one.reached for one in self.results.values() if one.reached is not None), None)
 
     @property
     def complete(self) -> bool:
@@ -135,9 +138,9 @@ class Trial:
             number=self.number,
             candidate=proposal.candidate.json,
             key=self.key,
-            context=self.context if self.reached is None else self.reached,
+            context=self.context if stopped is None else stopped,
             outcome=outcome,
-            fitness=metrics.get(objective.metric) if self.fidelity.share == FULL and self.reached is None else None,
+            fitness=metrics.get(objective.metric) if self.fidelity.share == FULL and stopped is None else None,
             metrics=metrics,
             replicates=len(served),
             origin=proposal.origin,

@@ -62,6 +62,11 @@ class SlowEvaluations:
         recent = list(self._recent)
         return statistics.median(recent) if len(recent) >= 5 else None
 
+    @property
+    def recent(self) -> list[float]:
+        """Seconds of the evaluations that ended last, 255 at most."""
+        return list(self._recent)
+
     def _usual(self) -> float | None:
         """Returns the median, or the longest of fewer than five; None before one has ended."""
         median = self.median

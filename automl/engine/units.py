@@ -1,16 +1,19 @@
-"""Amounts as people write them: memory (`4GB`, `512MiB`, a plain number of bytes) and time limits (`90`, `auto`)."""
+"""Amounts as people write them: memory (`4GB`, `512MiB`, plain bytes), time limits (`90`, `auto`), workers."""
 
 from __future__ import annotations
 
 import math
 import re
 
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, brief
 
 _UNITS = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+
+MOST_WORKERS = 1_000_000
+"""The highest number of workers."""
 
 LEAST = 16 * 2**20
 """Bytes below which nothing can be evaluated at all: a number that small was meant in another unit."""
@@ -67,3 +70,28 @@ def seconds_of(given: str | float | None) -> float | None:
     if isinstance(given, bool) or not 0 < seconds < math.inf:
         raise InvalidInput(f"timeout={given}: give a number of seconds above 0, or 'auto'")
     return seconds
+
+
+def workers_of(given: str | int | None) -> int | None:
+    """Returns a number of workers; None where it follows the cluster (`auto`), or where nothing was said.
+
+    Raises:
+        InvalidInput: it is neither a whole number, 0 or more, nor `auto`.
+
+    Example:
+        >>> workers_of("8"), workers_of("auto"), workers_of(None)
+        (8, None, None)
+        >>> workers_of(-1)
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: workers=-1: it must be 0 or more, or 'auto'
+    """
+    if given is None or given == "auto":
+        return None
+    found = None if isinstance(given, bool) else re.fullmatch(r"\s*([+-]?\d{1,30})\s*", str(given))
+    if found is None:
+        raise InvalidInput(f"workers={brief(given)}: it must be a whole number, or 'auto'")
+    number = int(found.group(1))
+    if not 0 <= number <= MOST_WORKERS:
+        wanted = "0 or more, or 'auto'" if number < 0 else f"{MOST_WORKERS:,} at most"
+        raise InvalidInput(f"workers={number}: it must be {wanted}")
+    return number

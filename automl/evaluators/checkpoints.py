@@ -13,13 +13,15 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import xxhash
 
+from automl.errors import InvalidInput
+from automl.evaluators.places import RemotePath, changed, place
 from automl.storage.processes import Process, this_process
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Checkpoint:
     folder any more.
 
     Attributes:
-        path: Path of the file. Neither the file nor its folder need exist; `write` makes the folder.
+        path: Path of the file, or a `RemotePath`. Neither the file nor its folder need exist; `write` makes the folder.
 
     Example:
         >>> checkpoint = Checkpoint(Path("states") / "one")
@@ -55,7 +57,7 @@ class Checkpoint:
         b'epoch 3'
     """
 
-    path: Path
+    path: Path | RemotePath
     _saved: float = field(default_factory=time.monotonic)
 
     def read(self) -> bytes | None:
@@ -67,13 +69,17 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """True if the last `write` was `EVERY_SECONDS` ago or longer, so that saving again is worth its cost."""
-        return time.monotonic() - self._saved >= EVERY_SECONDS
+        """True if saving again is worth its cost: the last `write` was `EVERY_SECONDS` ago or longer, or this process
+        is about to end.
+        """
+        return bool(_on_saved) or time.monotonic() - self._saved >= EVERY_SECONDS
 
     def write(self, state: bytes) -> None:
         """Replaces the file atomically. If the disk is full or missing, nothing is saved and nothing raised."""
         self._saved = time.monotonic()
         _write(self.path, state)
+        for leave in _on_saved:
+            leave()
 
     def discard(self) -> None:
         """Removes the file, if it exists."""
@@ -81,7 +87,36 @@ class Checkpoint:
             self.path.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+_on_saved: list[Callable[[], None]] = []
+
+
+def hurry(then: Callable[[], None]) -> None:
+    """Lets evaluations of this process save their state as soon as they can, because the process is about to end.
+
+    Args:
+        then: Called after each `write`.
+
+    Example:
+        >>> checkpoint = Checkpoint(Path("states") / "one")
+        >>> checkpoint.due
+        False
+        >>> hurry(lambda: print("saved"))
+        >>> checkpoint.due
+        True
+        >>> checkpoint.write(b"epoch 3")
+        saved
+        >>> _on_saved.clear()
+    """
+    _on_saved.append(then)
+
+
+def _write(path: Path | RemotePath, content: bytes) -> None:
+    if isinstance(path, RemotePath):
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            log.warning("checkpoint %s could not be written: %s", path, error)
+        return
     part = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +128,32 @@ def _write(path: Path, content: bytes) -> None:
             part.unlink()
 
 
+def check_folder(folder: str) -> None:
+    """Insists that states can be left in a folder, which is made if it does not exist, or at a URL that fsspec knows.
+
+    Raises:
+        InvalidInput: it cannot be written to.
+
+    Example:
+        >>> check_folder("states")
+        >>> Path("other").write_text("a file")
+        6
+        >>> check_folder("other")
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: checkpoints cannot be written to other: File exists; name another folder ...
+    """
+    path = place(folder) / f".check-{os.getpid()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"automl")
+        path.unlink()
+    except OSError as error:
+        raise InvalidInput(
+            f"checkpoints cannot be written to {folder}: {error.strerror or error}; name another folder with "
+            "--checkpoints DIR"
+        ) from error
+
+
 def file_of(folder: str, key: bytes, seed: int, candidate: str) -> str:
     """Returns the path of one evaluation's checkpoint. Each seed has its own, for a training is continued from its own
     states only; and each candidate, even within one equivalence class.
@@ -102,7 +163,7 @@ def file_of(folder: str, key: bytes, seed: int, candidate: str) -> str:
         >>> one != other
         True
     """
-    return str(Path(folder) / f"{key.hex()}-s{seed}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
+    return str(place(folder) / f"{key.hex()}-s{seed}-{xxhash.xxh3_64_hexdigest(candidate.encode())}")
 
 
 @dataclass
@@ -137,7 +198,7 @@ def used(folder: str | None, owner: str) -> Iterator[Use]:
     registered, and the checkpoints are kept until the study has continued or `UNFINISHED_SECONDS` have passed.
 
     Args:
-        folder: Path of the folder; None if no checkpoints are kept.
+        folder: Path or URL of the folder; None if no checkpoints are kept.
         owner: Name of the study, unique among all studies of all databases.
 
     Example:
@@ -152,22 +213,22 @@ def used(folder: str | None, owner: str) -> Iterator[Use]:
     if folder is None:
         yield use
         return
-    mark = Path(folder) / f"{_MARK}{xxhash.xxh3_64_hexdigest(owner.encode())}"
+    mark = place(folder) / f"{_MARK}{xxhash.xxh3_64_hexdigest(owner.encode())}"
     _write(mark, json.dumps({"study": owner, "process": dataclasses.asdict(this_process())}).encode())
     yield use
     if not use.kept:
         with contextlib.suppress(OSError):
             mark.unlink()
-        _tidy(Path(folder))
+        _tidy(place(folder))
 
 
-def _tidy(folder: Path) -> None:
+def _tidy(folder: Path | RemotePath) -> None:
     """Removes the checkpoints of a folder that no study uses any more; whoever still needed one begins again.
 
     What appears after the marks were looked at is left alone: it belongs to a study that has just begun.
     """
     try:
-        found = list(folder.iterdir())
+        found: list[Path | RemotePath] = [*folder.iterdir()]
     except OSError:
         return
     if any(one.name.startswith(_MARK) and _wanted(one) for one in folder.iterdir()):
@@ -180,22 +241,30 @@ def _tidy(folder: Path) -> None:
         folder.parent.rmdir()  # the last one takes the folder of all groups with it
 
 
-def _wanted(mark: Path) -> bool:
+def _wanted(mark: Path | RemotePath) -> bool:
     """Tells whether the study of a mark still uses the folder: its process lives, or it may be continued."""
     try:
-        if time.time() - mark.stat().st_mtime < UNFINISHED_SECONDS:
+        if time.time() - changed(mark) < UNFINISHED_SECONDS:
             return True
         return _lives(mark)
     except OSError:
         return False
 
 
-def _lives(mark: Path) -> bool:
+def _lives(mark: Path | RemotePath) -> bool:
     """Tells whether the process that works with the folder under a mark is known to live."""
     try:
         return Process(**json.loads(mark.read_text(encoding="utf-8"))["process"]).gone() is False
     except (OSError, ValueError, TypeError, KeyError):
         return False
+
+
+def _move_file(old: Path | RemotePath, new: Path | RemotePath) -> None:
+    if isinstance(old, Path) and isinstance(new, Path):
+        old.replace(new)
+    else:
+        _write(new, old.read_bytes())
+        old.unlink()
 
 
 class Named(NamedTuple):
@@ -229,7 +298,7 @@ def names_in(folder: str) -> dict[str, Named]:
         [(True, 2)]
     """
     found = {}
-    for path in Path(folder).glob("*-*-*"):
+    for path in place(folder).glob("*-*-*"):
         if parts := _NAME.fullmatch(path.name):
             key, kind, number = parts.groups()
             found[path.name] = Named(bytes.fromhex(key), int(f"{kind}{number}".lstrip("s")), kind == "s")
@@ -244,8 +313,8 @@ def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
     are not removed.
 
     Args:
-        old: Path of the present folder; while a study works with it, nothing is moved.
-        new: Path of the new folder.
+        old: Path or URL of the present folder; while a study works with it, nothing is moved.
+        new: Path or URL of the new folder.
         places: Mapping from file name to the new key and the seed.
 
     Example:
@@ -255,22 +324,23 @@ def move(old: str, new: str, places: Mapping[str, tuple[bytes, int]]) -> int:
         >>> Checkpoint(Path(file_of("elsewhere", b"k" * 16, 2, "{}"))).read()
         b'epoch 3'
     """
-    marks = list(Path(old).glob(f"{_MARK}*"))
+    before, after = place(old), place(new)
+    marks: list[Path | RemotePath] = [*before.glob(f"{_MARK}*")]
     if any(map(_lives, marks)):
         return 0
     moved = 0
     with contextlib.suppress(OSError):
-        Path(new).mkdir(parents=True, exist_ok=True)
+        after.mkdir(parents=True, exist_ok=True)
         for mark in marks:
-            if not (target := Path(new) / mark.name).exists():
+            if not (target := after / mark.name).exists():
                 _write(target, mark.read_bytes())
         for name, (key, seed) in places.items():
-            target = Path(new) / f"{key.hex()}-s{seed}-{name.rpartition('-')[2]}"
+            target = after / f"{key.hex()}-s{seed}-{name.rpartition('-')[2]}"
             if not target.exists():
-                (Path(old) / name).replace(target)
+                _move_file(before / name, target)
                 moved += 1
         if not names_in(old):
             for mark in marks:
                 mark.unlink()
-            Path(old).rmdir()
+            before.rmdir()
     return moved

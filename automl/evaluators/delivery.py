@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidInput
@@ -43,6 +44,38 @@ class Delivers(ABC):
 
         The first axis of each tensor counts examples.
         """
+
+    def predicted(self, module: nn.Module, work: Work, how: Evaluation) -> torch.Tensor:
+        """Returns what a trained module gives for all examples of `how.part`, in order, on the CPU.
+
+        With `mixed` and `scored` it lets networks be joined (`Study.ensemble`). An evaluator may do without the three.
+
+        Raises:
+            InvalidInput: the evaluator does without them.
+        """
+        raise self._joins_none()
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        """Returns what several networks give together for the same examples, in the form of one network's outputs.
+
+        Args:
+            outputs: of each network.
+            weights: of each network, with sum 1.
+        """
+        raise self._joins_none()
+
+    def scored(self, outputs: torch.Tensor, how: Evaluation, chosen: Sequence[int] | None = None) -> Metrics:
+        """Measures outputs for all examples of `how.part`, or for the examples at the places `chosen`.
+
+        For the outputs of one module it gives the figures of `measured`.
+        """
+        raise self._joins_none()
+
+    def _joins_none(self) -> InvalidInput:
+        return InvalidInput(
+            f"evaluator {getattr(self, 'name', self)} cannot join networks; let it have predicted(), mixed() and "
+            "scored(), see automl.evaluators.delivery.Delivers"
+        )
 
     def described_data(self) -> dict[str, Any]:
         """Returns what whoever runs the network must know of its data, as JSON: "columns" of a table, "classes"."""

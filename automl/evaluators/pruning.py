@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+REACHED = "reached"
+"""The name under which the fidelity of a result says at which epoch its evaluation stopped."""
+
 
 class Pruned(Exception):
     """Raised by an evaluator, or by a function that is one, to stop an evaluation that it was asked to stop.

@@ -15,6 +15,7 @@ from automl.evidence.comparisons import (
     relative_improvement,
 )
 from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, difference, ratio, units
+from automl.evidence.looks import left_for_next
 from automl.evidence.ranks import Agreement, agreement_between, rank_agreement
 from automl.evidence.results import ResultRow, ResultsTable, results_table
 
@@ -37,6 +38,7 @@ __all__ = [
     "is_deterministic",
     "judge_run",
     "judge_runs",
+    "left_for_next",
     "rank_agreement",
     "ratio",
     "relative_improvement",

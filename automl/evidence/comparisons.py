@@ -131,9 +131,9 @@ def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
     return chance
 
 
-def needed_above(search: Effort, random: Effort) -> int:
+def needed_above(search: Effort, random: Effort, error: float = LUCK) -> int:
     """Returns the number of classes that must be better than random search's best for a search to beat chance at the 5
-    % level.
+    % level, or at another one.
 
     A class is an equivalence class of candidates that compute the same function; better is meant in validation fitness,
     in the direction of the objective. The level is one-sided (see `chance_of_luck`). With equally many classes in both
@@ -142,13 +142,14 @@ def needed_above(search: Effort, random: Effort) -> int:
     Args:
         search: `Effort` of the search.
         random: `Effort` of random search.
+        error: Level of the test.
 
     Example:
         >>> needed_above(Effort(evaluations=300, classes=240), Effort(evaluations=300, classes=240))
         5
     """
     count = 0
-    while count < search.classes and chance_of_luck(count, search, random) > LUCK:
+    while count < search.classes and chance_of_luck(count, search, random) > error:
         count += 1
     return count
 
@@ -162,6 +163,8 @@ def judge_run(
     seeds: int,
     deterministic: bool = False,
     held_out: bool = True,
+    error: float = LUCK,
+    looks: int = 1,
 ) -> Verdict:
     """Judges one run: its gain must exceed the noise of seeds, *and* a lucky draw must be excluded at the 5 % level.
 
@@ -177,6 +180,9 @@ def judge_run(
         seeds: Number of fresh-seed test values of each winner, the smaller of the two.
         deterministic: True if the evaluator gives equal values for all seeds by its nature.
         held_out: True if the values were measured on a test part that no search reads.
+        error: Chance of luck that is allowed; less than 5 % for a study that was looked at before, see
+            `automl.evidence.looks`.
+        looks: Number of times that the study was finished, this one included.
 
     Example:
         >>> gain = gain_over_random_search([[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]])
@@ -206,17 +212,23 @@ def judge_run(
         )
     chance = chance_of_luck(exceeding, search, random)
     above = f"{exceeding} of the search's {search.classes} classes lie above the best of random search on validation"
-    if chance > LUCK:
+    again = (
+        f" The study was extended: this is look {looks} at it, which may spend {100 * error:.2g} % of the 5 % of error."
+        if looks > 1
+        else ""
+    )
+    if chance > error:
+        needed = needed_above(search, random, error)
         return Verdict(
             f"{NOT_SUPPORTED}: luck of the draw is not ruled out",
             f"The gain over random search is {shown}, but only {above}; a random search in its place would do as well "
-            f"with a chance of {100 * chance:.0f} %. At least {needed_above(search, random)} would rule luck out.",
+            f"with a chance of {100 * chance:.2g} %. At least {needed} would rule luck out.{again}",
         )
     return Verdict(
         BEATS,
         f"The gain over random search is {shown}, resting on {basis}; {above}, which a random search in its place "
         f"would reach with a chance of {chance:.2g}. One run: this concerns the architectures found here, not the "
-        "method in general.",
+        f"method in general.{again}",
     )
 
 

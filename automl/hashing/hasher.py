@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import numpy as np
+import xxhash
 
 from automl.behaviour import Behaviour, Configuration, Graph, Module, Probe
 from automl.errors import Unhashable
 from automl.hashing.features import Features
 from automl.hashing.inputs import probe_description
-from automl.hashing.mixing import MANTISSA_BITS, check_bits, mix, mix_settings
+from automl.hashing.mixing import MANTISSA_BITS, check_bits, laid_out, mix, mix_settings
 from automl.hashing.observed import Observed
 from automl.isolation.limits import OutOfTime, alarm
 from automl.isolation.machine import may_pass
@@ -164,11 +165,14 @@ class Hasher:
             behaviours = [pairs[number][0] for number in numbers]
             bare = kind not in (Graph.kind, Module.kind)
             digests = self._digests(kind, behaviours, features=features)
+            begin, no_end = laid_out(kind), laid_out(b"", b"")
             for number, behaviour, (digest, read) in zip(numbers, behaviours, digests, strict=True):
                 settings = pairs[number][1]
                 surroundings = mix_settings(settings) if settings else b""
                 if isinstance(digest, bytes):
-                    keys[number] = Hashed(mix(kind, digest, b"" if bare else _verbatim(behaviour), surroundings))
+                    verbatim = b"" if bare else _verbatim(behaviour)
+                    end = laid_out(verbatim, surroundings) if verbatim or surroundings else no_end
+                    keys[number] = Hashed(xxhash.xxh3_128_digest(begin + laid_out(digest) + end))
                     if read:
                         keys[number].features = _finite(read)
                     continue

@@ -78,12 +78,17 @@ _SIZES = tuple(size.to_bytes(8, "little") for size in range(256))
 
 def mix(*parts: bytes | str) -> bytes:
     """Mixes parts, in order, into 16 bytes. Lengths are mixed too, so no two lists of parts run into one another."""
+    return xxhash.xxh3_128_digest(laid_out(*parts))
+
+
+def laid_out(*parts: bytes | str) -> bytes:
+    """Returns what `mix` mixes: each part behind its length. What begins many lists alike is laid out once."""
     pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
         size = len(data)
         pieces += (_SIZES[size] if size < len(_SIZES) else size.to_bytes(8, "little"), data)
-    return xxhash.xxh3_128_digest(b"".join(pieces))
+    return b"".join(pieces)
 
 
 def mix_sorted(parts: Iterable[bytes]) -> bytes:

@@ -12,7 +12,7 @@ import xxhash
 
 from automl.behaviour import Probe, Program
 from automl.errors import Unhashable
-from automl.hashing.mixing import mix, mix_settings, rounded
+from automl.hashing.mixing import laid_out, mix_settings, rounded
 from automl.hashing.observed import Observed
 
 
@@ -67,6 +67,6 @@ class ProgramHasher:
                     "one row for each is needed"
                 )
             ] * len(programs)
-        settings = mix_settings(language.settings)
+        begin = laid_out(mix_settings(language.settings))
         mixed = rounded(outputs, self._bits)
-        return [mix(settings, xxhash.xxh3_128_digest(row.tobytes())) for row in mixed]
+        return [xxhash.xxh3_128_digest(begin + laid_out(xxhash.xxh3_128_digest(row.tobytes()))) for row in mixed]

@@ -4,198 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automl.evidence import Agreement, Estimate, Verdict
-from automl.evidence.means import mean
+from automl.report.study_part import RatedCandidate, StudyPart
 from automl.report.words import count_of, figure, spread
 from automl.selection.contest import EXPECTED
-from automl.selection.objectives import Objective, Objectives
-from automl.storage.studies import Outcome
-
-if TYPE_CHECKING:
-    import networkx
-
-MEANING: dict[Outcome, str] = {
-    "miss": "evaluated",
-    "partial": "one more replicate",
-    "hit": "in the cache",
-    "joined": "waited for an equal one",
-    "failed": "gave no fitness",
-}
-
-
-@dataclass(slots=True)
-class OutcomeLine:
-    """All trials of one outcome: how many, what evaluating them took, and what not evaluating them saved.
-
-    `table_paid` and `table_saved` are the same by the evaluator's own account (`cost_seconds`: a table knows what the
-    real training took); they are 0 where it gives none.
-    """
-
-    trials: int = 0
-    paid_seconds: float = 0.0
-    saved_seconds: float = 0.0
-    table_paid: float = 0.0
-    table_saved: float = 0.0
-
-    def count_cost(self, outcome: str, seconds: float, replicates: int) -> None:
-        """Adds one trial whose evaluations would each have taken so long."""
-        bought = {"miss": replicates, "partial": 1}.get(outcome, 0)
-        self.table_paid += seconds * bought
-        self.table_saved += seconds * (replicates - bought)
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The best fitness so far, one point for every improvement and one for the end.
-
-    Attributes:
-        trials: finished until then.
-        evaluations: counted until then, whether run or found in the cache.
-        seconds: since the study began.
-        best: fitness.
-    """
-
-    trials: list[int]
-    evaluations: list[float]
-    seconds: list[float]
-    best: list[float]
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """Trials by outcome as the study went on, thinned to a few hundred points; every list has one value a point."""
-
-    trials: list[int]
-    seconds: list[float]
-    outcomes: dict[str, list[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Fitness of a study's valid trials: exact moments, and a uniform sample of the values for drawing.
-
-    `deviation` is None where it is larger than numbers can be.
-    """
-
-    values: list[float]
-    count: int
-    mean: float
-    deviation: float | None
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One kind of failure: the exception's name, how often it was met, and one message in full."""
-
-    kind: str
-    count: int
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class RatedCandidate:
-    """One candidate with its figures: an ancestor, an encoding, the best, one of the Pareto front, or a tested one.
-
-    Attributes:
-        number: of its trial, in the study that `origin` belongs to.
-        candidate: canonical JSON.
-        key: 16 bytes, the functional hash.
-        origin: which part of the strategy proposed it; of a tested one "search winner", "random winner", "random
-            sample" or "front member".
-        fitness: on validation. Of a tested one, the fitness that selected it; None where it was not selected.
-        costs: of this encoding.
-        rank: of a tested one, 1 for the best by validation of its origin; 0 of others.
-        validation_values: of a tested one, the fitness of each replicate.
-        test_values: its class's figures on the test part, one for each fresh seed that succeeded.
-        failed: seeds that failed on the test part.
-        figures: of one of the Pareto front, what it reaches in each objective.
-        description: one line of text.
-        picture: a graph to draw.
-        rating: what it was rated, in a search that rates first.
-    """
-
-    number: int
-    candidate: str
-    key: bytes
-    origin: str
-    fitness: float | None
-    costs: Mapping[str, float]
-    rank: int = 0
-    validation_values: Sequence[float] = ()
-    test_values: Sequence[float] = ()
-    failed: int = 0
-    figures: Mapping[str, float] = field(default_factory=dict)
-    description: str = ""
-    picture: networkx.DiGraph | None = None
-    rating: float | None = None
-
-    @property
-    def test(self) -> float | None:
-        """The mean of `test_values`."""
-        return mean(self.test_values) if self.test_values else None
-
-
-@dataclass(frozen=True)
-class StudyPart:
-    """One study (the search, or its random search) after all its trials were read once.
-
-    Attributes:
-        evaluations: paid for by this study.
-        counted: evaluations counted: distinct replicates of classes, run or cached; the measure of equal effort.
-        fidelities: trials by what they told the evaluator of fidelity (JSON), cheapest first, where there were several.
-        classes: distinct classes with a fitness.
-        seconds: from the study's begin to its last trial, on the coordinator's clock.
-        cost: the name of the cost that encodings are compared by, empty where there is none.
-        objectives: what the Pareto front is a front of: the study's objectives, or its one objective and the cost.
-        front: trials that keep the constraints and that no other matches or beats in every objective, by the last one.
-        cloud: values of the objectives of a part of all trials, and whether each keeps the constraints.
-    """
-
-    name: str
-    kind: str
-    state: str
-    created: float
-    trials: int
-    evaluations: int
-    counted: float
-    fidelities: dict[str, int]
-    classes: int
-    seconds: float
-    hash_seconds: float
-    outcomes: dict[Outcome, OutcomeLine]
-    curve: Curve
-    timeline: Timeline
-    sample: Sample | None
-    best: RatedCandidate | None
-    failures: list[Failure]
-    cost: str = ""
-    front: list[RatedCandidate] = field(default_factory=list)
-    cloud: list[tuple[tuple[float, ...], bool]] = field(default_factory=list)
-    objectives: tuple[Objective, ...] = ()
-
-    @property
-    def paid_seconds(self) -> float:
-        return sum(line.paid_seconds for line in self.outcomes.values())
-
-    @property
-    def saved_seconds(self) -> float:
-        return sum(line.saved_seconds for line in self.outcomes.values())
-
-    @property
-    def table_paid(self) -> float:
-        return sum(line.table_paid for line in self.outcomes.values())
-
-    @property
-    def table_saved(self) -> float:
-        return sum(line.table_saved for line in self.outcomes.values())
-
-    @property
-    def saved_trials(self) -> int:
-        return self.outcomes["hit"].trials + self.outcomes["joined"].trials
+from automl.selection.objectives import Objectives
 
 
 def final_word(studies: Sequence[ReportData]) -> str:
@@ -264,12 +79,13 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """The ratings of a search that another evaluator decides, and random search with the seconds of both.
+    """What a search took beside its evaluations, and random search with the seconds of both: ratings that another
+    evaluator decides about, or the artefacts of a strategy.
 
     Attributes:
-        evaluator: name of the evaluator that rates.
-        objective: its metric.
-        part: the study of the ratings.
+        evaluator: name of the evaluator that rates, or of the strategy.
+        objective: the evaluator's metric; empty without ratings.
+        part: the study of the ratings; None where only artefacts were made.
         seconds: of the ratings' evaluations, whoever ran them, and of the artefacts that they read.
         decided: seconds of the final evaluator's evaluations of the best-rated classes.
         random: random search that may take the seconds of both; None where there is none.
@@ -279,9 +95,102 @@ class Rated:
 
     evaluator: str
     objective: str
-    part: StudyPart
+    part: StudyPart | None
     seconds: float
     decided: float
+    random: StudyPart | None
+    random_winners: list[RatedCandidate]
+    gain: Estimate
+
+    @property
+    def title(self) -> str:
+        """What was done beside the evaluations."""
+        return f"ratings ({self.evaluator})" if self.part else f"artefacts of {self.evaluator}"
+
+    @property
+    def trials(self) -> str:
+        """Number of ratings, to be shown."""
+        return f"{self.part.trials:,}" if self.part else "–"
+
+    @property
+    def counted(self) -> str:
+        """Number of evaluations among them, to be shown."""
+        return f"{self.part.counted:,g}" if self.part else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolLine:
+    """What the winner and the random sample reach under one protocol of training, on the test part.
+
+    Attributes:
+        name: a trick that is left out, or what the settings are.
+        without: tricks that are left out.
+        sample, winner: means over the random sample, and over the seeds of the search's winner.
+        effect: what the searched protocol adds to the random sample beyond this one; None of itself.
+        beyond: what the winner has beyond the random sample.
+        gain: of the winner over random search's.
+        ranks: agreement of the sample's order with that under the searched protocol.
+        seconds: of the evaluations, whoever ran them.
+    """
+
+    name: str
+    without: tuple[str, ...]
+    sample: float | None
+    winner: float | None
+    effect: Estimate | None
+    beyond: Estimate
+    gain: Estimate | None
+    ranks: Agreement | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """A study's winner and random sample under several protocols: how much of the result is search, how much protocol.
+
+    Attributes:
+        whole: the protocol that was searched under.
+        lines: the others.
+        share: the protocol's share of what the winner has beyond plain random architectures; None where no trick was
+            left out.
+        plain: name of the line that stands for the plain protocol.
+    """
+
+    whole: ProtocolLine
+    lines: list[ProtocolLine]
+    share: Estimate | None
+    plain: str
+
+    @property
+    def sentence(self) -> str:
+        """How much of the result is protocol, in words; empty where no trick was left out."""
+        if self.share is None:
+            return ""
+        if self.share.value is None:
+            return f"How much is search and how much is protocol cannot be said: {self.share.method}."
+        ends = f" (95 % interval {self.share.low:.0%} to {self.share.high:.0%})" if self.share.low is not None else ""
+        if self.share.high is None:
+            ends = ""
+        return (
+            f"Of what the winner has beyond random architectures without {self.plain}, {self.share.value:.0%} is "
+            f"protocol{ends}, and the rest is search."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Known results that a search began from, and random search with the same beginning.
+
+    Attributes:
+        said: how much was known, in a sentence.
+        counts: the same by name: known, told, elsewhere, contexts.
+        random: random search with as many new evaluations that began with the same results; None where there is none.
+        random_winners: its best, by rank.
+        gain: over it.
+    """
+
+    said: str
+    counts: Mapping[str, Any]
     random: StudyPart | None
     random_winners: list[RatedCandidate]
     gain: Estimate
@@ -325,9 +234,15 @@ class ReportData:
         traceback: Traceback of the first failure that has one; empty if none was stored.
         keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
             were none.
-        rated: `Rated` of a search that rates with one evaluator and decides with another; None for other searches.
+        rated: `Rated` of a search that rates with one evaluator and decides with another, or whose strategy reads
+            artefacts; None for other searches.
+        begun: `Begun` of a search that began from known results; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
+        early_winners: List of the search's best after as many evaluations as a shorter random search had; empty where
+            both had as many.
+        compared_at: Number of these evaluations; None where both had as many.
+        ablation: `Ablation` of training tricks; None where nothing was trained under another protocol.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
     Example:
@@ -372,8 +287,30 @@ class ReportData:
     traceback: str = ""
     keyed_by_json: dict[str, Any] = field(default_factory=dict)
     rated: Rated | None = None
+    begun: Begun | None = None
     artefacts: list[dict[str, Any]] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
+    early_winners: list[RatedCandidate] = field(default_factory=list)
+    compared_at: float | None = None
+    ablation: Ablation | None = None
+
+    @property
+    def rivals(self) -> list[RatedCandidate]:
+        """The search's best that stand against random search's: those of its first evaluations, where it has more."""
+        return self.early_winners or self.winners
+
+    @property
+    def equal_effort(self) -> bool:
+        """Whether random search had as many evaluations as the part of the search that it is compared with."""
+        own = self.search.counted if self.compared_at is None else self.compared_at
+        return self.random is not None and self.random.counted >= own
+
+    @property
+    def against(self) -> str:
+        """What random search is called in tables."""
+        return "random search, equal evaluations" + (
+            "" if self.compared_at is None else f" (the first {self.compared_at:g} of {self.search.counted:g})"
+        )
 
     @property
     def minimize(self) -> bool:
@@ -383,6 +320,32 @@ class ReportData:
     @property
     def best(self) -> RatedCandidate | None:
         return self.winners[0] if self.winners else None
+
+    @property
+    def archive(self) -> dict[str, Any]:
+        """The archive of a strategy that keeps one, with figures as they were measured; empty without any.
+
+        Its "objective" and "minimize" are those of the ratings in a search that rates first.
+        """
+        found = (self.settings.get("environment") or {}).get("archive")
+        if not found:
+            return {}
+        goal = self.settings.get("rating") or {"objective": self.objective, "direction": self.settings["direction"]}
+        minimize = goal["direction"] == "minimize"
+        cells = [{**cell, "fitness": -cell["fitness"] if minimize else cell["fitness"]} for cell in found["cells"]]
+        return {**found, "cells": cells, "objective": goal["objective"], "minimize": minimize}
+
+    @property
+    def best_of_all(self) -> tuple[RatedCandidate | None, str]:
+        """The best by validation of all that was evaluated, and which study found it, as `study.best` says."""
+        own = self.best or self.search.best
+        other = self.random_winners[0] if self.random_winners else self.random.best if self.random else None
+        if other is None or other.fitness is None or self.random is None or self.random is self.search:
+            return own, self.name
+        worth = self.objectives.fitness.worth
+        if own is None or own.fitness is None or worth(other.fitness) > worth(own.fitness):
+            return other, self.random.name
+        return own, self.name
 
     @property
     def expected(self) -> Mapping[str, Any]:
@@ -450,8 +413,8 @@ class ReportData:
     def parts(self) -> list[StudyPart]:
         """The search, its random search, the confirmation and the tests, as far as they are studies of their own."""
         random = None if self.random is self.search else self.random
-        rated = (self.rated.part, self.rated.random) if self.rated else ()
-        return [part for part in (*rated, self.search, random, self.confirmation, self.tests) if part is not None]
+        others = (self.rated.part, self.rated.random) if self.rated else (self.begun.random,) if self.begun else ()
+        return [part for part in (*others, self.search, random, self.confirmation, self.tests) if part is not None]
 
     @property
     def paid_seconds(self) -> float:

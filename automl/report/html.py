@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from automl.errors import InvalidInput
 from automl.evidence import ResultsTable
 from automl.report import words
-from automl.report.data import MEANING, ReportData, final_word
+from automl.report.data import ReportData, final_word
 from automl.report.explain import Explanation
 from automl.report.plots.bounds import bounded
 from automl.report.plots.comparison import comparison_plots, results_plots
@@ -21,8 +21,9 @@ from automl.report.plots.drawing import Plot
 from automl.report.plots.graphs import graph_svg
 from automl.report.plots.study import study_plots
 from automl.report.reading.compare import Comparison, comparison_json
+from automl.report.study_part import MEANING
 from automl.report.summary import study_json, task_of
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 T = TypeVar("T", bound=ReportData | Comparison | ResultsTable)
 

@@ -8,8 +8,9 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Curve, Learning, RatedCandidate, ReportData, StudyPart
-from automl.storage.studies import OUTCOMES
+from automl.report.data import Ablation, Learning, ProtocolLine, ReportData
+from automl.report.study_part import Curve, RatedCandidate, StudyPart
+from automl.storage.records import OUTCOMES
 
 
 def study_json(data: ReportData) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "best": _best(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
+        **({} if data.compared_at is None else {"compared_at_evaluations": data.compared_at}),
         "verdict": data.verdict.text,
         "verdict_reason": data.verdict.reason,
         "cache": _cache(data),
@@ -63,13 +65,45 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
-        "rating": _rated(data),
+        "rating": _rated(data) if data.rated and data.rated.part else None,
+        "proposing": _rated(data) if data.rated and not data.rated.part else None,
+        "begun": _begun(data),
         "artefacts": data.artefacts,
+        "ablation": _ablation(data.ablation),
         "model": data.model or None,
+        "archive": data.archive or None,
+        "ensemble": (data.settings.get("environment") or {}).get("ensemble"),
         "audits": data.audits or None,
         "checklist": [{"practice": item.practice, "kept": item.kept, "note": item.note} for item in data.checklist],
         "settings": data.settings,
         "notes": data.notes,
+    }
+
+
+def _ablation(found: Ablation | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "share_of_protocol": None if found.share is None else found.share.to_json(),
+        "plain": found.plain or None,
+        "sentence": found.sentence or None,
+        "searched": _protocol(found.whole),
+        "protocols": [_protocol(line) for line in found.lines],
+    }
+
+
+def _protocol(line: ProtocolLine) -> dict[str, Any]:
+    ranks = line.ranks
+    return {
+        "name": line.name,
+        "without": list(line.without),
+        "random_sample": line.sample,
+        "winner": line.winner,
+        "effect_of_protocol": None if line.effect is None else line.effect.to_json(),
+        "winner_beyond_sample": line.beyond.to_json(),
+        "gain_over_random_search": None if line.gain is None else line.gain.to_json(),
+        "rank_agreement": None if ranks is None else {"tau": ranks.tau, "rho": ranks.rho, "pairs": ranks.pairs},
+        "seconds": line.seconds,
     }
 
 
@@ -78,14 +112,25 @@ def _rated(data: ReportData) -> dict[str, Any] | None:
     if rated is None:
         return None
     return {
-        "evaluator": rated.evaluator,
-        "objective": rated.objective,
-        **_part(rated.part),
-        "rating_seconds": rated.seconds,
+        "evaluator" if rated.part else "strategy": rated.evaluator,
+        **({"objective": rated.objective, **_part(rated.part)} if rated.part else {}),
+        "rating_seconds" if rated.part else "artefact_seconds": rated.seconds,
         "final_seconds": rated.decided,
         "random_search_at_equal_seconds": None if rated.random is None else _part(rated.random),
         "random_winners_at_equal_seconds": [_tested(item, data) for item in rated.random_winners],
         "gain_at_equal_seconds": rated.gain.to_json(),
+    }
+
+
+def _begun(data: ReportData) -> dict[str, Any] | None:
+    begun = data.begun
+    if begun is None:
+        return None
+    return {
+        **begun.counts,
+        "random_search_with_the_same_beginning": None if begun.random is None else _part(begun.random),
+        "random_winners_with_the_same_beginning": [_tested(item, data) for item in begun.random_winners],
+        "gain_with_the_same_beginning": begun.gain.to_json(),
     }
 
 
@@ -125,13 +170,14 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 
 
 def _best(data: ReportData) -> dict[str, Any] | None:
-    best = data.best or data.search.best
+    best, found_in = data.best_of_all
     if best is None:
         return None
     return {
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
+        "found_in": found_in,
         **_final(best.test_values, data),
         "costs": dict(best.costs),
     }

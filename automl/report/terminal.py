@@ -11,8 +11,9 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import MEANING, Rated, RatedCandidate, ReportData, StudyPart, final_word
+from automl.report.data import Ablation, Rated, ReportData, final_word
 from automl.report.reading.compare import Comparison
+from automl.report.study_part import MEANING, RatedCandidate, StudyPart
 from automl.report.words import (
     amount,
     compact,
@@ -25,7 +26,7 @@ from automl.report.words import (
     interval,
     share,
 )
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +66,7 @@ def _study(data: ReportData, console: Console) -> None:
                 f"{figure(agreement.rho)}, {count_of(agreement.pairs, 'class')}."
             )
         )
+    _ablated(data.ablation, console)
     if data.learning is not None and data.learning.order_known:
         console.print(Text(data.learning.order_known))
     console.print(_cache(data))
@@ -84,10 +86,16 @@ def _model(data: ReportData, console: Console) -> None:
     if data.model:
         size = data.model["bytes"] / 1e6
         console.print(_text(f"Its trained network ({size:,.2f} MB of weights) is kept: {data.model['export']}"))
+    if joined := (data.settings.get("environment") or {}).get("ensemble"):
+        count, test = len(joined["members"]), joined["test"][data.objective]
+        alone = joined["best_network_test"][data.objective]
+        console.print(_text(f"An ensemble of {count} networks: {test:.6g} on the test part, the best {alone:.6g}."))
 
 
 def _made(data: ReportData, console: Console) -> None:
     """Prints what the ratings took beside the final evaluations, and which artefacts were read."""
+    if data.begun:
+        console.print(Text(data.begun.said))
     if data.rated:
         console.print(_stages(data, data.rated))
     for one in data.artefacts:
@@ -134,8 +142,9 @@ def _comparisons(data: ReportData) -> Table:
     seeds = data.basis if data.deterministic else count_of(data.seeds, "seed")
     rows = (
         ("average random architecture (RI)", data.ri, " %", f"{count_of(sample, 'random architecture')}"),
-        ("random search, equal evaluations", data.gain, "", seeds),
+        (data.against, data.gain, "", seeds),
         *((("random search, equal seconds", data.rated.gain, "", seeds),) if data.rated else ()),
+        *((("random search, same beginning", data.begun.gain, "", seeds),) if data.begun and data.begun.random else ()),
     )
     for name, estimate, unit, basis in rows:
         shown = figure(estimate.value, sign=True) + (unit if estimate.value is not None else "")
@@ -144,7 +153,14 @@ def _comparisons(data: ReportData) -> Table:
 
 
 def _winners(data: ReportData, width: int) -> Table:
-    header = ("", *(("rating",) if data.rated else ()), "validation", data.final, "each seed", "candidate")
+    header = (
+        "",
+        *(("rating",) if data.rated and data.rated.part else ()),
+        "validation",
+        data.final,
+        "each seed",
+        "candidate",
+    )
     table = _table(*header)
     table.columns[-1].justify = "left"
     for column in table.columns:
@@ -156,7 +172,7 @@ def _winners(data: ReportData, width: int) -> Table:
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rating = (figure(item.rating),) if data.rated else ()
+        rating = (figure(item.rating),) if data.rated and data.rated.part else ()
         rows.append((word, *rating, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (header, *rows)) for place in range(len(header) - 1))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
@@ -202,15 +218,32 @@ def _cache(data: ReportData) -> Table:
     return table
 
 
+def _ablated(found: Ablation | None, console: Console) -> None:
+    if found is not None:
+        console.print(_ablation(found))
+        if found.sentence:
+            console.print(Text(found.sentence))
+
+
+def _ablation(found: Ablation) -> Table:
+    """Returns search and protocol beside each other: a line for each protocol of training."""
+    table = _table("protocol", "sample", "the searched adds", "95 % interval", "winner", "beyond sample", "order τ")
+    table.columns[0].justify = "left"
+    for line in (found.whole, *found.lines):
+        adds = ("", "") if line.effect is None else (figure(line.effect.value, sign=True), ends(line.effect))
+        tau = "" if line.ranks is None else figure(line.ranks.tau)
+        name = Text(f"without {line.name}" if line.without else line.name)
+        table.add_row(name, figure(line.sample), *adds, figure(line.winner), figure(line.beyond.value, sign=True), tau)
+    return table
+
+
 def _stages(data: ReportData, rated: Rated) -> Table:
     """Returns ratings and final evaluations beside each other, and what random search got for the seconds of both."""
-    table = _table("", f"ratings ({rated.evaluator})", "final evaluations", "random search, equal seconds")
+    table = _table("", rated.title, "final evaluations", "random search, equal seconds")
     longer = rated.random
-    table.add_row(
-        "trials", f"{rated.part.trials:,}", f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–"
-    )
+    table.add_row("trials", rated.trials, f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–")
     counted = f"{longer.counted:,g}" if longer else "–"
-    table.add_row("evaluations", f"{rated.part.counted:,g}", f"{data.search.counted:,g}", counted)
+    table.add_row("evaluations", rated.counted, f"{data.search.counted:,g}", counted)
     table.add_row("seconds, artefacts included", duration(rated.seconds), duration(rated.decided), "")
     return table
 

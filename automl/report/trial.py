@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from automl.errors import legible
 from automl.evaluators.curves import LearningCurve
 from automl.report.words import amount, figure
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 
-def trial_text(study: str, trial: TrialRecord, curves: Sequence[LearningCurve], traceback: str) -> str:
+def trial_text(
+    study: str, trial: TrialRecord, curves: Sequence[LearningCurve], traceback: str, log: Sequence[str] = ()
+) -> str:
     """Returns all that is stored of one trial, a line each.
 
     Args:
@@ -18,6 +20,7 @@ def trial_text(study: str, trial: TrialRecord, curves: Sequence[LearningCurve], 
         trial: the trial.
         curves: learning curves of the evaluations behind it.
         traceback: of the first failure of its class; empty where none was kept.
+        log: lines on what its evaluation has printed.
 
     Example:
         >>> served = TrialRecord(7, '{"x":3}', bytes(16), context=1, outcome="hit", fitness=0.93, origin="mutate")
@@ -60,6 +63,7 @@ def trial_text(study: str, trial: TrialRecord, curves: Sequence[LearningCurve], 
             told = ", ".join(f"{epoch:g}: {figure(value)}" for epoch, value in shown)
             more = f" ({len(points)} points)" if len(points) > len(shown) else ""
             lines.append(f"{metric} by epoch{f' (replicate {number})' if number else ''}: {told}{more}")
+    lines += [f"{name:<11} {legible(text)}" for name, text in zip(["log", *[""] * len(log)], log, strict=False)]
     if traceback and trial.outcome == "failed":
         lines += ["", legible(traceback).rstrip()]
     return "\n".join(lines)

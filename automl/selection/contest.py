@@ -13,11 +13,25 @@ from functools import cached_property
 from typing import Any
 
 from automl.selection.objectives import Objectives
-from automl.selection.ranking import RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER, best_classes
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.selection.ranking import (
+    BEGUN_WINNER,
+    EARLY_WINNER,
+    RANDOM_WINNER,
+    SEARCH_WINNER,
+    SECONDS_WINNER,
+    best_classes,
+)
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 EXPECTED = "expected"
 """Name under which a study keeps what a model expects of its classes."""
+
+COMPARED = "compared"
+"""Name under which a study keeps which of its trials are compared with a shorter random search."""
+
+LOOKS = "looks"
+"""Name under which a study keeps how often it was finished."""
 
 AT_MOST = 3
 """At most so many times as many classes of a study are evaluated again as finalists are wanted."""
@@ -34,6 +48,7 @@ class Contest:
         objectives: of the search.
         expected: by role, positions of the trials whose classes a model expects most of, the best first; empty where
             the studies' own figures say who leads.
+        first: by role, how many of the study's trials count; all where it is not named.
     """
 
     store: StudyStore
@@ -41,6 +56,7 @@ class Contest:
     n: int
     objectives: Objectives
     expected: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    first: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def leaders(self) -> dict[str, list[TrialRecord]]:
@@ -51,7 +67,7 @@ class Contest:
         return {
             role: self.store.trials_at(study, list(self.expected[role])[:most])
             if role in self.expected
-            else best_classes(self.store, study, most, self.objectives)
+            else best_classes(self.store, study, most, self.objectives, self.first.get(role))
             for role, study in self.studies.items()
         }
 
@@ -109,15 +125,52 @@ def confirmed_trials(store: StudyStore, search: StudyRecord) -> list[TrialRecord
     return []
 
 
-def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> tuple[TrialRecord, int] | None:
-    """Returns the best class of a search, as it was confirmed where it was, and the number of its latest trial."""
+@dataclass(frozen=True)
+class Found:
+    """The best class that was paid for, and where it was found.
+
+    Attributes:
+        trial: with the means over all replicates, where it was confirmed.
+        record: its latest trial in the study that found it.
+        study: that study.
+        role: whose winner it is, see `automl.selection.ranking`.
+    """
+
+    trial: TrialRecord
+    record: TrialRecord
+    study: StudyRecord
+    role: str
+
+
+def best_of(store: StudyStore, search: StudyRecord, objectives: Objectives) -> Found | None:
+    """Returns the best class of a search and of its random searches, as it was confirmed where it was.
+
+    Each side's own winner stands for it. Of equals the search's is taken.
+    """
     confirmed = confirmed_trials(store, search)
-    contest = contest_of(store, search.id, None, search.settings.get("finalists", 1), objectives)
-    leaders = contest.leaders[SEARCH_WINNER]
-    numbers = {one.key: one.number for one in leaders}
-    # A confirmed trial whose key is none of the search's (a candidate that is hashed anew each time) stands for nobody.
-    found = [one for one in contest.winners(SEARCH_WINNER, confirmed) if one.key in numbers] or leaders
-    return (found[0], numbers[found[0].key]) if found else None
+    phases = {child.kind: child for child in store.phase_studies(search.id)} if search.kind == "search" else {}
+    random, longer = phases.get("baseline"), phases.get("seconds")
+    finalists = search.settings.get("finalists", 1)
+    contest = contest_of(
+        store, search.id, random.id if random else None, finalists, objectives, longer.id if longer else None
+    )
+    studies = {SEARCH_WINNER: search, RANDOM_WINNER: random, SECONDS_WINNER: longer}
+    best: Found | None = None
+    for role in (one for one in studies if one in contest.studies):
+        leaders = {one.key: one for one in contest.leaders[role]}
+        # A confirmed trial whose key is none of the study's (a candidate that is hashed anew each time) stands for
+        # nobody.
+        found = [one for one in contest.winners(role, confirmed) if one.key in leaders] or contest.leaders[role]
+        study = studies[role]
+        if found and study is not None and (best is None or _better(found[0], best.trial, objectives)):
+            best = Found(found[0], leaders[found[0].key], study, role)
+    return best
+
+
+def _better(one: TrialRecord, other: TrialRecord, objectives: Objectives) -> bool:
+    worth = objectives.fitness.worth
+    assert other.fitness is not None
+    return one.fitness is not None and worth(one.fitness) > worth(other.fitness)
 
 
 def most_leaders(n: int) -> int:
@@ -132,15 +185,54 @@ def contest_of(
     n: int,
     objectives: Objectives,
     seconds: int | None = None,
+    begun: int | None = None,
 ) -> Contest:
-    """Returns the contest of a search and its random search, and of the one with equal seconds where there is one."""
+    """Returns the contest of a search and its random search, and of those with equal seconds and with the same
+    beginning where there are any.
+    """
+    at = compared_at(store, search) if random is not None else None
     studies = {
         SEARCH_WINNER: search,
+        **({} if at is None else {EARLY_WINNER: search}),
         **({} if random is None else {RANDOM_WINNER: random}),
         **({} if seconds is None else {SECONDS_WINNER: seconds}),
+        **({} if begun is None else {BEGUN_WINNER: begun}),
     }
     expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
-    return Contest(store, studies, n, objectives, expected)
+    first = {} if at is None else {EARLY_WINNER: at[0]}
+    if at is not None and EARLY_WINNER in expected:
+        expected[EARLY_WINNER] = [position for position in expected[EARLY_WINNER] if position < at[0]]
+    return Contest(store, studies, n, objectives, expected, first)
+
+
+def compared_at(store: StudyStore, search: int) -> tuple[int, float] | None:
+    """Returns where a search is compared with a random search of fewer evaluations: its first trials, and evaluations.
+
+    None where both have as many.
+    """
+    record = store.by_id(search)
+    found = record.settings.get("environment", {}).get(COMPARED, {})
+    return (found["trials"], found["evaluations"]) if found.get("of") == record.trials else None
+
+
+def keep_compared(store: StudyStore, search: int, trials: int, evaluations: float) -> None:
+    """Stores where a search is compared with random search, until it goes on."""
+    of = store.by_id(search).trials
+    store.note(search, COMPARED, {"trials": trials, "evaluations": evaluations, "of": of})
+
+
+def keep_look(store: StudyStore, search: int, random: int) -> None:
+    """Notes that a search was finished, and so can be looked at; once for each extent of it."""
+    record = store.by_id(search)
+    looks = list(record.settings.get("environment", {}).get(LOOKS, []))
+    if not looks or looks[-1]["trials"] != record.trials:
+        store.note(search, LOOKS, [*looks, {"trials": record.trials, "random": store.by_id(random).trials}])
+
+
+def earlier_looks(record: StudyRecord) -> list[tuple[int, int]]:
+    """Returns the numbers of trials of a search and of its random search at each earlier look."""
+    looks = record.settings.get("environment", {}).get(LOOKS, [])
+    return [(one["trials"], one["random"]) for one in looks if one["trials"] < record.trials]
 
 
 def expected_of(store: StudyStore, study: int) -> dict[str, Any]:

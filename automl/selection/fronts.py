@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from automl.selection.objectives import Objectives
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from automl.storage.studies import TrialRecord
+    from automl.storage.records import TrialRecord
 
 FITNESS = "fitness"
 """The name that stands for the study's own objective, larger being better, in objectives and constraints."""

@@ -10,25 +10,42 @@ from automl.jsontext import parse
 from automl.selection.fronts import front_of
 from automl.selection.objectives import Objectives
 from automl.spaces.space import Candidate, Space
-from automl.storage.studies import Standing, StudyStore, TrialRecord
+from automl.storage.records import Standing, TrialRecord
+from automl.storage.studies import StudyStore
 
 SEARCH_WINNER, RANDOM_WINNER, RANDOM_SAMPLE = "search winner", "random winner", "random sample"
 FRONT_MEMBER = "front member"
 SECONDS_WINNER = "random winner, equal seconds"
+BEGUN_WINNER = "random winner, same beginning"
+EARLY_WINNER = "search winner, equal evaluations"
 """Origins of the trials of a test study, in the order in which they are enqueued."""
 
-DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, FRONT_MEMBER})
+OF_ENSEMBLE = "candidate of an ensemble"
+"""Origin of the trials whose networks an ensemble may be made of."""
+
+DELIVERED = frozenset({SEARCH_WINNER, RANDOM_WINNER, SECONDS_WINNER, BEGUN_WINNER, FRONT_MEMBER, OF_ENSEMBLE})
 """Those whose trained weights are kept: nobody is handed one of the sample that stands for the average."""
 
 
-def best_classes(store: StudyStore, study: int, n: int, objectives: Objectives) -> list[TrialRecord]:
+def best_classes(
+    store: StudyStore, study: int, n: int, objectives: Objectives, until: int | None = None
+) -> list[TrialRecord]:
     """Returns the `n` best classes of a study by fitness, each by its latest trial; of equals the one found first.
 
     A class's latest trial counts because it has seen the most replicates: an early lucky one must not stand for it.
     Trials that break a constraint stand for nothing.
+
+    Args:
+        store: of the study.
+        study: its number.
+        n: number of classes wanted.
+        objectives: of the search.
+        until: how many of the study's trials count, in the order in which they were told; None lets all count.
     """
     latest: dict[bytes, tuple[float, int, int]] = {}  # worth, first position, last position
     for record in _allowed(store, study, objectives):
+        if until is not None and record.position >= until:
+            break
         if record.fitness is not None:
             first = latest[record.key][1] if record.key in latest else record.position
             latest[record.key] = (objectives.fitness.worth(record.fitness), first, record.position)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from automl import registry, strategies
+from automl import strategies
 from automl.data.datasets import DatasetTask
-from automl.data.named import absolute, load, names_file
-from automl.errors import InvalidInput, InvalidSpace
+from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Fidelity
-from automl.evaluators.directions import direction_of
 from automl.evaluators.fingerprints.describing import Description, description
-from automl.evaluators.function import FunctionEvaluator
 from automl.evaluators.stages import Stages
 from automl.evaluators.task import Task
-from automl.jsontext import canonical
 from automl.registry import Named
-from automl.settings import check, known, make, setting
+from automl.settings import check, known, setting
 from automl.setup import targets
+from automl.setup.choosing import EVOLUTION, MOST_EVALUATIONS, SURROGATE, choose
+from automl.setup.finding import (
+    Found,
+    check_takes_task,
+    find_evaluator,
+    find_space,
+    find_strategy,
+    make_evaluator,
+    make_strategy,
+    menu_of,
+    of_name,
+    sizes_for,
+)
+from automl.setup.objective import objective_of
+from automl.setup.proposing import Proposing, proposing
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
+from automl.setup.splitting import split_settings
 from automl.setup.targets import SpaceReference
 from automl.spaces.space import Defaults, Space
 from automl.strategies import Strategy
-from automl.strategies.random import Random
 
 
 @dataclass(frozen=True)
@@ -44,13 +54,14 @@ class Parts:
         objective: Name of the metric that is the fitness.
         direction: "maximize" or "minimize".
         notice: Sentence for the user about how these parts were chosen; empty if there is nothing to say.
+        why: Sentence that says which strategy was chosen for a new study and why; empty if it was named.
         rating: `Rating` of a search that rates with one evaluator and decides with another; None for other searches.
         strategy_given: Names of the strategy's settings that the user, the space or a stored study has given.
 
     Example:
         >>> parts = assemble("nasbench201")
         >>> parts.evaluator.name, parts.strategy.name, parts.objective, parts.direction
-        ('nasbench201', 'regularized_evolution', 'accuracy', 'maximize')
+        ('nasbench201', 'surrogate', 'accuracy', 'maximize')
     """
 
     space: Space
@@ -63,6 +74,7 @@ class Parts:
     notice: str = ""
     rating: Rating | None = None
     strategy_given: frozenset[str] = frozenset()
+    why: str = ""
 
     @property
     def rater(self) -> Evaluator:
@@ -71,8 +83,15 @@ class Parts:
 
     @property
     def for_workers(self) -> Evaluator:
-        """What workers are sent: the evaluator, or both."""
-        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
+        """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
+        if self.rating is None and self.proposing is None:
+            return self.evaluator
+        return Stages(self.rater, self.evaluator, self.proposing)
+
+    @cached_property
+    def proposing(self) -> Proposing | None:
+        """What stands for the strategy's artefacts; None if it reads none."""
+        return proposing(self.strategy, self.reference, self.rater)
 
     @cached_property
     def described(self) -> Description:
@@ -132,7 +151,8 @@ class PartSettings:
         None,
         "What proposes candidates: a registered name, file.py:Name, or a Strategy.",
         group="Search",
-        otherwise="the space's own",
+        otherwise=f"the space's own, or surrogate for up to {MOST_EVALUATIONS:,} evaluations that take longer than a "
+        "proposal, else regularized_evolution",
         unit="NAME",
         commands=("search",),
     )
@@ -158,41 +178,24 @@ class PartSettings:
         check(self)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A part of a search, its name resolved.
-
-    Attributes:
-        given: the name or the object.
-        thing: what the name stands for (a class, a function, an object), or the object itself.
-    """
-
-    given: Any
-    thing: Any
-
-    @property
-    def menu(self) -> dict[str, Any]:
-        """The settings that it takes, with their defaults."""
-        if inspect.isclass(self.thing) or dataclasses.is_dataclass(self.thing):
-            return known(self.thing if inspect.isclass(self.thing) else type(self.thing))
-        return {}
-
-
 def assemble(
     target: str | Space,
     chosen: PartSettings | None = None,
     stored: Mapping[str, Any] | None = None,
     fallback: Callable[..., Any] | None = None,
+    most: int | None = None,
 ) -> Parts:
     """Loads and checks the parts of a search: space, evaluator, strategy and objective.
 
     A part that is left out is taken from the stored study, if there is one, and otherwise from the space's defaults.
+    A strategy that nobody names is chosen, see `automl.setup.choosing.choose`.
 
     Args:
         target: Space, or its target such as `nasbench201`, `file.py:Name` or `module:Name`.
         chosen: Other parts as the user named them; None takes all from `stored` or the defaults.
         stored: Stored settings of a study that is continued; None for a new study.
         fallback: Evaluator to be used if neither the user, the stored study nor the space names one.
+        most: Largest number of evaluations, which says what strategy suits; None for the space's default.
 
     Raises:
         InvalidInput: a name, setting, objective or direction is unknown, or the space cannot be searched.
@@ -205,53 +208,63 @@ def assemble(
         automl.errors.InvalidInput: unknown objective of evaluator nasbench201 'acuracy'; did you mean accuracy?
     """
     chosen = chosen or PartSettings()
-    place = _find_space(target)
+    place = find_space(target)
     defaults = getattr(place.thing, "defaults", Space.defaults)
     remembered = given_to_rater(stored)
-    evaluator = _find_evaluator(
+    evaluator = find_evaluator(
         _first(chosen.evaluator, remembered and remembered["name"], defaults.evaluator, fallback)
     )
-    strategy = _find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, defaults.strategy)
+    own_strategy = defaults.strategy or (EVOLUTION if defaults.strategy_settings else None)
+    strategy = find_strategy(chosen.strategy, stored["strategy"]["name"] if stored else None, own_strategy)
     decider = _find_decider(chosen, stored)
     own_settings, for_final = of_final(chosen.settings or {}, None if decider is None else decider.menu)
-    menus = {"space": _menu_of(place.thing), "evaluator": evaluator.menu, "strategy": strategy.menu}
+    if strategy is not None:
+        menu = strategy.menu
+    else:  # without settings neither need be loaded, which takes time
+        menu = {**of_name(EVOLUTION).menu, **of_name(SURROGATE).menu} if own_settings else {}
+    menus = {"space": menu_of(place.thing), "evaluator": evaluator.menu, "strategy": menu}
     for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
 
     own_evaluator = evaluator.given == defaults.evaluator
     if chosen.task is not None and (decider is None or "task" in evaluator.menu):
-        _check_takes_task(evaluator)
+        check_takes_task(evaluator)
         for_evaluator["task"] = chosen.task
     if remembered and evaluator.given == remembered["name"]:
         for_evaluator = {**remembered["settings"], **for_evaluator}
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
+
+    runner, given = make_evaluator(evaluator, for_evaluator)
+    if isinstance(place, Named):
+        if stored and stored["space"]["target"] == place.target:
+            for_space = {**stored["space"]["settings"], **for_space}
+        else:
+            for_space = {**sizes_for(place.thing, runner), **for_space}
+        space, reference = targets.made(place, for_space)
+    else:
+        space, reference = place.thing, targets.reference_to(place.thing)
+    runner = runner.for_space(reference)
+    why = ""
+    if strategy is None:
+        of_evolution = sorted(for_strategy.keys() - of_name(SURROGATE).menu.keys()) if for_strategy else []
+        name, why = choose(space, runner, defaults.trials if most is None else most, of_evolution)
+        strategy = of_name(name)
     if (
         stored
         and inspect.isclass(strategy.thing)
         and getattr(strategy.thing, "name", None) == stored["strategy"]["name"]
     ):
         for_strategy = {**stored["strategy"]["settings"], **for_strategy}
-    if strategy.given == defaults.strategy:
+    if strategy.given == own_strategy:
         for_strategy = {**defaults.strategy_settings, **for_strategy}
-
-    runner, given = _make_evaluator(evaluator, for_evaluator)
-    if isinstance(place, Named):
-        if stored and stored["space"]["target"] == place.target:
-            for_space = {**stored["space"]["settings"], **for_space}
-        else:
-            for_space = {**_sizes_for(place.thing, runner), **for_space}
-        space, reference = targets.made(place, for_space)
-    else:
-        space, reference = place.thing, targets.reference_to(place.thing)
-    runner = runner.for_space(reference)
-    made = _make_strategy(strategy, for_strategy)
+    made = make_strategy(strategy, for_strategy)
     ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
     said = frozenset(known(type(made)) if ready else for_strategy)
     if decider is None:
         goal, way, notice = objective_of(
             runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
         )
-        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said)
+        return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said, why=why)
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
     final, final_given = _decider(decider, for_final, chosen, stored, defaults)
@@ -265,11 +278,11 @@ def assemble(
             "would be served the other's figures; give them different names, settings or code_version"
         )
     rating = Rating(runner, given, rated, rated_way)
-    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said)
+    return Parts(space, reference, final, final_given, made, goal, way, notice, rating, said, why)
 
 
 def _decider(
-    found: _Found,
+    found: Found,
     settings: Mapping[str, Any],
     chosen: PartSettings,
     stored: Mapping[str, Any] | None,
@@ -282,219 +295,26 @@ def _decider(
     if found.given == defaults.evaluator:
         settings = {**defaults.evaluator_settings, **settings}
     if chosen.task is not None:
-        _check_takes_task(found)
+        check_takes_task(found)
         settings = {**settings, "task": chosen.task}
-    return _make_evaluator(found, settings)
+    return make_evaluator(found, settings)
 
 
-def _find_decider(chosen: PartSettings, stored: Mapping[str, Any] | None) -> _Found | None:
+def _find_decider(chosen: PartSettings, stored: Mapping[str, Any] | None) -> Found | None:
     """Resolves the evaluator that decides, where another one rates."""
     if stored is not None and not stored.get("rating") and chosen.final is not None:
         raise InvalidInput("this study was begun without a final evaluator; take another name for one that has it")
     if chosen.final is not None:
-        return _find_evaluator(chosen.final)
+        return find_evaluator(chosen.final)
     if stored is None or not stored.get("rating"):
         return None
     if stored["evaluator_given"] is None:
         raise InvalidInput("the final evaluator is an object in somebody's program; run that program again")
-    return _find_evaluator(stored["evaluator_given"]["name"])
+    return find_evaluator(stored["evaluator_given"]["name"])
 
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
-
-
-def _find_space(target: str | Space) -> Named | _Found:
-    if isinstance(target, Space):
-        return _Found(target, target)
-    if not isinstance(target, str):
-        raise InvalidSpace(f"{target!r} is no space; give an instance (as in MySpace()), or a target")
-    found = targets.find(target)
-    if not isinstance(found.thing, Space) and not callable(found.thing):
-        raise InvalidSpace(
-            f"{target} is {found.thing!r}, which is no space; name a subclass or an instance of automl.Space"
-        )
-    return found
-
-
-def _sizes_for(space: Any, evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns the settings of a space's class that follow from the evaluator's data."""
-    if not (inspect.isclass(space) and issubclass(space, Space)):
-        return {}
-    if inspect.getattr_static(space, "sizes_for") is inspect.getattr_static(Space, "sizes_for"):
-        return {}  # and the data are not read for it
-    found = evaluator.sizes()
-    return {} if found is None else space.sizes_for(*found)
-
-
-def _menu_of(space: Any) -> dict[str, Any]:
-    return {} if isinstance(space, Space) else known(space)
-
-
-def _find_evaluator(given: Any) -> _Found:
-    if given is None:
-        raise InvalidInput(
-            "no evaluator: give one (a registered name, an Evaluator, or a function of candidate and seed)"
-        )
-    if isinstance(given, str):
-        found = registry.find("evaluators", given).thing
-        usable = (
-            issubclass(found, Evaluator) if inspect.isclass(found) else isinstance(found, Evaluator) or callable(found)
-        )
-        if not usable:
-            raise InvalidInput(f"evaluator {given!r} is {found!r}; it must be an automl.Evaluator or a function")
-        return _Found(given, found)
-    if inspect.isclass(given):
-        raise InvalidInput(f"evaluator {given.__name__} is a class; give an object of it, as in {given.__name__}()")
-    if not isinstance(given, Evaluator) and not callable(given):
-        raise InvalidInput(f"evaluator {given!r} is neither a name, nor an automl.Evaluator, nor a function")
-    return _Found(given, given)
-
-
-def _find_strategy(given: str | Strategy | None, stored: str | None, default: str) -> _Found:
-    """Resolves the strategy; a stored study knows its class's name only, which need not be registered."""
-    if given is None:
-        found = _Found(default, registry.find("strategies", default).thing)
-        if stored is None or getattr(found.thing, "name", None) == stored:
-            return found
-        given = stored
-    return _Found(given, given if isinstance(given, Strategy) else registry.find("strategies", given).thing)
-
-
-def split_settings(
-    given: Mapping[str, Any], menus: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Splits the settings of `--set` into those of the space, the evaluator and the strategy.
-
-    A name may have a prefix (`strategy.population`); without one it must be known to exactly one of the three.
-
-    Args:
-        given: Mapping from name to value.
-        menus: Mapping from "space", "evaluator" and "strategy" to the settings that each knows, with their defaults.
-
-    Returns:
-        Three dicts with the settings of the space, the evaluator and the strategy.
-
-    Raises:
-        InvalidInput: none of the three knows the name, or several do and it has no prefix.
-
-    Example:
-        >>> menus = {"space": {"vertices": 7}, "evaluator": {"epochs": 108}, "strategy": {"population": 100}}
-        >>> split_settings({"population": 50, "evaluator.epochs": 12}, menus)
-        ({}, {'epochs': 12}, {'population': 50})
-    """
-    sorted_: dict[str, dict[str, Any]] = {"space": {}, "evaluator": {}, "strategy": {}}
-    for name, value in given.items():
-        part, dot, bare = name.partition(".")
-        if dot and part in menus:
-            owners = [part] if bare in menus[part] else []
-        else:
-            bare = name
-            owners = [part for part, menu in menus.items() if name in menu]
-        if not owners:
-            menu = [f"{part}.{item}" for part, items in menus.items() for item in items]
-            raise InvalidInput(
-                registry.unknown("setting", name, menu if dot else [item.partition(".")[2] for item in menu])
-            )
-        if len(owners) > 1:
-            raise InvalidInput(f"setting {name!r} is known to {' and '.join(owners)}; write {owners[0]}.{name}")
-        sorted_[owners[0]][bare] = value
-    return sorted_["space"], sorted_["evaluator"], sorted_["strategy"]
-
-
-def _check_takes_task(evaluator: _Found) -> None:
-    found = evaluator.thing if inspect.isclass(evaluator.thing) else type(evaluator.thing)
-    if not issubclass(found, Evaluator) or "task" in (menu := known(found)):
-        return  # a function is refused where it is made into an evaluator
-    data = next((name for name in ("tasks", "dataset", "data") if name in menu), None)
-    what = f"set {data} instead (it is {canonical(menu[data])} unless set)" if data else "it has its data itself"
-    raise InvalidInput(f"evaluator {found.name} takes no task; {what}")
-
-
-def _make_evaluator(found: _Found, settings: Mapping[str, Any]) -> tuple[Evaluator, Mapping[str, Any] | None]:
-    """Returns an evaluator and, where it can be made again from JSON, its name and settings."""
-    thing, named = found.thing, isinstance(found.given, str)
-    given, text = dict(settings), settings.get("task")
-    if isinstance(text, str) and names_file(text):
-        # Read here and once: workers get the data, and need not have the file.
-        given["task"], settings = absolute(text), {**settings, "task": load(text)}
-    made: Any
-    if inspect.isclass(thing):
-        made = make(thing, settings, f"evaluator {found.given}")
-    elif isinstance(thing, Evaluator):
-        made = dataclasses.replace(thing, **settings) if settings else thing  # type: ignore[type-var]
-    elif "task" in settings:
-        raise InvalidInput("a function as evaluator takes no task: it has its data itself; leave `task` out")
-    else:
-        made = FunctionEvaluator(thing)
-    return made, _as_json({"name": found.given, "settings": given}) if named else None
-
-
-def _make_strategy(found: _Found, settings: Mapping[str, Any]) -> Strategy:
-    if isinstance(found.thing, Strategy):
-        made = strategies.create(found.thing, settings)
-    else:
-        made = strategies.made(found.thing, found.given, settings)
-    if made.name == Random.name and type(made) is not Random:
-        raise InvalidInput(
-            f"strategy {type(made).__name__} is called {made.name!r}, the name of uniform sampling, which searches are "
-            "compared with; give it another name"
-        )
-    return made
-
-
-def _as_json(given: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    try:
-        canonical(given)
-    except InvalidInput:
-        return None
-    return given
-
-
-def objective_of(
-    evaluator: Evaluator,
-    objective: str | None,
-    direction: str | None,
-    stored: Mapping[str, Any] | None = None,
-    default: str | None = None,
-) -> tuple[str, str, str]:
-    """Returns the name of a search's objective, its direction, and a notice if the direction was inferred from the
-    name.
-
-    The metric is `objective`, or else the stored one, or else `default`, or else the evaluator's first. The direction
-    is `direction`, or else the stored one, or else the evaluator's. A `FunctionEvaluator` declares no directions: for
-    it the name decides, so that `val_loss` is minimized; an unknown name is maximized.
-
-    Args:
-        evaluator: Evaluator that measures the objective.
-        objective, direction: Values that the user gave; None if left out.
-        stored: Stored settings of a study that is continued; None for a new study.
-        default: Name of the space's default objective; None if it has none.
-
-    Returns:
-        Metric name; "maximize" or "minimize"; and a sentence for the user if the name made it "minimize", otherwise "".
-
-    Raises:
-        InvalidInput: the evaluator does not have the metric, or the name alone decides and is ambiguous (`distance`).
-
-    Example:
-        >>> import automl
-        >>> objective_of(automl.FunctionEvaluator(len, objective_name="loss"), None, None)
-        ('loss', 'minimize', "objective 'loss' is minimized, as its name says; give a direction where that is wrong")
-    """
-    metrics, free = evaluator.metrics, isinstance(evaluator, FunctionEvaluator)
-    if objective is None and stored and (free or stored["objective"] in metrics):
-        objective = stored["objective"]
-    objective = objective or default or next(iter(metrics))
-    if objective not in metrics and not free:
-        raise InvalidInput(registry.unknown(f"objective of evaluator {evaluator.name}", objective, metrics))
-    if direction is None and stored and objective == stored["objective"]:
-        direction = stored["direction"]
-    if direction is not None or not free:
-        return objective, direction or metrics[objective], ""
-    direction = direction_of(objective) or "maximize"
-    said = f"objective {objective!r} is minimized, as its name says; give a direction where that is wrong"
-    return objective, direction, said if direction == "minimize" else ""
 
 
 def rungs_of(parts: Parts) -> list[Fidelity]:
@@ -510,7 +330,7 @@ def rungs_of(parts: Parts) -> list[Fidelity]:
             one with a budget fraction of 1.
 
     Example:
-        >>> rungs_of(assemble("nasbench201"))  # the default, evolution, uses full evaluations only
+        >>> rungs_of(assemble("nasbench201"))  # the surrogate uses full evaluations only
         []
         >>> rungs_of(assemble("nasbench201", PartSettings(strategy="successive_halving")))
         [Fidelity(share=0.06, settings={'epochs': 12})]

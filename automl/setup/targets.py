@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -55,10 +55,22 @@ class SpaceReference:
             return self.space
         assert self.target is not None
         if self._place not in _loaded:
-            _, reference = _made(find(self.target), self.settings)
+            space, reference = _made(find(self.target), self.settings)
             if reference.source != self.source:
                 raise InvalidInput(f"{self.target} has changed since the search started; start the search again")
+            _loaded[self._place] = space  # the target may be relative to a folder that was sent here
         return _loaded[self._place]
+
+    def moved(self, there: Callable[[str], str]) -> SpaceReference:
+        """Returns the reference for a machine on which files lie elsewhere.
+
+        Args:
+            there: Function that returns the path of a file on that machine.
+        """
+        place, dot, name = (self.target or "").partition(".py")
+        if not dot or (name and not name.startswith(":")):
+            return self
+        return replace(self, target=f"{there(place + dot)}{name}")
 
     @property
     def _place(self) -> tuple[str | None, str, str | None]:
@@ -131,6 +143,32 @@ def _made(named: Named, settings: Mapping[str, Any]) -> tuple[Space, SpaceRefere
     while len(_loaded) > _KEPT:
         _loaded.popitem(last=False)
     return space, reference
+
+
+def sized(reference: SpaceReference, sizes: Mapping[str, Any]) -> SpaceReference:
+    """Returns a reference to the same space with other sizes of the network around its candidates.
+
+    Raises:
+        InvalidInput: the space has no such size (`Space.scalable`).
+        InvalidSpace: a size is impossible.
+
+    Example:
+        >>> larger = sized(resolve("darts", {"layers": 8})[1], {"layers": 20})
+        >>> larger.load().settings()["layers"]
+        20
+        >>> sized(resolve("darts")[1], {"depth": 20})
+        Traceback (most recent call last):
+        automl.errors.InvalidInput: unknown size of the networks of DARTS 'depth'; known: auxiliary, channels, layers
+    """
+    space = reference.load()
+    for name in sizes:
+        if name not in space.scalable:
+            raise InvalidInput(registry.unknown(f"size of the networks of {space.kind}", name, space.scalable))
+    if reference.target is None:
+        made_again: Any = type(space)
+        return reference_to(made_again(**{**space.settings(), **sizes}))
+    _, larger = _made(find(reference.target), {**reference.settings, **sizes})
+    return replace(larger, code=reference.code)
 
 
 def find(target: str) -> Named:

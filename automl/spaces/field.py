@@ -6,11 +6,20 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import InvalidCandidate
+from automl.errors import InvalidCandidate, InvalidSpace
 from automl.spaces.options import shown
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class _NoDefault:
+    def __repr__(self) -> str:
+        return "none"
+
+
+NO_DEFAULT: Any = _NoDefault()
+"""Stands where a field has no default; None may be one."""
 
 
 class Field(ABC):
@@ -39,6 +48,39 @@ class Field(ABC):
         Traceback (most recent call last):
         automl.errors.InvalidCandidate: candidate.x: 3 is not an even number below 20
     """
+
+    default: Any = NO_DEFAULT
+    """What its author believes to be good; an attribute of the instance only where it is given."""
+
+    def believe(self, default: Any) -> None:
+        """Takes the keyword `default` of a field's constructor.
+
+        Raises:
+            InvalidSpace: it is no value of this field.
+        """
+        if default is NO_DEFAULT:
+            return
+        try:
+            self.default = self.check(default, "default")
+        except InvalidCandidate as error:
+            raise InvalidSpace(f"{self!r}: {error}") from None
+
+    def guess(self, rng: np.random.Generator) -> Any:
+        """Draws a value that is likely to be good: the default half of the time, a value near it a quarter of the time,
+        else any. Without a default it draws uniformly.
+        """
+        if self.default is NO_DEFAULT or (drawn := rng.random()) < 0.25:
+            return self.sample(rng)
+        return self.mutate(self.default, rng) if drawn < 0.5 else self.default
+
+    def believed(self, rng: np.random.Generator) -> Any:
+        """Returns the default, or a uniform draw where there is none."""
+        return self.sample(rng) if self.default is NO_DEFAULT else self.default
+
+    @property
+    def believes(self) -> bool:
+        """True where it has a default, or a field inside it has one."""
+        return self.default is not NO_DEFAULT
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Any:

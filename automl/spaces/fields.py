@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidCandidate, InvalidSpace
 from automl.jsontext import canonical, plain
+from automl.spaces.field import NO_DEFAULT, is_whole, refusal
 from automl.spaces.field import Field as Field
-from automl.spaces.field import is_whole, refusal
 from automl.spaces.options import check_arguments, check_option, copied, nearest, shown, shown_list
 from automl.spaces.ranges import Integer as Integer
 from automl.spaces.ranges import Real as Real
@@ -34,7 +34,8 @@ class Choice(Field):
 
     A chosen space appears as a dict of its fields plus `kind`, the name of its class. A dict is an option as given; it
     may have an entry `kind` of its own. Numbers may come from numpy. When a candidate is read, a number that differs
-    from an option by a rounding error (0.1 * 3 for 0.3) means that option.
+    from an option by a rounding error (0.1 * 3 for 0.3) means that option. `default` is the option that you believe to
+    be good: strategies begin near it.
 
     Raises:
         InvalidSpace: there are no options or two equal ones, all options are in one list, an option is neither JSON nor
@@ -46,7 +47,7 @@ class Choice(Field):
         {'kind': 'adam'}
     """
 
-    def __init__(self, *options: Any) -> None:
+    def __init__(self, *options: Any, default: Any = NO_DEFAULT) -> None:
         check_arguments(options)
         self.options: tuple[Any, ...] = tuple(plain(option) for option in options)
         self._index: dict[str, int] = {}  # by canonical JSON, of options that are no spaces
@@ -70,6 +71,7 @@ class Choice(Field):
                     "look alike: call the kind of the dict something else"
                 )
         self._strings = {option: number for number, option in enumerate(self.options) if isinstance(option, str)}
+        self.believe(default)
 
     def __repr__(self) -> str:
         return f"Choice({shown_list(self.options)[1:-1]})"
@@ -77,10 +79,21 @@ class Choice(Field):
     def sample(self, rng: np.random.Generator) -> Any:
         return self._fill(int(rng.integers(len(self.options))), rng)
 
+    def guess(self, rng: np.random.Generator) -> Any:
+        if self.default is not NO_DEFAULT:
+            return super().guess(rng)
+        option = self.options[int(rng.integers(len(self.options)))]
+        return {"kind": option.kind} | option.record.guess(rng) if _is_space(option) else copied(option)
+
+    @property
+    def believes(self) -> bool:
+        return super().believes or any(_is_space(option) and option.record.believes for option in self.options)
+
     def mutate(self, value: Any, rng: np.random.Generator) -> Any:
-        now = self.number(value)
+        now, inner = self.number(value), 0
         option = self.options[now]
-        inner = option.record.mutable(value) if _is_space(option) else 0
+        if self._kinds and _is_space(option):
+            inner = option.record.mutable(value)
         others = len(self.options) - 1
         if inner and rng.integers(inner + (others > 0)) < inner:
             return {"kind": option.kind} | option.record.mutate(value, rng)
@@ -120,7 +133,9 @@ class Choice(Field):
 
     def _fill(self, number: int, rng: np.random.Generator) -> Any:
         option = self.options[number]
-        return {"kind": option.kind} | option.record.sample(rng) if _is_space(option) else copied(option)
+        if self._kinds and _is_space(option):
+            return {"kind": option.kind} | option.record.sample(rng)
+        return copied(option)
 
     def number(self, value: Any, path: str = "choice") -> int:
         """Returns the place of a value's option among the options; raises InvalidCandidate where there is none."""
@@ -170,6 +185,13 @@ class Repeat(Field):
 
     def sample(self, rng: np.random.Generator) -> list[Any]:
         return [self.item.sample(rng) for _ in range(int(rng.integers(self.minimum, self.maximum + 1)))]
+
+    def guess(self, rng: np.random.Generator) -> list[Any]:
+        return [self.item.guess(rng) for _ in range(int(rng.integers(self.minimum, self.maximum + 1)))]
+
+    @property
+    def believes(self) -> bool:
+        return self.item.believes
 
     def mutate(self, value: Sequence[Any], rng: np.random.Generator) -> list[Any]:
         items = list(value)
@@ -227,15 +249,25 @@ class Record(Field):
     def sample(self, rng: np.random.Generator) -> dict[str, Any]:
         return {name: field.sample(rng) for name, field in self.fields.items()}
 
+    def guess(self, rng: np.random.Generator) -> dict[str, Any]:
+        return {name: field.guess(rng) for name, field in self.fields.items()}
+
+    def believed(self, rng: np.random.Generator) -> dict[str, Any]:
+        return {name: field.believed(rng) for name, field in self.fields.items()}
+
+    @property
+    def believes(self) -> bool:
+        return any(field.believes for field in self.fields.values())
+
     def mutate(self, value: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         child = {name: value[name] for name in self.fields}
-        weights = {name: field.mutable(value[name]) for name, field in self.fields.items()}
-        if not any(weights.values()):
+        weights = [field.mutable(child[name]) for name, field in self.fields.items()]
+        if not (total := sum(weights)):
             return child
-        drawn = int(rng.integers(sum(weights.values())))
-        for name, weight in weights.items():
+        drawn = int(rng.integers(total))
+        for (name, field), weight in zip(self.fields.items(), weights, strict=True):
             if drawn < weight:
-                child[name] = self.fields[name].mutate(value[name], rng)
+                child[name] = field.mutate(child[name], rng)
                 break
             drawn -= weight
         return child

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidSpace
 from automl.jsontext import canonical, plain
-from automl.spaces.field import Field, is_whole, refusal
+from automl.spaces.field import NO_DEFAULT, Field, is_whole, refusal
 from automl.spaces.fields import Choice
 from automl.spaces.options import check_option, copied, nearest, shown, shown_list
 
@@ -31,8 +31,8 @@ class Ordinal(Choice):
         (3, True)
     """
 
-    def __init__(self, *options: Any) -> None:
-        super().__init__(*options)
+    def __init__(self, *options: Any, default: Any = NO_DEFAULT) -> None:
+        super().__init__(*options, default=default)
         if self._kinds:
             raise InvalidSpace("Ordinal: a space among the options has no order; take Choice")
 
@@ -140,7 +140,7 @@ class Permutation(_OfItems):
 class Subset(_OfItems):
     """Field with some of the given items, in the order in which they were given.
 
-    A mutation takes an item in or out, or one in for another where the bounds leave nothing else.
+    A mutation adds an item or removes one; where the bounds forbid both, it exchanges one.
 
     Args:
         items: JSON data, each once.

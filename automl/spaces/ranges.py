@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidSpace
 from automl.jsontext import plain
-from automl.spaces.field import Field, finite, is_whole, refusal
+from automl.spaces.field import NO_DEFAULT, Field, finite, is_whole, refusal
 from automl.spaces.options import NEARLY, shown
 
 if TYPE_CHECKING:
@@ -18,8 +18,13 @@ _LARGEST_EXPONENT = 709.78
 
 
 class Integer(Field):
-    """Field with an integer from `low` to `high`, both included; with `log`, sampled uniformly in its logarithm; with
-    `step`, only every so many integers from `low` on.
+    """Field whose value is a whole number from `low` to `high`, both included.
+
+    Args:
+        low, high: Bounds, both included.
+        log: True to sample uniformly in the logarithm: as many values between 8 and 64 as between 64 and 512.
+        step: Distance of neighbouring values; the first is `low`, and `high` must be one of them.
+        default: Value that you believe to be good: strategies begin near it.
 
     Raises:
         InvalidSpace: `low` is above `high`, a bound is no integer or has more than 64 bits, `log` is used with `low`
@@ -40,7 +45,7 @@ class Integer(Field):
     step: int = 1
     """Difference of neighbours; an attribute of the instance only where it is not 1, for what spaces are known by."""
 
-    def __init__(self, low: int, high: int, *, log: bool = False, step: int = 1) -> None:
+    def __init__(self, low: int, high: int, *, log: bool = False, step: int = 1, default: int = NO_DEFAULT) -> None:
         low, high, step = plain(low), plain(high), plain(step)
         if not is_whole(low) or not is_whole(high) or low > high:
             raise InvalidSpace(f"Integer({low!r}, {high!r}): give two whole numbers, the smaller first")
@@ -58,6 +63,7 @@ class Integer(Field):
         self.low, self.high, self.log = low, high, bool(log)
         if step != 1:
             self.step = step
+        self.believe(default)
 
     def __repr__(self) -> str:
         step = f", step={self.step}" if self.step != 1 else ""
@@ -94,10 +100,15 @@ class Integer(Field):
 
 
 class Real(Field):
-    """Field with a real number from `low` to `high`; with `log`, sampled uniformly in its logarithm; with `step`, only
-    the numbers that are so far apart, from `low` on.
+    """Field whose value is a real number from `low` to `high`.
 
     When a candidate is read, a number beyond a bound by a rounding error means the bound.
+
+    Args:
+        low, high: Bounds, both included.
+        log: True to sample uniformly in the logarithm: as many values between 0.001 and 0.01 as between 0.01 and 0.1.
+        step: Distance of neighbouring values; the first is `low`, and `high` must be one of them. None allows all.
+        default: Value that you believe to be good: strategies begin near it.
 
     Raises:
         InvalidSpace: `low` is above `high`, a bound is no finite number, the difference of the bounds overflows a
@@ -120,7 +131,15 @@ class Real(Field):
     step: float | None = None
     """Difference of neighbours; an attribute of the instance only where it is given, as `Integer.step`."""
 
-    def __init__(self, low: float, high: float, *, log: bool = False, step: float | None = None) -> None:
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        log: bool = False,
+        step: float | None = None,
+        default: float = NO_DEFAULT,
+    ) -> None:
         bounds = [finite(plain(low)), finite(plain(high))]
         if bounds[0] is None or bounds[1] is None or bounds[0] > bounds[1]:
             raise InvalidSpace(f"Real({shown(low)}, {shown(high)}): give two finite numbers, the smaller first")
@@ -137,6 +156,7 @@ class Real(Field):
         self._ratio = ratio if math.isfinite(ratio) else None
         if step is not None:
             self._set_step(step)
+        self.believe(default)
 
     def _set_step(self, given: float) -> None:
         step = finite(plain(given))

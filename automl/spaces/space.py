@@ -94,7 +94,8 @@ class Defaults:
     Attributes:
         evaluator: Registered name of the evaluator; None if the user must name one.
         evaluator_settings: Mapping from name to value, for that evaluator, such as {"task": "digits", "epochs": 8}.
-        strategy: Registered name of the strategy.
+        strategy: Registered name of the strategy; None lets the search choose (`automl.setup.choosing`), or takes
+            regularized_evolution if there are settings for it.
         strategy_settings: Mapping from name to value, for that strategy.
         objective: Name of a metric of the evaluator; None takes the evaluator's first.
         trials: Number of trials after which a search ends.
@@ -113,7 +114,7 @@ class Defaults:
 
     evaluator: str | None = None
     evaluator_settings: Mapping[str, Any] = field(default_factory=dict)
-    strategy: str = "regularized_evolution"
+    strategy: str | None = None
     strategy_settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str | None = None
     trials: int = 200
@@ -126,8 +127,10 @@ TRIES = 10_000
 
 
 class Space(metaclass=SpaceType):
-    """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
-    choices.
+    """Base class of search spaces: what can be chosen, and what a candidate then is.
+
+    Subclass it. What can be chosen is declared as fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces), as in
+    the example. A candidate has one value for each field, as attributes.
 
     A field may have any name but `kind`, `value` and `json`. If it has the name of a method (`costs`, `size`), the
     method stays available, and `c.costs` of a candidate is the field.
@@ -142,6 +145,8 @@ class Space(metaclass=SpaceType):
             mutants of one parent, as `automl check` measured them; None where nobody has. `automl spaces` shows them.
         image_size: Height and width in pixels that networks of this space ask for; evaluators enlarge smaller images
             to it. None takes images as they are.
+        scalable: Names of settings that size the network around a candidate (cells, channels) and change nothing that
+            keys stand for: candidates that are equal at one size are equal at all. Evaluators may ask for other sizes.
 
     Example:
         >>> import automl
@@ -170,6 +175,7 @@ class Space(metaclass=SpaceType):
     defaults: Defaults = Defaults()
     equal_shares: ClassVar[tuple[float, float] | None] = None
     image_size: int | None = None
+    scalable: ClassVar[tuple[str, ...]] = ()
 
     # --- the choices -------------------------------------------------------------------------------------------------
 
@@ -231,6 +237,47 @@ class Space(metaclass=SpaceType):
         raise InvalidSpace(
             f"space {self.kind}: allowed() refused {TRIES:,} samples on end; declare fields in which more is allowed"
         )
+
+    @property
+    def believes(self) -> bool:
+        """True where a field has a default, which its author believes to be good."""
+        return self.record.believes
+
+    def guess_many(self, n: int, rng: np.random.Generator) -> list[Candidate]:
+        """Draws `n` candidates that are likely to be good: near the defaults of fields, where there are any.
+
+        Each field is at its default half of the time, near it a quarter of the time, else anywhere. Strategies begin
+        with them; random search samples uniformly, whatever anybody believes.
+
+        Example:
+            >>> import automl
+            >>> import numpy as np
+            >>> class Net(Space):
+            ...     width = automl.Integer(1, 1000, default=64)
+            >>> drawn = Net().guess_many(200, np.random.default_rng(0))
+            >>> 80 < sum(c.width == 64 for c in drawn) < 120
+            True
+        """
+        if not self.believes:
+            return self.sample_many(n, rng)
+        found: list[Candidate] = []
+        for _ in range(TRIES):
+            if len(found) == n:
+                return found
+            candidate = self.from_fields(self.record.guess(rng))
+            if not forbids(self) or self.allowed(candidate):
+                found.append(candidate)
+        return found + self.sample_many(n - len(found), rng)
+
+    def believed(self, rng: np.random.Generator) -> Candidate | None:
+        """Returns the candidate of all defaults, other fields drawn; None without any, or where it is not allowed."""
+        if not self.believes:
+            return None
+        for _ in range(100):
+            candidate = self.from_fields(self.record.believed(rng))
+            if not forbids(self) or self.allowed(candidate):
+                return candidate
+        return None
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         """Returns a candidate that differs from `candidate` in one choice.
@@ -331,7 +378,10 @@ class Space(metaclass=SpaceType):
     def _fields(self) -> Record:
         record = self.record
         if not record.fields:
-            raise InvalidSpace(f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat")
+            raise InvalidSpace(
+                f"space {self.kind} has no fields: declare at least one Choice, Integer, Real or Repeat, "
+                "or take automl.DefineByRun, whose build(self, choose) asks for its choices"
+            )
         return record
 
     # --- what a candidate is -----------------------------------------------------------------------------------------
@@ -427,6 +477,38 @@ class Space(metaclass=SpaceType):
             InvalidSpace: the space has no blocks.
         """
         raise InvalidSpace(f"space {self.kind} has no supernet: define supernet(self) beside its blocks")
+
+    def relaxed(self) -> Any:
+        """Returns one `torch.nn.Module` in which every choice is a weighted sum of all options, freshly initialised.
+
+        It has what `automl.spaces.relaxed.Relaxed` asks for; differentiable searches train it.
+
+        Raises:
+            InvalidSpace: the space has none.
+        """
+        raise InvalidSpace(
+            f"space {self.kind} has no relaxed network: define relaxed(self), from_weights(self, weights, rng) and "
+            "skips(self, c), or take a space such as darts"
+        )
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        """Returns the candidate with the options of the largest weights, or one that is drawn by the weights.
+
+        Args:
+            weights: weights of the options of each choice, (choices, options), that add up to 1 for each choice; by the
+                names that the relaxed network has.
+            rng: draws the options; None takes the largest weights.
+
+        Raises:
+            InvalidSpace: the space has no relaxed network.
+        """
+        raise InvalidSpace(f"space {self.kind} has no relaxed network: define from_weights(self, weights, rng)")
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the cell of a candidate that collapse is watched in: relaxed
+        networks tend to end with nothing else.
+        """
+        return 0
 
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""

@@ -10,11 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from automl.errors import StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical, stored
+from automl.storage.artefacts import MADE, READ
 from automl.storage.bulk import chunks, insert_rows
 from automl.storage.candidates import store_candidates
 from automl.storage.engine import Database
 from automl.storage.evaluations import context_id
 from automl.storage.schema import (
+    artefact,
     candidate,
     context,
     curve,
@@ -48,6 +50,16 @@ def _insist_free(database: Database, connection: Connection, rows: Sequence[Row[
         if row.coordinator in alive:
             who = read_sessions(connection, [row.coordinator])[0].name()
             raise StudyBusy(f"the study {row.name!r} is being run by {who}; wait for it, or end that process")
+
+
+def insist_free(database: Database, ids: Sequence[int]) -> None:
+    """Insists that nobody runs one of the studies with these numbers, or what belongs to them.
+
+    Raises:
+        StudyBusy: a living process does.
+    """
+    with database.read() as connection:
+        _insist_free(database, connection, family(connection, ids))
 
 
 def _written(database: Database, write: Callable[[Connection], int], name: str) -> int:
@@ -108,12 +120,28 @@ def delete(database: Database, ids: Sequence[int]) -> int:
 
 
 def write_settings(
-    database: Database, ids: Sequence[int], change: Callable[[dict[str, Any]], Mapping[str, Any]]
+    database: Database,
+    ids: Sequence[int],
+    change: Callable[[dict[str, Any]], Mapping[str, Any]],
+    running: bool = False,
 ) -> None:
-    """Replaces the settings of studies by what `change` makes of them, all of them or none."""
+    """Replaces the settings of studies by what `change` makes of them, all of them or none.
+
+    Args:
+        database: holds them.
+        ids: their numbers.
+        change: returns the new settings.
+        running: whether they may be changed while a process runs them, which must look for the change itself.
+
+    Raises:
+        StudyBusy: a living process runs one of them, and has read what is changed here.
+    """
 
     def write(connection: Connection) -> None:
-        for row in connection.execute(select(study).where(study.c.id.in_(ids))).all():
+        rows = connection.execute(select(study).where(study.c.id.in_(ids)).with_for_update()).all()
+        if not running:
+            _insist_free(database, connection, rows)
+        for row in rows:
             changed = canonical(dict(change(stored(row.settings))))
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
 
@@ -122,6 +150,8 @@ def write_settings(
 
 def merge(database: Database, ids: Sequence[int], name: str, settings: Mapping[str, Any]) -> int:
     """Adds one search with the trials of several, one after the other, and returns how many trials it has.
+
+    Where they rated first, the new one has a study of ratings with all of theirs.
 
     Args:
         database: holds them.
@@ -135,32 +165,51 @@ def merge(database: Database, ids: Sequence[int], name: str, settings: Mapping[s
     """
 
     def write(connection: Connection) -> int:
-        rows = [row for row in family(connection, ids) if row.id in ids]
-        _insist_free(database, connection, rows)
-        values = {"name": name, "kind": "search", "settings": canonical(dict(settings)), "state": "open"}
-        connection.execute(study.insert().values(**values, parent=None, created=database_time(), trials=0))
-        made = int(connection.execute(select(study.c.id).where(study.c.name == name)).scalar_one())
-        before, seconds = 0, 0.0
-        for one in ids:
-            found = connection.execute(select(trial).where(trial.c.study == one).order_by(trial.c.position)).all()
-            moved = [
-                {
-                    **row._mapping,
-                    "study": made,
-                    "position": row.position + before,
-                    "number": row.number + before,
-                    "parents": canonical([number + before for number in stored(row.parents)]),
-                    "told_at": row.told_at + seconds,
-                }
-                for row in found
-            ]
-            _insert(connection, trial, moved)
-            before += max((row.number for row in found), default=-1) + 1
-            seconds = max((row["told_at"] for row in moved), default=seconds)
-        connection.execute(study.update().where(study.c.id == made).values(trials=before))
-        return before
+        rows = family(connection, ids)
+        _insist_free(database, connection, [row for row in rows if row.id in ids])
+        made, trials = _merged(connection, ids, name, "search", settings)
+        rated = {row.parent: row for row in rows if row.kind == "rating"}
+        if rated:
+            own = [rated[one].id for one in ids if one in rated]
+            budget = {one: settings[one] for one in ("trials", "evaluations", "hours", "until", "repeat", "enqueue")}
+            of_first = {**stored(next(iter(rated.values())).settings), **budget}
+            _merged(connection, own, f"{name}/rated", "rating", of_first, made)
+        return trials
 
     return _written(database, write, name)
+
+
+def _merged(
+    connection: Connection,
+    ids: Sequence[int],
+    name: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    parent: int | None = None,
+) -> tuple[int, int]:
+    """Adds a study with the trials of several; returns its number and how many trials it has."""
+    values = {"name": name, "kind": kind, "settings": canonical(dict(settings)), "state": "open"}
+    connection.execute(study.insert().values(**values, parent=parent, created=database_time(), trials=0))
+    made = int(connection.execute(select(study.c.id).where(study.c.name == name)).scalar_one())
+    before, seconds = 0, 0.0
+    for one in ids:
+        found = connection.execute(select(trial).where(trial.c.study == one).order_by(trial.c.position)).all()
+        moved = [
+            {
+                **row._mapping,
+                "study": made,
+                "position": row.position + before,
+                "number": row.number + before,
+                "parents": canonical([number + before for number in stored(row.parents)]),
+                "told_at": row.told_at + seconds,
+            }
+            for row in found
+        ]
+        _insert(connection, trial, moved)
+        before += max((row.number for row in found), default=-1) + 1
+        seconds = max((row["told_at"] for row in moved), default=seconds)
+    connection.execute(study.update().where(study.c.id == made).values(trials=before))
+    return made, before
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ignoring: bool = False) -> None:
@@ -168,7 +217,9 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
     insert_rows(connection, table, columns, [tuple(row[name] for name in columns) for row in rows], ignoring=ignoring)
 
 
-def copy(source: Database, target: Database, ids: Sequence[int], names: Mapping[str, str]) -> tuple[int, int]:
+def copy(
+    source: Database, target: Database, ids: Sequence[int], names: Mapping[str, str]
+) -> tuple[int, int, list[str]]:
     """Copies studies, those that belong to them and the evaluations behind their trials into another database.
 
     Args:
@@ -178,7 +229,7 @@ def copy(source: Database, target: Database, ids: Sequence[int], names: Mapping[
         names: mapping from the name of each study, and of each that belongs to one, to its name there.
 
     Returns:
-        Numbers of trials and of evaluations that were added.
+        Numbers of trials and of evaluations that were added, and the digests of the artefacts that belong to them.
 
     Raises:
         StudyExists: a name is taken there.
@@ -190,11 +241,11 @@ def copy(source: Database, target: Database, ids: Sequence[int], names: Mapping[
             select(trial).where(trial.c.study.in_(own)).order_by(trial.c.study, trial.c.position)
         ).all()
         met = select(trial.c.context, trial.c.key).where(trial.c.study.in_(own)).distinct().subquery()
-        evaluations = _of(connection, evaluation, met)
+        evaluations, links = _of(connection, evaluation, met), _of(connection, artefact, met)
         classes, curves = _of(connection, equivalence_class, met), _of(connection, curve, met)
-        contexts = connection.execute(
-            select(context).where(context.c.id.in_({row.context for row in trials} or {-1}))
-        ).all()
+        evaluations, links = _with_makers(connection, evaluations, links)
+        used = {row.context for row in (*trials, *evaluations)}
+        contexts = connection.execute(select(context).where(context.c.id.in_(used or {-1}))).all()
         spaces = spaces_of(connection, {row.space for row in evaluations if row.space is not None})
         digests = sorted({row.candidate for row in evaluations})
         texts = [
@@ -203,7 +254,7 @@ def copy(source: Database, target: Database, ids: Sequence[int], names: Mapping[
             for row in connection.execute(select(candidate).where(candidate.c.digest.in_(chunk)))
         ]
 
-    def write(connection: Connection) -> tuple[int, int]:
+    def write(connection: Connection) -> tuple[int, int, list[str]]:
         for row in studies:
             if connection.execute(select(study.c.id).where(study.c.name == names[row.name])).first():
                 raise StudyExists(f"a study named {names[row.name]!r} exists there already; choose another name")
@@ -248,9 +299,34 @@ def copy(source: Database, target: Database, ids: Sequence[int], names: Mapping[
         moved = [_moved(row, places) for row in curves]
         mine = [row for row in moved if (row["context"], row["key"], row["replicate"]) in added]
         _insert(connection, curve, mine, ignoring=True)
-        return len(trials), len(fresh)
+        left = [_moved(row, places) for row in links]
+        left = [row for row in left if (row["context"], row["key"], row["replicate"]) in added]
+        _insert(connection, artefact, left, ignoring=True)
+        return len(trials), len(fresh), sorted({bytes(row["digest"]).hex() for row in left})
 
     return target.write(write)
+
+
+def _with_makers(
+    connection: Connection, evaluations: Sequence[Row[Any]], links: Sequence[Row[Any]]
+) -> tuple[list[Row[Any]], list[Row[Any]]]:
+    """Returns evaluations and links, with those that have made what these evaluations read, and what those read."""
+    found, linked = list(evaluations), list(links)
+    met = {(row.context, bytes(row.key)) for row in found}
+    wanted = {row.digest for row in links if row.relation == READ}
+    while wanted:
+        made = select(artefact.c.context, artefact.c.key).where(
+            artefact.c.relation == MADE, artefact.c.digest.in_(wanted)
+        )
+        new = {(row.context, bytes(row.key)) for row in connection.execute(made)} - met
+        met |= new
+        wanted = set()
+        for number, key in sorted(new):
+            for table, rows in ((evaluation, found), (artefact, linked)):
+                here = select(table).where(table.c.context == number, table.c.key == key)
+                rows += connection.execute(here.order_by(*table.primary_key.columns))
+                wanted |= {row.digest for row in rows if table is artefact and row.relation == READ}
+    return found, linked
 
 
 def _of(connection: Connection, table: Table, met: Any) -> list[Row[Any]]:
@@ -278,7 +354,7 @@ def move_trials(
     """
     met = select(trial.c.context, trial.c.key).where(trial.c.study.in_(ids)).distinct().subquery()
     evaluations, curves = _of(connection, evaluation, met), _of(connection, curve, met)
-    classes = _of(connection, equivalence_class, met)
+    classes, links = _of(connection, equivalence_class, met), _of(connection, artefact, met)
     fresh = []
     for row in evaluations:
         if row.context not in places or row.state not in ("done", "failed") or row.replicate < 0:
@@ -292,6 +368,7 @@ def move_trials(
         connection, equivalence_class, [_moved(row, places) for row in classes if row.context in places], ignoring=True
     )
     _insert(connection, curve, [_moved(row, places) for row in curves if row.context in places], ignoring=True)
+    _insert(connection, artefact, [_moved(row, places) for row in links if row.context in places], ignoring=True)
     for old, new in places.items():
         change = trial.update().where(trial.c.study.in_(ids), trial.c.context == old)
         connection.execute(change.values(context=new))
@@ -307,8 +384,7 @@ def contexts_of(database: Database, ids: Sequence[int]) -> dict[int, dict[str, A
 
 def adopt(
     database: Database,
-    ids: Sequence[int],
-    settings: Mapping[str, Any],
+    settings: Mapping[int, Mapping[str, Any]],
     without: str,
     places: Mapping[int, int],
     found: Mapping[int, str],
@@ -317,19 +393,23 @@ def adopt(
 
     Args:
         database: holds them.
-        ids: of the studies.
-        settings: take the place of those of the same names.
+        settings: of each study, by its number: those that take the place of its own of the same names.
         without: name of a setting that is dropped.
         places: see `move_trials`.
         found: see `move_trials`.
+
+    Raises:
+        StudyBusy: a living process runs one of them.
     """
 
     def write(connection: Connection) -> None:
-        for row in connection.execute(select(study).where(study.c.id.in_(ids))).all():
+        rows = connection.execute(select(study).where(study.c.id.in_(list(settings)))).all()
+        _insist_free(database, connection, rows)
+        for row in rows:
             before = stored(row.settings)
             before.pop(without, None)
-            changed = canonical({**before, **settings})
+            changed = canonical({**before, **settings[row.id]})
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
-        move_trials(connection, ids, places, found)
+        move_trials(connection, list(settings), places, found)
 
     database.write(write)

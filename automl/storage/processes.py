@@ -56,6 +56,12 @@ def this_process() -> Process:
     return Process(socket.gethostname(), _boot(), os.getpid(), _start(os.getpid()) or "")
 
 
+def process_of(pid: int) -> Process | None:
+    """Returns the process of this machine that has a number now; None where there is none."""
+    start = _start(pid) if pid > 0 else None
+    return Process(socket.gethostname(), _boot(), pid, start) if start else None
+
+
 def _boot() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,11 +1,10 @@
-"""Studies and their trials as rows."""
+"""Creates, finds, reads and continues the studies of a database."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
@@ -16,109 +15,19 @@ from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
 from automl.storage.evaluations import see_classes
 from automl.storage.fidelities import fidelities_of
+from automl.storage.records import (
+    TRIAL_COLUMNS,
+    Kind,
+    Outcome,
+    Standing,
+    StudyRecord,
+    TrialRecord,
+    read_study,
+    read_trial,
+    trial_row,
+)
 from automl.storage.schema import database_time, evaluation, study, trial
 from automl.storage.sessions import dead_among, read_sessions
-
-Kind = Literal["search", "rating", "baseline", "seconds", "confirmation", "test"]
-Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
-"""What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
-
-OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """Study as stored in a database.
-
-    Attributes:
-        id: Number of the study, unique in the database.
-        name: Name of the study, unique in the database.
-        kind: Role of the study: "search", "baseline", "confirmation" or "test".
-        parent: Number of the search that a baseline or test study belongs to; None for a search.
-        settings: JSON settings that must be unchanged when the study is resumed.
-        state: "open" or "finished".
-        created: Time of creation in seconds since 1970, by the database's clock.
-        trials: Number of trials that the strategy was told.
-
-    Example:
-        >>> studies = StudyStore(Database("sqlite:///cells.db"))
-        >>> record = studies.create("cells", "search", {"seed": 0})
-        >>> record.state, record.trials, record.settings
-        ('open', 0, {'seed': 0})
-    """
-
-    id: int
-    name: str
-    kind: Kind
-    parent: int | None
-    settings: dict[str, Any]
-    state: Literal["open", "finished"]
-    created: float
-    trials: int
-
-
-@dataclass(slots=True)
-class TrialRecord:
-    """One proposal of a study and its outcome, written once, when the strategy was told.
-
-    Attributes:
-        number: Number of the trial in the order of proposals, from 0.
-        candidate: Canonical JSON of the candidate.
-        key: Functional hash of the candidate, 16 bytes.
-        context: Number of the context that the key belongs to.
-        outcome: "miss" (the trial caused its evaluation), "hit" (all results came from the cache), "partial" (one more
-            replicate was evaluated), "joined" (it waited for an evaluation that was running already) or "failed".
-        fitness: Value of the objective, in its own direction; None for a failed trial and below a full evaluation,
-            whose values are comparable only among themselves.
-        metrics: Mapping from metric name to mean over the replicates.
-        replicates: Number of results in these means.
-        origin: Way in which the strategy made the candidate, such as "sample" or "mutate".
-        parents: Numbers of the trials whose candidates were varied to make this one.
-        error: One line that says why the trial failed; empty on success.
-        paid_seconds: Seconds of the evaluations that this trial caused.
-        saved_seconds: Seconds that the evaluations whose results came from the cache had taken.
-        hash_seconds: Seconds that computing the key took.
-        costs: Mapping from name to cost of this very candidate (parameters, FLOPs); never served by key.
-        told_at: Seconds from the begin of the study to the completion of the trial, on the coordinator's running clock.
-        position: Number of the trial in the order of completion, from 0: the order in which the strategy was told.
-
-    Example:
-        >>> served = TrialRecord(7, '{"x":3}', bytes(16), context=1, outcome="hit", fitness=0.93, saved_seconds=41.0)
-        >>> served.outcome, served.paid_seconds
-        ('hit', 0.0)
-    """
-
-    number: int
-    candidate: str
-    key: bytes
-    context: int
-    outcome: Outcome
-    fitness: float | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    replicates: int = 0
-    origin: str = ""
-    parents: tuple[int, ...] = ()
-    error: str = ""
-    paid_seconds: float = 0.0
-    saved_seconds: float = 0.0
-    hash_seconds: float = 0.0
-    costs: Mapping[str, Any] = field(default_factory=dict)
-    told_at: float = 0.0
-    position: int = 0
-
-
-class Standing(NamedTuple):
-    """Position, key, outcome and fitness of one trial: all that ranking needs, and quick to read.
-
-    Example:
-        >>> Standing(position=0, key=bytes(16), outcome="miss", fitness=0.93).fitness
-        0.93
-    """
-
-    position: int
-    key: bytes
-    outcome: Outcome
-    fitness: float | None
 
 
 class StudyStore:
@@ -161,7 +70,7 @@ class StudyStore:
             for row in rows:
                 connection.execute(study.insert().values(**row, created=database_time(), trials=0))
             found = [connection.execute(select(study).where(study.c.name == row["name"])).one() for row in rows]
-            return [_study(row) for row in found]
+            return [read_study(row) for row in found]
 
         try:
             return self.database.write(insert) if rows else []
@@ -196,7 +105,7 @@ class StudyStore:
 
     def _read(self, query: Select[Any]) -> list[StudyRecord]:
         with self.database.read() as connection:
-            return [_study(row) for row in connection.execute(query)]
+            return [read_study(row) for row in connection.execute(query)]
 
     def coordinate(self, study_id: int, session_id: int) -> None:
         """Makes the session the study's one coordinator, taking over from a dead one.
@@ -216,6 +125,14 @@ class StudyStore:
             connection.execute(study.update().where(study.c.id == study_id).values(coordinator=session_id))
 
         self.database.write(claim)
+
+    def coordinator(self, study_id: int) -> str | None:
+        """Returns who coordinates a study, such as "process 12 on node-3"; None if no living process does."""
+        with self.database.read() as connection:
+            holder = connection.execute(select(study.c.coordinator).where(study.c.id == study_id)).scalar_one()
+            if holder is None or holder in dead_among(self.database, connection, {holder}):
+                return None
+            return read_sessions(connection, [holder])[0].name()
 
     def release(self, study_id: int, session_id: int) -> None:
         """Gives the study up, if the session still coordinates it."""
@@ -237,7 +154,7 @@ class StudyStore:
 
         No page holds a transaction open while its trials are being used, so it never disturbs a running study.
         """
-        return map(_trial, self._by_position(select(trial), study_id, after_position, page))
+        return map(read_trial, self._by_position(select(trial), study_id, after_position, page))
 
     def trials_at(self, study_id: int, positions: Sequence[int]) -> list[TrialRecord]:
         """Returns the trials at these positions of the completion order, in the order asked for.
@@ -253,7 +170,7 @@ class StudyStore:
         for chunk in chunks(sorted({*positions}), 500):
             query = select(trial).where(trial.c.study == study_id, trial.c.position.in_(chunk))
             with self.database.read() as connection:
-                found.update((row.position, _trial(row)) for row in connection.execute(query))
+                found.update((row.position, read_trial(row)) for row in connection.execute(query))
         missing = [str(position) for position in positions if position not in found]
         if missing:
             raise StorageError(
@@ -266,7 +183,7 @@ class StudyStore:
         query = select(trial).where(trial.c.study == study_id, trial.c.number == number)
         with self.database.read() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _trial(row)
+        return None if row is None else read_trial(row)
 
     def standings(self, study_id: int) -> Iterator[Standing]:
         """Yields the trials as `trials` does, without what has to be read as JSON: a tenth of its time."""
@@ -336,12 +253,11 @@ class StudyStore:
         """Adds hardware not yet recorded for this study."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             met = settings.get("environment", {}).get("workers", [])
             if new := [one for one in hardware if one not in met]:
                 settings["environment"] = {**settings.get("environment", {}), "workers": [*met, *new]}
-                connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+                _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -349,10 +265,21 @@ class StudyStore:
         """Keeps a JSON value in the record of a study's environment, which nothing is compared with."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             settings["environment"] = {**settings.get("environment", {}), name: value}
-            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+            _write_settings(connection, study_id, settings)
+
+        self.database.write(write)
+
+    def note_logs(self, study_id: int, places: Mapping[str, str], most: int = 20) -> None:
+        """Adds where the workers of this run write their logs to a study's environment; the last `most` are kept."""
+
+        def write(connection: Connection) -> None:
+            settings = _settings_to_change(connection, study_id)
+            found = settings.get("environment", {}).get("logs", [])
+            if places not in found:
+                settings["environment"] = {**settings.get("environment", {}), "logs": [*found, dict(places)][-most:]}
+                _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -360,12 +287,11 @@ class StudyStore:
         """Writes which hasher a study's keys come from now, and keeps a note of it in the study's environment."""
 
         def write(connection: Connection) -> None:
-            mine = study.c.id == study_id
-            settings = stored(connection.execute(select(study.c.settings).where(mine)).scalar_one())
+            settings = _settings_to_change(connection, study_id)
             environment = settings.get("environment") or {}
             settings["hasher"] = dict(hasher)
             settings["environment"] = {**environment, "rekeyed": [*environment.get("rekeyed", []), dict(note)]}
-            connection.execute(study.update().where(mine).values(settings=canonical(settings)))
+            _write_settings(connection, study_id, settings)
 
         self.database.write(write)
 
@@ -380,10 +306,21 @@ class StudyStore:
         self.database.write(write)
 
 
+def _settings_to_change(connection: Connection, study_id: int) -> dict[str, Any]:
+    """Reads a study's settings; another process that wants to change them waits for the end of this transaction."""
+    query = select(study.c.settings).where(study.c.id == study_id).with_for_update()
+    found: dict[str, Any] = stored(connection.execute(query).scalar_one())
+    return found
+
+
+def _write_settings(connection: Connection, study_id: int, settings: Mapping[str, Any]) -> None:
+    connection.execute(study.update().where(study.c.id == study_id).values(settings=canonical(settings)))
+
+
 def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]) -> None:
     texts: dict[int, str] = {}
-    rows = [_row(study_id, one, texts) for one in trials]
-    insert_rows(connection, trial, _COLUMNS, rows, ignoring=False)
+    rows = [trial_row(study_id, one, texts) for one in trials]
+    insert_rows(connection, trial, TRIAL_COLUMNS, rows, ignoring=False)
     see_classes(connection, _seen(trials))
     connection.execute(study.update().where(study.c.id == study_id).values(trials=study.c.trials + len(rows)))
 
@@ -391,70 +328,3 @@ def _append(connection: Connection, study_id: int, trials: Sequence[TrialRecord]
 def _seen(trials: Iterable[TrialRecord]) -> list[tuple[int, bytes, int]]:
     times = Counter((one.context, one.key) for one in trials)
     return [(*place, times[place]) for place in sorted(times)]
-
-
-_COLUMNS = tuple(column.name for column in trial.columns)
-
-
-def _text(figures: Mapping[str, Any], texts: dict[int, str]) -> str:
-    """Returns the JSON of a trial's figures; the trials of one class share theirs, which are then written only once.
-
-    Args:
-        figures: of a trial that lives as long as `texts`.
-        texts: what was written before, by the identity of the figures.
-    """
-    if (text := texts.get(id(figures))) is None:
-        text = texts[id(figures)] = canonical(figures)
-    return text
-
-
-def _row(study_id: int, one: TrialRecord, texts: dict[int, str]) -> tuple[Any, ...]:
-    """Returns the values of all columns, in their order."""
-    return (
-        study_id,
-        one.position,
-        one.number,
-        one.key,
-        one.context,
-        one.outcome,
-        one.fitness,
-        _text(one.metrics, texts),
-        one.replicates,
-        one.origin,
-        "[" + ",".join(map(str, one.parents)) + "]",
-        one.error,
-        one.paid_seconds,
-        one.saved_seconds,
-        one.hash_seconds,
-        _text(one.costs, texts) if one.costs else "{}",
-        one.told_at,
-        one.candidate,
-    )
-
-
-def _trial(row: Row[Any]) -> TrialRecord:
-    metrics, parents, costs = stored(f"[{row.metrics},{row.parents},{row.costs}]")  # one call for all three
-    return TrialRecord(
-        number=row.number,
-        candidate=row.candidate,
-        key=row.key,
-        context=row.context,
-        outcome=row.outcome,
-        fitness=row.fitness,
-        metrics=metrics,
-        replicates=row.replicates,
-        origin=row.origin,
-        parents=tuple(parents),
-        error=row.error,
-        paid_seconds=row.paid_seconds,
-        saved_seconds=row.saved_seconds,
-        hash_seconds=row.hash_seconds,
-        costs=costs,
-        told_at=row.told_at,
-        position=row.position,
-    )
-
-
-def _study(row: Row[Any]) -> StudyRecord:
-    settings = stored(row.settings)
-    return StudyRecord(row.id, row.name, row.kind, row.parent, settings, row.state, row.created, row.trials)

@@ -11,11 +11,15 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from automl.spaces.space import Candidate, Space
+
+if TYPE_CHECKING:
+    from automl.evaluators.artefacts import Artefact
+    from automl.evaluators.base import Evaluator
 
 FULL = 1.0
 """The fidelity of a full evaluation."""
@@ -28,7 +32,7 @@ class Proposal:
     Attributes:
         candidate: The proposed candidate.
         origin: Way in which it was made: "sample", "mutate", "crossover" or "enqueued".
-        parents: Numbers of the trials whose candidates were varied.
+        parents: Numbers of the trials whose candidates were varied; below 0 for results that were known before.
         fidelity: Budget fraction of its evaluation, one of those that `bind` was given; 1 for a full evaluation.
 
     Example:
@@ -113,10 +117,12 @@ class Strategy(ABC):
         pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
             `ask`; most strategies need not use it.
         wants: Names of what `bind` must give in addition to the space: "hashes", and "own code" to have them also where
-            hashing runs the candidates' own code, which may take long; empty for nothing.
+            hashing runs the candidates' own code, which may take long; "artefacts" for the contents of `artefacts`, by
+            name, as the argument `artefacts` of `bind`; empty for nothing.
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
             run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
+        accounts: Name under which a study notes what `account` returns.
         prunes: Rule by which evaluations are asked to stop early (`automl.strategies.pruning.Pruner`), unless the user
             sets one; empty for none.
 
@@ -154,6 +160,7 @@ class Strategy(ABC):
     wants: Collection[str] = ()
     hashes: Hashes | None = None
     per_worker: int | None = None
+    accounts: ClassVar[str] = "model"
     prunes: str = ""
 
     def fitted(self, trials: int, given: Collection[str]) -> Strategy:
@@ -175,6 +182,21 @@ class Strategy(ABC):
             InvalidInput: the strategy needs fidelities that are not offered.
         """
         return (FULL,)
+
+    def artefacts(self, space: Any, evaluator: Evaluator, seed: int) -> Sequence[Artefact]:
+        """Returns what has to be made before the strategy can propose, such as a supernet; nothing unless overridden.
+
+        Each is made once, by a worker, and kept. Its seconds are charged to the search: random search gets them too.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+            evaluator: that the strategy will learn from, with its data.
+            seed: of the search.
+
+        Raises:
+            InvalidInput: it cannot be made for this space or evaluator.
+        """
+        return ()
 
     def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
         """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten.
@@ -200,6 +222,14 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, trials: Sequence[Told]) -> None:
         """Learns from finished trials, given in the order of the study."""
+
+    def begin(self, known: Sequence[Told]) -> None:
+        """Learns from results that were known before the search, right after `bind`: as `tell` does, unless overridden.
+
+        Args:
+            known: the results, the best last, with numbers below 0.
+        """
+        self.tell(known)
 
     def account(self) -> dict[str, Any]:
         """Returns what it learned of the space, as JSON data for the report of a finished search; empty by default."""

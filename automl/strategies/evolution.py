@@ -68,7 +68,7 @@ class _Evolution(Strategy):
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         if self._members < self.population:
-            return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
+            return [Proposal(candidate) for candidate in self.space.guess_many(n, rng)]
         return vary(self.space, self._survivors.members(), n, self.tournament, self.crossover, rng)
 
     def tell(self, trials: Sequence[Told]) -> None:

@@ -59,9 +59,13 @@ class LocalSearch(Strategy):
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         current = self._current
         if current is None or not self._climb:
-            return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
+            return [Proposal(candidate) for candidate in self.space.guess_many(n, rng)]
         children = self.space.mutate_many([current.candidate] * n, rng)
         return [Proposal(child, "mutate", (current.number,)) for child in children]
+
+    def begin(self, known: Sequence[Told]) -> None:
+        """Takes the best of what is known for its starts."""
+        self.tell(known[-self.starts :])
 
     def tell(self, trials: Sequence[Told]) -> None:
         for trial in trials:

@@ -67,7 +67,7 @@ class NSGA2(Strategy):
 
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         if self._told < self.population:
-            return [Proposal(candidate) for candidate in self.space.sample_many(n, rng)]
+            return [Proposal(candidate) for candidate in self.space.guess_many(n, rng)]
         drawn = rng.integers(len(self._members), size=(n, 2, 2))
         # lower place = better: by front, then by crowding
         winners = np.where(self._places[drawn[..., 0]] <= self._places[drawn[..., 1]], drawn[..., 0], drawn[..., 1])

@@ -5,12 +5,14 @@ Subclass `DeliveryContract` in a test file and give an evaluator with a candidat
 
 from __future__ import annotations
 
+import math
 import tempfile
 
 from automl.artefacts.content import Content
 from automl.artefacts.shelf import WEIGHTS, Shelf
 from automl.artefacts.store import ArtefactStore
 from automl.artefacts.weights import load_weights
+from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.delivery import delivers
 
@@ -51,6 +53,23 @@ class DeliveryContract:
         assert delivers(evaluator).measured(other.eval(), work, Evaluation(11, "test")) != metrics, (
             "another seed must give another network"
         )
+
+    def test_outputs_have_the_figures_of_their_network_and_joined_with_themselves_stay_what_they_are(self) -> None:
+        evaluator, work, how = self.evaluator().for_device("cpu"), self.work(), Evaluation(11, "test")
+        evaluator.prepare()
+        metrics, content = _kept(evaluator, work, 11)
+        module = delivers(evaluator).untrained(work, how)
+        load_weights(module, content)
+        try:
+            outputs = delivers(evaluator).predicted(module.eval(), work, how)
+        except InvalidInput:
+            return  # it joins no networks
+        found = delivers(evaluator).scored(outputs, how)
+        assert all(math.isclose(found[name], value, rel_tol=1e-5, abs_tol=1e-6) for name, value in metrics.items())
+        both = delivers(evaluator).scored(delivers(evaluator).mixed([outputs, outputs], [0.25, 0.75]), how)
+        assert all(math.isclose(both[name], value, rel_tol=1e-4, abs_tol=1e-5) for name, value in metrics.items())
+        some = delivers(evaluator).scored(outputs, how, [0] * 5)
+        assert some.keys() == found.keys()
 
     def test_keeping_changes_no_figure_and_equal_seeds_leave_equal_weights(self) -> None:
         evaluator, work = self.evaluator().for_device("cpu"), self.work()

@@ -41,6 +41,7 @@ class Activation(ExpressionSpace):
 
     defaults = Defaults(
         evaluator="activation",
+        strategy="regularized_evolution",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
         trials=400,

@@ -53,6 +53,7 @@ class Loss(ExpressionSpace):
 
     defaults = Defaults(
         evaluator="loss",
+        strategy="regularized_evolution",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
         trials=600,

@@ -99,6 +99,7 @@ class Optimizer(ExpressionSpace):
 
     defaults = Defaults(
         evaluator="optimizer",
+        strategy="regularized_evolution",
         strategy_settings={"population": 50, "tournament": 10},
         objective="accuracy",
         trials=400,

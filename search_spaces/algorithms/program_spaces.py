@@ -40,6 +40,7 @@ class AutoMLZeroLinear(ProgramSpace):
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "linear-regression"},
+        strategy="regularized_evolution",
         strategy_settings={**_EVOLUTION, "restart": 500_000},
         window=_WINDOW,
         trials=8_000_000,
@@ -69,6 +70,7 @@ class AutoMLZeroTwoLayer(ProgramSpace):
     defaults = Defaults(
         evaluator="programs",
         evaluator_settings={"task": "two-layer-regression", "problems": 24, "train_examples": 200},
+        strategy="regularized_evolution",
         strategy_settings=_EVOLUTION,
         window=_WINDOW,
         trials=200_000,
@@ -105,6 +107,7 @@ class AutoMLZeroDigits(ProgramSpace):
             "unseen_problems": 180,
             "unseen_train_examples": 240,
         },
+        strategy="regularized_evolution",
         strategy_settings=_EVOLUTION,
         window=_WINDOW,
         trials=200_000,

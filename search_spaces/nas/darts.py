@@ -3,21 +3,28 @@
 A candidate's JSON is its genotype: `{"normal": [[[op, input], [op, input]], …four nodes], "reduce": […]}`. Inputs 0 and
 1 are the two cells before, 2 to 5 the nodes of this one; a node adds its two edges, the cell concatenates its nodes.
 Genotypes in the layouts of the papers are read too (`search_spaces.nas.genotypes`), and `to_genotype` writes one.
+The network around the cells is that of the paper's code: stem, cells, two of which reduce, auxiliary head, classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx
 import numpy as np
 
 from automl.behaviour import Array, Graph, Node, Probe
+from automl.errors import InvalidSpace
 from automl.spaces.cells import CellSpace
-from automl.spaces.space import Candidate
+from automl.spaces.space import Candidate, Defaults
+from search_spaces.nas.darts_choice import genotype_of
+from search_spaces.nas.darts_costs import costs
 from search_spaces.nas.genotypes import ALL_NODES, CELLS, NODES, NONE, OPERATIONS, read_genotype
 from search_spaces.nas.genotypes import to_genotype as to_genotype
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PROBE = Probe(inputs=(Array((4, 4, 4)), Array((4, 4, 4))))
 """What the cells are run on to be hashed: the outputs of the two cells before, four channels of 4x4, a batch of two."""
@@ -55,14 +62,70 @@ def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
 class DARTS(CellSpace):
     """Space of the genotypes of DARTS: two cells of four nodes, each of which applies two operations to earlier values.
 
+    The network has a stem of 3x3 to three times `channels`; `layers` cells, of which those at a third and at two thirds
+    of the depth are reduction cells with twice the width; mean over the image; a linear layer. Edges with operations
+    have scheduled drop path, where the evaluator's `drop_path` asks for it. An evaluator may ask for a larger network
+    than the search has (`network={"layers": 20, "channels": 36}`): keys are those of the cells.
+
+    Args:
+        layers: Number of cells.
+        channels: Channels of the first cells.
+        images: Channels of the input images.
+        classes: Number of classes.
+        resolution: Height and width of the input images, for the multiply-accumulates.
+        auxiliary: True if there is an auxiliary head at two thirds of the depth, which is trained too.
+
+    Raises:
+        InvalidSpace: a number is below 1.
+
     Example:
         >>> import numpy as np
-        >>> space = DARTS()
-        >>> sorted(space.sample(np.random.default_rng(0)).value)
-        ['normal', 'reduce']
+        >>> space = DARTS(layers=4, channels=4)
+        >>> one = space.sample(np.random.default_rng(0))
+        >>> sorted(one.value), space.costs(one)["parameters"]
+        (['normal', 'reduce'], 10598.0)
     """
 
     equal_shares = (0.00, 0.00)
+    scalable: ClassVar[tuple[str, ...]] = ("layers", "channels", "auxiliary")
+    defaults = Defaults(
+        evaluator="classification",
+        evaluator_settings={
+            "task": "fashion-mnist-6k",
+            "epochs": 20,
+            "learning_rate": 0.025,
+            "weight_decay": 3e-4,
+            "gradient_clip": 5.0,
+            "drop_path": 0.2,
+            "augment": {"flip": True, "crop": 4, "cutout": 8},
+        },
+        objective="accuracy",
+        trials=100,
+    )
+
+    def __init__(
+        self,
+        layers: int = 8,
+        channels: int = 16,
+        images: int = 1,
+        classes: int = 10,
+        resolution: int = 28,
+        auxiliary: bool = True,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "layers": layers,
+            "channels": channels,
+            "images": images,
+            "classes": classes,
+            "resolution": resolution,
+            "auxiliary": auxiliary,
+        }
+        for name, value in self._settings.items():
+            if name != "auxiliary" and value < 1:
+                raise InvalidSpace(f"darts: {name} is {value!r}; it must be at least 1")
+
+    def settings(self) -> Mapping[str, Any]:
+        return dict(self._settings)
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         return Candidate({name: [_pair(node, rng) for node in range(NODES)] for name in CELLS})
@@ -97,7 +160,34 @@ class DARTS(CellSpace):
         return cell**2
 
     def graph(self, candidate: Candidate) -> Graph:
-        return genotype_graph(candidate.value)
+        """Returns both cells; keys have what differs from the network's usual settings besides."""
+        usual = {"layers": 8, "channels": 16, "images": 1, "classes": 10, "auxiliary": True}
+        frame = {name: self._settings[name] for name, value in usual.items() if self._settings[name] != value}
+        return genotype_graph(candidate.value, frame=frame, module=lambda: self.build(candidate))
+
+    def build(self, c: Candidate) -> nn.Module:
+        """Returns the freshly initialised network: images of shape (batch, images, height, width) to logits."""
+        from search_spaces.nas.darts_layers import Network
+
+        given = {name: value for name, value in self._settings.items() if name != "resolution"}
+        return Network(c.value, **given)
+
+    def relaxed(self) -> nn.Module:
+        from search_spaces.nas.darts_relaxed import RelaxedNetwork
+
+        return RelaxedNetwork(**{name: self._settings[name] for name in ("layers", "channels", "images", "classes")})
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        return Candidate(genotype_of(weights, rng))
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the normal cell."""
+        return sum(name == "skip_connect" for pair in candidate.value["normal"] for name, _ in pair)
+
+    def costs(self, candidate: Candidate) -> Mapping[str, float]:
+        """Returns parameters and multiply-accumulates of the whole network without its auxiliary head."""
+        given = {name: value for name, value in self._settings.items() if name != "auxiliary"}
+        return costs(candidate.value, **given)
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
         picture = networkx.DiGraph()

@@ -6,6 +6,7 @@ for each of the nodes 1, 2, 3; in a group, for each earlier node, the operation 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -68,17 +69,34 @@ _FRAME_MACS = 442_368 + 3_670_016 + 3_670_016 + 640
 
 def parameters(candidate: Candidate, channels: int) -> int:
     """Returns how many parameters a cell has: those of its convolutions, without bias, and of their batch norms."""
-    text: str = candidate.value
-    return sum(
-        text.count(f"nor_conv_{size}x{size}") * (size * size * channels + 2) * channels  # a norm has two a channel
-        for size in (1, 3)
-    )
+    return _parameters(*_convolutions(candidate), channels)
 
 
 def macs(candidate: Candidate, channels: int, pixels: int) -> int:
     """Returns the multiply-accumulates of a cell's convolutions on one image with so many pixels."""
+    return _macs(*_convolutions(candidate), channels, pixels)
+
+
+def _convolutions(candidate: Candidate) -> tuple[int, int]:
+    """Returns numbers of a cell's 1x1 and 3x3 convolutions."""
     text: str = candidate.value
-    return sum(text.count(f"nor_conv_{size}x{size}") * size * size * channels * channels * pixels for size in (1, 3))
+    return text.count("nor_conv_1x1"), text.count("nor_conv_3x3")
+
+
+def _parameters(ones: int, threes: int, channels: int) -> int:
+    return (ones * (channels + 2) + threes * (9 * channels + 2)) * channels  # a norm has two a channel
+
+
+def _macs(ones: int, threes: int, channels: int, pixels: int) -> int:
+    return (ones + 9 * threes) * channels * channels * pixels
+
+
+@functools.cache  # one mapping for all cells of as many convolutions: a trial of each is recorded
+def _network_costs(ones: int, threes: int) -> Mapping[str, float]:
+    return {
+        "parameters": float(_FRAME_PARAMETERS + sum(5 * _parameters(ones, threes, width) for width in _WIDTHS)),
+        "macs": float(_FRAME_MACS + 15 * _macs(ones, threes, 16, 32 * 32)),  # as many at each width
+    }
 
 
 # Step 0 is the cell's input; the sum of node n stands behind the operations of its edges.
@@ -135,10 +153,7 @@ class NASBench201(CellSpace):
         Five cells at each of 16, 32, 64 channels, on images of 32x32, 16x16, 8x8. The other data sets have more classes
         or smaller images, which changes every cell alike. The benchmark calls multiply-accumulates FLOPs.
         """
-        return {
-            "parameters": float(_FRAME_PARAMETERS + sum(5 * parameters(candidate, width) for width in _WIDTHS)),
-            "macs": float(_FRAME_MACS + 15 * macs(candidate, 16, 32 * 32)),  # as many at each width
-        }
+        return _network_costs(*_convolutions(candidate))
 
     def picture(self, candidate: Candidate) -> networkx.DiGraph:
         return cell_picture(from_text(candidate.value))

@@ -77,7 +77,7 @@ class NASBenchGraph(CellSpace):
 
     equal_shares = (0.01, 0.02)
 
-    defaults = Defaults(evaluator="nasbench-graph")
+    defaults = Defaults(evaluator="nasbench-graph", strategy="surrogate")
 
     link = Choice(*LINKS)
     ops = Repeat(Choice(*OPERATIONS), 4, 4)

@@ -72,9 +72,16 @@ def test_what_is_stored_has_the_keys_that_it_always_had():
             "finalists",
             "front",
         ),
-        *("confirm", "winner_by", "test_seeds", "sample", "repeat", "prune", "trained"),
+        *("confirm", "winner_by", "test_seeds", "sample", "repeat", "prune", "trained", "begin_from"),
     }
-    assert UNKNOWN_BEFORE == {"confirm": 1, "front": 0, "winner_by": "replicates", "prune": None, "trained": 12}
+    assert UNKNOWN_BEFORE == {
+        "confirm": 1,
+        "front": 0,
+        "winner_by": "replicates",
+        "prune": None,
+        "trained": 12,
+        "begin_from": (),
+    }
     oldest = {name: value for name, value in StudyConfig().settings().items() if name not in UNKNOWN_BEFORE}
     assert (StudyConfig.read(oldest).confirm, StudyConfig.read(oldest).front) == (1, 0)
 
@@ -94,7 +101,7 @@ def test_every_setting_has_a_meaning_a_type_and_a_place():
         assert one.setting.meaning.endswith("."), name
         assert one.default is NOTHING or one.fit(one.default) == one.default, name
         numeric = bool(set(one.members) & {int, float})
-        own = ("until", "memory_per_worker", "timeout")  # any number; a number with a unit; a number or "auto"
+        own = ("until", "memory_per_worker", "timeout", "workers")  # any number; with a unit; a number or "auto"
         assert name in own or not numeric or one.setting.bounds, f"{name} has no lowest value"
     for name in STORED:
         assert getattr(StudyConfig.read({}), name, None) is not None or name in StudyConfig().settings()

@@ -10,7 +10,7 @@ from automl.display import progress
 from automl.display.terminal import Display, Lines
 from automl.rules import Budget
 from automl.selection.objectives import Objective
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 SETTINGS = SimpleNamespace(name="[b]mine", budget=Budget(trials=8), objective=Objective("loss", minimize=True))
 

@@ -65,6 +65,19 @@ def test_an_artefact_is_made_once_and_served_to_later_searches(folder):
     second.close()
 
 
+def test_a_copied_study_takes_its_artefacts_along(folder):
+    first = searched(folder)
+    there = f"sqlite:///{folder}/there.db"
+    copied = first.copy(there, "copy")
+    assert dict(ArtefactStore(f"{folder}/there.db-artefacts").digests()) == contents(folder)
+    copied.close()
+    again = searched(folder, "two", storage=there)
+    assert logged(folder).count("made") == 1, "the row of its making is there too, not only the content"
+    assert {trial.outcome for trial in again.trials()} <= {"hit", "joined"}
+    first.close()
+    again.close()
+
+
 def test_the_recipe_is_part_of_the_context(folder):
     searched(folder).close()
     other = searched(folder, "two", settings={"steps": 4})

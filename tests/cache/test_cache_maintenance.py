@@ -15,9 +15,10 @@ from automl.cache.store import EquivalenceCache
 from automl.cache.transfer import Exported, export_cache
 from automl.errors import InvalidInput
 from automl.storage.engine import Database
+from automl.storage.records import TrialRecord
 from automl.storage.schema import candidate, equivalence_class, evaluation
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 
 @pytest.fixture

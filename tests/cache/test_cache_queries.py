@@ -10,8 +10,9 @@ from sqlalchemy import event
 
 from automl.cache.store import EquivalenceCache
 from automl.storage.engine import Database
+from automl.storage.records import TrialRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 Statement = tuple[str, Any]
 

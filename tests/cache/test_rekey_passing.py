@@ -14,7 +14,8 @@ from automl.jsontext import canonical
 from automl.setup.targets import resolve
 from automl.storage.candidates import digest
 from automl.storage.engine import Database
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.records import TrialRecord
+from automl.storage.studies import StudyStore
 
 SPACE = '''
 import os, pathlib, signal, time

@@ -11,8 +11,9 @@ from automl.hashing import HASHER_VERSION
 from automl.report.reading.found_under import found_under
 from automl.setup.targets import resolve
 from automl.storage.engine import Database
+from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 WRONG = key_of("all alike")
 TRIALS = [(WRONG, (1, 2), "miss"), (WRONG, (2, 1), "hit"), (WRONG, (3, 4), "hit"), (key_of(5), (5, 6), "miss")]

@@ -55,7 +55,10 @@ def later(number):
     return callback
 
 
-QUICK = {"evaluator": value, "workers": 0, "trials": 60, "window": 4, "baseline": False, "confirm": 1, "sample": 2}
+QUICK = {
+    "evaluator": value, "strategy": "regularized_evolution", "workers": 0, "trials": 60, "window": 4, "baseline": False,
+    "confirm": 1, "sample": 2,
+}  # fmt: skip
 
 
 def broken(tmp_path, space, callback, name):

@@ -160,7 +160,7 @@ def test_a_function_that_ends_for_small_numbers_only():
 def search(tmp_path, space, **given):
     settings = {
         "evaluator": automl.Classification(epochs=1), "task": "digits", "trials": 10, "workers": 0, "baseline": False,
-        "finalists": 1, "sample": 2, "confirm": 1, "test_seeds": 1, "study": "s",
+        "finalists": 1, "sample": 2, "confirm": 1, "test_seeds": 1, "study": "s", "strategy": "regularized_evolution",
         "storage": f"sqlite:///{tmp_path}/a.db",
     } | given  # fmt: skip
     return automl.search(space, **settings)

@@ -39,8 +39,15 @@ def slept(monkeypatch):
 @pytest.mark.parametrize("at", [0, 5])
 def test_a_search_ends_with_a_sentence_and_is_gone_on_with(own_cluster, slept, at):
     url = own_cluster.new_database()
-    given = {"storage": url, "study": "s", "evaluator": value, "trials": 12, "workers": 0, "baseline": False}
-    quick = {"finalists": 1, "confirm": 1, "test_seeds": 1, "sample": 2}
+    given = {"storage": url, "study": "s", "evaluator": value, "trials": 12, "workers": 0}
+    quick = {
+        "strategy": "regularized_evolution",
+        "baseline": False,
+        "finalists": 1,
+        "confirm": 1,
+        "test_seeds": 1,
+        "sample": 2,
+    }
 
     def stop(study, trial):
         if trial.number == at:

@@ -14,7 +14,7 @@ from automl.behaviour import Configuration
 from automl.cache import alone
 from automl.cache.store import EquivalenceCache
 from automl.engine import in_flight, troubles
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.errors import InvalidInput
 from automl.storage import engine
 from automl.storage.engine import Database

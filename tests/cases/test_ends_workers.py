@@ -14,7 +14,7 @@ from automl.errors import WorkersLost
 from automl.evaluators.base import Evaluation, Evaluator
 from automl.pool import Job, WorkerSetup
 from automl.setup.targets import reference_to
-from workers.pools import actor, missing
+from workers.pools import missing
 from workers.pools.missing import MissingWorkers
 from workers.pools.ray_pool import RayPool
 from workers.pools.ray_workers import RayWorkers
@@ -48,7 +48,6 @@ class EndsOnce(Evaluator):
 @pytest.fixture
 def no_place(ray_session, monkeypatch):
     """From now on a worker that is started again wants more CPUs than there are, as if its node were gone."""
-    import ray
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
@@ -57,7 +56,7 @@ def no_place(ray_session, monkeypatch):
     restart = RayWorkers.restart
 
     def nowhere(self, slot):
-        self._make_actor = ray.remote(actor.Worker).options(num_cpus=1000, max_restarts=0)
+        self._options["num_cpus"] = 1000
         restart(self, slot)
 
     monkeypatch.setattr(RayWorkers, "restart", nowhere)

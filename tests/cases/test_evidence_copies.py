@@ -5,7 +5,7 @@ from evidence_parts import database, searched, texts
 
 from automl import report
 from automl.evidence import Estimate, judge_runs
-from automl.study import Report
+from automl.report.shown import Report
 
 
 def together(*studies):

@@ -20,9 +20,9 @@ from automl.evidence import (
     results_table,
 )
 from automl.evidence.means import mean
-from automl.report.data import Curve
 from automl.report.reading.bands import bands
 from automl.report.reading.thinning import Values
+from automl.report.study_part import Curve
 
 LARGEST = sys.float_info.max
 finite = st.floats(allow_nan=False, allow_infinity=False)

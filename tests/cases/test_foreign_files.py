@@ -129,3 +129,10 @@ def test_results_in_another_encoding_are_refused_with_their_line(tmp_path):
     path.write_bytes("\n".join([HEAD, *ROWS]).encode("cp1252"))
     with pytest.raises(InvalidInput, match=r"line 2: byte 0xf6 is not UTF-8 text; save the file as UTF-8"):
         results_table(path)
+
+
+def test_a_value_that_holds_itself_is_refused_in_a_sentence():
+    value: dict[str, list[object]] = {"x": []}
+    value["x"].append(value)
+    with pytest.raises(InvalidInput, match=r"cannot be written as JSON .*Circular reference"):
+        canonical(value)

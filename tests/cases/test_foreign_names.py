@@ -17,7 +17,7 @@ from automl.errors import MOST, brief, legible
 from automl.evidence import results_table
 from automl.report.html import page
 from automl.report.plots.drawing import as_csv
-from automl.study import Report
+from automl.report.shown import Report
 from search_spaces.nas.nasbench101 import NASBench101
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

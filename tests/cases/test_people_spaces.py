@@ -228,7 +228,10 @@ def test_a_proposal_that_reads_as_another_one_is_evaluated_as_that_and_said_once
     storage = f"sqlite:///{tmp_path}/s.db"
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        study = automl.search(SeldomFloats(), evaluator=rate, trials=600, workers=0, storage=storage, finalists=2)
+        study = automl.search(
+            SeldomFloats(), evaluator=rate, strategy="regularized_evolution", trials=600, workers=0, storage=storage,
+            finalists=2,
+        )  # fmt: skip
     told = [str(item.message) for item in said if "reads what it proposes" in str(item.message)]
     assert len(told) == 1
     assert "candidate.w: 7.0 became 7" in told[0]

@@ -70,7 +70,8 @@ def text(c):
 
 
 def search(tmp_path, rate, **given):
-    common = {"workers": 0, "trials": 8, "baseline": False, "finalists": 1, "confirm": 1, "sample": 2}
+    quick = {"baseline": False, "finalists": 1, "confirm": 1, "sample": 2}
+    common = {"workers": 0, "trials": 8, "strategy": "regularized_evolution", **quick}
     evaluator = automl.FunctionEvaluator(rate, code_version="1")
     return automl.search(Line(), evaluator=evaluator, storage=database(tmp_path), **{**common, **given})
 

@@ -71,7 +71,16 @@ def studied(space, tmp_path, **given):
             workers=0,
             storage=database(tmp_path),
             observers=[observer],
-            **{"trials": 24, "baseline": False, "finalists": 1, "confirm": 1, "sample": 2, "study": "s", **given},
+            **{
+                "trials": 24,
+                "strategy": "regularized_evolution",
+                "baseline": False,
+                "finalists": 1,
+                "confirm": 1,
+                "sample": 2,
+                "study": "s",
+                **given,
+            },
         )
     return study, [str(one.message) for one in caught if "JSON" in str(one.message)], out.getvalue()
 

@@ -8,7 +8,7 @@ from evidence_parts import database
 
 import automl
 from automl.engine import troubles
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.engine.troubles import SlowEvaluations
 from automl.pool import Running
 

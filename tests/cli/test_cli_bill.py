@@ -62,3 +62,16 @@ def test_a_dry_run_says_it_and_writes_nothing(tmp_path, monkeypatch):
     assert "Nothing was run and nothing was written." in ended.out
     assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
     assert automl_command(*given, "--dry-run", "--strategy", "nothing").code == 2
+
+
+def test_random_search_takes_a_share_or_none(tmp_path):
+    def said(*options):
+        storage = f"sqlite:///{tmp_path / 'none.db'}"
+        done = automl_command("search", "nasbench201", "--trials", 100, "--dry-run", "--storage", storage, *options)
+        assert done.code == 0, done.err
+        return " ".join(done.out.split())
+
+    assert "25 by random search" in said("--baseline", 0.25)
+    assert "as many by random search" in said()
+    assert "by random search" not in said("--no-baseline")
+    assert "by random search" not in said("--baseline", 0)

@@ -85,8 +85,9 @@ def test_what_is_being_run_stays_as_it_is(any_url):
         study.store.coordinate(study.record_id, session.id)
         with pytest.raises(StudyBusy, match="is being run by process"):
             study.delete()
-        with pytest.raises(StudyBusy):
-            study.rename("other")
+        for change in (lambda: study.rename("other"), study.archive, study.adopt):
+            with pytest.raises(StudyBusy):
+                change()
         study.store.release(study.record_id, session.id)
     study.close()
 

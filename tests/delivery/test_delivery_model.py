@@ -84,6 +84,13 @@ def test_a_study_that_is_opened_by_name_hands_over_the_same(copied, nets):
     assert torch.equal(one.module(inputs), other.module(inputs))
 
 
+def test_a_copied_study_hands_over_what_it_has_tested(nets, tmp_path):
+    there = nets.copy(f"sqlite:///{tmp_path}/there.db")
+    model = there.trained()
+    assert (model.digest, model.note) == (nets.trained().digest, "")
+    there.close()
+
+
 @pytest.mark.parametrize("damage", [False, True])
 def test_lost_or_damaged_weights_are_trained_again_and_come_out_the_same(copied, nets, damage):
     digest = nets.trained().digest
@@ -151,8 +158,9 @@ def test_a_search_goes_on_where_its_weights_cannot_be_kept(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_search(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match="artefacts cannot be written to"):
-        searched(tmp_path, artefacts=str(tmp_path / "file"))
+    for name in ("artefacts", "checkpoints"):
+        with pytest.raises(InvalidInput, match=f"{name} cannot be written to"):
+            searched(tmp_path, **{name: str(tmp_path / "file")})
     assert not (tmp_path / "nets.db").exists()
 
 

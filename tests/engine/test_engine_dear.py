@@ -8,7 +8,7 @@ import pytest
 
 import automl
 from automl.engine.dear_proposals import ENOUGH, DearProposals
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 from automl.strategies.surrogate import Surrogate
 
 

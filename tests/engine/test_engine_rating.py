@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import automl
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, StudyMismatch
+from automl.evaluators.base import Fidelity
 from automl.selection.seconds import seconds_of_evaluations
 from automl.setup.parts import PartSettings, assemble
 
@@ -44,7 +45,15 @@ class Truth(automl.Evaluator):
         return {"score": candidate["x"] + 0.1 * candidate["y"] + noise, "cost_seconds": 100.0}
 
 
-SMALL = {"trials": 60, "trained": 5, "finalists": 1, "test_seeds": 3, "confirm": 2, "sample": 4}
+SMALL = {
+    "strategy": "regularized_evolution",
+    "trials": 60,
+    "trained": 5,
+    "finalists": 1,
+    "test_seeds": 3,
+    "confirm": 2,
+    "sample": 4,
+}
 
 
 def searched(folder, **changes):
@@ -74,9 +83,10 @@ def test_the_strategy_searches_by_ratings_and_the_final_evaluator_decides(study)
     worst = max(ratings[trial.candidate] for trial in decided)
     assert sum(rating < worst for rating in set(ratings.values())) <= 5, "the best-rated ones, lowest first"
     assert "score" in study.best.metrics
+    winner = study.report().data.winners[0]  # the search's own; study.best may be random search's
     best = max(decided, key=lambda trial: trial.fitness)
-    assert study.best.candidate.json in {trial.candidate for trial in decided}
-    assert study.best.fitness <= best.fitness + 0.5
+    assert winner.candidate in {trial.candidate for trial in decided}
+    assert winner.fitness <= best.fitness + 0.5
 
 
 def test_random_search_confirmation_and_tests_are_the_final_evaluators(study):
@@ -189,3 +199,86 @@ def test_two_evaluators_that_cannot_be_told_apart_are_refused():
     )
     with pytest.raises(InvalidInput, match="served the other's figures"):
         assemble(Grid(), PartSettings(evaluator=rates, final=decides))
+
+
+@dataclass(frozen=True)
+class Cheap(Rater):
+    """Offers a cheaper rating; which one stands in no setting."""
+
+    def approximations(self):
+        return [Fidelity(SHARE["now"], {"steps": SHARE["now"]})]
+
+
+SHARE = {"now": 0.5}
+
+
+def test_ratings_of_other_fidelities_are_refused_by_name(tmp_path):
+    given = {"evaluator": Cheap(), "strategy": "successive_halving"}
+    with pytest.raises(InvalidInput, match=r"none of its 10 ratings is one that can be decided on.*--trials N"):
+        searched(tmp_path, **given, trials=10)
+    searched(tmp_path, **given).close()
+    try:
+        SHARE["now"] = 0.25
+        with pytest.raises(StudyMismatch, match=r"was rated in another way \(fidelities\.rungs: "):
+            searched(tmp_path, **given, trials=80)
+    finally:
+        SHARE["now"] = 0.5
+
+
+def test_the_pool_of_a_search_that_rates_is_the_strategys(tmp_path):
+    named = searched(tmp_path, strategy="surrogate", trials=24)
+    environment = named.store.by_id(named.record_id).settings["environment"]
+    assert environment["pool"]["encodings"] > 0
+    named.close()
+
+
+def test_merged_searches_that_rate_have_all_ratings_and_go_on(tmp_path):
+    searched(tmp_path, study="one", trials=12).close()
+    searched(tmp_path, study="other", trials=15, seed=4).close()
+    merged = automl.Study.merge(["one", "other"], "both", f"sqlite:///{tmp_path}/two.db")
+    rated = phases(merged)["rating"]
+    assert (rated.name, rated.trials, rated.settings["trials"], merged.settings["trials"]) == ("both/rated", 27, 27, 27)
+    decided = [trial.candidate for trial in merged.trials()]
+    assert len(decided) == 10
+    merged.close()
+    more = searched(tmp_path, study="both", trials=40)
+    assert phases(more)["rating"].trials == 40
+    assert [trial.candidate for trial in more.trials()][:10] == decided
+    assert more.finished
+    more.close()
+
+
+class Wider(automl.Space):
+    x = automl.Integer(0, 12)
+    y = automl.Integer(0, 9)
+
+
+Wider.__name__ = Wider.__qualname__ = "Grid"
+
+
+def test_a_search_that_rates_adopts_a_changed_space_and_raters_figures_are_asked_about(tmp_path):
+    url = f"sqlite:///{tmp_path}/two.db"
+    first = searched(tmp_path, trials=12)
+    rated = [trial.candidate for trial in first.store.trials(phases(first)["rating"].id)]
+    decided = [trial.candidate for trial in first.trials()]
+    first.adopt()
+    first.close()
+    given = {"evaluator": Rater(), "final": Truth(), "simulated_workers": 2, "study": "two", "seed": 3, "storage": url}
+    wider = automl.search(Wider(), **{**given, **SMALL, "trials": 30})
+    assert [trial.candidate for trial in wider.store.trials(phases(wider)["rating"].id)][:12] == rated
+    assert [trial.candidate for trial in wider.trials()][: len(decided)] == decided
+    assert wider.settings["space"] == phases(wider)["rating"].settings["space"]
+    wider.adopt()
+    changed = {**given, **SMALL, "trials": 30, "evaluator": Rater(steps=2)}
+    with pytest.raises(StudyMismatch, match="the rater of study 'two' was changed too"):
+        automl.search(Wider(), **changed)
+    wider.adopt(figures="keep")
+    wider.close()
+    kept = automl.search(Wider(), **{**changed, "trials": 40})
+    assert phases(kept)["rating"].trials == 40
+    assert phases(kept)["rating"].settings["evaluator"]["settings"]["steps"] == 2
+    assert kept.settings["evaluator"]["settings"].get("steps", 1) == 1
+    assert kept.finished
+    kept.close()
+    with pytest.raises(StudyMismatch, match=r"rating\.evaluator\.settings\.steps"):
+        automl.search(Wider(), **{**given, **SMALL, "trials": 40})

@@ -17,7 +17,8 @@ from automl.errors import InvalidCandidate
 from automl.jsontext import canonical, parse
 from automl.spaces.space import Candidate, Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 OPERATIONS = ("conv3x3", "conv1x1", "pool", "skip")
 

@@ -12,7 +12,7 @@ from automl import report
 from automl.errors import InvalidInput
 from automl.jsontext import canonical, parse
 from automl.report.data import ReportData
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 
 @pytest.fixture

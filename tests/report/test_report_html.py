@@ -24,7 +24,7 @@ from automl.report.html import page
 from automl.report.plots.graphs import graph_svg
 from automl.spaces.fields import Choice, Real, Repeat
 from automl.spaces.space import Space
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 EVIL = "</script><script>alert(1)</script>"

@@ -9,9 +9,10 @@ from report_studies import Chains, Recipe, Writer, new_writer
 from rich.console import Console
 
 from automl import report
-from automl.report.data import Curve, ReportData
+from automl.report.data import ReportData
 from automl.report.html import page
 from automl.report.reading.bands import bands
+from automl.report.study_part import Curve
 
 
 @pytest.fixture

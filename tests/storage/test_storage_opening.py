@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from automl.engine.config import RunConfig
+from automl.engine.run_config import RunConfig
 from automl.errors import StorageRefused
 from automl.storage.engine import Database
 from automl.storage.schema import APPLICATION_ID

@@ -7,8 +7,9 @@ import pytest
 
 from automl.errors import InvalidInput, StorageError, StudyBusy
 from automl.storage.engine import Database
+from automl.storage.records import TrialRecord
 from automl.storage.sessions import Session
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from automl.strategies.evolution import ElitistEvolution, RegularizedEvolution
 from automl.strategies.exhaustive import Exhaustive
 from automl.strategies.halving import SuccessiveHalving
 from automl.strategies.local_search import LocalSearch
+from automl.strategies.map_elites import MAPElites
 from automl.strategies.nsga2 import NSGA2
 from automl.strategies.random import Random
 from automl.testing.strategies import StrategyContract
@@ -112,3 +113,8 @@ def test_a_strategy_of_a_users_file(tmp_path):
         "@dataclass\nclass Mine(Random):\n    name = 'mine'\n    step: int = 2\n"
     )
     assert create(f"{file}:Mine", {"step": 5}).settings() == {"step": 5}
+
+
+class TestMAPElites(_OnPlain):
+    def strategy(self):
+        return MAPElites("fitness:6", initial=10, crossover=0.5)

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl import Classification, InvalidInput, NextToken, Regression, data
-from automl.data.named import absolute, names_file
+from automl import Classification, InvalidInput, NextToken, Regression, data, registry
+from automl.data.named import absolute, load, names_file
 from automl.data.splits import split
 
 RNG = np.random.default_rng(0)
@@ -285,3 +285,27 @@ def test_a_layout_belongs_to_the_data():
     assert images.fingerprint() != series.fingerprint()
     with pytest.raises(InvalidInput, match="layout is 'text'"):
         data.from_arrays(x, y, layout="text")
+
+
+@pytest.mark.parametrize("name", registry.names("tasks"))
+def test_every_registered_task_gives_its_data_once(name):
+    try:
+        task = load(name)
+    except InvalidInput as missing:
+        if "AUTOML_DATA" not in str(missing):
+            raise
+        pytest.skip(str(missing))
+    assert load(name) is task, "it is made once"
+    shapes = {part[0].shape[1:] for part in (task.train, task.validation, task.test)}
+    assert len(shapes) == 1
+    assert all(len(inputs) == len(targets) > 0 for inputs, targets in (task.train, task.validation, task.test))
+
+
+def test_the_padded_images_are_those_of_fashion_mnist():
+    try:
+        small, padded = load("fashion-mnist-6k"), load("fashion-mnist-6k-32")
+    except InvalidInput as missing:
+        pytest.skip(str(missing))
+    assert padded.train[0].shape[1:] == (1, 32, 32)
+    assert np.array_equal(padded.test[0][:, :, 2:-2, 2:-2], small.test[0])
+    assert padded.test[0].sum(dtype=np.float64) == pytest.approx(small.test[0].sum(dtype=np.float64))

@@ -90,6 +90,7 @@ def test_what_was_trained_on_proteins_is_a_space_of_its_own():
 def test_a_search_runs_on_it(tmp_path):
     study = automl.search(
         "nasbench-graph",
+        strategy="regularized_evolution",
         settings={"dataset": "photo", "population": 10},
         trials=60,
         workers=0,

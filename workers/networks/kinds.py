@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -65,6 +66,21 @@ class Kind(ABC):
         """Returns a network's outputs as a loss takes them."""
         return outputs
 
+    axis: ClassVar[int] = 1
+    """Axis of the outputs along which classes lie."""
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        """Returns what several networks give together: logits of the weighted mean of their probabilities.
+
+        Args:
+            outputs: of each network, for the same examples.
+            weights: of each network, with sum 1.
+        """
+        import torch
+
+        logs = [one.log_softmax(self.axis) + math.log(weight) for one, weight in zip(outputs, weights, strict=True)]
+        return torch.logsumexp(torch.stack(logs), 0)
+
 
 @dataclass(frozen=True)
 class Classes(Kind):
@@ -125,6 +141,8 @@ class Tokens(Kind):
         fits = len(outputs) == 3 and outputs[:2] == targets and outputs[2] >= count
         return "" if fits else f"give one logit for each token at each place, {(*targets, count)}"
 
+    axis = -1
+
     def align(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return outputs.movedim(-1, 1)
 
@@ -149,6 +167,16 @@ class Several(Kind):
     def wanted(self, outputs: tuple[int, ...], targets: tuple[int, ...], count: int) -> str:
         return "" if outputs == targets else f"give one logit for each label, {targets}"
 
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        import torch
+
+        sides = []
+        for sign in (1, -1):
+            pairs = zip(outputs, weights, strict=True)
+            logs = [torch.nn.functional.logsigmoid(sign * one) + math.log(weight) for one, weight in pairs]
+            sides.append(torch.logsumexp(torch.stack(logs), 0))
+        return sides[0] - sides[1]
+
 
 @dataclass(frozen=True)
 class Values(Kind):
@@ -171,6 +199,12 @@ class Values(Kind):
 
     def align(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return outputs.reshape(targets.shape)
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        """Returns the weighted mean of what the networks give."""
+        import torch
+
+        return torch.stack([one * weight for one, weight in zip(outputs, weights, strict=True)]).sum(0)
 
 
 def _whole(targets: torch.Tensor, ignore: int | None) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -56,8 +57,48 @@ def measure(module: nn.Module, data: Part, settings: Settings, batch: int = MEAS
         with precision(settings.precision, data.device):
             outputs = settings.kind.align(called(module, some), wanted)
         if table is None:
-            table = _Table(settings, wanted, outputs, data)
+            table = _Table(settings, wanted, outputs, data.device)
         table.add(outputs, wanted)
+    assert table is not None
+    return table.metrics()
+
+
+@torch.no_grad()
+def outputs_of(module: nn.Module, data: Part, settings: Settings) -> torch.Tensor:
+    """Returns what a trained module gives for all examples of a part, in order, as float32 on the CPU."""
+    module.eval()
+    found = []
+    for some, _ in data.in_order(MEASURE_BATCH):
+        with precision(settings.precision, data.device):
+            found.append(called(module, some).float().cpu())
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def measure_outputs(
+    outputs: torch.Tensor, data: Part, settings: Settings, chosen: Sequence[int] | None = None
+) -> Metrics:
+    """Returns the metrics of outputs for all examples of a part, or for those that are chosen.
+
+    Args:
+        outputs: for all examples, in order, on the CPU.
+        data: the part.
+        settings: say which metrics.
+        chosen: places of examples; one may be chosen several times.
+
+    Raises:
+        CandidateFailure: a user's metric gives no number.
+    """
+    targets = data.labels().cpu()
+    if chosen is not None:
+        places = torch.as_tensor(chosen)
+        outputs, targets = outputs[places], targets[places]
+    table: _Table | None = None
+    for some, wanted in zip(torch.split(outputs, MEASURE_BATCH), torch.split(targets, MEASURE_BATCH), strict=True):
+        aligned = settings.kind.align(some, wanted)
+        if table is None:
+            table = _Table(settings, wanted, aligned, targets.device)
+        table.add(aligned, wanted)
     assert table is not None
     return table.metrics()
 
@@ -65,7 +106,7 @@ def measure(module: nn.Module, data: Part, settings: Settings, batch: int = MEAS
 class _Table:
     """The metrics of one pass over a part, batch by batch."""
 
-    def __init__(self, settings: Settings, targets: torch.Tensor, outputs: torch.Tensor, data: Part) -> None:
+    def __init__(self, settings: Settings, targets: torch.Tensor, outputs: torch.Tensor, device: torch.device) -> None:
         self._kind = type(settings.kind).__name__
         self._classes = not targets.is_floating_point()
         self._scores = settings.table
@@ -73,9 +114,7 @@ class _Table:
         self._own_loss = measured_loss(settings, not self._classes)
         width = int(outputs.shape[1]) if outputs.ndim > 1 else 1
         self._made = {
-            name: measuring(self._kind, score, width, data.device)
-            for name, score in self._scores.items()
-            if score.metric
+            name: measuring(self._kind, score, width, device) for name, score in self._scores.items() if score.metric
         }
         self._gathered: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._gathers = any(score.function for score in self._scores.values())

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from automl import registry
-from automl.behaviour import Array, Probe
+from automl.behaviour import Array, Behaviour, Probe
 from automl.data import DatasetTask, load
 from automl.data.named import names_file
 from automl.errors import InvalidInput, brief
-from automl.evaluators.base import Evaluation, Evaluator, Fidelity, Metrics, Work, added
+from automl.evaluators.base import BY_SEARCH, Evaluation, Evaluator, Fidelity, Metrics, Work, added
 from automl.evaluators.checks import check_apart, check_inputs
 from automl.evaluators.delivery import Delivers
 from automl.evaluators.labels import class_labels
 from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
-from workers.networks.checks import check_settings, misfit_of
+from automl.jsontext import stored
+from automl.setup.targets import SpaceReference, sized
+from workers.networks.checks import check_settings, has_heads, misfit_of
 from workers.networks.kinds import Classes, Kind
 from workers.networks.resizing import described_at, resized, size_for
 from workers.networks.scores import Score, scores_of
+from workers.networks.tricks import left_out, settings_of, tricks_of
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from workers.networks.batches import Parts
 
 _ALIASES = {"lr": "learning_rate"}
-_FIXED = ("task", "precision", "loss", "scores", "ignore", "resize")
+_FIXED = ("task", "precision", "loss", "scores", "ignore", "resize", "network", "space")
 """Settings of the whole search: no candidate has its own."""
 
 
@@ -101,6 +104,9 @@ class Supervised(Delivers, Evaluator):
         class_weights: Weight of each class in the training loss, or "balanced" for the inverse of its frequency; for
             several labels an example, the weight of a positive one.
         resize: Height and width to which smaller images are enlarged; None takes what the space asks for.
+        network: Sizes of the network around a candidate, where it is to be another than the searched space's, such as
+            {"layers": 20, "channels": 36}; the space says which it has (`Space.scalable`).
+        space: Space whose candidates are trained at these sizes; the search sets it.
         ignore: Target that neither loss nor metrics count, such as 255 or -1; None counts all.
 
     Example:
@@ -143,6 +149,8 @@ class Supervised(Delivers, Evaluator):
     class_weights: str | Sequence[float] | None = added(None)
     ignore: int | None = added(None)
     resize: int | None = added(None)
+    network: Mapping[str, Any] | None = added(None)
+    space: SpaceReference | None = field(default=None, repr=False, metadata={BY_SEARCH: True})
 
     def __post_init__(self) -> None:
         if self.loss == "":
@@ -194,11 +202,17 @@ class Supervised(Delivers, Evaluator):
         return self.task if isinstance(self.task, AnyTask) else _named(type(self), self.task, self.ignore)
 
     def for_space(self, space: Any) -> Evaluator:
-        """Returns the evaluator with images of the size that the space asks for."""
-        held = space.load()
+        """Returns the evaluator with images of the size that the space asks for.
+
+        Raises:
+            InvalidInput: `network` has a size that the space has not.
+        """
+        larger = sized(space, self.network) if self.network else None
+        own = self if larger is None is self.space else dataclasses.replace(self, space=larger)
+        held = (larger or space).load()
         if self.resize is not None or getattr(held, "image_size", None) is None:
-            return self
-        return dataclasses.replace(self, resize=size_for(self.data(), held))
+            return own
+        return dataclasses.replace(own, resize=size_for(self.data(), held))
 
     def settings(self) -> dict[str, Any]:
         found = {**super().settings(), "task": described_at(self._given(), self.resize)}
@@ -246,7 +260,25 @@ class Supervised(Delivers, Evaluator):
     def misfit(self, work: Work) -> str:
         """Says why a network cannot make a step on training examples, or gives other outputs than the targets need."""
         settings = dataclasses.replace(self.adjusted(work.training).for_device("cpu"), compiled=False)
-        return misfit_of(settings, work.behaviour)
+        return misfit_of(settings, self.behaviour(work))
+
+    def tricks(self, work: Work) -> Sequence[str]:
+        found = tricks_of(self, has_heads(self, self.behaviour(work)))
+        return [name for name in found if not {*settings_of(name)} & {*work.training}]
+
+    def without(self, tricks: Collection[str], work: Work) -> Supervised:
+        if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:
+            raise InvalidInput(
+                f"the space gives each candidate its own {own[0]}, which no setting of the evaluator can leave out"
+            )
+        return dataclasses.replace(self, **left_out(self, tricks))
+
+    def behaviour(self, work: Work) -> Behaviour:
+        """Returns what is trained: the candidate's own network, or that of another size."""
+        if self.space is None:
+            return work.behaviour
+        held = self.space.load()
+        return held.behaviour(held.decode(stored(work.candidate)))
 
     def adjusted(self, training: Mapping[str, Any]) -> Supervised:
         """Returns this evaluator with a candidate's training settings in place of its own.
@@ -284,7 +316,7 @@ class Supervised(Delivers, Evaluator):
         data = self.parts(how.device)
         until = self._until(how.fidelity, settings.epochs)
         with training.seeded(how.seed, how.device):
-            module = training.module_of(work.behaviour).to(how.device)
+            module = training.module_of(self.behaviour(work)).to(how.device)
             held = data.validation if how.part == "validation" else None  # what is tested is looked at once
             more = {"watched": data.validation} if settings.watches else {}
             tested, ended = training.fit(module, data.train, settings, how, until, held, saved, **more)
@@ -298,7 +330,7 @@ class Supervised(Delivers, Evaluator):
         from workers.networks import training
 
         with training.seeded(how.seed, how.device):
-            return training.module_of(work.behaviour).to(how.device)
+            return training.module_of(self.behaviour(work)).to(how.device)
 
     def measured(self, module: nn.Module, work: Work, how: Evaluation) -> Metrics:
         from workers.networks import training
@@ -306,6 +338,21 @@ class Supervised(Delivers, Evaluator):
         settings = self.adjusted(work.training).for_device(how.device)
         with training.preserved_random_state(how.device):
             return training.measure(module, getattr(self.parts(how.device), how.part), settings)
+
+    def predicted(self, module: nn.Module, work: Work, how: Evaluation) -> torch.Tensor:
+        from workers.networks import measuring, training
+
+        settings = self.adjusted(work.training).for_device(how.device)
+        with training.preserved_random_state(how.device):
+            return measuring.outputs_of(module, getattr(self.parts(how.device), how.part), settings)
+
+    def mixed(self, outputs: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+        return self.kind.mixed(outputs, weights)
+
+    def scored(self, outputs: torch.Tensor, how: Evaluation, chosen: Sequence[int] | None = None) -> Metrics:
+        from workers.networks import measuring
+
+        return measuring.measure_outputs(outputs, getattr(self.parts("cpu"), how.part), self, chosen)
 
     def examples(self, how: Evaluation, most: int) -> tuple[torch.Tensor, ...]:
         inputs, _ = getattr(self.parts(how.device), how.part).first(most)

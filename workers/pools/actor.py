@@ -7,13 +7,12 @@ would be imported is ours: Ray puts the driver's folder first on sys.path.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from automl.pool import Completion, Job
     from automl.storage.processes import Process
@@ -29,51 +28,81 @@ class Worker:
         path: the driver's sys.path, whose folders are searched last.
         threads: that torch may use; other libraries were pinned by the environment before they were imported.
         memory: bytes that evaluations may take on top of what the process holds once it is ready; None sets no limit.
+        versions: what the search runs with, by name; this node must have the same.
+        watches: True if this node may be drained while others go on.
 
     Raises:
-        RuntimeError: a folder of the user's shadows one of our packages; the sentence names it.
+        RuntimeError: this node lacks something or has another version of it, or a folder of the user's shadows one of
+            our packages; the sentence names it.
     """
 
     def __init__(
-        self, plan: tuple[bytes, list[Any]], name: str, path: Sequence[str], threads: int, memory: int | None
+        self,
+        plan: tuple[bytes, list[Any]],
+        name: str,
+        path: Sequence[str],
+        threads: int,
+        memory: int | None,
+        versions: Mapping[str, str],
+        watches: bool,
     ) -> None:
-        sys.path.extend(folder for folder in path if folder not in sys.path)
-        complaint = shadowed()
+        sys.path.extend(folder for folder in map(os.path.abspath, path) if folder not in sys.path)
+        complaint = unlike(versions) or shadowed()
         if complaint:
             raise RuntimeError(complaint)
         from ray import cloudpickle
 
+        from workers.pools.working import Working
+
         self._plan = cloudpickle.loads(plan[0], buffers=plan[1])
         self._name = name
+        self._working = Working(self._plan.title, name)
         self._space = self._plan.space.load()
         self._device = usable_device()
         self._evaluator = self._plan.evaluator.for_device(self._device)
         self._evaluator.prepare()
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(threads)
-        end_at_once()
+        from workers.pools.growth import Growth
+        from workers.pools.leaving import Leaving
+
+        self._growth, self._leaving = Growth(memory, threads), Leaving()
+        self._leaving.begin(saves=False)
+        if watches:
+            self._leaving.watch()
         if memory is not None:
             from automl.isolation.limits import limit_memory
 
             limit_memory(memory)
 
-    def ready(self) -> tuple[str, Process, str]:
-        """Returns the device of this worker, which process it is, and what it computes on."""
+    def __repr__(self) -> str:
+        """Returns what the worker is at. Ray's list of actors keeps what it was at the start."""
+        working = getattr(self, "_working", None)  # Ray asks for it where the start has failed, too
+        return "a worker that starts" if working is None else repr(working)
+
+    def ready(self) -> tuple[str, Process, str, str]:
+        """Returns the device of this worker, which process it is, what it computes on, and Ray's id of its node."""
+        import ray
+
         from automl.pool import hardware
         from automl.storage.processes import this_process
 
-        return self._device, this_process(), hardware(self._device)
+        return self._device, this_process(), hardware(self._device), ray.get_runtime_context().get_node_id()
 
-    def run(self, jobs: Sequence[Job], timeout: float | None) -> tuple[float, list[Completion]]:
-        """Returns the seconds that the whole batch took, and one completion a job.
+    def run(self, jobs: Sequence[Job], timeout: float | None, study: str) -> tuple[float, list[Completion], bool]:
+        """Returns the seconds that the whole batch took, one completion a job, and whether this process has grown so
+        much that a fresh one should take its place.
 
         Args:
             jobs: to be run one after another.
             timeout: seconds allowed for each; what cannot be interrupted from inside is ended from outside.
+            study: name of the study that they belong to.
         """
         from workers.pools.perform import perform
 
         began = time.perf_counter()
+        self._leaving.begin(saves=any(job.evaluation.checkpoint is not None for job in jobs))
+        self._working.begin(study, jobs)
         done = perform(
             self._space,
             self._evaluator,
@@ -82,17 +111,53 @@ class Worker:
             device=self._device,
             worker=self._name,
             timeout=timeout,
+            begun=self._working.next,
+            curve=self._working.curve,
         )
-        return time.perf_counter() - began, done
+        self._leaving.end()
+        self._working.end()
+        return time.perf_counter() - began, done, self._growth.too_much()
 
 
-def end_at_once() -> None:
-    """Makes SIGTERM end this process without a word to the code that runs in it.
+PACKAGE = "automl-functional-hashing"
+"""The name under which this package is installed."""
 
-    Ray raises SystemExit there, inside of whatever candidate is being evaluated, as if the candidate had done it.
+
+def versions_here() -> dict[str, str]:
+    """Returns the versions that all nodes of a search must have alike: Python's, ours, Ray's and torch's."""
+    from importlib import metadata
+
+    found = {"Python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for name in (PACKAGE, "ray", "torch"):
+        try:
+            found[name] = metadata.version(name).partition("+")[0]  # a build for another device is the same version
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def unlike(versions: Mapping[str, str]) -> str | None:
+    """Returns a sentence where this node lacks what the search runs with, or has another version of it.
+
+    Args:
+        versions: what the search runs with; torch counts only where both have it.
     """
-    plain = os._exit  # while candidates are evaluated, another function stands in its place
-    signal.signal(signal.SIGTERM, lambda *_: plain(128 + signal.SIGTERM))
+    import socket
+
+    here, node = versions_here(), socket.gethostname()
+    if PACKAGE not in here and PACKAGE in versions:
+        import importlib.util
+
+        if importlib.util.find_spec("automl") is None:
+            return (
+                f"node {node} has no {PACKAGE} for its Python ({sys.executable}); install it there: "
+                f"pip install {PACKAGE}=={versions[PACKAGE]}"
+            )
+    other = [name for name, wanted in versions.items() if here.get(name, wanted) != wanted]
+    if not other:
+        return None
+    both = ", ".join(f"{name} {here[name]} where the search has {versions[name]}" for name in other)
+    return f"node {node} has {both}; install the same versions there, or leave the node out"
 
 
 def usable_device() -> str:

@@ -31,6 +31,15 @@ class MissingWorkers:
             self._said.discard(name)
             self._news.append(f"worker {name} is back")
 
+    def forget(self, name: str) -> None:
+        """Notes that a worker is not wanted any more."""
+        self._since.pop(name, None)
+        self._said.discard(name)
+
+    def say(self, sentence: str) -> None:
+        """Takes a sentence for the user."""
+        self._news.append(sentence)
+
     def give_up(self, name: str, why: str) -> None:
         """Notes that a worker is not waited for any more."""
         self._since.pop(name, None)

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard
 
 from automl.artefacts.shelf import Kept
 from automl.errors import InvalidInput, brief
 from automl.evaluators.artefacts import declared_artefacts
 from automl.evaluators.base import Evaluation, Evaluator, Metrics, Work
 from automl.evaluators.checkpoints import Checkpoint
+from automl.evaluators.curves import LearningCurve
 from automl.evaluators.figures import as_number
 from automl.evaluators.pruning import Pruned
 from automl.isolation.limits import FAULTS, BrokenOff, alarm, in_main_thread, no_exit
@@ -35,6 +36,7 @@ def perform(
     worker: str = "",
     timeout: float | None = None,
     begun: Callable[[Sequence[Job]], None] = lambda _: None,
+    curve: Callable[[], LearningCurve] = LearningCurve,
 ) -> list[Completion]:
     """Runs jobs one after another, a batch at once where the evaluator has a loop of its own for batches.
 
@@ -47,10 +49,12 @@ def perform(
         worker: a name for the completions.
         timeout: seconds allowed for one evaluation, watched from inside (`alarm`); None where somebody outside watches.
         begun: called with the jobs that are run next, one or a batch.
+        curve: makes the learning curve of each evaluation that is run by itself.
 
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
+    proposing = evaluator.proposing()
     evaluator = evaluator.stage(bool(jobs) and jobs[0].evaluation.rates)  # jobs of one call are of one stage
     if (
         len(jobs) > 1
@@ -64,16 +68,31 @@ def perform(
     done = []
     for job in jobs:
         begun([job])
-        done.append(_alone(space, evaluator, objective, job, device, worker, timeout))
+        maker = proposing if job.artefact and _declares(proposing, job) else evaluator
+        done.append(_alone(space, maker, objective, job, device, worker, timeout, curve))
     return done
 
 
+def _declares(proposing: Evaluator | None, job: Job) -> TypeGuard[Evaluator]:
+    """Tells whether a job is to make an artefact of the strategy."""
+    return proposing is not None and job.artefact in {
+        one.name for one in declared_artefacts(proposing, job.evaluation.replicate)
+    }
+
+
 def _alone(
-    space: Space, evaluator: Evaluator, objective: str, job: Job, device: str, worker: str, timeout: float | None
+    space: Space,
+    evaluator: Evaluator,
+    objective: str,
+    job: Job,
+    device: str,
+    worker: str,
+    timeout: float | None,
+    curve: Callable[[], LearningCurve],
 ) -> Completion:
     began = time.perf_counter()
     outcome: Metrics | BaseException
-    how = how_of(job, device)
+    how = how_of(job, device, curve())
     try:
         with no_exit(), alarm(timeout):
             if job.artefact:
@@ -124,7 +143,7 @@ def work_of(space: Space, job: Job) -> Work:
     return Work(space.behaviour(candidate), space.training(candidate), job.candidate)
 
 
-def how_of(job: Job, device: str) -> Evaluation:
+def how_of(job: Job, device: str, curve: LearningCurve | None = None) -> Evaluation:
     """Returns how the evaluation is to be run."""
     how = job.evaluation
     # The clock of a checkpoint and the points of a curve are this run's own: a job may be run a second time.
@@ -137,6 +156,7 @@ def how_of(job: Job, device: str) -> Evaluation:
         how.fidelity,
         device,
         kept,
+        curve if curve is not None else LearningCurve(),
         shelf=shelf,
         rule=how.rule,
         rates=how.rates,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 import socket
@@ -20,9 +19,34 @@ from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
 
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
+_SERIES = "RAY_metric_cardinality_level"
 
 
-def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None, num_gpus: int | None = None) -> bool:
+_ours: list[str] = []
+"""Addresses of the local Rays that this process has started."""
+
+_early = False  # connected by `connect_early`, and no pool has taken the connection over yet
+
+
+def connect_early(address: str | None, dashboard: bool, ship: str | None = None) -> None:
+    """Connects this process to Ray before there is a pool, which then takes the connection over, and ends it.
+
+    Raises:
+        WorkersUnavailable: as `connect`.
+    """
+    global _early
+    _early = connect(address, dashboard, ship=ship) or _early
+
+
+def connect(
+    address: str | None,
+    dashboard: bool,
+    *,
+    num_cpus: int | None = None,
+    num_gpus: int | None = None,
+    title: str = "automl",
+    ship: str | None = None,
+) -> bool:
     """Connects this process to Ray, quietly; returns True when that is ours to end.
 
     Args:
@@ -30,9 +54,11 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
         dashboard: whether a local Ray starts its dashboard.
         num_cpus: of a local Ray; None counts the machine's.
         num_gpus: of a local Ray; None counts the machine's.
+        title: what is searched, for Ray's list of jobs.
+        ship: folder that is sent to the nodes of a cluster, where workers have it as their working directory.
 
     Returns:
-        False where this process was connected already.
+        False where this process was connected already, by somebody else.
 
     Raises:
         WorkersUnavailable: nothing answers at `address`, or this process is connected to another Ray.
@@ -40,37 +66,111 @@ def connect(address: str | None, dashboard: bool, *, num_cpus: int | None = None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    global _early
     _no_obituaries_on_stdout()
     if ray.is_initialized():
+        ours, _early = _early, False
         here = ray.get_runtime_context().gcs_address
         if address not in (None, "auto", here):
             raise WorkersUnavailable(
                 f"this process is connected to Ray at {here} already; "
                 f"leave {address!r} out, or call ray.shutdown() first"
             )
-        return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        return ours
+    job = ray.job_config.JobConfig(metadata={"automl": title})
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "job_config": job}
     if address is not None:
+        if ship is not None and not _in_a_job():
+            quiet["runtime_env"] = {"working_dir": ship}
         try:
             _answers(address)
             with loopback() if _on_loopback_only(address) else nullcontext():
                 ray.init(address=address, **quiet)
+        except ray.exceptions.RuntimeEnvSetupError as error:
+            raise InvalidInput(
+                f"the folder {ship} cannot be sent to the nodes: {one_line(error)}; name what is not needed in its "
+                ".gitignore, another folder (--ship DIR), or --ship none where all nodes have it"
+            ) from error
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            if "Version mismatch" in str(error):
+                raise WorkersUnavailable(
+                    f"the Ray cluster at {address!r} has other versions: {one_line(error)}; install the same ones here"
+                ) from error
             raise WorkersUnavailable(
                 f"no Ray cluster answers at {address!r}: {one_line(error)}{_of_tokens(error)}"
             ) from error
         return True
-    with loopback():
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            include_dashboard=dashboard,
-            dashboard_host="127.0.0.1",
-            object_store_memory=_OBJECT_STORE_BYTES,
-            **quiet,
-        )
+    try:
+        with loopback(), _few_series():
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                num_gpus=num_gpus,
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
+    except Exception as error:  # Ray raises a bare Exception where its servers are too slow to start
+        raise WorkersUnavailable(
+            f"Ray cannot be started on this machine: {one_line(error)}; try again when less runs here, or search in "
+            "this process (--workers 0)"
+        ) from error
+    _ours.append(ray.get_runtime_context().gcs_address)
     return True
+
+
+@contextmanager
+def _few_series() -> Iterator[None]:
+    """Lets a Ray started in the body leave the names of tasks out of its own metrics, unless the user has decided.
+
+    Tasks are named by their trials, and Ray keeps twenty time series for each name.
+    """
+    if _SERIES in os.environ:
+        yield
+        return
+    os.environ[_SERIES] = "low"
+    try:
+        yield
+    finally:
+        del os.environ[_SERIES]
+
+
+def names_are_dropped() -> bool:
+    """Tells whether Ray leaves the names of tasks out of its own metrics. A cluster's nodes do not say it."""
+    import ray
+
+    if _SERIES in os.environ:
+        return os.environ[_SERIES].lower() == "low"
+    return ray.get_runtime_context().gcs_address in _ours
+
+
+def log_places() -> dict[str, str]:
+    """Returns the folder of Ray's logs, which is the same on all nodes, and the address of the cluster."""
+    import ray
+    from ray._private import worker
+
+    node = worker._global_node
+    return {"folder": node.get_logs_dir_path(), "cluster": ray.get_runtime_context().gcs_address} if node else {}
+
+
+def _in_a_job() -> bool:
+    """Tells whether this process was submitted as a job with a working directory, which its workers then have too."""
+    return '"working_dir"' in os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "")
+
+
+def shipped_folder(ship: str | None) -> str | None:
+    """Returns the folder here that workers have as their working directory; None where there is none.
+
+    Args:
+        ship: as `connect` was given it.
+    """
+    import ray
+
+    if _in_a_job():
+        return os.getcwd()
+    there = ray.get_runtime_context().runtime_env.get("working_dir")
+    return ship if there else None
 
 
 def dashboard_url() -> str | None:
@@ -178,33 +278,6 @@ def check_numbers(workers: int | None, num_cpus: float, num_gpus: float, memory:
         raise InvalidInput(f"{num_gpus:g} GPUs per worker cannot be had: above one, Ray gives whole GPUs only")
     if memory is not None and memory <= 0:
         raise InvalidInput(f"a memory limit of {memory} bytes is no limit; give a positive number")
-
-
-def room(num_cpus: float, num_gpus: float) -> int:
-    """Returns how many such workers fit on Ray's nodes when nothing else runs there."""
-    import ray
-
-    def fits(have: float, need: float) -> float:
-        if need == 0:
-            return math.inf
-        return (
-            math.floor(have / need + 1e-9) if need >= 1 or have < 1 else math.floor(have) * math.floor(1 / need + 1e-9)
-        )
-
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return sum(int(min(fits(node.get("CPU", 0), num_cpus), fits(node.get("GPU", 0), num_gpus))) for node in nodes)
-
-
-def too_many(workers: int, num_cpus: float, num_gpus: float, most: int) -> str:
-    """Returns the sentence for workers that do not fit, with the numbers."""
-    import ray
-
-    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = f" and {num_gpus:g} GPUs" if num_gpus else ""
-    return (
-        f"{workers} workers with {num_cpus:g} CPUs{gpus} each do not fit: Ray has {have.get('CPU', 0):g} CPUs and "
-        f"{have.get('GPU', 0):g} GPUs, enough for {most}"
-    )
 
 
 def innermost(error: BaseException) -> str:

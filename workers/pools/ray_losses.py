@@ -13,18 +13,22 @@ from workers.pools.blame import blame, one_line
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's answer: the seconds that it took, and one completion for each job."""
+    """A worker's answer: the seconds that it took, one completion for each job, and whether it has grown too much."""
 
     seconds: float
     done: Sequence[Completion]
+    grown: bool = False
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A call that has no answer: the fault of a job that ran alone in it, and the sentence for it."""
+    """A call that has no answer: the fault of a job that ran alone in it, the sentence for it, and whether the worker's
+    node was taken away (then nothing that ran there has a fault).
+    """
 
     fault: Fault
     error: str
+    preempted: bool = False
 
 
 def answer_of(reference: Any) -> Answer | Loss:
@@ -38,7 +42,7 @@ def answer_of(reference: Any) -> Answer | Loss:
     except ray.exceptions.OutOfMemoryError:
         return Loss("memory", "Ray killed its worker because the machine ran out of memory")
     except ray.exceptions.RayError as error:
-        return Loss("lost", f"its worker process died ({_exit_type(error)})")
+        return Loss("lost", f"its worker process died ({_exit_type(error)})", bool(getattr(error, "preempted", False)))
 
 
 def _exit_type(error: Exception) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from automl.pool import Completion, Job
 from automl.storage.processes import Process
 from workers.pools.batching import BatchSize
+from workers.pools.naming import CallNames
 from workers.pools.ray_workers import Call, RayWorkers, Slot
 from workers.pools.second import verdict
 
@@ -30,15 +31,20 @@ class RayQueue:
     Args:
         workers: who runs the jobs.
         timeout: seconds allowed for one evaluation; None sets no limit.
+        study: name of the study that the first jobs belong to.
+        names: of calls.
 
     Attributes:
         batch: how many jobs travel in one call.
         timeout: as above; a new value holds for the calls sent from then on.
+        study: name of the study that the jobs belong to.
     """
 
-    def __init__(self, workers: RayWorkers, timeout: float | None) -> None:
+    def __init__(self, workers: RayWorkers, timeout: float | None, study: str, names: CallNames) -> None:
         self.batch = BatchSize()
         self.timeout = timeout
+        self.study = study
+        self._names = names
         self._workers = workers
         self._waiting: deque[Job] = deque()
         self._suspects: deque[Job] = deque()  # of batches whose worker was lost: to be run alone
@@ -119,4 +125,5 @@ class RayQueue:
     def _send(self, slot: Slot, jobs: list[Job]) -> None:
         if not slot.calls:
             slot.since = time.monotonic()
-        slot.calls.append(Call(slot.actor.run.remote(jobs, self.timeout), jobs))
+        named = slot.actor.run.options(name=self._names.of(self.study, jobs))
+        slot.calls.append(Call(named.remote(jobs, self.timeout, self.study), jobs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,10 @@ def traced(trained: Trained) -> ExportedProgram:
     if len(trained.examples[0]) < _LEAST_EXAMPLES:
         raise InvalidInput("an export needs two examples of the test part or more, so that their number stays free")
     batch = torch.export.Dim("batch")
-    shapes = tuple({0: batch} for _ in trained.examples)
+    shapes: tuple[Any, ...] = tuple({0: batch} for _ in trained.examples)
+    taken = list(inspect.signature(trained.module.forward).parameters.values())
+    if (rest := next((place for place, one in enumerate(taken) if one.kind is one.VAR_POSITIONAL), None)) is not None:
+        shapes = (*shapes[:rest], shapes[rest:])  # `forward(self, *inputs)`: what it gathers is one argument
     try:
         with torch.no_grad():
             return torch.export.export(trained.module, trained.examples, dynamic_shapes=shapes, strict=False)

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from automl.errors import legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, QUIET, GRID, PAPER = "#000101", "#000202", "#000303", "#000404"
 SEARCH, RANDOM, THIRD, FOURTH, FIFTH = "#000505", "#000606", "#000707", "#000808", "#000909"
@@ -32,6 +33,19 @@ _VARIABLES = {
     FIFTH: "--fifth",
 }
 """Colours that stand for the page's own, so that one drawing serves light, dark and print."""
+
+PRINTED = {
+    INK: "#1a1a1a",
+    QUIET: "#6b6b6b",
+    GRID: "#d9d9d9",
+    PAPER: "#ffffff",
+    SEARCH: "#0b62a4",
+    RANDOM: "#b35900",
+    THIRD: "#2b7a3d",
+    FOURTH: "#7a3d8f",
+    FIFTH: "#8a6d00",
+}
+"""The same colours on paper."""
 
 SERIES = (SEARCH, RANDOM, THIRD, FOURTH, FIFTH)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -76,6 +90,8 @@ class Plot:
         svg: the drawing.
         csv: the data as a `data:` address.
         wide: True to span the page.
+        paint: draws it into axes.
+        size: in inches.
     """
 
     name: str
@@ -84,6 +100,8 @@ class Plot:
     svg: Markup
     csv: str
     wide: bool = False
+    paint: Callable[[Axes], None] = field(default=lambda _: None, repr=False, compare=False)
+    size: tuple[float, float] = (5.2, 3.2)
 
 
 def draw(
@@ -110,17 +128,32 @@ def draw(
         wide: as in `Plot`.
     """
     import matplotlib as mpl
+
+    style: Any = {**_STYLE, "svg.hashsalt": name}
+    with mpl.rc_context(style):
+        plot = _painted(paint, size)
+        written = io.StringIO()
+        plot.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = _inline(written.getvalue(), name, title)
+    return Plot(name, title, caption, svg, as_csv(columns, rows), wide, paint, size)
+
+
+def figure_of(plot: Plot) -> Figure:
+    """Returns a plot as a matplotlib figure."""
+    return _painted(plot.paint, plot.size)
+
+
+def _painted(paint: Callable[[Axes], None], size: tuple[float, float]) -> Figure:
+    import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    style: Any = {**_STYLE, "svg.hashsalt": name}
+    style: Any = _STYLE
     with mpl.rc_context(style):
         plot = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(plot)
         paint(plot.add_subplot())
-        written = io.StringIO()
-        plot.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Plot(name, title, caption, _inline(written.getvalue(), name, title), as_csv(columns, rows), wide)
+    return plot
 
 
 def _inline(svg: str, name: str, title: str) -> Markup:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.report.data import RatedCandidate, ReportData
+from automl.report.data import ReportData
 from automl.report.plots.drawing import INK, QUIET, RANDOM, SEARCH, Plot, draw, view
+from automl.report.study_part import RatedCandidate
 from automl.report.words import count_of
 from automl.selection.objectives import Objective
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.report.data import Curve, ReportData
+from automl.report.data import ReportData
+from automl.report.plots.archive import archive_plot
 from automl.report.plots.drawing import (
     INK,
     QUIET,
@@ -21,6 +22,7 @@ from automl.report.plots.drawing import (
 from automl.report.plots.learning import learning_plots
 from automl.report.plots.pareto import pareto_plots
 from automl.report.plots.trials import genealogy, outcomes
+from automl.report.study_part import Curve
 from automl.report.words import figure
 from automl.selection.ranking import SEARCH_WINNER
 
@@ -38,6 +40,7 @@ def study_plots(data: ReportData) -> dict[str, Plot]:
         outcomes(data.search),
         *learning_plots(data),
         *pareto_plots(data),
+        archive_plot(data),
         genealogy(data),
     ]
     return {plot.name: plot for plot in found if plot is not None}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from automl.report.data import MEANING, ReportData, StudyPart
+from automl.report.data import ReportData
 from automl.report.plots.drawing import FIFTH, FOURTH, INK, PAPER, RANDOM, SEARCH, THIRD, Plot, draw
+from automl.report.study_part import MEANING, StudyPart
 from automl.report.words import figure
-from automl.storage.studies import OUTCOMES
+from automl.storage.records import OUTCOMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

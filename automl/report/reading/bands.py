@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl.evidence.means import exponent_of
-from automl.report.data import Curve
+from automl.report.study_part import Curve
 
 POINTS = 200
 """At most so many places on an axis at which the runs are looked at."""

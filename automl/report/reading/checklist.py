@@ -35,19 +35,27 @@ def checklist(studies: Sequence[ReportData], runs: int = 1, tasks: int = 1, prot
             tasks > 1,
             f"{tasks} tasks" if tasks > 1 else "one task; search on others and report the studies together",
         ),
-        Check(
-            "Ablation of training tricks",
-            protocols > 1,
-            f"{protocols} training protocols compared"
-            if protocols > 1
-            else "one training protocol; search under another one and report the studies together",
-        ),
+        _ablation(studies, protocols),
         Check(
             "Cost reported, hashing and baseline included",
             True,
             f"{duration(paid)} of evaluation, {duration(hashed)} of hashing{account}",
         ),
     ]
+
+
+def _ablation(studies: Sequence[ReportData], protocols: int) -> Check:
+    """Returns whether tricks of training were left out, of every study, or searches ran under several protocols."""
+    found = [data.ablation for data in studies if data.ablation is not None and data.ablation.plain]
+    left_out = min((sum(bool(line.without) for line in one.lines) for one in found), default=0)
+    note = "one training protocol; `automl ablate STUDY` leaves its tricks out"
+    if found and len(found) == len(studies):
+        note = (
+            f"{count_of(left_out, 'protocol')} with tricks left out, the winner and a random sample trained under each"
+        )
+    elif protocols > 1:
+        note = f"{protocols} training protocols compared"
+    return Check("Ablation of training tricks", protocols > 1 or (bool(found) and len(found) == len(studies)), note)
 
 
 def _together(checks: Sequence[Check], studies: Sequence[ReportData]) -> Check:
@@ -72,10 +80,10 @@ def _of_one(data: ReportData) -> list[Check]:
     averaged = sum(1 for item in data.random_samples if item.test_values)
     lost = len(data.random_samples) - averaged
     left_out = f", {lost} that failed left out" if lost else ""
-    equal = own and random is not None and random.counted >= data.search.counted
+    equal = own and data.equal_effort
     return [
         Check(
-            "Compared with the average random architecture",
+            f"Compared with the average of {ENOUGH_RANDOM} random architectures or more",
             averaged >= ENOUGH_RANDOM,
             f"{count_of(averaged, 'random architecture')} re-evaluated{left_out}"
             if averaged >= ENOUGH_RANDOM
@@ -84,7 +92,9 @@ def _of_one(data: ReportData) -> list[Check]:
         Check(
             "Compared with random search of equal effort",
             equal,
-            f"{random.counted:,} random evaluations, {data.search.counted:,} of the search"
+            f"{random.counted:,} random evaluations, "
+            + ("" if data.compared_at is None else f"the first {data.compared_at:,} of ")
+            + f"{data.search.counted:,} of the search"
             if own and random is not None
             else "there is no random search beside this study; leave the baseline on",
         ),

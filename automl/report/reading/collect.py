@@ -12,34 +12,41 @@ from automl.cache.spread import spread_of
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.evidence import (
-    Effort,
-    Estimate,
-    Verdict,
-    gain_over_random_search,
     is_deterministic,
-    judge_run,
-    relative_improvement,
 )
 from automl.registry import unknown
-from automl.report.data import Learning, Rated, RatedCandidate, ReportData, StudyPart
+from automl.report.data import Begun, Learning, Rated, ReportData
+from automl.report.reading.ablation import ablation_of
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
 from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
+from automl.report.reading.judge import Judge
 from automl.report.reading.learning import learning
 from automl.report.reading.model import model_of
 from automl.report.reading.rankings import rankings
 from automl.report.reading.ratings import ranks_of_ratings, ratings_of
 from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
-from automl.selection.contest import confirmed_trials
+from automl.report.study_part import RatedCandidate, StudyPart
+from automl.selection.beginnings import begun_in_words, begun_with
+from automl.selection.contest import compared_at, confirmed_trials
 from automl.selection.objectives import objectives_of
-from automl.selection.ranking import FRONT_MEMBER, RANDOM_SAMPLE, RANDOM_WINNER, SEARCH_WINNER, SECONDS_WINNER
+from automl.selection.ranking import (
+    BEGUN_WINNER,
+    EARLY_WINNER,
+    FRONT_MEMBER,
+    RANDOM_SAMPLE,
+    RANDOM_WINNER,
+    SEARCH_WINNER,
+    SECONDS_WINNER,
+)
 from automl.selection.seconds import seconds_of_evaluations
 from automl.spaces.space import Space
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 ANCESTORS = 400
 
@@ -93,7 +100,9 @@ class _Collector:
         self.confirmation_record = phases.get("confirmation")
         self.rating_record = phases.get("rating")
         self.seconds_record = phases.get("seconds")
+        self.begun_record = phases.get("begun")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
+        self.judge = Judge(store, record, phases, self.objectives, self.held_out, self.failed, self.notes)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
@@ -109,11 +118,17 @@ class _Collector:
         values = [list(item.test_values) for item in (*finalists, *samples)]
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
-        gain = self._gain(winners, random_winners, deterministic)
+        early = self._tested_of(tested, EARLY_WINNER, self.record, search)
+        at = compared_at(self.store, self.record.id) if early else None
+        gain = self.judge.gain(early or winners, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
+        begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
+        self._say_whose_is_best(winners, random_winners)
+        against = (early or winners, random_winners)
+        verdict = self.judge.verdict(search, random, gain, *against, deterministic, rated, begun)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
@@ -128,9 +143,11 @@ class _Collector:
             front_members=members,
             deterministic=deterministic,
             population=population,
-            ri=self._ri(winners, samples, deterministic),
+            ri=self.judge.ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, winners, random_winners, deterministic, rated),
+            verdict=verdict,
+            early_winners=early,
+            compared_at=None if at is None else at[1],
             ranks=[
                 *ranks_of_ratings(self.store, self.record, self.rating_record, self.objectives),
                 *rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),
@@ -149,8 +166,10 @@ class _Collector:
             held_out=self.held_out,
             drawn_from=self._drawn_from(),
             rated=rated,
+            begun=begun,
             artefacts=list(self.settings.get("environment", {}).get("artefacts_used", [])),
             model=model_of(self.database, self.record, tested),
+            ablation=ablation_of(self.store, self.record, tested, self._values, self.objectives.fitness.minimize),
         )
         data.facts.extend(facts(data, self.store))
         data.checklist.extend(checklist([data]))
@@ -228,97 +247,45 @@ class _Collector:
         every = [item.metrics or {} for item in results]
         return [float(metrics[self.objective]) for metrics in every if self.objective in metrics]
 
-    # --- evidence ----------------------------------------------------------------------------------------------------
+    # --- beside the search -------------------------------------------------------------------------------------------
 
-    def _ri(self, winners: list[RatedCandidate], samples: list[RatedCandidate], certain: bool) -> Estimate:
-        """Returns the winner's relative improvement over the average random architecture.
-
-        The winner's units are its seeds, so that the interval concerns this architecture only.
-        """
-        if not winners or not winners[0].test_values:
-            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
-        valid = [item.test_values for item in samples if item.test_values]
-        found = relative_improvement(
-            [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
-        )
-        return replace(found, units=(len(winners[0].test_values), len(valid)))
-
-    def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
-        if not winners or not random:
-            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
-        one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
-        found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
-        return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
-
-    def _verdict(
-        self,
-        search: Reading,
-        random: Reading | None,
-        gain: Estimate,
-        winners: list[RatedCandidate],
-        random_winners: list[RatedCandidate],
-        deterministic: bool,
-        rated: Rated | None,
-    ) -> Verdict:
-        if self.failed.hopeless:
-            said = self.failed.sentence()
-            return Verdict("not supported: no trial succeeded", f"{said[:1].upper()}{said[1:]}.")
-        if random is search:
-            return Verdict(
-                "not supported: this is random search",
-                "The study samples uniformly, so there is nothing to compare it with.",
-            )
-        if self.record.state != "finished":
-            self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        effort = Effort(search.part.counted, search.part.classes)
-        baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
-        bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
-        found = judge_run(
-            gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
-        )
-        if rated is None or self.seconds_record is None or not found.beats:
-            return found
-        longer = read_study(self.store, self.seconds_record, self.objectives)
-        bound = longer.counts.classes[0] if len(longer.counts.classes) else float("inf")
-        above = int((search.counts.classes > bound).sum())
-        baseline = Effort(longer.part.counted, longer.part.classes)
-        seeds = min((len(group[0].test_values) for group in (winners, rated.random_winners) if group), default=0)
-        second = judge_run(
-            rated.gain, effort, baseline, above, seeds=seeds, deterministic=deterministic, held_out=self.held_out
-        )
-        where = (
-            f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
-            f"{search.part.counted:g})"
-        )
-        if second.beats:
-            return replace(second, reason=f"Against random search {where}. {second.reason}")
-        return replace(
-            second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
-        )
+    def _begun(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Begun | None:
+        """Returns what the search began from; None for a search that began from nothing."""
+        counts = begun_with(self.record)
+        if not counts:
+            return None
+        other = self.begun_record
+        reading = None if other is None else read_study(self.store, other, self.objectives)
+        others = [] if other is None else self._tested_of(tested, BEGUN_WINNER, other, reading)
+        part = None if reading is None else reading.part
+        return Begun(begun_in_words(counts), counts, part, others, self.judge.gain(winners, others, certain))
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
-        """Returns the ratings of a search that another evaluator decides; None for other searches."""
+        """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
         record = self.rating_record
-        if record is None:
+        if record is None and self.seconds_record is None:
             return None
-        part = read_study(self.store, record, objectives_of(record.settings)).part
         longer = self.seconds_record
         reading = None if longer is None else read_study(self.store, longer, self.objectives)
         others = [] if longer is None else self._tested_of(tested, SECONDS_WINNER, longer, reading)
         used = self.settings.get("environment", {}).get("artefacts_used", [])
-        ratings = ratings_of(self.store, record, {item.candidate for item in winners})
-        winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+        made = sum(one["seconds"] for one in used)
+        part, name, objective = None, str(self.settings["strategy"]["name"]), ""
+        if record is not None:
+            part = read_study(self.store, record, objectives_of(record.settings)).part
+            name, objective = str(record.settings["evaluator"]["name"]), str(record.settings["objective"])
+            ratings = ratings_of(self.store, record, {item.candidate for item in winners})
+            winners[:] = [replace(item, rating=ratings.get(item.candidate)) for item in winners]
+            made += seconds_of_evaluations(self.store, record.id)
         return Rated(
-            str(record.settings["evaluator"]["name"]),
-            str(record.settings["objective"]),
+            name,
+            objective,
             part,
-            seconds_of_evaluations(self.store, record.id) + sum(one["seconds"] for one in used),
+            made,
             seconds_of_evaluations(self.store, self.record.id),
             None if reading is None else reading.part,
             others,
-            self._gain(winners, others, certain),
+            self.judge.gain(winners, others, certain),
         )
 
     def _drawn_from(self) -> tuple[str, ...]:
@@ -385,6 +352,17 @@ class _Collector:
         found, count = encodings(self.store, self.record.id, search, key, lambda item: item.costs.get(cost))
         return [self.illustrator.illustrate(item) for item in found], count
 
+    def _say_whose_is_best(self, winners: list[RatedCandidate], random: list[RatedCandidate]) -> None:
+        """Says so where random search's winner looks better on validation: `study.best` and exports take that one."""
+        if not winners or not random or winners[0].fitness is None or random[0].fitness is None:
+            return
+        worth = self.objectives.fitness.worth
+        if worth(random[0].fitness) > worth(winners[0].fitness):
+            self.notes.append(
+                f"Of all that was evaluated, random search's best is better on validation ({random[0].fitness:.4g}; "
+                f"the search's has {winners[0].fitness:.4g}). study.best and exports take it: {random[0].candidate}"
+            )
+
     def _remark(self, search: Reading, random: Reading | None) -> None:
         self.notes.extend(found_under(self.settings))
         if said := stopped_early(self.store, self.cache, self.record):
@@ -413,8 +391,3 @@ def _held_out(settings: Mapping[str, Any]) -> bool:
     """Tells whether a study's final figures come from a test part; studies of older versions do not say so."""
     evaluator = settings.get("evaluator") or {}
     return bool(settings.get("held_out", evaluator.get("name") not in ("function", "hpolib")))
-
-
-def _sure(values: Sequence[float], certain: bool) -> list[float]:
-    """Returns a figure that has no noise as two equal values, which is what another seed would have given."""
-    return [*values, *values] if certain and len(values) == 1 else list(values)

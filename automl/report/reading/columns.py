@@ -6,11 +6,12 @@ Everything else that a report needs is aggregated while the trials stream by.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from automl.storage.studies import TrialRecord
+from automl.storage.records import TrialRecord
 
 _PAYING = ("miss", "partial")
 
@@ -37,7 +38,13 @@ class Counts:
 class Columns:
     """Grows by one row a trial, in completion order. Fitness is stored so that larger is better."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Iterable[bytes] = ()) -> None:
+        """Begins without trials.
+
+        Args:
+            known: keys of classes that the study began from: each of them has one replicate that is not counted.
+        """
+        self._known = np.array([_short(key) for key in known], dtype=np.uint64)
         self.keys = array("Q")
         self.replicates = array("H")
         self.pays = array("B")
@@ -78,28 +85,33 @@ class Columns:
         found = self._positions[number] if 0 <= number < len(self._positions) else -1
         return found if found >= 0 else None
 
-    def counts(self) -> Counts:
-        """Groups the rows by class. Two classes sharing 64 of their 128 key bits would be one; they do not."""
-        keys = np.frombuffer(self.keys, dtype=np.uint64)
+    def counts(self, until: int | None = None) -> Counts:
+        """Groups the rows by class. Two classes sharing 64 of their 128 key bits would be one; they do not.
+
+        Args:
+            until: how many of the trials count; None lets all count.
+        """
+        keys = np.frombuffer(self.keys, dtype=np.uint64)[:until]
         if not len(keys):
             return Counts(np.zeros(0), 0, np.zeros(0), None)
         order = np.argsort(keys, kind="stable")
         starts = np.ones(len(keys), dtype=bool)
         starts[1:] = keys[order][1:] != keys[order][:-1]
-        wanted = np.frombuffer(self.replicates, dtype=np.uint16)[order].astype(np.int64)
-        before = np.where(starts, 0, np.concatenate([[0], wanted[:-1]]))
+        wanted = np.frombuffer(self.replicates, dtype=np.uint16)[:until][order].astype(np.int64)
+        at_first = np.isin(keys[order], self._known).astype(np.int64) if len(self._known) else 0
+        before = np.where(starts, at_first, np.concatenate([[0], wanted[:-1]]))
         fresh = np.empty(len(keys), dtype=np.int64)
         fresh[order] = np.maximum(wanted - before, 0)
-        pays = np.frombuffer(self.pays, dtype=np.uint8) > 0
+        pays = np.frombuffer(self.pays, dtype=np.uint8)[:until] > 0
         first = np.flatnonzero(starts)
-        standing = np.where(np.frombuffer(self.allowed, dtype=np.uint8)[order] > 0, np.arange(len(keys)), -1)
+        standing = np.where(np.frombuffer(self.allowed, dtype=np.uint8)[:until][order] > 0, np.arange(len(keys)), -1)
         last = np.maximum.reduceat(standing, first)
         latest = order[last]
-        fitness = np.frombuffer(self.fitness, dtype=np.float64)[latest]
+        fitness = np.frombuffer(self.fitness, dtype=np.float64)[:until][latest]
         valid = np.isfinite(fitness) & (last >= 0)
         ranked = np.lexsort((order[first][valid], -fitness[valid]))  # of equals the one found first
         return Counts(
-            counted=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)),
+            counted=np.cumsum(fresh * np.frombuffer(self.shares, dtype=np.float64)[:until]),
             evaluations=int(np.maximum(fresh[pays], 1).sum()),
             classes=fitness[valid][ranked],
             best=int(latest[valid][ranked[0]]) if len(ranked) else None,

@@ -208,13 +208,13 @@ def _method(runs: list[ReportData]) -> Method:
     ri = relative_improvement(winners, [sample for sample in samples if sample], minimize=first.minimize)
     both = [data for data in tested if data.random_winners and data.random_winners[0].test_values]
     gain = gain_over_random_search(
-        [data.winners[0].test_values for data in both],
+        [data.rivals[0].test_values for data in both],
         [data.random_winners[0].test_values for data in both],
         minimize=first.minimize,
     )
     # With one run left, the units above are its seeds, which are no runs.
     ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
-    equal = all(data.random is not None and data.random.counted >= data.search.counted for data in both)
+    equal = all(data.equal_effort for data in both)
     verdict = judge_runs(gain, equal, dependence)
     return Method(
         name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.words import count_of, duration, in_full
+from automl.selection.beginnings import BEGUN
 from automl.selection.contest import EXPECTED
 from automl.storage.studies import StudyStore
 
@@ -49,6 +51,8 @@ def facts(data: ReportData, store: StudyStore | None = None) -> list[tuple[str, 
         ("Strategy", _part(settings.get("strategy"), "name")),
         ("Model", [*_model(environment.get("model") or {}), *_pool(environment.get("pool") or {})]),
         ("Model that picked the winner", _model(data.expected.get("model") or {})),
+        ("Archive", _archive(data.archive)),
+        ("Ensemble", _ensemble(environment.get("ensemble") or {}, data.objective)),
         ("Protocol", run),
         ("Hasher", [(_words(name), _text(value)) for name, value in sorted(hasher.items())]),
         ("Versions and hardware", _environment(environment)),
@@ -102,6 +106,8 @@ def _model(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns how far a strategy's model can be trusted: each trial foretold from all others, and what carries it."""
     if not stored:
         return []
+    if "shares" not in stored:  # of another strategy than one that foretells trials
+        return [(_words(name), _text(value)) for name, value in stored.items()]
     shares = sorted(stored["shares"].items(), key=lambda item: -item[1])
     half, most = stored["within_half"], stored["within_95"]
     return [
@@ -130,7 +136,39 @@ def _pool(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-_APART = ("workers", "model", "pool", EXPECTED)
+def _ensemble(stored: Mapping[str, Any], objective: str) -> list[tuple[str, str]]:
+    """Returns what the study's latest ensemble is made of, and its test figure beside the best network's."""
+    if not stored:
+        return []
+    gain, seconds = stored["gain"], stored["seconds"]
+    interval = "" if gain["low"] is None else f" [{gain['low']:+.4g}, {gain['high']:+.4g}] over test examples"
+    members = [f"{one['weight']:.0%} trial {one['trial']}" for one in stored["members"]]
+    return [
+        ("networks", ", ".join(members)),
+        ("chosen among", f"{count_of(stored['library'], 'network')}, on the validation part"),
+        (
+            "test figure",
+            f"{stored['test'][objective]:.6g}, and {stored['best_network_test'][objective]:.6g} of the best network "
+            f"alone: better by {gain['value']:+.4g}{interval}",
+        ),
+        ("cost", f"{duration(seconds['trained'])} of training, {duration(seconds['joined'])} of running and choosing"),
+    ]
+
+
+def _archive(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns the axes of a study's archive, and how much of it is filled."""
+    if not found:
+        return []
+    axes = [
+        (one["name"], f"{one['low']:.4g} to {one['high']:.4g} in {count_of(one['bins'], 'cell')}")
+        for one in found["descriptors"]
+    ]
+    total = math.fsum(cell["fitness"] for cell in found["cells"])
+    filled = f"{len(found['cells']):,} of {count_of(found['of'], 'cell')}"
+    return [*axes, ("filled", f"{filled}; their {found['objective']} adds up to {total:.6g}")]
+
+
+_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED, BEGUN)
 """What stands among the versions and has a group of its own."""
 
 

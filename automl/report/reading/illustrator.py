@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from automl.jsontext import parse
-from automl.report.data import RatedCandidate
+from automl.report.study_part import RatedCandidate
 from automl.report.words import choices_of
 from automl.spaces.space import Candidate, Space
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from automl.evaluators.curves import LearningCurve, mean_values
 from automl.evidence import agreement_between
-from automl.report.data import EpochRanks, Learning, LearningLine, RatedCandidate
+from automl.report.data import EpochRanks, Learning, LearningLine
 from automl.report.reading.rankings import ENOUGH, RANKED
+from automl.report.study_part import RatedCandidate
 from automl.report.words import spread
 
 if TYPE_CHECKING:
     from automl.cache.store import EquivalenceCache
     from automl.report.reading.stream import Reading
-    from automl.storage.studies import StudyRecord, StudyStore
+    from automl.storage.records import StudyRecord
+    from automl.storage.studies import StudyStore
 
 SHOWN = 100
 """Trials whose curves are drawn behind the winners', at most."""

@@ -9,7 +9,7 @@ from typing import Any
 from automl.selection.ranking import SEARCH_WINNER
 from automl.storage.artefacts import MADE, artefacts_of
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
 
 WEIGHTS = "weights"
 

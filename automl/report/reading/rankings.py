@@ -10,7 +10,8 @@ from automl.evidence.means import mean
 from automl.report.data import Ranks
 from automl.report.reading.stream import Reading
 from automl.selection.ranking import RANDOM_SAMPLE
-from automl.storage.studies import StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 
 RANKED = 2000
 """Classes that an agreement is computed from, at most."""

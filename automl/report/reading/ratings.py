@@ -8,7 +8,8 @@ from automl.evidence import agreement_between
 from automl.report.data import Ranks
 from automl.report.reading.rankings import ENOUGH
 from automl.selection.objectives import Objectives, objectives_of
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 
 def ratings_of(store: StudyStore, rated: StudyRecord, candidates: Collection[str]) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from automl.cache.store import EquivalenceCache
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 _ASKED = 200
 """Full evaluations whose learning curves say how many epochs one has, at most."""

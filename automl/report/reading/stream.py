@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from automl.jsontext import canonical
-from automl.report.data import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
 from automl.report.reading.columns import Columns, Counts
 from automl.report.reading.thinning import Failures, Thinned, Values
+from automl.report.study_part import Curve, OutcomeLine, RatedCandidate, Sample, StudyPart, Timeline
+from automl.selection.beginnings import known_before
 from automl.selection.effort import FullCost
 from automl.selection.fronts import Front
 from automl.selection.objectives import Objective, Objectives
-from automl.storage.studies import OUTCOMES, Outcome, StudyRecord, StudyStore, TrialRecord
+from automl.storage.records import OUTCOMES, Outcome, StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import FULL
 
 CLOUD = 400
@@ -79,11 +81,11 @@ class Fidelities:
 
 
 class _Reader:
-    def __init__(self, objectives: Objectives, fidelities: Fidelities) -> None:
+    def __init__(self, objectives: Objectives, fidelities: Fidelities, known: Iterable[bytes]) -> None:
         self.objectives = objectives
         self.cost = ""
         self.fidelities = fidelities
-        self.columns = Columns()
+        self.columns = Columns(known)
         self.outcomes: dict[Outcome, OutcomeLine] = {name: OutcomeLine() for name in OUTCOMES}
         self.failures = Failures()
         self.values = Values()
@@ -169,7 +171,7 @@ def read_study(store: StudyStore, record: StudyRecord, objectives: Objectives) -
         record: the study.
         objectives: of the search that it belongs to.
     """
-    reader = _Reader(objectives, Fidelities(store, record))
+    reader = _Reader(objectives, Fidelities(store, record), known_before(store, record))
     for trial in store.trials(record.id):
         reader.add(trial)
     counts = reader.columns.counts()

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from automl.errors import one_line
 from automl.evidence.means import times_two_to
-from automl.report.data import Failure, Sample
+from automl.report.study_part import Failure, Sample
 
 T = TypeVar("T")
 

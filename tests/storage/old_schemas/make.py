@@ -15,9 +15,10 @@ from automl.cache.records import Completion
 from automl.cache.store import EquivalenceCache
 from automl.hashing import Hasher
 from automl.storage.engine import Database
+from automl.storage.records import TrialRecord
 from automl.storage.sessions import Session
 from automl.storage.spaces import StoredSpace, space_id
-from automl.storage.studies import StudyStore, TrialRecord
+from automl.storage.studies import StudyStore
 
 
 def fill(path: Path) -> None:

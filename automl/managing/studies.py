@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from automl.errors import InvalidInput, brief
+from automl.artefacts.store import ArtefactStore
+from automl.errors import ArtefactUnreadable, InvalidInput, brief
 from automl.storage import managing
 from automl.storage.engine import Database
-from automl.storage.studies import StudyRecord, StudyStore
+from automl.storage.records import StudyRecord
+from automl.storage.studies import StudyStore
 
 MAX_NAME = 1000
 """Characters of a study's name or of a namespace, at most: an import takes no longer ones either."""
@@ -18,9 +21,10 @@ Figures = Literal["keep"]
 
 ARCHIVED = "archived"
 ADOPTS = "adopts"
+PAUSED = "paused"
 """Names in a study's settings that say how it is kept and change no trial."""
 
-OF_KEEPING = (ARCHIVED, ADOPTS)
+OF_KEEPING = (ARCHIVED, ADOPTS, PAUSED)
 
 _MAY_DIFFER = frozenset(
     {"seed", "strategy", "window", "asynchronous", "trials", "evaluations", "hours", "until", "enqueue", "repeat"}
@@ -78,7 +82,11 @@ def delete(database: Database, records: Sequence[StudyRecord]) -> int:
 
 
 def archive(database: Database, records: Sequence[StudyRecord], archived: bool) -> None:
-    """Puts a search away, so that lists leave it out, or takes it out again. Nothing else of it changes."""
+    """Puts a search away, so that lists leave it out, or takes it out again. Nothing else of it changes.
+
+    Raises:
+        StudyBusy: a living process runs the search.
+    """
 
     def change(settings: dict[str, Any]) -> dict[str, Any]:
         settings.pop(ARCHIVED, None)
@@ -87,8 +95,22 @@ def archive(database: Database, records: Sequence[StudyRecord], archived: bool) 
     managing.write_settings(database, [record.id for record in records], change)
 
 
+def pause(database: Database, records: Sequence[StudyRecord], paused: bool, now: bool = False) -> None:
+    """Asks whoever runs a search to pause it, or to go on, see `Study.pause`."""
+
+    def change(settings: dict[str, Any]) -> dict[str, Any]:
+        settings.pop(PAUSED, None)
+        return {**settings, **({PAUSED: {"now": now}} if paused else {})}
+
+    managing.write_settings(database, [record.id for record in records], change, running=True)
+
+
 def let_adopt(database: Database, records: Sequence[StudyRecord], figures: Figures | None) -> None:
-    """Lets the next search of this name take over another source of space and evaluator, see `Study.adopt`."""
+    """Lets the next search of this name take over another source of space and evaluator, see `Study.adopt`.
+
+    Raises:
+        StudyBusy: a living process runs the search.
+    """
     if figures not in (None, "keep"):
         raise InvalidInput(f"figures={figures!r}: it must be 'keep', or be left out")
     allowed = {"figures": figures}
@@ -105,7 +127,7 @@ def stop_adopting(database: Database, record: StudyRecord) -> None:
 
 
 def copy(database: Database, records: Sequence[StudyRecord], old: str, storage: str, new: str) -> tuple[int, int]:
-    """Copies a search with its runs, phases, trials and evaluations into another database.
+    """Copies a search with its runs, phases, trials, evaluations and their artefacts into another database.
 
     Returns:
         Numbers of trials and of evaluations that were added there.
@@ -122,13 +144,26 @@ def copy(database: Database, records: Sequence[StudyRecord], old: str, storage: 
             raise InvalidInput(
                 f"study {old!r} is in that database already; give the copy another name, or another place"
             )
-        done = managing.copy(database, target, ids, names)
+        trials, evaluations, digests = managing.copy(database, target, ids, names)
         if new != old:
             found = [one for name in names.values() if (one := StudyStore(target).find(name)) is not None]
             managing.write_settings(target, [one.id for one in found], lambda settings: _renamed(settings, old, new))
-        return done
+        _copy_contents(database, target, records[0].settings, digests)
+        return trials, evaluations
     finally:
         target.close()
+
+
+def _copy_contents(source: Database, target: Database, settings: Mapping[str, Any], digests: Sequence[str]) -> None:
+    """Copies artefacts that lie beside a database to the other one's; what lies elsewhere is found from both."""
+    noted = settings.get("environment", {}).get("artefacts")
+    here, there = source.beside("artefacts"), target.beside("artefacts")
+    if isinstance(noted, str) or here is None or there is None or here == there:
+        return
+    kept, place = ArtefactStore(here), ArtefactStore(there)
+    for digest in digests:
+        with contextlib.suppress(ArtefactUnreadable):  # what is lost is trained again, here and there
+            place.put(kept.get(digest))
 
 
 def _renamed(settings: dict[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -156,7 +191,7 @@ def merge(database: Database, records: Sequence[StudyRecord], name: str) -> Stud
             raise InvalidInput(
                 f"studies {first.name!r} and {other.name!r} cannot be merged: they differ in {', '.join(differing)}"
             )
-    trials = sum(record.trials for record in records)
+    trials = sum(_proposed(database, record) for record in records)
     budget = {"trials": max(1, trials), "evaluations": None, "hours": None, "until": None}
     environment = {**first.settings.get("environment", {}), "merged": [record.name for record in records]}
     settings = {**first.settings, **budget, "repeat": None, "enqueue": [], "environment": environment}
@@ -166,6 +201,12 @@ def merge(database: Database, records: Sequence[StudyRecord], name: str) -> Stud
     found = StudyStore(database).find(name)
     assert found is not None
     return found
+
+
+def _proposed(database: Database, record: StudyRecord) -> int:
+    """Returns how many trials the strategy of a search has proposed: where it rates first, those that were rated."""
+    rated = [one for one in StudyStore(database).phase_studies(record.id) if one.kind == "rating"]
+    return sum(one.trials for one in rated) if rated else record.trials
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,5 @@
+import automl
+
+
+class Line(automl.Space):
+    x = automl.Integer(0, 20)

@@ -1,0 +1,48 @@
+"""A study that is extended until its verdict turns green repeats a test: all looks together are wrong in 5 %."""
+
+import numpy as np
+import pytest
+
+from automl.evidence import Effort, chance_of_luck, left_for_next
+from automl.evidence.comparisons import LUCK, needed_above
+
+LOOKS = (60, 120, 240, 480, 960, 1920)
+
+
+def claims(error_of, runs=4000, seed=0):
+    """Share of null searches that are called better at one of the looks: both sides draw from one distribution."""
+    rng, wrong = np.random.default_rng(seed), 0
+    search, random = rng.random((2, runs, LOOKS[-1]), dtype=np.float32)
+    green = np.zeros(runs, dtype=bool)
+    for number, classes in enumerate(LOOKS):
+        best = random[:, :classes].max(axis=1, keepdims=True)
+        above = (search[:, :classes] > best).sum(axis=1)
+        efforts = [(Effort(n, n), Effort(n, n)) for n in LOOKS[:number]]
+        now = Effort(classes, classes)
+        green |= above >= needed_above(now, now, error_of(efforts))
+    wrong = int(green.sum())
+    return wrong / runs
+
+
+def test_the_error_of_all_looks_together_is_kept_and_would_not_be_by_the_rule_of_one():
+    kept, repeated = claims(left_for_next), claims(lambda looks: LUCK)
+    assert kept < LUCK
+    assert repeated > 0.06, "else the rule would not be needed, and this test could not fail"
+
+
+def test_one_look_may_spend_all_and_later_ones_half_of_what_is_left():
+    equal = (Effort(300, 240), Effort(300, 240))
+    assert left_for_next([]) == LUCK
+    first = chance_of_luck(needed_above(*equal), *equal)
+    assert left_for_next([equal]) == pytest.approx((LUCK - first) / 2)
+    errors = [left_for_next([equal] * looks) for looks in range(8)]
+    assert errors == sorted(errors, reverse=True)
+    spent = [chance_of_luck(needed_above(*equal, error), *equal) for error in errors]
+    assert sum(spent) < LUCK
+
+
+def test_a_look_that_no_number_of_classes_could_have_turned_green_spends_nothing():
+    few = (Effort(3, 3), Effort(3, 3))  # at best 1/20, and 1/35 with four
+    assert chance_of_luck(3, *few) == pytest.approx(0.05)
+    poorer = (Effort(2, 2), Effort(2, 2))
+    assert left_for_next([poorer]) == pytest.approx(LUCK / 2)
