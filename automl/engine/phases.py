@@ -412,8 +412,9 @@ class Phases:
             for observer in self.observers:
                 observer.note(said)
         if not record.trials:
+            goals, rates = objectives_of(record.settings), self.parts.rating is not None
             for observer in self.observers:
-                observer.note(bill(self.config, self.evaluator, self.parts.strategy, objectives_of(record.settings)))
+                observer.note(bill(self.config, self.evaluator, self.parts.strategy, goals, rates=rates))
         if not record.trials and (waiting := waiting_sentence(self.database)):
             self._warn(waiting)
         if changed := change_since(self.evaluator.name, self.described, self.store):
