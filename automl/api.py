@@ -305,8 +305,8 @@ class ResumeSettings(RunConfig, Budget):
 def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     """Continues a stored study exactly where it stopped; no finished evaluation is lost or repeated.
 
-    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness). A study
-    that was paused is not paused any more.
+    Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness). A paused
+    study goes on.
 
     Args:
         every setting of `ResumeSettings`.

@@ -168,7 +168,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """Setting of how much of a full evaluation is done.
+    """A full evaluation, or a cheaper one that stands for it, such as 3 epochs of 30.
 
     Attributes:
         share: Budget fraction: cost relative to a full evaluation, above 0; 1 for a full one.

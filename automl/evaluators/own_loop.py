@@ -21,7 +21,7 @@ class OwnLoop(Evaluator):
 
     Attributes:
         measured: What the figures depend on: program and version, data, epochs, such as "train.py 3, CIFAR-10, 20".
-            Change it when they would come out otherwise.
+            Change it whenever the figures would change.
         metrics: Names of the metrics that will be told, the default objective first, or a mapping from each name to
             "maximize" or "minimize". A name alone tells its direction (`loss`: minimize).
         test_part: True if what is asked with part "test" is measured on data of their own, which no search reads.

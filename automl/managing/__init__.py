@@ -1,4 +1,4 @@
-"""Studies kept in order: found, renamed, deleted, put away, merged, copied, and given another source."""
+"""Studies kept in order: found, renamed, deleted, put away, paused, merged, copied, and given another source."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class Permutation(_OfItems):
 class Subset(_OfItems):
     """Field with some of the given items, in the order in which they were given.
 
-    A mutation takes an item in or out, or one in for another where the bounds leave nothing else.
+    A mutation adds an item or removes one; where the bounds forbid both, it exchanges one.
 
     Args:
         items: JSON data, each once.

@@ -18,9 +18,13 @@ _LARGEST_EXPONENT = 709.78
 
 
 class Integer(Field):
-    """Field with an integer from `low` to `high`, both included; with `log`, sampled uniformly in its logarithm; with
-    `step`, only every so many integers from `low` on. `default` is the value that you believe to be good: strategies
-    begin near it.
+    """Field whose value is a whole number from `low` to `high`, both included.
+
+    Args:
+        low, high: Bounds, both included.
+        log: True to sample uniformly in the logarithm: as many values between 8 and 64 as between 64 and 512.
+        step: Distance of neighbouring values; the first is `low`, and `high` must be one of them.
+        default: Value that you believe to be good: strategies begin near it.
 
     Raises:
         InvalidSpace: `low` is above `high`, a bound is no integer or has more than 64 bits, `log` is used with `low`
@@ -96,11 +100,15 @@ class Integer(Field):
 
 
 class Real(Field):
-    """Field with a real number from `low` to `high`; with `log`, sampled uniformly in its logarithm; with `step`, only
-    the numbers that are so far apart, from `low` on. `default` is the value that you believe to be good: strategies
-    begin near it.
+    """Field whose value is a real number from `low` to `high`.
 
     When a candidate is read, a number beyond a bound by a rounding error means the bound.
+
+    Args:
+        low, high: Bounds, both included.
+        log: True to sample uniformly in the logarithm: as many values between 0.001 and 0.01 as between 0.01 and 0.1.
+        step: Distance of neighbouring values; the first is `low`, and `high` must be one of them. None allows all.
+        default: Value that you believe to be good: strategies begin near it.
 
     Raises:
         InvalidSpace: `low` is above `high`, a bound is no finite number, the difference of the bounds overflows a

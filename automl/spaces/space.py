@@ -127,8 +127,10 @@ TRIES = 10_000
 
 
 class Space(metaclass=SpaceType):
-    """Base class of search spaces. A space's fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces) are its
-    choices.
+    """Base class of search spaces: what can be chosen, and what a candidate then is.
+
+    Subclass it. What can be chosen is declared as fields (`Choice`, `Integer`, `Real`, `Repeat`, other spaces), as in
+    the example. A candidate has one value for each field, as attributes.
 
     A field may have any name but `kind`, `value` and `json`. If it has the name of a method (`costs`, `size`), the
     method stays available, and `c.costs` of a candidate is the field.

@@ -36,6 +36,16 @@ def until(found, seconds=180):
     raise AssertionError("it did not happen")
 
 
+def submitted(client, command):
+    """Returns the id of a job; None while the agent that starts jobs is not up yet."""
+    try:
+        return client.submit_job(entrypoint=command)
+    except RuntimeError as error:
+        if "No available agent" not in str(error):
+            raise
+        return None
+
+
 def test_a_job_shows_its_progress_and_goes_on_when_it_is_submitted_again(ray_session, tmp_path):
     import ray
     from ray.job_submission import JobStatus, JobSubmissionClient
@@ -50,7 +60,7 @@ def test_a_job_shows_its_progress_and_goes_on_when_it_is_submitted_again(ray_ses
     address = ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url
     client = JobSubmissionClient(f"http://{address}")
 
-    first = client.submit_job(entrypoint=command)
+    first = until(lambda: submitted(client, command))
     info = until(lambda: (found := client.get_job_info(first)).metadata.get("best") and found)
     assert info.status == JobStatus.RUNNING, info
     assert (info.metadata["study"], info.metadata["phase"]) == ("job", "search")
@@ -66,7 +76,7 @@ def test_a_job_shows_its_progress_and_goes_on_when_it_is_submitted_again(ray_ses
     assert not study.finished
 
     go.touch()
-    second = client.submit_job(entrypoint=command)
+    second = until(lambda: submitted(client, command))
     until(lambda: client.get_job_status(second).is_terminal())
     assert client.get_job_status(second) == JobStatus.SUCCEEDED, client.get_job_logs(second)
     assert [(trial.number, trial.candidate) for trial in study.trials()][: len(before)] == before
