@@ -11,6 +11,7 @@ from automl.setup import moved
 
 if TYPE_CHECKING:
     from automl import data as data
+    from automl.api import ablate as ablate
     from automl.api import ask_and_tell as ask_and_tell
     from automl.api import plan as plan
     from automl.api import resume as resume
@@ -61,6 +62,7 @@ _HOMES = {
     "resume": "automl.api",
     "ask_and_tell": "automl.api",
     "plan": "automl.api",
+    "ablate": "automl.api",
     "rekey": "automl.setup.rekeying",
     "Stopped": "automl.engine.running",
     "Array": "automl.behaviour",

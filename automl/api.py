@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.cache.policy import Policy
 from automl.display import of_python
+from automl.engine.ablation import ablate as engine_ablate
 from automl.engine.asking import AskedStudy, begin_asking
 from automl.engine.bill import bill
 from automl.engine.config import STORED, StudyConfig, StudySettings
@@ -333,6 +335,65 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     said = {name: getattr(asked, name) for name in given}
     config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationSettings(RunConfig):
+    """All settings of `automl.ablate`: the study, what is left out, workers, limits and storage of this run.
+
+    Example:
+        >>> AblationSettings(study="cells", tricks=["cutout"]).tricks
+        ('cutout',)
+    """
+
+    study: str | Study = field(
+        kw_only=False, metadata={"setting": Setting("The finished study, or its name.", group="Search", flags=None)}
+    )
+    tricks: Sequence[str] | None = setting(
+        None,
+        "Tricks of training that are left out, one at a time and all together.",
+        group="Search",
+        otherwise="all that the evaluator has",
+        flags=None,
+    )
+    settings: Mapping[str, Any] | None = setting(
+        None, "Other settings of the evaluator, for one protocol more.", group="Search", flags=None
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@takes(AblationSettings)
+def ablate(asked: AblationSettings, _: frozenset[str]) -> Study:
+    """Trains the winners of a finished study and its random sample again, with tricks of training left out.
+
+    Its report then says how much of the result is search and how much is protocol. What has been trained is served from
+    the cache; after an interruption the same call goes on.
+
+    Args:
+        every setting of `AblationSettings`.
+
+    Returns:
+        The study.
+
+    Raises:
+        InvalidInput: there is no such study, it is not finished, its evaluator has no such trick, or its training is
+            plain.
+        StudyBusy: another living process coordinates the study.
+
+    Example:
+        >>> import automl
+        >>> automl.ablate("mine", storage="sqlite:///none.db")
+        Traceback (most recent call last):
+        automl.errors.StorageRefused: there is no database at sqlite:///...; check the storage URL, or run a search...
+    """
+    study, run = asked.study, _shown(part_of(RunConfig, asked))
+    opened = study if isinstance(study, Study) else Study.open(study, run.storage)
+    run = replace(run, storage=opened.database.url)
+    for one in opened.runs:
+        engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
+    return opened
 
 
 def find_searches(database: Database, name: str) -> list[StudyRecord]:

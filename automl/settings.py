@@ -296,6 +296,8 @@ class Declared:
             return value
         if float not in self.members:
             self._refuse(value, "True or False")
+        if not isinstance(value, numbers.Real):
+            self._refuse(value, "True, False or a share between 0 and 1")
         share = self._number(value, float)
         return bool(share) if share in (0, 1) else float(share)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import chain
@@ -198,6 +198,26 @@ class Study(Managed, Delivered, Analysed):
         trial = self.trial(number)
         cache = EquivalenceCache(self.database, namespace=str(self.settings.get("namespace", "default")))
         return list(cache.learning_curves(trial.context, [trial.key]).get(trial.key, {}).values())
+
+    def ablate(
+        self, tricks: Sequence[str] | None = None, settings: Mapping[str, Any] | None = None, **run: Any
+    ) -> Study:
+        """Trains the winners and the random sample again with tricks of training left out, see `automl.ablate`.
+
+        Args:
+            tricks: names of tricks; None takes all that the evaluator has.
+            settings: other settings of the evaluator, for one protocol more.
+            run: workers and limits of this run, as `automl.ablate` takes them.
+
+        Returns:
+            This study, whose report then has a section on search and protocol.
+
+        Raises:
+            InvalidInput: the study is not finished, or its evaluator has no such trick.
+        """
+        import automl  # what runs searches stands on a higher floor; the package finds it when it is asked
+
+        return automl.ablate(self, tricks=tricks, settings=settings, **run)
 
     @property
     def parts(self) -> Parts:

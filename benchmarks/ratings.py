@@ -111,7 +111,7 @@ def jobs(case):
     for one in candidates:
         yield "scores", "zero-cost", 0, one, ZeroCost(task=case.task), None
         yield "rating", "two epochs", 0, one, Classification(task=case.task, epochs=2), "accuracy"
-        yield from (("truth", "truth", seed, one, truth, "accuracy") for seed in range(case.seeds))
+        yield from (("truth", "truth", seed, one, truth, None) for seed in range(case.seeds))
     yield from (("rating", LAST, 0, one, last, "rating") for one in candidates)
 
 
@@ -152,7 +152,7 @@ def rows_of(file):
     return [json.loads(line) for line in file.open(encoding="utf-8")] if file.exists() else []
 
 
-def report(name):
+def report(name, metric):
     case, rows = CASES[name], rows_of(HERE / f"ratings_{name.replace('-', '_')}.jsonl")[1:]
     values, seconds = defaultdict(lambda: defaultdict(dict)), defaultdict(float)
     for row in rows:
@@ -160,6 +160,9 @@ def report(name):
         if row["what"] == "scores":
             for score, value in row["value"].items():
                 values[score][row["candidate"]][0] = value
+        elif row["what"] == "truth":
+            figure = -row["value"]["loss"] if metric == "loss" else row["value"][metric]
+            values["truth"][row["candidate"]][row["seed"]] = figure
         else:
             values[row["name"]][row["candidate"]][row["seed"]] = row["value"]
     truth = values.pop("truth", {})
@@ -189,7 +192,7 @@ def report(name):
     }
     truths = [list(truth[one].values()) for one in known]
     worth = rating_worth(truths, [list(complete[main][one].values()) for one in known], counts, others)
-    print(f"### {name}: {len(known)} architectures, {seeds} seeds of {case.epochs} epochs\n")
+    print(f"### {name}: {len(known)} architectures, {seeds} seeds of {case.epochs} epochs, by {metric}\n")
     print("| score | Spearman | Kendall | rating ahead by | given the counts | processor seconds |")
     print("|---|---|---|---|---|---|")
     for row in worth.rows:
@@ -246,12 +249,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--until", type=float, default=600, help="seconds of this run")
+    parser.add_argument("--metric", choices=("accuracy", "loss"), default="accuracy", help="of the truth")
     parser.add_argument("--report", action="store_true", help="only print the table")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if not given.report:
         run(given.case, given.until)
-    report(given.case)
+    report(given.case, given.metric)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What was paid keeps its worth: evaluations are served after the functional hash has changed.
+"""What was paid keeps its worth: evaluations are served after the functional hash has changed, and begun from.
 
     python benchmarks/worth.py kept --before CHECKOUT
     python benchmarks/worth.py rows [--rows 100000] [--storage URL]
+    python benchmarks/worth.py beginnings [--runs 20]
 
 `kept` lets an older release search five spaces, takes each database through `automl db upgrade` and `automl cache
 rekey`, and searches again. CHECKOUT is a folder with that release (`git worktree add ../before COMMIT`); it runs with
@@ -11,6 +12,10 @@ figure now has to pay for its own.
 
 `rows` fills a database with evaluations of `nasbench201` under an older hash's keys, each encoding a class of its own,
 and measures `automl.rekey` beside the limit of 60 s for 100,000 rows. AUTOML_DATA names the folder with the tables.
+
+`beginnings` searches NAS-Bench-201 on CIFAR-100 with 30 new evaluations: from nothing, from 100 random results of
+CIFAR-10, and from 100 random results of CIFAR-100 itself. A column is the mean test accuracy of the best by one
+validation seed after so many new evaluations, with half the width of its 95 % interval over runs.
 """
 
 import argparse
@@ -27,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from cells201 import Cells
 
 import automl
 from automl.cache.policy import ReplicatePlan
@@ -72,8 +78,12 @@ def main() -> None:
     other = commands.add_parser("rows")
     other.add_argument("--rows", type=int, default=100_000)
     other.add_argument("--storage", help="an empty database; default: a new SQLite file")
+    third = commands.add_parser("beginnings")
+    third.add_argument("--runs", type=int, default=20)
     given = parser.parse_args()
-    if given.command == "kept":
+    if given.command == "beginnings":
+        beginnings(given.runs)
+    elif given.command == "kept":
         kept(given.before.resolve())
     else:
         rows(given.rows, given.storage)
@@ -128,6 +138,65 @@ def finished(url: str) -> int:
 
     with Database(url) as database:
         return sum(one.replicates + one.failed + one.audits for one in stats(database).contexts)
+
+
+# --- beginnings -------------------------------------------------------------------------------------------------------
+
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "surrogate": {},
+    "regularized_evolution": {"settings": {"population": 20, "tournament": 5}},
+}
+AFTER = (0, 5, 10, 15, 20, 30)
+KNOWN = 100
+
+
+def beginnings(runs: int) -> None:
+    """Prints a row for each strategy and beginning."""
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    cells = Cells()
+    for seed in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            for way, data in (("nothing", None), ("CIFAR-10", "cifar10"), ("CIFAR-100", "cifar100")):
+                for strategy, own in STRATEGIES.items():
+                    url = f"sqlite:///{folder}/{way}-{strategy}.db"
+                    if data:
+                        old = {"strategy": "random", "seed": 1000 + seed, "evaluations": KNOWN, "study": "old"}
+                        begun({**old, "storage": url, "settings": {"dataset": data}})
+                    settings = {"dataset": "cifar100", **own.get("settings", {})}
+                    new = {"strategy": strategy, "seed": seed, "evaluations": AFTER[-1], "study": "new"}
+                    new |= {"storage": url, "settings": settings, "begin_from": "context" if data else "none"}
+                    found.setdefault((strategy, way), []).append(figures(begun(new), cells))
+    print(f"{runs} runs; | strategy | begins from | {' | '.join(map(str, AFTER))} |")
+    for (strategy, way), rows in found.items():
+        values = np.array(rows)
+        drawn = np.random.default_rng(0).integers(runs, size=(2000, runs))
+        low, high = np.nanpercentile(values[drawn].mean(axis=1), [2.5, 97.5], axis=0)
+        texts = [
+            "–" if np.isnan(mean) else f"{mean:.2f} ± {half:.2f}"
+            for mean, half in zip(values.mean(axis=0), (high - low) / 2, strict=True)
+        ]
+        print(f"| {strategy} | {way} | {' | '.join(texts)} |")
+
+
+def begun(given: dict[str, Any]) -> list[tuple[float, str, bool]]:
+    """Searches, and returns validation, cell and whether it is a new evaluation, of each trial."""
+    quick = {"baseline": False, "finalists": 3, "confirm": 1, "sample": 2, "workers": 0, "progress": False, "window": 1}
+    study = automl.search("nasbench201", **{**quick, **given})
+    rows = [(one.fitness, json.loads(one.candidate), one.outcome == "miss") for one in study.trials()]
+    study.close()
+    return rows
+
+
+def figures(rows: list[tuple[float, str, bool]], cells: Cells) -> list[float]:
+    """Returns the test accuracy of the best by validation after so many new evaluations; NaN where there is none."""
+    best, test, new = -np.inf, np.nan, 0
+    after = {0: np.nan}
+    for value, cell, counts in rows:
+        if value > best:
+            best, test = value, cells.test["CIFAR-100"][cells.number[cell]]
+        new += counts
+        after[new] = test
+    return [float(after.get(count, test)) for count in AFTER]
 
 
 # --- speed ------------------------------------------------------------------------------------------------------------

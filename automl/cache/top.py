@@ -30,6 +30,11 @@ class Column:
         title: Evaluator, and those of its settings in which it differs from the others.
         objective: Metric that is shown, and whether less is better.
         classes: Number of functions with a figure.
+
+    Example:
+        >>> column = Column(3, "nasbench201, dataset=cifar10", Objective("accuracy"), classes=100)
+        >>> column.title, column.objective.minimize
+        ('nasbench201, dataset=cifar10', False)
     """
 
     context: int
@@ -47,6 +52,11 @@ class Row:
         candidate: JSON text of a candidate that was evaluated.
         standing: Mean over the contexts of where it stands among what is known there, 0 the best and 1 the worst.
         values: Its figure in each column; None if there is none.
+
+    Example:
+        >>> row = Row("8a0c5d11f3b2e907", '{"x":3}', standing=0.05, values=(91.5, None))
+        >>> row.values[0]
+        91.5
     """
 
     function: str

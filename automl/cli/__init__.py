@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import click
 
+from automl.cli.ablate import ablate
 from automl.cli.database import cache, db
 from automl.cli.ensemble import ensemble
 from automl.cli.export import export
@@ -54,6 +55,7 @@ for command in (
     pause,
     baseline,
     report,
+    ablate,
     rate,
     export,
     ensemble,

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from automl import registry
+from automl.cache.policy import FreshSeeds
 from automl.cache.versions import COMMAND, version_of
 from automl.delivery.ensemble import Ensemble
 from automl.delivery.model import Delivery, TrainedModel
 from automl.delivery.selecting import ensemble_of
 from automl.engine.config import StudyConfig
+from automl.engine.phase_studies import PhaseStudies
 from automl.engine.phases import Phases
 from automl.engine.run_config import RunConfig
 from automl.engine.running import open_pool, stoppable
@@ -100,8 +102,13 @@ def _trained(study: Study, among: list[TrialRecord], run: RunConfig) -> float:
         database = Database(run.storage, claim_timeout=run.claim_timeout)
         try:
             with Phases(study.parts, config, run, database, pool) as phases:
-                with stoppable(signals, phases.interrupt, study.name):
-                    made = phases.train(phases.store.by_id(study.record_id), chosen)
+                record = phases.store.by_id(study.record_id)
+                with (
+                    stoppable(signals, phases.interrupt, study.name),
+                    phases.coordinated(record, phases.observers) as cache,
+                ):
+                    made = PhaseStudies(phases.store, record).ensemble(chosen)
+                    phases.measure(made, cache, chosen, FreshSeeds([1] * len(chosen)))
                 return sum(one.paid_seconds for one in phases.store.trials(made.id))
         finally:
             database.close()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from automl.artefacts.content import Content
 from automl.cache.features import StoredFeatures
 from automl.cache.records import Claim, Result
 from automl.cache.store import EquivalenceCache
@@ -39,6 +41,7 @@ from automl.hashing.isolated import HashJobs
 from automl.observers import LoopFigures, Observer
 from automl.pool import Pool
 from automl.rules import LoopSettings
+from automl.setup.proposing import ARTEFACTS
 from automl.spaces.space import Candidate
 from automl.storage.records import TrialRecord
 from automl.storage.studies import StudyStore
@@ -84,7 +87,9 @@ class Search:
         notices: Notices | None = None,
         context_at: Callable[[float], int] | None = None,
         pausing: Pausing | None = None,
+        artefacts: Mapping[str, Content] | None = None,
     ) -> None:
+        self._artefacts = dict(artefacts or {})
         self.settings, self.strategy, self.observers = settings, strategy, observers
         self.meter = Meter(settings, pool.now)
         self.interrupted = False
@@ -178,15 +183,16 @@ class Search:
 
     def _bind(self) -> None:
         space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
+        given: dict[str, Any] = {"artefacts": self._artefacts} if ARTEFACTS in self.strategy.wants else {}
         if "hashes" in self.strategy.wants:
             with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):
                 foreign = self._jobs.foreign(space.sample(np.random.default_rng(self.settings.seed)))
             # A pool of hundreds is hashed for each evaluation: only where that is our own code's work, and quick,
             # unless the strategy asks for it.
             unwanted = foreign and "own code" not in self.strategy.wants
-            self.strategy.bind(space, shares, None if unwanted else self._keyer.look())
+            self.strategy.bind(space, shares, None if unwanted else self._keyer.look(), **given)
         else:
-            self.strategy.bind(space, shares)
+            self.strategy.bind(space, shares, **given)
         if known := self.settings.known:
             began = time.perf_counter()
             with blaming(f"strategy {self.strategy.name} fails on known results", self._jobs.seconds * len(known)):

@@ -221,16 +221,25 @@ def prepared(
     Raises:
         InvalidInput: there is no place for artefacts, or no number of them would be enough.
     """
-    if store is None:
-        raise InvalidInput(
-            f"evaluator {evaluator.name} needs artefacts, and there is no place for them beside this database; "
-            "name one with --artefacts URL"
-        )
+    kept = place_for(store, f"evaluator {evaluator.name}")
     one, other = ([item.recipe() for item in declared_artefacts(evaluator, number)] for number in (0, 1))
     if one != other and forgets:
         raise InvalidInput(
             f"evaluator {evaluator.name} has artefacts for each replicate, and forgetting asks for ever more "
             "replicates; leave forget_probability at 0"
         )
-    making = Making(evaluator, cache, pool, store, place, notices, interrupted)
+    making = Making(evaluator, cache, pool, kept, place, notices, interrupted)
     return making.ready(range(1 if one == other else most)), making.account()
+
+
+def place_for(store: ArtefactStore | None, who: str) -> ArtefactStore:
+    """Returns where artefacts are kept.
+
+    Raises:
+        InvalidInput: there is no such place.
+    """
+    if store is None:
+        raise InvalidInput(
+            f"{who} needs artefacts, and there is no place for them beside this database; name one with --artefacts URL"
+        )
+    return store

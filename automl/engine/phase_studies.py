@@ -7,6 +7,7 @@ from typing import Any
 
 from automl.engine.config import differences
 from automl.errors import StudyMismatch
+from automl.evaluators.base import Evaluator
 from automl.managing import OF_KEEPING
 from automl.spaces.space import Candidate
 from automl.storage.records import Kind, StudyRecord
@@ -115,6 +116,30 @@ class PhaseStudies:
             return tests[-1]
         settings = {"seeds": seeds, "part": "test", "population": population, "held_out": held_out}
         return self._create("test", f"test-{len(tests) + 1}" if tests else "test", settings)
+
+    def ablation(
+        self,
+        protocol: Mapping[str, Any],
+        stands: Mapping[str, Any],
+        chosen: Sequence[tuple[Candidate, str]],
+        evaluator: Evaluator,
+    ) -> StudyRecord:
+        """Returns the study that trains these candidates under another protocol.
+
+        Args:
+            protocol: what differs, and the seeds.
+            stands: description of the evaluator.
+            chosen: each with its role.
+            evaluator: that trains.
+        """
+        wanted = {"of": [[candidate.json, role] for candidate, role in chosen], **protocol}
+        old = self._of("ablation")
+        for one in old:
+            if one.settings["ablation"] == wanted and one.settings["evaluator"] == stands:
+                return one
+        word = f"ablation-{len(old) + 1}"
+        part = {"part": "test", "held_out": evaluator.has_test_part}
+        return self._create("ablation", word, {"ablation": wanted, "evaluator": dict(stands), **part})
 
     def _of(self, kind: Kind) -> list[StudyRecord]:
         return [child for child in self.store.phase_studies(self.search.id) if child.kind == kind]

@@ -59,16 +59,19 @@ def best_rated(
     return [(one, RATED) for one in (*found, *new)]
 
 
-def trainings_for(store: StudyStore, search: StudyRecord, rated: StudyRecord, artefacts: float, equal: int) -> int:
+def trainings_for(
+    store: StudyStore, search: StudyRecord, rated: StudyRecord | None, artefacts: float, equal: int
+) -> int:
     """Returns how many evaluations take as long as the ratings and the evaluations of the search together.
 
     Args:
         store: of both studies.
         search: the study of the final evaluator.
-        rated: the study of the ratings.
-        artefacts: seconds that went into what ratings read.
+        rated: the study of the ratings; None where the strategy alone has read artefacts.
+        artefacts: seconds that went into what was read.
         equal: number of the final evaluator's evaluations.
     """
-    spent, final = seconds_of_evaluations(store, rated.id) + artefacts, seconds_of_evaluations(store, search.id)
+    ratings = 0.0 if rated is None else seconds_of_evaluations(store, rated.id)
+    spent, final = ratings + artefacts, seconds_of_evaluations(store, search.id)
     more = math.ceil(equal * spent / final) if final > 0 else 0
     return min(equal + more, MOST_TRAININGS * max(1, equal))

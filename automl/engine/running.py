@@ -21,7 +21,7 @@ from automl.engine.refusing import check_stored
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.signals import Stopped as Stopped
-from automl.engine.signals import StopSignals
+from automl.engine.signals import StopSignals as StopSignals
 from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn
 from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
@@ -29,6 +29,7 @@ from automl.pool import Pool, WorkerSetup
 from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
+from automl.setup.proposing import ARTEFACTS
 from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
@@ -79,9 +80,11 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     """
     parts.rater.settings()
     parts.evaluator.settings()  # reads the data's names and fingerprints, or says what is wrong with them
+    _ = parts.proposing  # says what the strategy's artefacts lack
     _check_first(parts, config.seed, run)
     shares = [rung.share for rung in rungs_of(parts)]
-    if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started
+    if not {"hashes", ARTEFACTS} & {*parts.strategy.wants}:
+        # what it refuses of the space is refused before workers are started
         with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
             parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -348,9 +348,34 @@ class Evaluator(ABC):
         """
         return ""
 
+    def tricks(self, work: Work) -> Sequence[str]:
+        """Returns the names of its settings that are tricks of training and not plain, for an ablation; none unless
+        overridden.
+
+        Args:
+            work: a sample of the space: what its candidates have decides too, such as auxiliary heads.
+        """
+        return ()
+
+    def without(self, tricks: Collection[str], work: Work) -> Evaluator:
+        """Returns the same evaluator with some of its `tricks` left out.
+
+        Args:
+            tricks: names, as `tricks` returns them.
+            work: a sample of the space.
+
+        Raises:
+            InvalidInput: they cannot be left out.
+        """
+        raise InvalidInput(f"evaluator {self.name} declares no tricks that could be left out; override tricks()")
+
     def stage(self, rates: bool) -> Evaluator:
         """Returns the evaluator that runs: itself, unless it stands for one that rates and one that decides."""
         return self
+
+    def proposing(self) -> Evaluator | None:
+        """Returns what stands for the artefacts of the strategy, where workers make some; see `Strategy.artefacts`."""
+        return None
 
     def prepare(self) -> None:
         """Loads what evaluations need; workers call it once, before the clock of their first evaluation starts."""

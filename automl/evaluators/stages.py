@@ -1,4 +1,6 @@
-"""Two evaluators behind one pool: one rates all candidates of a search, the other decides between the best of them."""
+"""Several evaluators behind one pool: one rates all candidates of a search, the other decides between the best of them;
+a third stands for the artefacts that the strategy reads.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ class Stages(Evaluator):
     Attributes:
         rater: Evaluator that rates.
         decider: Evaluator that decides.
+        proposer: What stands for the artefacts of the strategy; None if it reads none.
 
     Example:
         >>> from automl.testing.pools import Numbered
@@ -31,6 +34,10 @@ class Stages(Evaluator):
 
     rater: Evaluator
     decider: Evaluator
+    proposer: Evaluator | None = None
+
+    def proposing(self) -> Evaluator | None:
+        return self.proposer
 
     def stage(self, rates: bool) -> Evaluator:
         return self.rater if rates else self.decider

@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from automl.hashing.operations import (
+from automl.hashing.layers import (
     AveragePool,
     BatchNorm,
     Concat,
     Convolution,
-    Elementwise,
     FactorizedReduce,
-    Fold,
     GlobalAverage,
     Linear,
     MaxPool,
-    Operation,
-    Steps,
-    WithTail,
 )
+from automl.hashing.operations import Elementwise, Fold, Operation, Steps, WithTail
 
 
 def _relu(x: np.ndarray) -> np.ndarray:

@@ -27,6 +27,10 @@ class Kept(Generic[Value]):
         self._values: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def keeps(self, size: int) -> bool:
+        """Tells whether a value of so many bytes is remembered."""
+        return size <= self._limit // 4
+
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Returns the value of `key`, made now unless it is kept."""
         with self._lock:
@@ -36,7 +40,7 @@ class Kept(Generic[Value]):
                 return known[0]
         made = make()
         size = sum(item.nbytes for item in (made if isinstance(made, tuple) else (made,)))
-        if size > self._limit // 4:
+        if not self.keeps(size):
             return made
         with self._lock:
             if key not in self._values:

@@ -27,6 +27,7 @@ import numpy as np
 
 from automl.behaviour import Module, Probe
 from automl.errors import Unhashable
+from automl.hashing.arenas import given_back
 from automl.hashing.builds import Build
 from automl.hashing.guard import Guard
 from automl.hashing.observed import Observed
@@ -75,12 +76,16 @@ class ModuleHasher:
         return found.observed()
 
     def _digest_with_features(self, module: Module, probe: Probe) -> tuple[bytes | Unhashable, dict[str, np.ndarray]]:
+        with given_back():
+            return self._read(module, probe)
+
+    def _read(self, module: Module, probe: Probe) -> tuple[bytes | Unhashable, dict[str, np.ndarray]]:
         found = self._searched(module, probe)
         return (found, {}) if isinstance(found, Unhashable) else (found.digest, found.features())
 
     def _digest(self, module: Module, probe: Probe) -> bytes | Unhashable:
-        found = self._searched(module, probe)
-        return found if isinstance(found, Unhashable) else found.digest
+        with given_back():
+            return _digest_of(self._searched(module, probe))
 
     def _searched(self, module: Module, probe: Probe) -> Search | Unhashable:
         try:
@@ -135,3 +140,7 @@ class ModuleHasher:
                 "shared generators; let it draw from one of those"
             )
         return found[0]
+
+
+def _digest_of(found: Search | Unhashable) -> bytes | Unhashable:
+    return found if isinstance(found, Unhashable) else found.digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,12 +31,14 @@ class Seen:
         shape: of the tensor.
         values: in one dimension, float64.
         largest: the size of the largest finite value, 0 where there is none.
+        finite: whether all values are.
     """
 
     name: str
     shape: tuple[int, ...]
     values: torch.Tensor
     largest: float
+    finite: bool
 
     def fades(self, precision: Precision) -> bool:
         """Tells whether it may be noise."""
@@ -45,8 +48,11 @@ class Seen:
 def seen(name: str, tensor: torch.Tensor) -> Seen:
     """Returns a tensor with what its digest needs."""
     flat = as_real(tensor.detach())
-    largest = float(flat.abs().nan_to_num(0.0, 0.0, 0.0).max()) if flat.numel() else 0.0
-    return Seen(name, tuple(tensor.shape), flat, largest)
+    largest = float(flat.abs().max()) if flat.numel() else 0.0
+    finite = math.isfinite(largest)
+    if not finite:
+        largest = float(flat.abs().nan_to_num(0.0, 0.0, 0.0).max())
+    return Seen(name, tuple(tensor.shape), flat, largest, finite)
 
 
 def compared(one: Seen, other: Seen, precision: Precision) -> float:
@@ -69,13 +75,14 @@ def shortened(item: Seen, unit: float, precision: Precision) -> list[tuple[str, 
         return [(item.name, np.zeros(min(flat.numel(), LONGEST)))]
     if flat.numel() <= LONGEST:
         return [(item.name, _stepped(flat.numpy(), unit, precision))]
-    odd = ~torch.isfinite(flat)
     found = []
-    if odd.any():
+    if not item.finite:
+        odd = ~torch.isfinite(flat)
         codes = np.where(np.isnan(flat.numpy()), 2.0, np.sign(flat.numpy())) * odd.numpy()
         found.append((f"{item.name}, which values are not finite", codes))
         flat = torch.where(odd, 0.0, flat)
-    sums = project("outputs", torch.asinh(flat / unit) * unit, LONGEST)
+    drawn = torch.asinh(flat) if unit == 1.0 else torch.asinh(flat / unit) * unit
+    sums = project("outputs", drawn, LONGEST)
     return [(item.name, _stepped(sums.numpy(), unit, precision)), *found]
 
 

@@ -16,7 +16,7 @@ from automl.hashing.builds import built
 from automl.hashing.guard import Guard
 from automl.hashing.observed import FAR, NEAR
 from automl.hashing.one_thread import one_thread
-from automl.hashing.scales import MATRICES, UNIT, scaled, weights
+from automl.hashing.scales import MATRICES, UNIT, scaled, weights, write
 from automl.hashing.shared_generators import SharedGenerators
 from automl.hashing.signature import as_real, project
 from automl.hashing.torch_mode import Deterministic
@@ -125,6 +125,8 @@ class Runs:
                 ratio = MATRICES[scale] / MATRICES[before[1]]  # a power of two, so nothing is rounded
                 if ratio != 1.0:
                     grown[ratio].append(item)
+                continue
+            if write(item, seed, shape, scale, factor):
                 continue
             made = weights(seed, shape, scale, item.shape, item.is_complex())
             into.append(item)

@@ -19,7 +19,7 @@ from automl.hashing.inputs import probe_arrays
 from automl.hashing.kept import Kept
 from automl.hashing.mixing import mix
 from automl.hashing.observed import FAR, NEAR
-from automl.hashing.weights import uniform, weight
+from automl.hashing.weights import pour, spread, uniform, weight
 
 UNIT = ""
 
@@ -65,6 +65,18 @@ def _made(seed: bytes, shape: tuple[int, ...], scale: str, view: torch.Size, is_
         values = values * (MATRICES[scale] if len(shape) > 1 else _factors(seed, values.shape, *_VECTORS[scale]))
     made = torch.from_numpy(values)
     return torch.view_as_complex(made.view(*view, 2)) if is_complex else made.view(view)
+
+
+def write(into: torch.Tensor, seed: bytes, shape: tuple[int, ...], scale: str, factor: float) -> bool:
+    """Gives a large matrix the weights of a seed at a scale, times a factor, with no copy of them beside it.
+
+    Returns:
+        False where it is small, or lies otherwise in memory, and nothing was done.
+    """
+    if len(shape) < 2 or _WEIGHTS.keeps(into.nbytes) or into.dtype is not torch.float64 or not into.is_contiguous():
+        return False
+    pour(into.detach().numpy().reshape(-1), seed, spread(shape), MATRICES[scale], factor)
+    return True
 
 
 _WEIGHTS: Kept[torch.Tensor] = Kept(2**24)

@@ -26,8 +26,7 @@ class SharedGenerators:
         Torch's is not asked: what a module draws from it is drawn from another one, and trainings in other threads
         move it all the time.
         """
-        python, numpy, _ = _states()
-        return python != self._states[0] or not _equal(numpy, self._states[1])
+        return random.getstate() != self._states[0] or not _equal(np.random.get_state(), self._states[1])
 
     def restore(self) -> None:
         """Puts them back."""

@@ -6,8 +6,14 @@ at all differ in a random sum.
 
 from __future__ import annotations
 
+import functools
+import math
+import struct
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+import xxhash
 
 from automl.hashing.kept import Kept
 from automl.hashing.mixing import digest_array, mix
@@ -21,6 +27,9 @@ SUMS = 3
 
 TILE = 2**14
 """Longer tensors are summed in tiles of this length."""
+
+SHORT = 2**10
+"""Tensors up to this length are summed many at a time: of longer ones the copies take more time than the calls."""
 
 FLOOR = 2.0**-44
 """What a network computes below this is rounding noise, hence zero; its probe inputs and weights have variance one."""
@@ -48,15 +57,28 @@ def project(purpose: str, flat: torch.Tensor, sums: int) -> torch.Tensor:
     count = flat.numel()
     if count <= TILE:
         return _directions(purpose, count, sums) @ flat
-    rows = -(-count // TILE)
-    table = torch.nn.functional.pad(flat, (0, rows * TILE - count)).reshape(rows, TILE)
-    return (_directions(f"{purpose} rows", rows, sums) * (_directions(purpose, TILE, sums) @ table.T)).sum(1)
+    rows, rest = divmod(count, TILE)
+    along = _directions(purpose, TILE, sums)
+    parts = along @ flat[: rows * TILE].view(rows, TILE).T
+    if rest:
+        parts = torch.cat([parts, (along[:, :rest] @ flat[rows * TILE :])[:, None]], 1)
+    return (_directions(f"{purpose} rows", rows + bool(rest), sums) * parts).sum(1)
+
+
+def project_many(purpose: str, flat: Sequence[torch.Tensor], sums: int) -> torch.Tensor:
+    """Returns the sums that `project` gives for each of some tensors of one length, shape (tensors, sums)."""
+    count = flat[0].numel()
+    if len(flat) == 1 or count > SHORT:
+        return torch.stack([project(purpose, one, sums) for one in flat])
+    return torch.stack(list(flat)) @ _directions(purpose, count, sums).T
 
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
     """Returns the tensor's values in one dimension as float64; complex ones as pairs, others (whole, boolean)
     converted.
     """
+    if tensor.dtype is torch.float64 and tensor.layout is torch.strided:
+        return tensor.reshape(-1)
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.layout != torch.strided:
@@ -66,11 +88,23 @@ def as_real(tensor: torch.Tensor) -> torch.Tensor:
 
 def signature(tensor: torch.Tensor) -> bytes:
     """Returns 16 bytes for a tensor's values and shape."""
-    flat = as_real(tensor.detach())
-    sums = project("signature", flat, SUMS)
-    return mix(repr(tuple(tensor.shape)), digest_array(without_dust(sums), BITS))
+    sums = project("signature", as_real(tensor.detach()), SUMS).tolist()
+    return mix(_text(tensor.shape), _digest([0.0 if -FLOOR < one < FLOOR else one for one in sums]))
 
 
-def without_dust(values: torch.Tensor) -> np.ndarray:
-    """Returns the values as a numpy array, those below `FLOOR` as exact zeros."""
-    return torch.where(values.abs() < FLOOR, 0.0, values).numpy()
+@functools.lru_cache(maxsize=4096)
+def _text(shape: torch.Size) -> str:
+    return repr(tuple(shape))
+
+
+_HALF, _MASK = 1 << (51 - BITS), -1 << (52 - BITS)
+_DOUBLES, _WHOLE = f"<{SUMS}d", f"<{SUMS}q"
+_SHAPE = repr((SUMS,)).encode()
+
+
+def _digest(sums: list[float]) -> bytes:
+    """Returns what `digest_array` gives for these few numbers, without the way through arrays."""
+    if not all(map(math.isfinite, sums)):
+        return digest_array(np.array(sums), BITS)
+    bits = [(one + _HALF) & _MASK for one in struct.unpack(_WHOLE, struct.pack(_DOUBLES, *sums))]
+    return xxhash.xxh3_128_digest(_SHAPE + struct.pack(_WHOLE, *bits))

@@ -5,6 +5,7 @@ gradients.
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from automl.hashing.precision import COARSE, FINE
 from automl.hashing.runs import Runs
 from automl.hashing.scales import UNIT, scaled
 from automl.hashing.shared_generators import STATES
-from automl.hashing.signature import SUMS, as_real, project
+from automl.hashing.signature import SUMS, as_real, project_many
 
 _MANY = 32
 """Examples on which slots are looked for that hardly any example reaches, such as experts."""
@@ -104,6 +105,7 @@ class Slots(Runs):
         self._bits = min(mantissa_bits, self._precision.bits)
         self.noisy: set[int] = set()
         self._step: Step | None = None
+        self._signed: tuple[np.ndarray, list[bytes | None]] | None = None  # the table looked at last, where none is odd
 
     # --- looks -------------------------------------------------------------------------------------------------------
 
@@ -156,6 +158,8 @@ class Slots(Runs):
         """
         if table is None:
             return [None] * len(self.parameters)
+        if self._signed is not None and self._signed[0] is table:
+            return list(self._signed[1])
         sizes = np.abs(table).max(axis=1, initial=0.0)
         largest = sizes[np.isfinite(sizes)].max(initial=0.0)
         floor = largest if largest < self._precision.fading else self._precision.noise * largest
@@ -170,7 +174,10 @@ class Slots(Runs):
                 change = np.abs(moved[number] - table[number]).max() / sizes[number]
                 known[number] = 0.0 < change < self._precision.known
         mixed = rounded(table, self._precision.slot_bits)
-        return [row.tobytes() if is_known else None for row, is_known in zip(mixed, known, strict=True)]
+        found = [row.tobytes() if is_known else None for row, is_known in zip(mixed, known, strict=True)]
+        if not odd:
+            self._signed = (table, found)
+        return list(found)
 
     def _gradient_table(self, factor: float, training: bool, transparent: bool, many: bool) -> np.ndarray | None:
         """Returns three random sums of each slot's gradient, zeros where there is none; None without any gradient."""
@@ -192,10 +199,14 @@ class Slots(Runs):
         if found is None:
             return None
         table = np.zeros((len(self.parameters), SUMS))
-        kept = [(number, item) for number, item in enumerate(found[: len(self.parameters)]) if item is not None]
-        if kept:
-            sums = torch.stack([project("slot", as_real(item), SUMS) for _, item in kept])
-            table[[number for number, _ in kept]] = sums.numpy()
+        alike: dict[int, list[int]] = defaultdict(list)  # slots by number of values, which one product sums
+        flat = [None if item is None else as_real(item) for item in found[: len(self.parameters)]]
+        for number, item in enumerate(flat):
+            if item is not None:
+                alike[item.numel()].append(number)
+        for numbers in alike.values():
+            sums = project_many("slot", [one for number in numbers if (one := flat[number]) is not None], SUMS)
+            table[numbers] = sums.numpy()
         return table
 
     def answers(self) -> bytes:

@@ -108,13 +108,37 @@ def _other_overload(packet: Any, _: Any, generator: torch.Generator, args: Any, 
     return packet(*args, generator=generator, **kwargs)
 
 
+TILED = frozenset(["normal_", "uniform_", "trunc_normal_"])
+_LARGE = 2**20
+_TILE = 65_521
+"""A prime, so that no two rows of a matrix begin alike."""
+
+
+def is_large(name: str, args: Sequence[Any]) -> bool:
+    """Tells whether a call draws a parameter of very many values, which the hash gives others anyway."""
+    if name not in TILED or not args or not isinstance(args[0], torch.nn.Parameter):
+        return False
+    return args[0].numel() > _LARGE and args[0].is_contiguous()
+
+
+def tiled(func: Callable[..., Any], generator: torch.Generator, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Draws the beginning of a parameter and lays it end to end: drawing all of it takes longer than a run."""
+    tile = torch.empty(_TILE, dtype=args[0].dtype)
+    func(tile, *args[1:], **{**kwargs, "generator": generator})
+    flat = args[0].detach().view(-1)
+    rows, rest = divmod(flat.numel(), _TILE)
+    flat[: rows * _TILE].view(rows, _TILE).copy_(tile)
+    flat[rows * _TILE :].copy_(tile[:rest])
+    return args[0]
+
+
 def dropped(x: torch.Tensor, rate: float, generator: torch.Generator) -> torch.Tensor:
     """Returns `x` with a share `rate` of its values set to zero and the others enlarged, as dropout does in training.
 
     Random numbers are laid out as the tensor is in memory, so the mask is always made anew.
     """
     kept = torch.empty(x.shape, dtype=torch.float64).bernoulli_(1.0 - rate, generator=generator)
-    return x * (kept / (1.0 - rate) if rate < 1.0 else kept)
+    return x * (kept.div_(1.0 - rate) if rate < 1.0 else kept)
 
 
 def attention(

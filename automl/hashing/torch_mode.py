@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from automl.hashing.torch_draws import attention
 from automl.hashing.torch_kernels import WRITTEN, in_float32
-from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOISE, PLAIN, WIDER
+from automl.hashing.torch_names import ACTING, CASTS, DROPS, FLOATS, INSIDE, NOISE, PLAIN, WATCHED, WIDER
 from automl.hashing.torch_noise import Draws, mapped, tensors
 
 _REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # type: ignore[attr-defined]
@@ -66,18 +66,32 @@ class Deterministic(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = getattr(func, "__name__", "")
-        quiet = not self._draws and not self._wide
-        if name in PLAIN and quiet and args and args[0].dtype not in WIDER:
-            return func(*args, **(kwargs or {}))
+        quiet = not (self._draws.noise or self._wide)
+        if quiet and args:  # the usual cases first: a network calls hundreds of functions in a run
+            if name == "__get__":
+                if func != _DATA:
+                    return func(*args)
+            elif name in PLAIN:
+                if args[0].dtype not in WIDER:
+                    return func(*args, **(kwargs or {}))
+            elif name in WATCHED:
+                if name == "dropout" and args[0].dtype is torch.float64:
+                    return self._dropout(func, name, *args, **(kwargs or {}))
+            elif not _any_narrow(args) and not (kwargs and ("dtype" in kwargs or _any_narrow(kwargs.values()))):
+                return self._finished(func, name, args, dict(kwargs) if kwargs else {})
+        return self._looked_at(func, name, args, kwargs or {})
+
+    def _looked_at(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Calls a function that may draw, cast or mix types, or while there is noise."""
         if name == "__deepcopy__" or (name == "__set__" and func != _REQUIRES_GRAD):  # about the very tensor
-            return func(*args, **(kwargs or {}))
+            return func(*args, **kwargs)
         if name == "__get__":
             if func == _DATA:
                 self.acted = self.wrote = True
             result = self._transparent_data(args[0]) if func == _DATA else func(*args)
-            if quiet or not isinstance(result, torch.Tensor) or not self._knows(args[0]):
+            if not isinstance(result, torch.Tensor) or not self._knows(args[0]):
                 return result
-        kwargs = dict(kwargs) if kwargs else {}
+        kwargs = dict(kwargs)
         if not args and "tensor" in kwargs:  # as torch.nn.init calls itself
             args = (kwargs.pop("tensor"),)
         return self._called(func, name, *self._in_float64(name, args, kwargs))
@@ -93,7 +107,7 @@ class Deterministic(TorchFunctionMode):
         if name in INSIDE and isinstance(func, kinds.FunctionType) and not _dropless(name, args, kwargs):
             with self:
                 return _bare(func)(*args, **kwargs)
-        if self._draws and any(map(self._draws.knows, tensors((*args, *kwargs.values())))):
+        if self._draws.noise and any(map(self._draws.knows, tensors((*args, *kwargs.values())))):
             done, result = self._draws.met(func, name, args, kwargs)
             if done:
                 return result
@@ -107,6 +121,10 @@ class Deterministic(TorchFunctionMode):
             return attention(self._draws.dropped, *args, **kwargs)
         if name in DROPS:
             return self._draws.random(func, name, args, kwargs)
+        return self._finished(func, name, args, kwargs)
+
+    def _finished(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a function; what comes out narrow is made again in full precision."""
         result = self._computed(func, name, args, kwargs)
         if type(result) is torch.Tensor and result.dtype in WIDER:
             self.acted = True
@@ -162,7 +180,7 @@ class Deterministic(TorchFunctionMode):
                 kwargs["dtype"] = torch.float64
         if name in ("to", "type"):
             args = tuple(_wider_type(item) for item in args)
-        if any(item.dtype in WIDER for item in tensors((*args, *kwargs.values()))):
+        if _any_narrow(args) or _any_narrow(kwargs.values()):
             self.acted = True
             args, kwargs = mapped(args, self._widened), {key: self._widened(item) for key, item in kwargs.items()}
         return args, kwargs
@@ -181,6 +199,17 @@ class Deterministic(TorchFunctionMode):
 
     def _transparent_data(self, item: torch.Tensor) -> torch.Tensor:
         return item.view_as(item) if self._transparent else item.data
+
+
+def _any_narrow(given: Iterable[Any]) -> bool:
+    """Tells whether a tensor among arguments, or in a list or tuple of them, has a type that is too coarse."""
+    for item in given:
+        if isinstance(item, torch.Tensor):
+            if item.dtype in WIDER:
+                return True
+        elif type(item) in (tuple, list) and _any_narrow(item):
+            return True
+    return False
 
 
 def _wider_type(item: Any) -> Any:

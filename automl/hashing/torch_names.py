@@ -94,4 +94,15 @@ WIDER = {
 CASTS = frozenset(["float", "half", "bfloat16", "cfloat", "chalf"])
 FLOATS = frozenset(["zeros", "ones", "empty", "rand", "randn", "linspace", "logspace", "eye", "empty_strided"])
 
+WATCHED = (
+    CASTS
+    | DROPS
+    | NOISE
+    | FLOATS
+    | INSIDE
+    | frozenset(["to", "type", "requires_grad_", "__set__", "__get__", "__deepcopy__", "dropout", "dropout_"])
+    | frozenset(["scaled_dot_product_attention", "_set_grad_enabled", "detach", "detach_"])
+)
+"""Functions that are not just called where no argument is narrow and there is no noise."""
+
 ACTING = CASTS | DROPS | NOISE | FLOATS | INSIDE - {"grad"} | {"to", "type", "requires_grad_", "__set__"}

@@ -11,7 +11,7 @@ import torch
 
 from automl.hashing.mixing import mix
 from automl.hashing.signature import signature
-from automl.hashing.torch_draws import Noise, Seeded, dropped
+from automl.hashing.torch_draws import Noise, Seeded, dropped, is_large, tiled
 from automl.hashing.torch_names import FILLED, LAID_OUT, LIKE, NOISE, WIDER
 
 
@@ -24,6 +24,7 @@ class Draws:
 
     Attributes:
         numbers: the plain numbers that noise met, as digests; part of the module's key.
+        noise: what was drawn and is not bound to a tensor that it met, by the id() of its tensor.
     """
 
     def __init__(self, generator: torch.Generator, *, stream: bool = False) -> None:
@@ -31,14 +32,11 @@ class Draws:
         self._generator = generator
         self._stream = stream
         self._calls: Counter[bytes] = Counter()
-        self._noise: dict[int, tuple[torch.Tensor, Noise]] = {}  # the tensor is kept alive, so that its id() stays its
-
-    def __bool__(self) -> bool:
-        return bool(self._noise)
+        self.noise: dict[int, tuple[torch.Tensor, Noise]] = {}  # the tensor is kept alive, so that its id() stays its
 
     def knows(self, item: torch.Tensor) -> bool:
         """Tells whether a tensor is noise."""
-        return id(item) in self._noise
+        return id(item) in self.noise
 
     def begin_again(self) -> Counter[bytes]:
         """Counts calls from the start; returns the counts so far."""
@@ -52,6 +50,8 @@ class Draws:
 
     def random(self, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """Calls a random function of tensors, its numbers drawn from what it is given."""
+        if self._stream and is_large(name, args):
+            return tiled(func, self._generator, args, kwargs)
         given = [item for item in (*args, *kwargs.values()) if not isinstance(item, bool)]
         numbers = sorted(float(item) for item in given if isinstance(item, int | float))
         if not self._stream:
@@ -65,14 +65,16 @@ class Draws:
     def dropped(self, x: torch.Tensor, p: float) -> torch.Tensor:
         """Returns `x` after dropout; the mask is the one that `x * bernoulli(1 - p)` would meet."""
         if not self._stream:
-            label = mix(mix("bernoulli", repr([1.0 - p])), repr(tuple(x.shape)))
+            label, number = _of_dropout(p, x.shape)
             self._seed(mix(label, signature(x)))
-            self.numbers.add(mix(repr(1.0 - p)))
+            self.numbers.add(number)
         return dropped(x, p, self._generator)
 
     def drawn(self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Draws noise. It is bound to what it meets later, unless it has tensors for arguments already."""
         kwargs.pop("generator", None)
+        if self._stream and is_large(name, args):
+            return tiled(func, self._generator, args, kwargs)
         if name == "randint_like":
             low, high = (0, args[1]) if len(args) == 2 else args[1:3]
             dtype = kwargs.get("dtype") or args[0].dtype
@@ -98,7 +100,7 @@ class Draws:
                 args[0].copy_(result)
             result = args[0]
         if not others:
-            self._noise[id(result)] = (result, Noise(label, draw))
+            self.noise[id(result)] = (result, Noise(label, draw))
         return result
 
     def _label_of(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], in_place: bool) -> bytes:
@@ -119,10 +121,10 @@ class Draws:
             True and the result, where all is noise; or False and the arguments with the noise that this call gets.
         """
         given = list(tensors((*args, *kwargs.values())))
-        unmet = {id(item): self._noise[id(item)][1] for item in given if self._is_unmet(item)}
-        others = [item for item in given if id(item) not in self._noise or not self._is_unmet(item)]
+        unmet = {id(item): self.noise[id(item)][1] for item in given if self._is_unmet(item)}
+        others = [item for item in given if id(item) not in self.noise or not self._is_unmet(item)]
         if name in NOISE and name.endswith("_") and len(given) == 1:  # drawn over it: what it was is gone
-            self._noise.pop(id(given[0]))
+            self.noise.pop(id(given[0]))
             return True, self.drawn(func, name, args, kwargs)
         if not others:
             result = func(*args, **kwargs)
@@ -138,7 +140,7 @@ class Draws:
                     return func(*mapped(args, put), **{key: put(item) for key, item in kwargs.items()})
 
                 label = mix(*(one.label for one in unmet.values()))
-                self._noise[id(result)] = (result, Noise(label, make, list(unmet.values())))
+                self.noise[id(result)] = (result, Noise(label, make, list(unmet.values())))
             return True, result
         if unmet:
             met = [signature(self._settled(item)) for item in others]
@@ -150,12 +152,18 @@ class Draws:
         return False, (args, kwargs)
 
     def _is_unmet(self, item: torch.Tensor) -> bool:
-        known = self._noise.get(id(item))
+        known = self.noise.get(id(item))
         return known is not None and known[1].settled is None
 
     def _settled(self, item: Any) -> Any:
-        known = self._noise.get(id(item)) if isinstance(item, torch.Tensor) else None
+        known = self.noise.get(id(item)) if isinstance(item, torch.Tensor) else None
         return item if known is None or known[1].settled is None else known[1].settled
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_dropout(p: float, shape: torch.Size) -> tuple[bytes, bytes]:
+    """Returns what stands for a mask of a shape, and for the number that it is drawn by."""
+    return mix(mix("bernoulli", repr([1.0 - p])), repr(tuple(shape))), mix(repr(1.0 - p))
 
 
 def _is_number(item: Any) -> bool:

@@ -15,8 +15,9 @@ import numpy as np
 import xxhash
 
 from automl.errors import Unhashable
+from automl.hashing.cancelled import cleaned, same_axes, without_cancelled
 from automl.hashing.mixing import mix, rounded
-from automl.hashing.operations import Operation, cleaned, same_axes, without_cancelled
+from automl.hashing.operations import Operation
 from automl.hashing.weights import weight
 
 Call = tuple[int, tuple[int, ...], int]

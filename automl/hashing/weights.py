@@ -34,24 +34,34 @@ def many(seed: bytes, count: int, factor: float = 1.0) -> np.ndarray:
         values = uniform(seed, count)
         values *= factor
         return values
-    factor *= math.sqrt(0.5)
-    drawn = uniform(seed, sum(_PERIODS))
-    one, other = drawn[: _PERIODS[0]], drawn[_PERIODS[0] :]
-    longer = np.resize(other, len(other) + len(one))
     values = np.empty(count)
-    for start in range(0, count, len(one)):  # a piece at a time, which stays in the processor's cache
-        piece = values[start : start + len(one)]
-        begin = start % len(other)
-        np.add(one[: len(piece)], longer[begin : begin + len(piece)], out=piece)
-        piece *= factor
+    pour(values, seed, factor)
     return values
 
 
-def weight(seed: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns a weight tensor scaled to keep variance: the first axis counts outputs, all others are summed over."""
+def pour(values: np.ndarray, seed: bytes, factor: float, *more: float) -> None:
+    """Writes what `many` gives for more than 32,768 values into an array, one factor after the other taken in."""
+    factors = (factor * math.sqrt(0.5), *more)
+    drawn = uniform(seed, sum(_PERIODS))
+    one, other = drawn[: _PERIODS[0]], drawn[_PERIODS[0] :]
+    longer = np.resize(other, len(other) + len(one))
+    for start in range(0, len(values), len(one)):  # a piece at a time, which stays in the processor's cache
+        piece = values[start : start + len(one)]
+        begin = start % len(other)
+        np.add(one[: len(piece)], longer[begin : begin + len(piece)], out=piece)
+        for one_factor in factors:
+            piece *= one_factor
+
+
+def spread(shape: tuple[int, ...]) -> float:
+    """Returns the factor that keeps variance: the first axis counts outputs, all others are summed over."""
     count = math.prod(shape)
-    fan_in = max(1, count // shape[0]) if len(shape) > 1 and shape[0] else 1
-    return many(seed, count, 1.0 / math.sqrt(fan_in)).reshape(shape)
+    return 1.0 / math.sqrt(max(1, count // shape[0]) if len(shape) > 1 and shape[0] else 1)
+
+
+def weight(seed: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a weight tensor scaled to keep variance."""
+    return many(seed, math.prod(shape), spread(shape)).reshape(shape)
 
 
 def whole(seed: bytes, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:

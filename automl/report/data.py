@@ -79,12 +79,13 @@ class Ranks:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """The ratings of a search that another evaluator decides, and random search with the seconds of both.
+    """What a search took beside its evaluations, and random search with the seconds of both: ratings that another
+    evaluator decides about, or the artefacts of a strategy.
 
     Attributes:
-        evaluator: name of the evaluator that rates.
-        objective: its metric.
-        part: the study of the ratings.
+        evaluator: name of the evaluator that rates, or of the strategy.
+        objective: the evaluator's metric; empty without ratings.
+        part: the study of the ratings; None where only artefacts were made.
         seconds: of the ratings' evaluations, whoever ran them, and of the artefacts that they read.
         decided: seconds of the final evaluator's evaluations of the best-rated classes.
         random: random search that may take the seconds of both; None where there is none.
@@ -94,12 +95,86 @@ class Rated:
 
     evaluator: str
     objective: str
-    part: StudyPart
+    part: StudyPart | None
     seconds: float
     decided: float
     random: StudyPart | None
     random_winners: list[RatedCandidate]
     gain: Estimate
+
+    @property
+    def title(self) -> str:
+        """What was done beside the evaluations."""
+        return f"ratings ({self.evaluator})" if self.part else f"artefacts of {self.evaluator}"
+
+    @property
+    def trials(self) -> str:
+        """Number of ratings, to be shown."""
+        return f"{self.part.trials:,}" if self.part else "–"
+
+    @property
+    def counted(self) -> str:
+        """Number of evaluations among them, to be shown."""
+        return f"{self.part.counted:,g}" if self.part else "–"
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolLine:
+    """What the winner and the random sample reach under one protocol of training, on the test part.
+
+    Attributes:
+        name: a trick that is left out, or what the settings are.
+        without: tricks that are left out.
+        sample, winner: means over the random sample, and over the seeds of the search's winner.
+        effect: what the searched protocol adds to the random sample beyond this one; None of itself.
+        beyond: what the winner has beyond the random sample.
+        gain: of the winner over random search's.
+        ranks: agreement of the sample's order with that under the searched protocol.
+        seconds: of the evaluations, whoever ran them.
+    """
+
+    name: str
+    without: tuple[str, ...]
+    sample: float | None
+    winner: float | None
+    effect: Estimate | None
+    beyond: Estimate
+    gain: Estimate | None
+    ranks: Agreement | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """A study's winner and random sample under several protocols: how much of the result is search, how much protocol.
+
+    Attributes:
+        whole: the protocol that was searched under.
+        lines: the others.
+        share: the protocol's share of what the winner has beyond plain random architectures; None where no trick was
+            left out.
+        plain: name of the line that stands for the plain protocol.
+    """
+
+    whole: ProtocolLine
+    lines: list[ProtocolLine]
+    share: Estimate | None
+    plain: str
+
+    @property
+    def sentence(self) -> str:
+        """How much of the result is protocol, in words; empty where no trick was left out."""
+        if self.share is None:
+            return ""
+        if self.share.value is None:
+            return f"How much is search and how much is protocol cannot be said: {self.share.method}."
+        ends = f" (95 % interval {self.share.low:.0%} to {self.share.high:.0%})" if self.share.low is not None else ""
+        if self.share.high is None:
+            ends = ""
+        return (
+            f"Of what the winner has beyond random architectures without {self.plain}, {self.share.value:.0%} is "
+            f"protocol{ends}, and the rest is search."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +234,15 @@ class ReportData:
         traceback: Traceback of the first failure that has one; empty if none was stored.
         keyed_by_json: Dict with the number of candidates that were keyed by their JSON and the reasons; empty if there
             were none.
-        rated: `Rated` of a search that rates with one evaluator and decides with another; None for other searches.
+        rated: `Rated` of a search that rates with one evaluator and decides with another, or whose strategy reads
+            artefacts; None for other searches.
         begun: `Begun` of a search that began from known results; None for other searches.
         artefacts: List of dicts, one for each artefact that the evaluations read: name, digest, bytes, seconds, and
             whether this study caused its making.
         early_winners: List of the search's best after as many evaluations as a shorter random search had; empty where
             both had as many.
         compared_at: Number of these evaluations; None where both had as many.
+        ablation: `Ablation` of training tricks; None where nothing was trained under another protocol.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
     Example:
@@ -215,6 +292,7 @@ class ReportData:
     model: dict[str, Any] = field(default_factory=dict)
     early_winners: list[RatedCandidate] = field(default_factory=list)
     compared_at: float | None = None
+    ablation: Ablation | None = None
 
     @property
     def rivals(self) -> list[RatedCandidate]:

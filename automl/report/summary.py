@@ -8,7 +8,7 @@ from typing import Any
 from automl.evidence import Agreement
 from automl.evidence.means import mean
 from automl.jsontext import parse
-from automl.report.data import Learning, ReportData
+from automl.report.data import Ablation, Learning, ProtocolLine, ReportData
 from automl.report.study_part import Curve, RatedCandidate, StudyPart
 from automl.storage.records import OUTCOMES
 
@@ -65,9 +65,11 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "failures": [{"kind": item.kind, "count": item.count, "example": item.example} for item in search.failures],
         "first_traceback": data.traceback or None,
         "keyed_by_json": data.keyed_by_json or None,
-        "rating": _rated(data),
+        "rating": _rated(data) if data.rated and data.rated.part else None,
+        "proposing": _rated(data) if data.rated and not data.rated.part else None,
         "begun": _begun(data),
         "artefacts": data.artefacts,
+        "ablation": _ablation(data.ablation),
         "model": data.model or None,
         "archive": data.archive or None,
         "ensemble": (data.settings.get("environment") or {}).get("ensemble"),
@@ -78,15 +80,41 @@ def study_json(data: ReportData) -> dict[str, Any]:
     }
 
 
+def _ablation(found: Ablation | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "share_of_protocol": None if found.share is None else found.share.to_json(),
+        "plain": found.plain or None,
+        "sentence": found.sentence or None,
+        "searched": _protocol(found.whole),
+        "protocols": [_protocol(line) for line in found.lines],
+    }
+
+
+def _protocol(line: ProtocolLine) -> dict[str, Any]:
+    ranks = line.ranks
+    return {
+        "name": line.name,
+        "without": list(line.without),
+        "random_sample": line.sample,
+        "winner": line.winner,
+        "effect_of_protocol": None if line.effect is None else line.effect.to_json(),
+        "winner_beyond_sample": line.beyond.to_json(),
+        "gain_over_random_search": None if line.gain is None else line.gain.to_json(),
+        "rank_agreement": None if ranks is None else {"tau": ranks.tau, "rho": ranks.rho, "pairs": ranks.pairs},
+        "seconds": line.seconds,
+    }
+
+
 def _rated(data: ReportData) -> dict[str, Any] | None:
     rated = data.rated
     if rated is None:
         return None
     return {
-        "evaluator": rated.evaluator,
-        "objective": rated.objective,
-        **_part(rated.part),
-        "rating_seconds": rated.seconds,
+        "evaluator" if rated.part else "strategy": rated.evaluator,
+        **({"objective": rated.objective, **_part(rated.part)} if rated.part else {}),
+        "rating_seconds" if rated.part else "artefact_seconds": rated.seconds,
         "final_seconds": rated.decided,
         "random_search_at_equal_seconds": None if rated.random is None else _part(rated.random),
         "random_winners_at_equal_seconds": [_tested(item, data) for item in rated.random_winners],

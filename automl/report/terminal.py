@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl.errors import legible, one_line
 from automl.evidence import ResultsTable, Verdict
-from automl.report.data import Rated, ReportData, final_word
+from automl.report.data import Ablation, Rated, ReportData, final_word
 from automl.report.reading.compare import Comparison
 from automl.report.study_part import MEANING, RatedCandidate, StudyPart
 from automl.report.words import (
@@ -66,10 +66,11 @@ def _study(data: ReportData, console: Console) -> None:
                 f"{figure(agreement.rho)}, {count_of(agreement.pairs, 'class')}."
             )
         )
+    _ablated(data.ablation, console)
     if data.learning is not None and data.learning.order_known:
         console.print(Text(data.learning.order_known))
     console.print(_cache(data))
-    console.print(Text(_savings(data.search)))
+    console.print(Text(_savings(data.search, (data.settings.get("environment") or {}).get("pool") or {})))
     _made(data, console)
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
@@ -152,7 +153,14 @@ def _comparisons(data: ReportData) -> Table:
 
 
 def _winners(data: ReportData, width: int) -> Table:
-    header = ("", *(("rating",) if data.rated else ()), "validation", data.final, "each seed", "candidate")
+    header = (
+        "",
+        *(("rating",) if data.rated and data.rated.part else ()),
+        "validation",
+        data.final,
+        "each seed",
+        "candidate",
+    )
     table = _table(*header)
     table.columns[-1].justify = "left"
     for column in table.columns:
@@ -164,7 +172,7 @@ def _winners(data: ReportData, width: int) -> Table:
     rows = []
     for word, item in shown:
         values = " ".join(figure(value) for value in item.test_values[:5]) + ("…" if len(item.test_values) > 5 else "")
-        rating = (figure(item.rating),) if data.rated else ()
+        rating = (figure(item.rating),) if data.rated and data.rated.part else ()
         rows.append((word, *rating, figure(item.fitness), figure(item.test), values or "failed", item.description))
     wide = (max(len(row[place]) for row in (header, *rows)) for place in range(len(header) - 1))
     room = max(20, width - sum(wide) - 10)  # two blanks after each column
@@ -210,26 +218,48 @@ def _cache(data: ReportData) -> Table:
     return table
 
 
+def _ablated(found: Ablation | None, console: Console) -> None:
+    if found is not None:
+        console.print(_ablation(found))
+        if found.sentence:
+            console.print(Text(found.sentence))
+
+
+def _ablation(found: Ablation) -> Table:
+    """Returns search and protocol beside each other: a line for each protocol of training."""
+    table = _table("protocol", "sample", "the searched adds", "95 % interval", "winner", "beyond sample", "order τ")
+    table.columns[0].justify = "left"
+    for line in (found.whole, *found.lines):
+        adds = ("", "") if line.effect is None else (figure(line.effect.value, sign=True), ends(line.effect))
+        tau = "" if line.ranks is None else figure(line.ranks.tau)
+        name = Text(f"without {line.name}" if line.without else line.name)
+        table.add_row(name, figure(line.sample), *adds, figure(line.winner), figure(line.beyond.value, sign=True), tau)
+    return table
+
+
 def _stages(data: ReportData, rated: Rated) -> Table:
     """Returns ratings and final evaluations beside each other, and what random search got for the seconds of both."""
-    table = _table("", f"ratings ({rated.evaluator})", "final evaluations", "random search, equal seconds")
+    table = _table("", rated.title, "final evaluations", "random search, equal seconds")
     longer = rated.random
-    table.add_row(
-        "trials", f"{rated.part.trials:,}", f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–"
-    )
+    table.add_row("trials", rated.trials, f"{data.search.trials:,}", f"{longer.trials:,}" if longer else "–")
     counted = f"{longer.counted:,g}" if longer else "–"
-    table.add_row("evaluations", f"{rated.part.counted:,g}", f"{data.search.counted:,g}", counted)
+    table.add_row("evaluations", rated.counted, f"{data.search.counted:,g}", counted)
     table.add_row("seconds, artefacts included", duration(rated.seconds), duration(rated.decided), "")
     return table
 
 
-def _savings(search: StudyPart) -> str:
+def _savings(search: StudyPart, pool: Mapping[str, int]) -> str:
     spared = share(search.saved_trials, search.trials)
     text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all"
     text += f", worth {in_full(search.counted, search.fidelities)}." if search.fidelities else "."
     if search.table_paid:
         saved, paid = duration(search.table_saved), duration(search.table_paid)
         text += f" By the table's account that saved {saved} of training on top of {paid}."
+    if equal := pool.get("encodings", 0) - pool.get("functions", 0):
+        text += (
+            f"\nBefore anything was proposed, {equal:,} of {pool['encodings']:,} encodings were recognised as equal to "
+            "others, and left out."
+        )
     return text
 
 

@@ -32,6 +32,7 @@ from automl.setup.finding import (
     sizes_for,
 )
 from automl.setup.objective import objective_of
+from automl.setup.proposing import Proposing, proposing
 from automl.setup.rating import Rating, check_one_task, given_to_rater, of_final
 from automl.setup.splitting import split_settings
 from automl.setup.targets import SpaceReference
@@ -82,8 +83,15 @@ class Parts:
 
     @property
     def for_workers(self) -> Evaluator:
-        """What workers are sent: the evaluator, or both."""
-        return Stages(self.rating.evaluator, self.evaluator) if self.rating else self.evaluator
+        """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
+        if self.rating is None and self.proposing is None:
+            return self.evaluator
+        return Stages(self.rater, self.evaluator, self.proposing)
+
+    @cached_property
+    def proposing(self) -> Proposing | None:
+        """What stands for the strategy's artefacts; None if it reads none."""
+        return proposing(self.strategy, self.reference, self.rater)
 
     @cached_property
     def described(self) -> Description:

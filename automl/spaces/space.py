@@ -478,6 +478,38 @@ class Space(metaclass=SpaceType):
         """
         raise InvalidSpace(f"space {self.kind} has no supernet: define supernet(self) beside its blocks")
 
+    def relaxed(self) -> Any:
+        """Returns one `torch.nn.Module` in which every choice is a weighted sum of all options, freshly initialised.
+
+        It has what `automl.spaces.relaxed.Relaxed` asks for; differentiable searches train it.
+
+        Raises:
+            InvalidSpace: the space has none.
+        """
+        raise InvalidSpace(
+            f"space {self.kind} has no relaxed network: define relaxed(self), from_weights(self, weights, rng) and "
+            "skips(self, c), or take a space such as darts"
+        )
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        """Returns the candidate with the options of the largest weights, or one that is drawn by the weights.
+
+        Args:
+            weights: weights of the options of each choice, (choices, options), that add up to 1 for each choice; by the
+                names that the relaxed network has.
+            rng: draws the options; None takes the largest weights.
+
+        Raises:
+            InvalidSpace: the space has no relaxed network.
+        """
+        raise InvalidSpace(f"space {self.kind} has no relaxed network: define from_weights(self, weights, rng)")
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the cell of a candidate that collapse is watched in: relaxed
+        networks tend to end with nothing else.
+        """
+        return 0
+
     def settings(self) -> Mapping[str, Any]:
         """Returns the JSON settings with which this instance was made, as `--set space.NAME=VALUE` takes them."""
         return {}

@@ -11,7 +11,9 @@ from sqlalchemy import Row
 from automl.jsontext import canonical, stored
 from automl.storage.schema import trial
 
-Kind = Literal["search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test", "ensemble"]
+Kind = Literal[
+    "search", "known", "rating", "baseline", "begun", "seconds", "confirmation", "test", "ensemble", "ablation"
+]
 Outcome = Literal["miss", "partial", "hit", "joined", "failed"]
 """What a trial took: evaluations of its own, one more replicate, nothing, or one that was running; or it failed."""
 

@@ -11,11 +11,15 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from automl.spaces.space import Candidate, Space
+
+if TYPE_CHECKING:
+    from automl.evaluators.artefacts import Artefact
+    from automl.evaluators.base import Evaluator
 
 FULL = 1.0
 """The fidelity of a full evaluation."""
@@ -113,7 +117,8 @@ class Strategy(ABC):
         pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
             `ask`; most strategies need not use it.
         wants: Names of what `bind` must give in addition to the space: "hashes", and "own code" to have them also where
-            hashing runs the candidates' own code, which may take long; empty for nothing.
+            hashing runs the candidates' own code, which may take long; "artefacts" for the contents of `artefacts`, by
+            name, as the argument `artefacts` of `bind`; empty for nothing.
         hashes: Object that returns keys and features of candidates, for strategies that want it; None if hashing would
             run the candidates' own code and the strategy does not want that.
         per_worker: Number of trials in flight for each worker, unless the user sets it; None leaves it to the search.
@@ -177,6 +182,21 @@ class Strategy(ABC):
             InvalidInput: the strategy needs fidelities that are not offered.
         """
         return (FULL,)
+
+    def artefacts(self, space: Any, evaluator: Evaluator, seed: int) -> Sequence[Artefact]:
+        """Returns what has to be made before the strategy can propose, such as a supernet; nothing unless overridden.
+
+        Each is made once, by a worker, and kept. Its seconds are charged to the search: random search gets them too.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+            evaluator: that the strategy will learn from, with its data.
+            seed: of the search.
+
+        Raises:
+            InvalidInput: it cannot be made for this space or evaluator.
+        """
+        return ()
 
     def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
         """Gives the strategy its space and the fidelities that it may ask for. Everything told is forgotten.

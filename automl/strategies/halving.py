@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xxhash
@@ -20,6 +20,11 @@ from automl.strategies.base import FULL, Hashes, Proposal, Strategy, Told
 
 PROMOTED = "promote"
 """The origin of candidates that go on to the next rung."""
+
+if TYPE_CHECKING:
+    from automl.artefacts.content import Content
+    from automl.evaluators.artefacts import Artefact
+    from automl.evaluators.base import Evaluator
 
 
 @dataclass
@@ -79,12 +84,19 @@ class SuccessiveHalving(Strategy):
         wanted = [float(self.reduction) ** -level for level in range(self.levels)]
         return sorted({min(offered, key=lambda share: abs(math.log(share / want))) for want in wanted})
 
-    def bind(self, space: Space, fidelities: Sequence[float] = (FULL,), hashes: Hashes | None = None) -> None:
+    def artefacts(self, space: Any, evaluator: Evaluator, seed: int) -> Sequence[Artefact]:
+        return self._proposer.artefacts(space, evaluator, seed)
+
+    def bind(
+        self,
+        space: Space,
+        fidelities: Sequence[float] = (FULL,),
+        hashes: Hashes | None = None,
+        artefacts: Mapping[str, Content] | None = None,
+    ) -> None:
         super().bind(space, fidelities, hashes)
-        if "hashes" in self._proposer.wants:
-            self._proposer.bind(space, hashes=hashes)
-        else:
-            self._proposer.bind(space)
+        given: dict[str, Any] = {"hashes": hashes, "artefacts": artefacts}
+        self._proposer.bind(space, **{name: one for name, one in given.items() if name in self._proposer.wants})
 
     def account(self) -> dict[str, Any]:
         """Returns what the proposer learned, of the lowest rung."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from automl.artefacts.content import Content
 from automl.spaces.contract import checked
 from automl.spaces.space import Space
 from automl.strategies.base import FULL, Proposal, Strategy, Told
@@ -38,14 +41,22 @@ class StrategyContract:
         """Returns a space that it can propose from."""
         raise AssertionError(f"{type(self).__name__} must define space(self)")
 
+    def artefacts(self) -> Mapping[str, Content]:
+        """Returns the contents of the artefacts that it reads, by name."""
+        return {}
+
     def metrics(self, fitness: float) -> dict[str, float]:
         """Returns the metrics that the strategy is told beside a fitness."""
         return {"fitness": fitness}
 
     def _bound(self) -> Strategy:
         strategy = self.strategy()
-        strategy.bind(self.space(), strategy.rungs(OFFERED))
+        self._bind(strategy)
         return strategy
+
+    def _bind(self, strategy: Strategy) -> None:
+        given: dict[str, Any] = {"artefacts": self.artefacts()} if "artefacts" in strategy.wants else {}
+        strategy.bind(self.space(), strategy.rungs(OFFERED), **given)
 
     def _told(self, number: int, proposal: Proposal, failing: bool) -> Told:
         text = proposal.candidate.json
@@ -108,7 +119,7 @@ class StrategyContract:
 
     def test_binding_forgets_what_was_told(self) -> None:
         strategy, _ = self._run(6)
-        strategy.bind(self.space(), strategy.rungs(OFFERED))
+        self._bind(strategy)
         assert strategy.ask(6, np.random.default_rng(7)) == self._bound().ask(6, np.random.default_rng(7))
 
     def test_it_goes_on_when_everything_failed(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 
-from search_spaces.nas.nasbench201 import EDGES
+from search_spaces.nas.nasbench201 import EDGES, OPERATIONS
 
 
 class Zero(nn.Module):
@@ -20,21 +20,21 @@ class Zero(nn.Module):
 class ReluConvNorm(nn.Sequential):
     """ReLU, convolution without bias, batch norm with learned scale and shift; size is kept."""
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    def __init__(self, channels: int, kernel: int, affine: bool = True) -> None:
         super().__init__(
             nn.ReLU(),
             nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(channels),
+            nn.BatchNorm2d(channels, affine=affine),
         )
 
 
-def edge_module(name: str, channels: int) -> nn.Module:
+def edge_module(name: str, channels: int, affine: bool = True) -> nn.Module:
     """Returns the module of one edge; `name` is one of `nasbench201.OPERATIONS`."""
     makers: dict[str, Callable[[], nn.Module]] = {
         "none": Zero,
         "skip_connect": nn.Identity,
-        "nor_conv_1x1": lambda: ReluConvNorm(channels, 1),
-        "nor_conv_3x3": lambda: ReluConvNorm(channels, 3),
+        "nor_conv_1x1": lambda: ReluConvNorm(channels, 1, affine),
+        "nor_conv_3x3": lambda: ReluConvNorm(channels, 3, affine),
         "avg_pool_3x3": lambda: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
     }
     return makers[name]()
@@ -63,3 +63,53 @@ def cell_module(ops: Sequence[str], channels: int) -> nn.Module:
         channels: of input and output.
     """
     return Cell(ops, channels)
+
+
+class RelaxedCell(nn.Module):
+    """A cell each of whose edges carries the weighted sum of what all operations give."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # No scale in batch norms: it would hide the weight of its operation.
+        self.edges = nn.ModuleList(
+            nn.ModuleList(edge_module(name, channels, affine=False) for name in OPERATIONS) for _ in EDGES
+        )
+
+    def forward(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        nodes: dict[int, torch.Tensor] = {0: x}
+        for (node, source), options, shares in zip(EDGES, self._options(), weights, strict=True):
+            value = sum_of(options, shares, nodes[source])
+            nodes[node] = nodes[node] + value if node in nodes else value
+        return nodes[3]
+
+    def _options(self) -> Iterator[Sequence[nn.Module]]:
+        for edge in self.edges:
+            assert isinstance(edge, nn.ModuleList)
+            yield list(edge)
+
+
+class RelaxedCells(nn.Module):
+    """A network of relaxed cells with shared weights of operations, see `automl.spaces.relaxed.Relaxed`.
+
+    Args:
+        frame: stem, cells and head in one sequence.
+    """
+
+    choices: Mapping[str, tuple[int, int]] = {"cell": (len(EDGES), len(OPERATIONS))}
+
+    def __init__(self, frame: nn.Sequential) -> None:
+        super().__init__()
+        self.frame = frame
+
+    def forward(self, x: torch.Tensor, weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        for part in self.frame:
+            x = part(x, weights["cell"]) if isinstance(part, RelaxedCell) else part(x)
+        return x
+
+
+def sum_of(options: Sequence[nn.Module], weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Returns the weighted sum of what several modules make of one input."""
+    total: torch.Tensor = weights[0] * options[0](x)
+    for option, weight in zip(options[1:], weights[1:], strict=True):
+        total = total + weight * option(x)
+    return total

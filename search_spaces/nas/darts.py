@@ -18,6 +18,7 @@ from automl.behaviour import Array, Graph, Node, Probe
 from automl.errors import InvalidSpace
 from automl.spaces.cells import CellSpace
 from automl.spaces.space import Candidate, Defaults
+from search_spaces.nas.darts_choice import genotype_of
 from search_spaces.nas.darts_costs import costs
 from search_spaces.nas.genotypes import ALL_NODES, CELLS, NODES, NONE, OPERATIONS, read_genotype
 from search_spaces.nas.genotypes import to_genotype as to_genotype
@@ -82,7 +83,7 @@ class DARTS(CellSpace):
         >>> space = DARTS(layers=4, channels=4)
         >>> one = space.sample(np.random.default_rng(0))
         >>> sorted(one.value), space.costs(one)["parameters"]
-        (['normal', 'reduce'], 4282.0)
+        (['normal', 'reduce'], 10598.0)
     """
 
     equal_shares = (0.00, 0.00)
@@ -170,6 +171,18 @@ class DARTS(CellSpace):
 
         given = {name: value for name, value in self._settings.items() if name != "resolution"}
         return Network(c.value, **given)
+
+    def relaxed(self) -> nn.Module:
+        from search_spaces.nas.darts_relaxed import RelaxedNetwork
+
+        return RelaxedNetwork(**{name: self._settings[name] for name in ("layers", "channels", "images", "classes")})
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        return Candidate(genotype_of(weights, rng))
+
+    def skips(self, candidate: Candidate) -> int:
+        """Returns the number of skip connections in the normal cell."""
+        return sum(name == "skip_connect" for pair in candidate.value["normal"] for name, _ in pair)
 
     def costs(self, candidate: Candidate) -> Mapping[str, float]:
         """Returns parameters and multiply-accumulates of the whole network without its auxiliary head."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from automl.behaviour import Graph
 from automl.errors import InvalidInput
 from automl.spaces.space import Candidate, Defaults
-from search_spaces.nas.nasbench201 import NASBench201, cell_graph, from_text, macs, parameters
+from search_spaces.nas.nasbench201 import OPERATIONS, NASBench201, cell_graph, from_text, macs, parameters, to_text
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +71,21 @@ class DigitsCells(NASBench201):
             module=lambda: network(operations, self._channels, self._cells),
         )
 
+    def relaxed(self) -> torch.nn.Module:
+        from search_spaces.nas.cells import RelaxedCell, RelaxedCells
+
+        return RelaxedCells(framed((RelaxedCell(self._channels) for _ in range(self._cells)), self._channels))
+
+    def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
+        chosen = [
+            int(np.argmax(row)) if rng is None else int(rng.choice(len(row), p=row / row.sum()))
+            for row in np.asarray(weights["cell"], dtype=float)
+        ]
+        return self.decode(to_text(tuple(OPERATIONS[option] for option in chosen)))
+
+    def skips(self, candidate: Candidate) -> int:
+        return from_text(candidate.value).count("skip_connect")
+
 
 def frame_costs(channels: int, parameters: int, macs: int) -> Mapping[str, float]:
     """Returns the costs of the whole network, given those of all its cells together."""
@@ -85,7 +102,7 @@ def network(operations: tuple[str, ...], channels: int, cells: int) -> torch.nn.
     return framed((cell_module(operations, channels) for _ in range(cells)), channels)
 
 
-def framed(cells: Iterable[torch.nn.Module], channels: int) -> torch.nn.Module:
+def framed(cells: Iterable[torch.nn.Module], channels: int) -> torch.nn.Sequential:
     """Returns the network of a stem, cells and a head. The stem is made first, which fixes the order of draws."""
     from torch import nn
 

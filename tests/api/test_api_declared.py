@@ -72,9 +72,16 @@ def test_what_is_stored_has_the_keys_that_it_always_had():
             "finalists",
             "front",
         ),
-        *("confirm", "winner_by", "test_seeds", "sample", "repeat", "prune", "trained"),
+        *("confirm", "winner_by", "test_seeds", "sample", "repeat", "prune", "trained", "begin_from"),
     }
-    assert UNKNOWN_BEFORE == {"confirm": 1, "front": 0, "winner_by": "replicates", "prune": None, "trained": 12}
+    assert UNKNOWN_BEFORE == {
+        "confirm": 1,
+        "front": 0,
+        "winner_by": "replicates",
+        "prune": None,
+        "trained": 12,
+        "begin_from": (),
+    }
     oldest = {name: value for name, value in StudyConfig().settings().items() if name not in UNKNOWN_BEFORE}
     assert (StudyConfig.read(oldest).confirm, StudyConfig.read(oldest).front) == (1, 0)
 

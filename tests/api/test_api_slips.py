@@ -82,8 +82,8 @@ WRONG = [
     ({"timeout": 0}, "timeout=0: give a number of seconds above 0, or 'auto'"),
     ({"timeout": "1m"}, "timeout=1m: give a number of seconds above 0, or 'auto'"),
     # --- words and choices
-    ({"baseline": 1}, "baseline=1: it must be True or False"),
-    ({"baseline": "no"}, "baseline='no': it must be True or False"),
+    ({"baseline": 2}, "baseline=2: it must be between 0 and 1"),
+    ({"baseline": "no"}, "baseline='no': it must be True, False or a share between 0 and 1"),
     ({"asynchronous": None}, "asynchronous=None: it must be True or False"),
     ({"warm_cache": "yes"}, "warm_cache='yes': it must be True or False"),
     ({"dashboard": 0}, "dashboard=0: it must be True or False"),

@@ -108,6 +108,18 @@ def test_candidates_from_a_file_come_first():
     study.close()
 
 
+def test_a_search_begins_from_a_study_that_is_named():
+    few = ("--workers", 0, "--objective", "score", "--trials", 8, "--no-baseline", "--sample", 2, "--json")
+    read("search", "pairs.py", "--study", "ten", *few)
+    found = read("search", "pairs.py", "--study", "new", *few, "--begin-from", "ten", "--begin-from", "ten")
+    assert found["begun"]["known"] == found["begun"]["told"] > 0
+    cold = read("search", "pairs.py", "--study", "cold", *few, "--begin-from", "none")
+    assert cold["begun"] is None
+    refused = automl_command("search", "pairs.py", "--study", "other", *few, "--begin-from", "gone")
+    assert refused.code == 2
+    assert "there is no study 'gone' in this database" in refused.err
+
+
 def test_resume_takes_a_larger_budget():
     automl_command("search", "pairs.py", "--workers", 0, "--study", "small", "--objective", "score", "--trials", 8)
     assert read("resume", "small", "--workers", 0, "--trials", 20, "--json")["trials"] == 20

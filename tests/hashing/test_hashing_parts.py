@@ -256,3 +256,68 @@ def test_many_values_are_sums_of_two_short_rows_laid_end_to_end():
     places = np.concatenate([np.arange(40_000), np.arange(22_330_000, 22_360_000), [count - 1]])
     expected = (drawn[places % 16_381] + drawn[16_381 + places % 16_369]) * np.sqrt(0.5)
     assert np.array_equal(made[places], expected)
+
+
+def test_signatures_are_digests_of_the_same_sums_in_arrays():
+    torch = pytest.importorskip("torch")
+    from automl.hashing import signature
+    from automl.hashing.mixing import digest_array, mix
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(40, 3, 5, generator=generator, dtype=torch.float64)
+    tiny, whole = torch.full((4,), 1e-15, dtype=torch.float64), torch.arange(6)
+    odd = torch.tensor([1.0, float("nan"), float("-inf")], dtype=torch.float64)
+    for item in (*drawn, -drawn, tiny, whole, odd, drawn.mT, 1e300 * drawn, torch.zeros(0), drawn.to(torch.complex128)):
+        sums = signature.project("signature", signature.as_real(item), signature.SUMS)
+        settled = torch.where(sums.abs() < signature.FLOOR, 0.0, sums).numpy()
+        expected = mix(repr(tuple(item.shape)), digest_array(settled, signature.BITS))
+        assert signature.signature(item) == expected
+
+
+def test_many_tensors_have_the_sums_that_each_has():
+    torch = pytest.importorskip("torch")
+    from automl.hashing.signature import TILE, _directions, project, project_many
+
+    drawn = torch.randn(3, 2 * TILE + 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for count in (7, 2000, 2 * TILE, 2 * TILE + 5):
+        each = torch.stack([project("slot", row[:count], 3) for row in drawn])
+        assert torch.allclose(project_many("slot", [row[:count] for row in drawn], 3), each, rtol=1e-12, atol=1e-13)
+    padded = torch.nn.functional.pad(drawn[0], (0, TILE - 5)).view(3, TILE)
+    expected = (_directions("slot rows", 3, 3) * (_directions("slot", TILE, 3) @ padded.T)).sum(1)
+    assert torch.allclose(project("slot", drawn[0], 3), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", ["", "far from zero", "near zero"])
+def test_large_matrices_are_written_with_the_weights_that_they_would_be_given(scale):
+    torch = pytest.importorskip("torch")
+    from automl.hashing import scales
+
+    seed, shape = bytes(range(16)), (1030, 1021)
+    item = torch.nn.Parameter(torch.zeros(1030, 1, 1021, dtype=torch.float64))
+    assert scales.write(item, seed, shape, scale, 1.0 + 2.0**-44)
+    assert torch.equal(item.detach(), scales.weights(seed, shape, scale, item.shape) * (1.0 + 2.0**-44))
+    assert not scales.write(torch.zeros(4, 4, dtype=torch.float64), seed, (4, 4), scale, 1.0)
+    assert not scales.write(item.detach()[:, 0].T, seed, shape, scale, 1.0)
+
+
+def test_large_parameters_are_drawn_in_tiles_and_key_nothing():
+    torch = pytest.importorskip("torch")
+    from torch import nn
+
+    def layer(draw):
+        made = nn.Linear(1100, 1000, bias=False)
+        draw(made.weight)
+        return made
+
+    keys = {
+        functional_hash(Module(lambda draw=draw: layer(draw)), Probe((Array((1100,)),)))
+        for draw in (nn.init.normal_, lambda weight: nn.init.trunc_normal_(weight, std=0.02), nn.init.zeros_)
+    }
+    assert len(keys) == 1
+    from automl.hashing.torch_mode import Deterministic
+
+    with Deterministic(torch.Generator().manual_seed(0), stream=True):
+        weight = layer(lambda weight: nn.init.normal_(weight, 3.0, 0.5)).weight
+    assert abs(float(weight.detach().mean()) - 3.0) < 0.02
+    assert abs(float(weight.detach().std()) - 0.5) < 0.02
+    assert not torch.equal(weight[0], weight[1])

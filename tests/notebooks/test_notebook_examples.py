@@ -16,8 +16,7 @@ def test_the_notebook_runs(path, tmp_path):
     run(notebook, tmp_path)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    if path.name == "first_hour.ipynb":
-        first_hour(code)
+    {"first_hour.ipynb": first_hour, "from_table_to_model.ipynb": from_table_to_model}[path.name](code)
 
 
 def first_hour(code):
@@ -29,3 +28,11 @@ def first_hour(code):
     assert "depth" in text_of(shown["    print(refused)"])
     assert "hit" in text_of(shown["deeper.trials_dataframe().outcome.value_counts()"])
     assert text_of(code[-1]).rstrip() == "True"
+
+
+def from_table_to_model(code):
+    shown = {cell.source.splitlines()[-1]: cell for cell in code}
+    assert "12 by random search" in text_of(shown["print(automl.plan(Flowers(), **given))"])
+    assert "field.lr" in text_of(shown["pd.Series(found.fields).round(2), round(found.explained, 2)"])
+    assert "<iframe" in html_of(shown["study.report()"])
+    assert text_of(code[-1]).rstrip() == "True", "the exported file computes what the network did, without automl"

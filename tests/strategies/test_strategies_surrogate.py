@@ -625,3 +625,36 @@ def test_what_is_under_way_counts_among_the_first_random_candidates(window, told
     driven(small(), convolutions, 20, window=window, hashes=Hashed(NASBench201(), PROBE), space=NASBench201())
     assert chosen[0] == (told_before, window - 1)
     assert len(chosen) == 20 + window - 1 - max(5, window + 1)
+
+
+def test_a_window_wider_than_what_is_known_begins_far_apart():
+    """After the first five, which are random, each candidate lies where least is known of the others."""
+
+    class Interval(automl.Space):
+        x = automl.Real(0.0, 1.0)
+
+    def nearest(first):
+        strategy, rng = small(first=first), np.random.default_rng(3)
+        strategy.bind(Interval())
+        for _ in range(6):
+            strategy.pending = [*strategy.pending, *strategy.ask(2, rng)]
+        places = np.array([one.candidate.x for one in strategy.pending])
+        assert len(places) == 12
+        apart = np.abs(places[:, None] - places[None]) + np.eye(12)
+        return apart.min(axis=1)[5:]
+
+    assert nearest(first=5).min() > 0.015
+    assert nearest(first=12).min() < 0.01  # where all twelve are random
+
+
+def test_what_lies_far_apart_is_new_and_keeps_the_bounds_on_costs():
+    space = NASBench201()
+    hashes = Hashed(space, PROBE)
+    strategy = small(constraints="parameters<4e5")
+    strategy.bind(space, hashes=hashes)
+    for _ in range(4):
+        strategy.pending = [*strategy.pending, *strategy.ask(8, np.random.default_rng(len(strategy.pending)))]
+    spread = [one.candidate for one in strategy.pending[5:]]
+    keys = hashes.keys([one.candidate for one in strategy.pending])
+    assert len(set(keys)) == len(keys) == 32
+    assert all(space.costs(one)["parameters"] < 4e5 for one in spread)

@@ -91,3 +91,14 @@ def misfit_of(one: Supervised, behaviour: Behaviour) -> str:
     from workers.networks import training
 
     return training.misfit(behaviour, one.parts("cpu"), one)
+
+
+def has_heads(one: Supervised, behaviour: Behaviour) -> bool:
+    """Tells whether a network has auxiliary heads: in training it gives a tuple."""
+    from workers.networks import training
+    from workers.networks.batches import called
+
+    with training.seeded(0, "cpu"):
+        module = training.module_of(behaviour).train()
+        inputs, _ = one.parts("cpu").train.first(2)
+        return isinstance(called(module, inputs), tuple)

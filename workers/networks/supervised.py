@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,10 +23,11 @@ from automl.evaluators.parts import AnyTask
 from automl.evaluators.task import Task
 from automl.jsontext import stored
 from automl.setup.targets import SpaceReference, sized
-from workers.networks.checks import check_settings, misfit_of
+from workers.networks.checks import check_settings, has_heads, misfit_of
 from workers.networks.kinds import Classes, Kind
 from workers.networks.resizing import described_at, resized, size_for
 from workers.networks.scores import Score, scores_of
+from workers.networks.tricks import left_out, settings_of, tricks_of
 
 if TYPE_CHECKING:
     import torch
@@ -206,10 +207,9 @@ class Supervised(Delivers, Evaluator):
         Raises:
             InvalidInput: `network` has a size that the space has not.
         """
-        if self.network:
-            space = sized(space, self.network)
-        own = dataclasses.replace(self, space=space) if self.network else self
-        held = space.load()
+        larger = sized(space, self.network) if self.network else None
+        own = self if larger is None is self.space else dataclasses.replace(self, space=larger)
+        held = (larger or space).load()
         if self.resize is not None or getattr(held, "image_size", None) is None:
             return own
         return dataclasses.replace(own, resize=size_for(self.data(), held))
@@ -261,6 +261,17 @@ class Supervised(Delivers, Evaluator):
         """Says why a network cannot make a step on training examples, or gives other outputs than the targets need."""
         settings = dataclasses.replace(self.adjusted(work.training).for_device("cpu"), compiled=False)
         return misfit_of(settings, self.behaviour(work))
+
+    def tricks(self, work: Work) -> Sequence[str]:
+        found = tricks_of(self, has_heads(self, self.behaviour(work)))
+        return [name for name in found if not {*settings_of(name)} & {*work.training}]
+
+    def without(self, tricks: Collection[str], work: Work) -> Supervised:
+        if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:
+            raise InvalidInput(
+                f"the space gives each candidate its own {own[0]}, which no setting of the evaluator can leave out"
+            )
+        return dataclasses.replace(self, **left_out(self, tricks))
 
     def behaviour(self, work: Work) -> Behaviour:
         """Returns what is trained: the candidate's own network, or that of another size."""

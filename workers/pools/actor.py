@@ -77,7 +77,8 @@ class Worker:
 
     def __repr__(self) -> str:
         """Returns what the worker is at. Ray's list of actors keeps what it was at the start."""
-        return repr(self._working)
+        working = getattr(self, "_working", None)  # Ray asks for it where the start has failed, too
+        return "a worker that starts" if working is None else repr(working)
 
     def ready(self) -> tuple[str, Process, str, str]:
         """Returns the device of this worker, which process it is, what it computes on, and Ray's id of its node."""

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard
 
 from automl.artefacts.shelf import Kept
 from automl.errors import InvalidInput, brief
@@ -54,6 +54,7 @@ def perform(
     Returns:
         One completion a job, in order. Never raises for what a candidate does.
     """
+    proposing = evaluator.proposing()
     evaluator = evaluator.stage(bool(jobs) and jobs[0].evaluation.rates)  # jobs of one call are of one stage
     if (
         len(jobs) > 1
@@ -67,8 +68,16 @@ def perform(
     done = []
     for job in jobs:
         begun([job])
-        done.append(_alone(space, evaluator, objective, job, device, worker, timeout, curve))
+        maker = proposing if job.artefact and _declares(proposing, job) else evaluator
+        done.append(_alone(space, maker, objective, job, device, worker, timeout, curve))
     return done
+
+
+def _declares(proposing: Evaluator | None, job: Job) -> TypeGuard[Evaluator]:
+    """Tells whether a job is to make an artefact of the strategy."""
+    return proposing is not None and job.artefact in {
+        one.name for one in declared_artefacts(proposing, job.evaluation.replicate)
+    }
 
 
 def _alone(

@@ -40,6 +40,8 @@ class Bootstrap:
         examples: what parts are rated on.
     """
 
+    clip: float | None = None
+
     def __init__(self, space: PathSpace, settings: SupernetSettings, examples: Examples) -> None:
         self.space, self.settings, self.examples = space, settings, examples
         network = space.supernet()
@@ -97,6 +99,9 @@ class Bootstrap:
     def figures(self) -> dict[str, float]:
         """Returns the spread of the last step's target projections: near 0, training has collapsed."""
         return {"spread": self._spread}
+
+    def over(self) -> bool:
+        return False
 
     def finish(self, stage: int) -> None:
         """Rates the parts of a block, and chooses what gives the next block its input.

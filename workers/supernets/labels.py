@@ -34,6 +34,7 @@ class Labelled:
     """
 
     stages = 1
+    clip: float | None = None
 
     def __init__(self, space: PathSpace, settings: SupernetSettings, train: ArrayPart) -> None:
         self.space, self.settings = space, settings
@@ -69,6 +70,9 @@ class Labelled:
 
     def figures(self) -> dict[str, float]:
         return {}
+
+    def over(self) -> bool:
+        return False
 
     def finish(self, stage: int) -> None:
         self.module.requires_grad_(False)

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from automl.errors import CandidateFailure
-from workers.supernets.settings import SupernetSettings
 
 if TYPE_CHECKING:
     from automl.evaluators.checkpoints import Checkpoint
@@ -26,8 +25,28 @@ _WARM = 0.1
 _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
+class LoopSettings(Protocol):
+    """What the loop reads of the settings of a training."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+
 class Objective(Protocol):
     """What a supernet learns, stage by stage."""
+
+    @property
+    def clip(self) -> float | None:
+        """Largest norm of all gradients together; None does not clip."""
+        ...
 
     @property
     def module(self) -> nn.Module:
@@ -61,6 +80,10 @@ class Objective(Protocol):
         """Returns what the learning curve gets beside the loss."""
         ...
 
+    def over(self) -> bool:
+        """Tells after an epoch whether the stage ends before its last one."""
+        ...
+
     def finish(self, stage: int) -> None:
         """Ends a stage."""
         ...
@@ -81,7 +104,7 @@ class Objective(Protocol):
 def train(
     objective: Objective,
     data: ArrayPart,
-    settings: SupernetSettings,
+    settings: LoopSettings,
     seed: int,
     *,
     precision: str = "float32",
@@ -124,6 +147,9 @@ def train(
                     loss = objective.loss(stage, inputs[batch], known[batch], rng, generator)
                 optimizer.zero_grad(set_to_none=True)
                 scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                if objective.clip is not None:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_(parameters, objective.clip)
                 scaler.step(optimizer)
                 scaler.update()
                 objective.after(stage, (done + 1) / (steps * settings.epochs))
@@ -132,6 +158,8 @@ def train(
                 raise CandidateFailure(f"the supernet diverged: its loss was not finite in epoch {epoch + 1}")
             if report is not None:
                 report(stage * settings.epochs + epoch + 1, {"train_loss": float(total) / steps, **objective.figures()})
+            if objective.over():
+                break
             if checkpoint is not None and checkpoint.due and epoch + 1 < settings.epochs:
                 checkpoint.write(_saved(objective, stage, epoch + 1, optimizer))
         objective.module.zero_grad(set_to_none=True)
@@ -141,7 +169,7 @@ def train(
 
 
 def _optimizer(
-    parameters: list[nn.Parameter], settings: SupernetSettings, momenta: list[torch.Tensor]
+    parameters: list[nn.Parameter], settings: LoopSettings, momenta: list[torch.Tensor]
 ) -> torch.optim.Optimizer:
     """Returns the optimizer; norms and biases are not decayed."""
     decayed = [one for one in parameters if one.ndim > 1]
@@ -157,7 +185,7 @@ def _optimizer(
     return optimizer
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, settings: SupernetSettings, step: int, steps: int) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int, steps: int) -> None:
     warm = _WARM * steps
     share = (step + 1) / (warm + 1) if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
     for group in optimizer.param_groups:

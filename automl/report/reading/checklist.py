@@ -35,19 +35,27 @@ def checklist(studies: Sequence[ReportData], runs: int = 1, tasks: int = 1, prot
             tasks > 1,
             f"{tasks} tasks" if tasks > 1 else "one task; search on others and report the studies together",
         ),
-        Check(
-            "Ablation of training tricks",
-            protocols > 1,
-            f"{protocols} training protocols compared"
-            if protocols > 1
-            else "one training protocol; search under another one and report the studies together",
-        ),
+        _ablation(studies, protocols),
         Check(
             "Cost reported, hashing and baseline included",
             True,
             f"{duration(paid)} of evaluation, {duration(hashed)} of hashing{account}",
         ),
     ]
+
+
+def _ablation(studies: Sequence[ReportData], protocols: int) -> Check:
+    """Returns whether tricks of training were left out, of every study, or searches ran under several protocols."""
+    found = [data.ablation for data in studies if data.ablation is not None and data.ablation.plain]
+    left_out = min((sum(bool(line.without) for line in one.lines) for one in found), default=0)
+    note = "one training protocol; `automl ablate STUDY` leaves its tricks out"
+    if found and len(found) == len(studies):
+        note = (
+            f"{count_of(left_out, 'protocol')} with tricks left out, the winner and a random sample trained under each"
+        )
+    elif protocols > 1:
+        note = f"{protocols} training protocols compared"
+    return Check("Ablation of training tricks", protocols > 1 or (bool(found) and len(found) == len(studies)), note)
 
 
 def _together(checks: Sequence[Check], studies: Sequence[ReportData]) -> Check:

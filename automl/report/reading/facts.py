@@ -106,6 +106,8 @@ def _model(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Returns how far a strategy's model can be trusted: each trial foretold from all others, and what carries it."""
     if not stored:
         return []
+    if "shares" not in stored:  # of another strategy than one that foretells trials
+        return [(_words(name), _text(value)) for name, value in stored.items()]
     shares = sorted(stored["shares"].items(), key=lambda item: -item[1])
     half, most = stored["within_half"], stored["within_95"]
     return [

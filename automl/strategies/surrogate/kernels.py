@@ -22,6 +22,9 @@ ITERATIONS = 30
 
 JITTER = 1e-6
 
+DIGITS = 9
+"""To which candidates are compared, so that the last bits of another machine's arithmetic decide nothing."""
+
 
 @dataclass(frozen=True)
 class Group:

@@ -16,10 +16,11 @@ from automl.spaces.space import Candidate, Space
 from automl.strategies.base import Hashes, Told
 from automl.strategies.surrogate.acquisition import log_expected_improvement, log_feasible, scalarised
 from automl.strategies.surrogate.judging import Judge
-from automl.strategies.surrogate.kernels import Kernel, fitted
+from automl.strategies.surrogate.kernels import DIGITS, Kernel, fitted
 from automl.strategies.surrogate.learned import account_of, representative
 from automl.strategies.surrogate.pool import Columns, Member, Pool, keys_of
 from automl.strategies.surrogate.process import Process
+from automl.strategies.surrogate.spread import farthest
 from automl.strategies.surrogate.warping import warped
 
 BEGUN = 200
@@ -41,9 +42,6 @@ BELIEVED = 128
 
 FITTED = 150
 """Points from which the weights are fitted, at most."""
-
-DIGITS = 9
-"""To which candidates are compared, so that the last bits of another machine's arithmetic decide nothing."""
 
 
 class Model:
@@ -74,6 +72,11 @@ class Model:
         size = space.size()
         self._countable = size is not None and size <= 1 << 20
         self._met: set[int] = set()  # encodings, where the space has few
+
+    @property
+    def _beginning(self) -> int:
+        """Number of samples that the pool begins with."""
+        return min(BEGUN, self._kept, BEGUN_TIMES * self._hashed)
 
     @property
     def told(self) -> int:
@@ -116,7 +119,7 @@ class Model:
         self._grow(self._hashed, rng)
 
     def _begin(self, rng: np.random.Generator) -> None:
-        first = self._space.sample_many(min(BEGUN, self._kept, BEGUN_TIMES * self._hashed), rng)
+        first = self._space.sample_many(self._beginning, rng)
         self._columns = Columns(self._space, self._hashes, first, self._features)
         kernel = Kernel.prior(self._columns.groups)
         self._process = Process(kernel, self._columns.width, MOST + BELIEVED, self._kept)
@@ -264,6 +267,27 @@ class Model:
                 believing.add(self._process.row(slot))
                 best = best if best is None else max(best, float(pool[slot, 0]))
         return chosen
+
+    def spread(self, n: int, under_way: Mapping[bytes, Candidate], rng: np.random.Generator) -> list[Member]:
+        """Returns samples that lie far apart, for a window in which little was told yet.
+
+        Args:
+            n: how many.
+            under_way: as above.
+            rng: draws the samples.
+        """
+        drawn = self._space.sample_many(self._beginning, rng)
+        columns = Columns(self._space, self._hashes, drawn, self._features)
+        new: dict[bytes, Member] = {}
+        for candidate, key in zip(drawn, keys_of(self._hashes, drawn), strict=True):
+            if key not in self._place and key not in under_way and self._judge.keeps(candidate):
+                new.setdefault(key, Member(candidate, key))
+        members = list(new.values())
+        if not members:
+            return []
+        near = [*self._candidates, *under_way.values()][-BELIEVED:]
+        rows = columns.rows([one.candidate for one in members])
+        return [members[one] for one in farthest(columns.groups, rows, columns.rows(near) if near else rows[:0], n)]
 
     def _targets(self, worth: np.ndarray) -> tuple[np.ndarray, list[tuple[float, bool]]]:
         """Returns what the process learns, [points, 1 + constraints], and the bounds of the constraints on its scale.

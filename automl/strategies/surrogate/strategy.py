@@ -22,7 +22,7 @@ from automl.strategies.surrogate.model import Model
 from automl.strategies.surrogate.pool import keys_of
 
 LEARNABLE = 2
-"""Functions that were told before the model is asked: of one alone nothing is large or small."""
+"""Functions that were told before the model is asked what is good: of one alone nothing is large or small."""
 
 TRIES = 40
 """Rounds of sampling in which nothing new was found, after which what was evaluated is proposed again."""
@@ -39,7 +39,8 @@ class Surrogate(Strategy):
     Use it if an evaluation costs more than a proposal, which takes some milliseconds.
 
     Attributes:
-        first: Number of random candidates before the model is used.
+        first: Number of random candidates before the model is used. A window that is wider than that begins with these,
+            and with candidates that lie far apart.
         hashed: Number of candidates that are made after each evaluation, half samples, half mutants of the ten best.
         kept: Largest number of candidates in the pool.
         features: If False, the features of functions are not used.
@@ -98,12 +99,17 @@ class Surrogate(Strategy):
     def ask(self, n: int, rng: np.random.Generator) -> list[Proposal]:
         pending = [one.candidate for one in self.pending]
         under_way = dict(zip(keys_of(self.hashes, pending), pending, strict=True))
-        # What is under way counts as evaluated, so a wide window begins with as many random candidates as a narrow one,
-        # as soon as there is anything to learn from.
-        if self._model.told < LEARNABLE or self._model.told + len(under_way) < self.first:
-            return self._random(n, set(under_way), rng)
-        chosen = self._model.choose(n, under_way, rng)
-        proposals = [
+        # What is under way counts as evaluated, so a wide window begins with as many random candidates as a narrow one.
+        begun = self._model.told + len(under_way)
+        proposals = self._random(min(n, self.first - begun), set(under_way), rng) if begun < self.first else []
+        if (wanted := n - len(proposals)) == 0:
+            return proposals
+        if proposals:
+            drawn = [one.candidate for one in proposals]
+            under_way |= dict(zip(keys_of(self.hashes, drawn), drawn, strict=True))
+        choose = self._model.choose if self._model.told >= LEARNABLE else self._model.spread
+        chosen = choose(wanted, under_way, rng)
+        proposals += [
             Proposal(member.candidate, "mutate" if member.parents else "sample", member.parents) for member in chosen
         ]
         if len(proposals) < n:
