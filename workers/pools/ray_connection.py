@@ -146,12 +146,13 @@ def _agent_on_a_free_port() -> Iterator[None]:
     """
     from ray._private import parameter
 
-    former = parameter.RayParams
-    parameter.RayParams = partial(former, dashboard_agent_listen_port=0)
+    module: Any = parameter
+    former = module.RayParams
+    module.RayParams = partial(former, dashboard_agent_listen_port=0)
     try:
         yield
     finally:
-        parameter.RayParams = former
+        module.RayParams = former
 
 
 def names_are_dropped() -> bool:
