@@ -147,11 +147,11 @@ def _agent_on_a_free_port() -> Iterator[None]:
     from ray._private import parameter
 
     former = parameter.RayParams
-    parameter.RayParams = partial(former, dashboard_agent_listen_port=0)
+    setattr(parameter, "RayParams", partial(former, dashboard_agent_listen_port=0))  # noqa: B010 - a class, for mypy
     try:
         yield
     finally:
-        parameter.RayParams = former
+        setattr(parameter, "RayParams", former)  # noqa: B010
 
 
 def names_are_dropped() -> bool:
