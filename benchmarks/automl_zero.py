@@ -241,7 +241,7 @@ def compare(first: int, seeds: int, programs: int) -> None:
         runs = []
         for hasher in (Hasher, Distinct):
             Counting.done = 0
-            with tempfile.TemporaryDirectory() as folder, mock.patch("automl.engine.phases.Hasher", hasher):
+            with tempfile.TemporaryDirectory() as folder, mock.patch("automl.engine.looping.Hasher", hasher):
                 began, busy = time.perf_counter(), time.process_time()
                 study = engine(seed, programs, folder, Counting(task_seed=seed), None)
                 seconds, busy = time.perf_counter() - began, time.process_time() - busy

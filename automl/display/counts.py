@@ -68,7 +68,9 @@ class Counts(Observer):
             shares.append((self.evaluations / budget.evaluations, words))
         if budget.seconds:
             spent = time.monotonic() - self.began
-            shares.append((spent / budget.seconds, f"{spent / 3600:.2f} of {budget.seconds / 3600:.2f} hours"))
+            hours = f"{spent / 3600:.2f} of {budget.seconds / 3600:.2f} hours"
+            short = f"{spent:.0f} of {budget.seconds:.0f} s"
+            shares.append((spent / budget.seconds, short if budget.seconds < 600 else hours))
         share, words = max(shares, default=(0.0, f"{self.trials} trials"))
         enough = "" if budget.until is None else f", until {settings.objective.metric} {budget.until:g}"
         return share, words + enough
@@ -84,7 +86,8 @@ class Counts(Observer):
         shown = ", ".join(f"{self.outcomes[name]} {name}" for name in OUTCOMES if self.outcomes[name])
         best = "" if self.best is None else f", best {settings.objective.metric} {self.best:.4g}"
         keyed = f", {self.by_json} of {self.hashed} keyed by their JSON" if self.by_json else ""
-        return f"{words} ({shown}){keyed}, {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
+        outcomes = f" ({shown})" if shown else ""
+        return f"{words}{outcomes}{keyed}, {round(self.evaluations, 1)} evaluations{best}, {rate:.3g} trials/s{ends}"
 
 
 def duration(seconds: float) -> str:

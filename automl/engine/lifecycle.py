@@ -158,7 +158,12 @@ class Lifecycle:
         if differing:
             differing += parts_changed(record.settings, self.parts.described)
             ways = "take another name, or the same settings to go on with it"
-            if sources:
+            if sources and (given := settings_before(record.settings, now)):
+                ways = (
+                    "take another name (what is unchanged is served from the cache), or set "
+                    f"{' and '.join(given)} as before to go on with it"
+                )
+            elif sources:
                 ways = (
                     "take another name (what is unchanged is served from the cache), go on with its old source, "
                     f"or let it go on with this one: automl.Study.open({name!r}).adopt(), or "
@@ -219,6 +224,34 @@ class Lifecycle:
                 self.store.release(record.id, session.id)
             session.close()
         return [found for record in records if (found := self.store.find(record.name)) is not None]
+
+
+def settings_before(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Returns the settings of space and evaluator that are others now, with their stored values, such as "epochs=1".
+
+    Empty where anything else differs too, such as source: then no setting would bring the study back.
+
+    Example:
+        >>> before = {"evaluator": {"name": "own", "settings": {"epochs": 1, "code": "3fa2"}}}
+        >>> settings_before(before, {"evaluator": {"name": "own", "settings": {"epochs": 2, "code": "3fa2"}}})
+        ['epochs=1']
+        >>> settings_before(before, {"evaluator": {"name": "own", "settings": {"epochs": 2, "code": "90be"}}})
+        []
+    """
+    found = []
+    for part in OF_SOURCES:
+        one, other = (dict(each.get(part) or {}) for each in (stored, now))
+        before, after = one.pop("settings", {}), other.pop("settings", {})
+        if one != other:
+            return []
+        for name in sorted({*before, *after}):
+            old, new = before.get(name), after.get(name)
+            if old == new:
+                continue
+            if name == "code" or not isinstance(old, int | float | str):
+                return []
+            found.append(f"{name}={old}")
+    return found
 
 
 def stem_of(parts: Parts) -> str:

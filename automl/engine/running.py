@@ -29,6 +29,7 @@ from automl.pool import Pool, WorkerSetup
 from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
 from automl.setup.preflight import check_enqueued, check_first_sample, check_goals
+from automl.setup.proposing import ARTEFACTS
 from automl.setup.shipping import folder_to_ship
 from automl.storage.engine import Database
 from automl.storage.studies import StudyStore
@@ -82,7 +83,8 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     _ = parts.proposing  # says what the strategy's artefacts lack
     _check_first(parts, config.seed, run)
     shares = [rung.share for rung in rungs_of(parts)]
-    if "hashes" not in parts.strategy.wants:  # what it refuses of the space is refused before workers are started
+    if not {"hashes", ARTEFACTS} & {*parts.strategy.wants}:
+        # what it refuses of the space is refused before workers are started
         with blaming(f"strategy {parts.strategy.name} cannot search {parts.space.kind}", run.hash_seconds):
             parts.strategy.bind(parts.space, [*shares, FULL])
     many = max(1, len(config.enqueue))

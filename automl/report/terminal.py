@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -70,7 +70,7 @@ def _study(data: ReportData, console: Console) -> None:
     if data.learning is not None and data.learning.order_known:
         console.print(Text(data.learning.order_known))
     console.print(_cache(data))
-    console.print(Text(_savings(data.search)))
+    console.print(Text(_savings(data.search, (data.settings.get("environment") or {}).get("pool") or {})))
     _made(data, console)
     if data.audits:
         console.print(Text(f"Audits: {data.audits['sentence']}."))
@@ -248,13 +248,18 @@ def _stages(data: ReportData, rated: Rated) -> Table:
     return table
 
 
-def _savings(search: StudyPart) -> str:
+def _savings(search: StudyPart, pool: Mapping[str, int]) -> str:
     spared = share(search.saved_trials, search.trials)
     text = f"{spared} of the trials needed no evaluation of their own: {search.evaluations:,} evaluations in all"
     text += f", worth {in_full(search.counted, search.fidelities)}." if search.fidelities else "."
     if search.table_paid:
         saved, paid = duration(search.table_saved), duration(search.table_paid)
         text += f" By the table's account that saved {saved} of training on top of {paid}."
+    if equal := pool.get("encodings", 0) - pool.get("functions", 0):
+        text += (
+            f"\nBefore anything was proposed, {equal:,} of {pool['encodings']:,} encodings were recognised as equal to "
+            "others, and left out."
+        )
     return text
 
 

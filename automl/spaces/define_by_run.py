@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.behaviour import Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace
+from automl.spaces.declared import check_name
 from automl.spaces.field import Field
 from automl.spaces.fields import Choice
 from automl.spaces.options import shown
@@ -64,6 +65,7 @@ class Choose:
             raise InvalidSpace(
                 f"choose({shown(name)}, …): give the choice a name first, such as choose('width', 16, 32)"
             )
+        check_name("choose", name)
         if name in self.values:
             if repr(self.fields[name]) != repr(field):
                 raise InvalidSpace(f"choose({name!r}, …) is asked twice, with other options; take another name")

@@ -110,7 +110,13 @@ class Database:
         """The whole URL, password included: for opening it elsewhere, never for printing."""
         return self._url.render_as_string(hide_password=False)
 
+    @property
+    def held(self) -> str | None:
+        """Path of the SQLite file that it has open; None for PostgreSQL."""
+        return self._url.database if self.sqlite else None
+
     def _open(self) -> None:
+        opening.HELD.add(self)
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._connection: Connection | None = None
@@ -272,6 +278,7 @@ class Database:
                 self._connection = None
             self._write_engine.dispose()
             self._read_engine.dispose()
+        opening.HELD.discard(self)
 
     def __enter__(self) -> Database:
         return self

@@ -7,7 +7,9 @@ import os
 import re
 import struct
 import time
+import weakref
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, inspect, literal, select
 from sqlalchemy.engine import URL
@@ -61,6 +63,20 @@ def newer(url_shown: str, found: str) -> str:
         f"the database {url_shown} has the schema {found}, which this version of automl does not know; "
         "it was written by a newer one: update automl"
     )
+
+
+HELD: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The databases that this process has open, each with the attribute `held`, the path of its file."""
+
+
+def is_held(path: Path) -> bool:
+    """Tells whether this process has a database open in this file.
+
+    Nobody may open such a file by itself: closing it again gives up all locks of the process on it (POSIX), SQLite's
+    among them. Another process that closes the database then takes itself for the last one, and removes the log
+    under us.
+    """
+    return any(one.held == str(path) for one in list(HELD))
 
 
 def inspect_existing(url: URL, url_shown: str, *, missing_ok: bool = False) -> str | None:
@@ -125,6 +141,8 @@ def _file_to_inspect(path: Path, url_shown: str, *, missing_ok: bool) -> bool:
         _refuse_unwritable(path, url_shown)
         return False
     _refuse_unwritable(path, url_shown)
+    if is_held(path):
+        return True  # it was looked at when it was opened, and SQLite looks again
     try:
         with path.open("rb") as file:
             header = file.read(100)

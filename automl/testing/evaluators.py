@@ -85,6 +85,15 @@ class EvaluatorContract:
                 assert evaluator.evaluate(work, how) == evaluator.evaluate(work, Evaluation(5, fidelity=one.settings))
             assert evaluator.evaluate(work, Evaluation(seed=5, checkpoint=kept)) == whole
 
+    def test_tricks_can_be_left_out(self) -> None:
+        evaluator, work = self.evaluator().for_device("cpu"), self.works()[0]
+        tricks = evaluator.tricks(work)
+        for name in tricks:
+            other = evaluator.without([name], work)
+            assert name not in other.tricks(work), f"{name} is left out, and is a trick all the same"
+            assert other.settings() != evaluator.settings(), f"a result without {name} needs a context of its own"
+        assert not tricks or not evaluator.without(tricks, work).tricks(work)
+
     def test_the_test_part_is_there(self) -> None:
         evaluator = self.evaluator().for_device("cpu")
         evaluator.prepare()

@@ -109,6 +109,23 @@ class SpaceContract:
         together = len(set(zip(reduced_keys, full_keys, strict=True)))
         assert len(set(reduced_keys)) == len(set(full_keys)) == together
 
+    def test_sizes_of_the_network_are_settings(self) -> None:
+        space = self.space()
+        assert set(space.scalable) <= set(space.settings()), "scalable names settings of the space"
+
+    def test_weights_of_a_relaxed_network_make_candidates(self) -> None:
+        space, _, rng = self._drawn()
+        if type(space).relaxed is Space.relaxed:
+            return
+        shapes = space.relaxed().choices
+        for values in (np.ones, rng.random):
+            weights = {name: np.array(values(shape)) for name, shape in shapes.items()}
+            weights = {name: one / one.sum(1, keepdims=True) for name, one in weights.items()}
+            for one in (space.from_weights(weights), space.from_weights(weights, rng)):
+                assert checked(space, one.value) == one
+                assert space.skips(one) >= 0
+            assert space.from_weights(weights) == space.from_weights(weights)
+
     def test_the_size_is_no_smaller_than_what_was_drawn(self) -> None:
         space, candidates, _ = self._drawn()
         size = space.size()

@@ -106,3 +106,32 @@ def test_other_errors_keep_their_traceback_and_hooks_of_the_users_are_left_alone
     assert done.stdout.split() == ["True"]
     assert "Traceback" in done.stderr
     assert "ValueError: theirs" in done.stderr
+
+
+def test_a_setting_that_differs_is_named_and_adoption_is_not_offered_for_it(tmp_path):
+    done = program(
+        tmp_path,
+        """
+        import dataclasses
+
+        @dataclasses.dataclass(frozen=True)
+        class Height(automl.Evaluator):
+            name = "height"
+            version = "1"
+            metrics = {"height": "maximize"}
+            epochs: int = 1
+
+            def evaluate(self, work, how):
+                return {"height": work.behaviour.value["x"] * self.epochs}
+
+        given = {"study": "mine", "workers": 0, "progress": False, "baseline": False, "storage": "sqlite:///a.db"}
+        automl.search(Line(), evaluator=Height(epochs=3), trials=3, **given)
+        try:
+            automl.search(Line(), evaluator=Height(epochs=4), trials=3, **given)
+        except automl.InvalidInput as error:
+            print(error)
+        """,
+    )
+    assert "evaluator.settings.epochs: 3, now 4" in done.stdout, done.stderr
+    assert "set epochs=3 as before to go on with it" in done.stdout
+    assert "adopt" not in done.stdout

@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner
 
 import automl
-from automl.behaviour import Configuration
 from automl.cli import automl as command
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Work
@@ -151,7 +150,8 @@ def test_tricks_are_the_settings_that_are_not_plain() -> None:
     assert bare.tricks(work) == []
     assert (bare.augment, bare.drop_path, bare.schedule, bare.schedule_settings) == (None, 0.0, "constant", None)
     assert fitted.without(["mixup"], work).augment == {"cutout": 2}
-    own = Work(Configuration({}), {"drop_path": 0.3}, "{}")
+    own = Work(work.behaviour, {"drop_path": 0.3}, work.candidate)
+    assert "drop_path" not in fitted.tricks(own)
     with pytest.raises(InvalidInput, match="gives each candidate its own drop_path"):
         fitted.without(["drop_path"], own)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import automl
 from automl import registry
 from automl.behaviour import Array, Module, Probe
 from automl.errors import InvalidSpace
@@ -96,3 +97,19 @@ def test_its_search_is_ready():
     for wrong in ({"channels": 0}, {"depth": True}):
         with pytest.raises(InvalidSpace, match=r"must be a whole number of at least 1"):
             Layers1D(**wrong)
+
+
+def test_a_search_says_how_many_encodings_were_recognised_before_they_were_proposed(tmp_path, capsys):
+    study = automl.search(
+        Layers1D(depth=3), evaluator=lambda candidate, seed: float(candidate.layers.count("conv")), workers=0, trials=8,
+        strategy="surrogate", settings={"hashed": 40}, baseline=False, finalists=1, confirm=1, test_seeds=1, sample=2,
+        storage=f"sqlite:///{tmp_path}/a.db", progress=False,
+    )  # fmt: skip
+    pool = study.report().data.settings["environment"]["pool"]
+    print(study.report())
+    study.close()
+    equal = pool["encodings"] - pool["functions"]
+    assert equal > 0
+    assert f"{equal:,} of {pool['encodings']:,} encodings were recognised as equal to others" in " ".join(
+        capsys.readouterr().out.split()
+    )

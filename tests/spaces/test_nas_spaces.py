@@ -31,7 +31,12 @@ class TestNASBench101(SpaceContract):
 
 class TestDARTS(SpaceContract):
     def space(self):
-        return darts.DARTS()
+        return darts.DARTS(layers=2, channels=2)
+
+
+class TestDigitsCells(SpaceContract):
+    def space(self):
+        return DigitsCells(channels=2)
 
 
 class TestMacroNet(SpaceContract):

@@ -77,6 +77,11 @@ class Forgotten(automl.DefineByRun):
         return choose(1, 2, 3)
 
 
+class Reserved(automl.DefineByRun):
+    def build(self, choose):
+        return choose("kind", 1, 2)
+
+
 class Undeclared(automl.Space):
     def build(self, choose):
         return choose("x", 1, 2)
@@ -87,6 +92,7 @@ class Undeclared(automl.Space):
     [
         (Nothing(), "asks for no choice"),
         (Twice(), "asked twice, with other options"),
+        (Reserved(), "cannot be called 'kind'"),
         (Forgotten(), "give the choice a name first"),
         (automl.DefineByRun(), "define build"),
         (Undeclared(), "automl.DefineByRun"),

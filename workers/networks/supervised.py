@@ -263,7 +263,8 @@ class Supervised(Delivers, Evaluator):
         return misfit_of(settings, self.behaviour(work))
 
     def tricks(self, work: Work) -> Sequence[str]:
-        return tricks_of(self.adjusted(work.training), has_heads(self, self.behaviour(work)))
+        found = tricks_of(self, has_heads(self, self.behaviour(work)))
+        return [name for name in found if not {*settings_of(name)} & {*work.training}]
 
     def without(self, tricks: Collection[str], work: Work) -> Supervised:
         if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:

@@ -12,16 +12,8 @@ from automl.cache.spread import spread_of
 from automl.cache.store import EquivalenceCache
 from automl.errors import InvalidInput
 from automl.evidence import (
-    Effort,
-    Estimate,
-    Verdict,
-    gain_over_random_search,
     is_deterministic,
-    judge_run,
-    left_for_next,
-    relative_improvement,
 )
-from automl.evidence.comparisons import LUCK
 from automl.registry import unknown
 from automl.report.data import Begun, Learning, Rated, ReportData
 from automl.report.reading.ablation import ablation_of
@@ -30,6 +22,7 @@ from automl.report.reading.facts import facts
 from automl.report.reading.failures import failed_trials
 from automl.report.reading.found_under import found_under
 from automl.report.reading.illustrator import Illustrator
+from automl.report.reading.judge import Judge
 from automl.report.reading.learning import learning
 from automl.report.reading.model import model_of
 from automl.report.reading.rankings import rankings
@@ -38,7 +31,7 @@ from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.report.study_part import RatedCandidate, StudyPart
 from automl.selection.beginnings import begun_in_words, begun_with
-from automl.selection.contest import compared_at, confirmed_trials, earlier_looks
+from automl.selection.contest import compared_at, confirmed_trials
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import (
     BEGUN_WINNER,
@@ -109,6 +102,7 @@ class _Collector:
         self.seconds_record = phases.get("seconds")
         self.begun_record = phases.get("begun")
         self.held_out = _held_out(self.settings if self.test_record is None else self.test_record.settings)
+        self.judge = Judge(store, record, phases, self.objectives, self.held_out, self.failed, self.notes)
         self.confirmed = {(one.origin, one.key): one for one in confirmed_trials(store, record)}
 
     def collect(self) -> ReportData:
@@ -126,13 +120,15 @@ class _Collector:
         deterministic = population or is_deterministic(values)
         early = self._tested_of(tested, EARLY_WINNER, self.record, search)
         at = compared_at(self.store, self.record.id) if early else None
-        gain = self._gain(early or winners, random_winners, deterministic)
+        gain = self.judge.gain(early or winners, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
         begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
         self._say_whose_is_best(winners, random_winners)
+        against = (early or winners, random_winners)
+        verdict = self.judge.verdict(search, random, gain, *against, deterministic, rated, begun)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
@@ -147,9 +143,9 @@ class _Collector:
             front_members=members,
             deterministic=deterministic,
             population=population,
-            ri=self._ri(winners, samples, deterministic),
+            ri=self.judge.ri(winners, samples, deterministic),
             gain=gain,
-            verdict=self._verdict(search, random, gain, early or winners, random_winners, deterministic, rated, begun),
+            verdict=verdict,
             early_winners=early,
             compared_at=None if at is None else at[1],
             ranks=[
@@ -251,126 +247,7 @@ class _Collector:
         every = [item.metrics or {} for item in results]
         return [float(metrics[self.objective]) for metrics in every if self.objective in metrics]
 
-    # --- evidence ----------------------------------------------------------------------------------------------------
-
-    def _ri(self, winners: list[RatedCandidate], samples: list[RatedCandidate], certain: bool) -> Estimate:
-        """Returns the winner's relative improvement over the average random architecture.
-
-        The winner's units are its seeds, so that the interval concerns this architecture only.
-        """
-        if not winners or not winners[0].test_values:
-            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
-        valid = [item.test_values for item in samples if item.test_values]
-        found = relative_improvement(
-            [_sure(winners[0].test_values, certain)], [valid], minimize=self.objectives.fitness.minimize
-        )
-        return replace(found, units=(len(winners[0].test_values), len(valid)))
-
-    def _gain(self, winners: list[RatedCandidate], random: list[RatedCandidate], certain: bool) -> Estimate:
-        if not winners or not random:
-            return Estimate(None, method=f"no interval: no {'test' if self.held_out else 'final'} figures")
-        one, other = _sure(winners[0].test_values, certain), _sure(random[0].test_values, certain)
-        found = gain_over_random_search(one, other, minimize=self.objectives.fitness.minimize)
-        return replace(found, units=(len(winners[0].test_values), len(random[0].test_values)))
-
-    def _verdict(
-        self,
-        search: Reading,
-        random: Reading | None,
-        gain: Estimate,
-        winners: list[RatedCandidate],
-        random_winners: list[RatedCandidate],
-        deterministic: bool,
-        rated: Rated | None,
-        begun: Begun | None,
-    ) -> Verdict:
-        if self.failed.hopeless:
-            said = self.failed.sentence()
-            return Verdict("not supported: no trial succeeded", f"{said[:1].upper()}{said[1:]}.")
-        if random is search:
-            return Verdict(
-                "not supported: this is random search",
-                "The study samples uniformly, so there is nothing to compare it with.",
-            )
-        if self.record.state != "finished":
-            self.notes.append("The study is not finished; figures and verdict may change. `automl resume` goes on.")
-        at = compared_at(self.store, self.record.id) if random is not None else None
-        counts = search.counts if at is None else search.columns.counts(at[0])
-        effort = Effort(search.part.counted if at is None else at[1], len(counts.classes))
-        baseline = Effort(random.part.counted, random.part.classes) if random else Effort(0, 0)
-        bound = random.counts.classes[0] if random is not None and len(random.counts.classes) else float("inf")
-        above = int((counts.classes > bound).sum())
-        seeds = min((len(group[0].test_values) for group in (winners, random_winners) if group), default=0)
-        looks = earlier_looks(self.record)
-        error = left_for_next([_efforts(search, random, *one) for one in looks]) if random else LUCK
-        found = judge_run(
-            gain,
-            effort,
-            baseline,
-            above,
-            seeds=seeds,
-            deterministic=deterministic,
-            held_out=self.held_out,
-            error=error,
-            looks=len(looks) + 1,
-        )
-        if at is not None:
-            said = (
-                f"Random search has {baseline.evaluations:g} evaluations and is compared with the search's first "
-                f"{at[1]:g} of {search.part.counted:g}. "
-            )
-            found = replace(found, reason=said + found.reason)
-        if begun is not None and self.begun_record is not None:
-            groups = (winners, begun.random_winners)
-            same, _ = self._against(
-                self.begun_record, begun.gain, search, groups, deterministic, at, error=error, looks=len(looks) + 1
-            )
-            return _verdict_begun(found, same)
-        if rated is None or self.seconds_record is None or not found.beats:
-            return found
-        second, longer = self._against(
-            self.seconds_record, rated.gain, search, (winners, rated.random_winners), deterministic
-        )
-        where = (
-            f"with equal evaluations, and with equal seconds ({longer.part.counted:g} evaluations instead of "
-            f"{search.part.counted:g})"
-        )
-        if second.beats:
-            return replace(second, reason=f"Against random search {where}. {second.reason}")
-        return replace(
-            second, reason=f"It beats random search with equal evaluations. With equal seconds: {second.reason}"
-        )
-
-    def _against(
-        self,
-        record: StudyRecord,
-        gain: Estimate,
-        search: Reading,
-        groups: tuple[list[RatedCandidate], list[RatedCandidate]],
-        deterministic: bool,
-        at: tuple[int, float] | None = None,
-        **error: Any,
-    ) -> tuple[Verdict, Reading]:
-        """Returns the verdict against another random search, and that search as it was read.
-
-        Args:
-            record: of the other one.
-            gain: over it.
-            search: that is judged.
-            groups: the winners of both.
-            deterministic: whether figures are without noise.
-            at: trials and evaluations of the search that are compared; None for all.
-            error: what is left of it, and at which look, see `judge_run`.
-        """
-        other = read_study(self.store, record, self.objectives)
-        counts = search.counts if at is None else search.columns.counts(at[0])
-        bound = other.counts.classes[0] if len(other.counts.classes) else float("inf")
-        above = int((counts.classes > bound).sum())
-        effort = Effort(search.part.counted if at is None else at[1], len(counts.classes))
-        baseline = Effort(other.part.counted, other.part.classes)
-        seeds = min((len(group[0].test_values) for group in groups if group), default=0)
-        given = {"seeds": seeds, "deterministic": deterministic, "held_out": self.held_out, **error}
-        return judge_run(gain, effort, baseline, above, **given), other
+    # --- beside the search -------------------------------------------------------------------------------------------
 
     def _begun(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Begun | None:
         """Returns what the search began from; None for a search that began from nothing."""
@@ -381,7 +258,7 @@ class _Collector:
         reading = None if other is None else read_study(self.store, other, self.objectives)
         others = [] if other is None else self._tested_of(tested, BEGUN_WINNER, other, reading)
         part = None if reading is None else reading.part
-        return Begun(begun_in_words(counts), counts, part, others, self._gain(winners, others, certain))
+        return Begun(begun_in_words(counts), counts, part, others, self.judge.gain(winners, others, certain))
 
     def _rated(self, tested: list[TrialRecord], winners: list[RatedCandidate], certain: bool) -> Rated | None:
         """Returns what a search took beside its evaluations: ratings, or a strategy's artefacts; None for others."""
@@ -408,7 +285,7 @@ class _Collector:
             seconds_of_evaluations(self.store, self.record.id),
             None if reading is None else reading.part,
             others,
-            self._gain(winners, others, certain),
+            self.judge.gain(winners, others, certain),
         )
 
     def _drawn_from(self) -> tuple[str, ...]:
@@ -510,36 +387,7 @@ class _Collector:
             self.notes.append("There was no full evaluation: every trial was a cheaper one. `automl resume` goes on.")
 
 
-def _efforts(search: Reading, random: Reading, trials: int, of_random: int) -> tuple[Effort, Effort]:
-    """Returns what both had spent when they had so many trials."""
-    return _effort(search, trials), _effort(random, of_random)
-
-
-def _effort(reading: Reading, trials: int) -> Effort:
-    counts = reading.columns.counts(trials)
-    return Effort(float(counts.counted[-1]) if len(counts.counted) else 0.0, len(counts.classes))
-
-
 def _held_out(settings: Mapping[str, Any]) -> bool:
     """Tells whether a study's final figures come from a test part; studies of older versions do not say so."""
     evaluator = settings.get("evaluator") or {}
     return bool(settings.get("held_out", evaluator.get("name") not in ("function", "hpolib")))
-
-
-def _sure(values: Sequence[float], certain: bool) -> list[float]:
-    """Returns a figure that has no noise as two equal values, which is what another seed would have given."""
-    return [*values, *values] if certain and len(values) == 1 else list(values)
-
-
-def _verdict_begun(cold: Verdict, same: Verdict) -> Verdict:
-    """Returns the verdict on a search that began from known results: it asks for a gain over both random searches, that
-    which begins with nothing and that which begins with the same results, and names both.
-    """
-    fair, first = "random search that begins with the same known results", "random search that begins with nothing"
-    if same.beats and cold.beats:
-        return replace(same, reason=f"Against {first}, and against {fair}. {same.reason}")
-    if same.beats:
-        return replace(cold, reason=f"It beats {fair}. Against {first}: {cold.reason}")
-    if cold.beats:
-        return replace(same, reason=f"It beats {first}. Against {fair}: {same.reason}")
-    return replace(same, reason=f"It beats neither {first} nor {fair}. {same.reason}")
