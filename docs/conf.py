@@ -39,6 +39,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"automl\.evaluators\.parts\.ArrayParts|workers\.networks\.(kinds|scores)\.\w+"),  # of a loop's inside
     ("py:.*", r"automl\.spaces\.grammar\.(rules|derivations)\.\w+"),
     ("py:.*", r"automl\.report\.(data\.ReportData|reading\.compare\.Comparison|plots\.drawing\.Plot)"),
+    ("py:.*", r"automl\.evaluators\.places\.RemotePath|automl\.setup\.proposing\.Proposing"),
+    ("py:.*", r"workers\.supernets\.relaxation_settings\.RelaxationSettings"),
     ("py:.*", r"automl\.engine\.phases\.Phases"),  # what a study of a loop of one's own is made of
 ]
 
