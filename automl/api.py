@@ -196,7 +196,7 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
         f"{parts.evaluator.name} ({parts.objective}, {parts.direction}), strategy {parts.strategy.name}"
         + (f" ({settings})." if settings else "."),
         *([parts.why] if parts.why else []),
-        bill(config, parts.evaluator, parts.strategy, objectives_of(parts.identity())),
+        bill(config, parts.evaluator, parts.strategy, objectives_of(parts.identity()), rates=parts.rating is not None),
     ]
     if runs.repeats > 1:
         lines.append(f"That is for each of {runs.repeats} runs.")

@@ -10,6 +10,7 @@ when they begin and when they end, so that lost and repeated ones are counted. A
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import tempfile
@@ -89,7 +90,7 @@ class Machines:
         os.kill(running(log)[-1], signal.SIGKILL)
 
     def drain(self, log: str) -> None:
-        from ray._raylet import GcsClient
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
         until = int((time.time() + 3600) * 1000)
         GcsClient(address=self.cluster.address).drain_node(self.nodes[-1].node_id, 2, "benchmark", until)
@@ -101,7 +102,7 @@ class Machines:
         import ray
 
         ray.shutdown()
-        self.cluster.shutdown()
+        self.cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 CASES: dict[str, tuple[Callable[[Machines, str], None], int]] = {
@@ -175,9 +176,9 @@ def ours(address: str, log: str, trials: int, seconds: float, folder: str) -> li
 
 def tune(address: str, log: str, trials: int, seconds: float, folder: str) -> None:
     import ray
-    from ray import train, tune
+    from ray import tune
 
-    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
     def evaluate(config: dict[str, Any]) -> dict[str, float]:
         work(log, seconds, f"{config['x']} {config['y']}")
@@ -187,7 +188,7 @@ def tune(address: str, log: str, trials: int, seconds: float, folder: str) -> No
         tune.with_resources(evaluate, {"cpu": 1}),
         param_space={"x": tune.randint(0, 100_000), "y": tune.randint(0, 100_000)},
         tune_config=tune.TuneConfig(num_samples=trials, metric="v", mode="max"),
-        run_config=train.RunConfig(storage_path=folder, verbose=0, failure_config=train.FailureConfig(max_failures=3)),
+        run_config=tune.RunConfig(storage_path=folder, verbose=0, failure_config=tune.FailureConfig(max_failures=3)),
     ).fit()
 
 

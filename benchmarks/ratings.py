@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from automl.evaluators.base import Evaluation, Work
+from automl.evidence.ranks import rank_agreement
 from automl.evidence.ratings import rating_worth
 from automl.setup.targets import reference_to
 from search_spaces.nas.hytra import HyTra, HyTra1D
@@ -165,7 +166,9 @@ def report(name, metric):
             values["truth"][row["candidate"]][row["seed"]] = figure
         else:
             values[row["name"]][row["candidate"]][row["seed"]] = row["value"]
+    seconds["standardised"] = seconds["bootstrap"]  # the same supernets
     truth = values.pop("truth", {})
+    between(case, values)
     seeds = max((len(one) for one in truth.values()), default=0)
     known = [one for one in truth if len(truth[one]) == seeds]
     if len(known) < 8:
@@ -206,6 +209,26 @@ def report(name, metric):
     print(f"ceiling {number(worth.ceiling)}. Two supernets agree with rho {number(worth.supernets)}.\n")
     print("\n".join(worth.verdict))
     as_a_search(truth, known, complete, seconds)
+
+
+def between(case, values):
+    """Prints what needs no truth: how two supernets agree over all rated architectures, and each with the counts."""
+    rated = {name: found for name, found in values.items() if name in RATERS}
+    everything = [one for one in rated.get("bootstrap", {}) if all(one in found for found in rated.values())]
+    if len(everything) < 8:
+        return
+    costs = [case.space.costs(case.space.decode(json.loads(one))) for one in everything]
+    print(f"Over {len(everything)} rated architectures, Spearman:\n")
+    print("| rater | two supernets | with parameters | with MACs | with single path |")
+    print("|---|---|---|---|---|")
+    for name, found in rated.items():
+        first = [found[one][0] for one in everything]
+        others = [[found[one][1] for one in everything]] if name in SUPERNETS else [None]
+        others += [[one[count] for one in costs] for count in ("parameters", "macs")]
+        others += [[rated["single path"][one][0] for one in everything] if "single path" in rated else None]
+        cells = [number(None if other is None else rank_agreement(first, other).rho) for other in others]
+        print(f"| {name} | {' | '.join(cells)} |")
+    print()
 
 
 def as_a_search(truth, known, complete, seconds):

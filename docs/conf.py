@@ -38,6 +38,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"workers\.algorithms\.program_tasks\.Problems"),
     ("py:.*", r"automl\.evaluators\.parts\.ArrayParts|workers\.networks\.(kinds|scores)\.\w+"),  # of a loop's inside
     ("py:.*", r"automl\.spaces\.grammar\.(rules|derivations)\.\w+"),
+    ("py:.*", r"automl\.report\.(data\.ReportData|reading\.compare\.Comparison|plots\.drawing\.Plot)"),
+    ("py:.*", r"automl\.engine\.phases\.Phases"),  # what a study of a loop of one's own is made of
 ]
 
 default_role = "code"  # docstrings are written with single backticks, as in Markdown

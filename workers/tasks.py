@@ -71,7 +71,7 @@ def breast_cancer() -> Task:
     Example:
         >>> task = breast_cancer()
         >>> task.train[0].shape, task.test[0].shape, task.classes
-        ((341, 30), (114, 30), 2)
+        ((341, 30), (113, 30), 2)
     """
     from sklearn.datasets import load_breast_cancer
 

@@ -21,8 +21,9 @@ def say_beforehand(search: Looping, record: StudyRecord) -> None:
         for observer in search.observers:
             observer.note(said)
     if not record.trials:
+        goals, rates = objectives_of(record.settings), search.parts.rating is not None
         for observer in search.observers:
-            observer.note(bill(search.config, search.evaluator, search.parts.strategy, objectives_of(record.settings)))
+            observer.note(bill(search.config, search.evaluator, search.parts.strategy, goals, rates=rates))
     if not record.trials and (waiting := waiting_sentence(search.database)):
         search.warn(waiting)
     if changed := change_since(search.evaluator.name, search.described, search.store):

@@ -72,8 +72,9 @@ HELD: weakref.WeakSet[Any] = weakref.WeakSet()
 def is_held(path: Path) -> bool:
     """Tells whether this process has a database open in this file.
 
-    Nobody may open such a file by itself: closing it again gives up all locks of the process on it (POSIX), SQLite's among
-    them. Another process that closes the database then takes itself for the last one, and removes the log under us.
+    Nobody may open such a file by itself: closing it again gives up all locks of the process on it (POSIX), SQLite's
+    among them. Another process that closes the database then takes itself for the last one, and removes the log
+    under us.
     """
     return any(one.held == str(path) for one in list(HELD))
 

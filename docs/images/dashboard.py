@@ -97,7 +97,8 @@ def main() -> None:
         address = dashboard_url()
         given = ["--evaluator", f"{folder}/cell.py:trained", "--workers", 2, "--study", "cells", "--trials", 60]
         given += ["--storage", f"sqlite:///{folder}/cells.db", "--strategy", "regularized_evolution"]
-        command = shlex.join(map(str, ["automl", "search", f"{folder}/cell.py:Cell", *given]))
+        here = f"RAY_ADDRESS={ray.get_runtime_context().gcs_address}"  # Ray names the one that was started last
+        command = shlex.join(map(str, ["env", here, "automl", "search", f"{folder}/cell.py:Cell", *given]))
         client = JobSubmissionClient(address)
         path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         runtime = {"env_vars": path}

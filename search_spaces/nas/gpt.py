@@ -39,7 +39,7 @@ class GPT(TrainedNetwork):
         >>> layers = [{"heads": 1, "ratio": 2}]
         >>> one = {"width": 32, "positions": "rotary", "activation": "gelu", "tied": True, "dropout": 0.0}
         >>> space.costs(space.decode({**one, "layers": layers}))["parameters"]
-        8146.0
+        8162.0
     """
 
     equal_shares = (0.00, 0.00)

@@ -77,7 +77,7 @@ class Layers1D(CellSpace):
         },
         strategy="surrogate",
         strategy_settings={"hashed": 40},
-        trials=100,
+        trials=40,
         window=1,
     )
 

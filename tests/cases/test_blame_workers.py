@@ -39,7 +39,8 @@ def workers():
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.cmdline() and process.cmdline()[0].startswith("ray::Worker.run"):
+            title = (process.cmdline() or [""])[0]  # a call is called by its study and trial
+            if title.startswith("ray::") and " trial" in title:
                 found.append(process)
         except psutil.Error:
             pass

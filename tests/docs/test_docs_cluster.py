@@ -102,7 +102,7 @@ def test_the_job_runs_what_the_command_takes():
     workers = DOCUMENTS["rayjob.yaml RayJob"]["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]
     limits = workers["template"]["spec"]["containers"][0]["resources"]["limits"]
     assert (given["gpus_per_worker"], given["cpus_per_worker"]) == (int(limits["nvidia.com/gpu"]), int(limits["cpu"]))
-    assert given["workers"] == workers["replicas"]
+    assert int(given["workers"]) == workers["replicas"]
     mounted = templates(DOCUMENTS["rayjob.yaml RayJob"])[0]["spec"]["containers"][0]["volumeMounts"][0]["mountPath"]
     assert all(given[name].startswith(f"{mounted}/") for name in ("checkpoints", "artefacts"))
 

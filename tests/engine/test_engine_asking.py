@@ -15,8 +15,8 @@ from automl.storage.sessions import Session
 
 
 class Line(automl.Space):
-    x = automl.Integer(0, 5)
-    same = automl.Choice("a", "b")
+    x = automl.Integer(0, 3)
+    same = automl.Choice(*"abcdefgh")
 
     def behaviour(self, c):
         return automl.Function(lambda v: v * c.x)

@@ -6,7 +6,10 @@ import sys
 import pytest
 from notebook_parts import html_of, notebook_of, run, text_of
 
-SEARCH = "automl.search(Line(), evaluator=height, study='mine', trials={}, baseline=False, workers=0)"
+SEARCH = (
+    "automl.search(Line(), evaluator=height, study='mine', trials={}, baseline=False, workers=0, "
+    "strategy='regularized_evolution')"
+)
 
 CELLS = {
     "space": """

@@ -56,7 +56,9 @@ def test_a_job_shows_its_progress_and_goes_on_when_it_is_submitted_again(ray_ses
     given += ["--trials", 8, "--window", 2, "--no-baseline", "--sample", 2, "--test-seeds", 1, "--strategy", "random"]
     given += ["--seed", 1]
     html = ["--html", tmp_path / "report.html"]
-    command = shlex.join(map(str, [PROGRAM, "search", f"{tmp_path}/line.py:Line", *given, *html]))
+    # Ray sets RAY_ADDRESS to the Ray that was started last on the machine, which here may be another test's.
+    here = f"RAY_ADDRESS={ray.get_runtime_context().gcs_address}"
+    command = shlex.join(map(str, ["env", here, PROGRAM, "search", f"{tmp_path}/line.py:Line", *given, *html]))
     address = ray.init(ignore_reinit_error=True, logging_level="ERROR").dashboard_url
     client = JobSubmissionClient(f"http://{address}")
 

@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def connect(
             ) from error
         return True
     try:
-        with loopback(), _few_series():
+        with loopback(), _few_series(), _agent_on_a_free_port():
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
@@ -134,6 +135,24 @@ def _few_series() -> Iterator[None]:
         yield
     finally:
         del os.environ[_SERIES]
+
+
+@contextmanager
+def _agent_on_a_free_port() -> Iterator[None]:
+    """Lets the agent of a Ray started in the body listen on a free port, so that each Ray of a machine can take jobs.
+
+    Ray's own port is one number, which only the first Ray gets; the others then start no jobs. `ray.init` has no
+    argument for it.
+    """
+    from ray._private import parameter
+
+    module: Any = parameter
+    former = module.RayParams
+    module.RayParams = partial(former, dashboard_agent_listen_port=0)
+    try:
+        yield
+    finally:
+        module.RayParams = former
 
 
 def names_are_dropped() -> bool:

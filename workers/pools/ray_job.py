@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import threading
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 """How often the page is brought up to date."""
+
+HANGS_SECONDS = 20.0
+"""A writer that has not come back after so many seconds is left alone, and the next one does not wait for it."""
 
 
 class RayJob(Counts):
@@ -36,8 +41,10 @@ class RayJob(Counts):
     def __init__(self, job: str) -> None:
         super().__init__()
         self._job = job
-        self._written = 0.0
+        self._written = self._since = 0.0
         self._writer: threading.Thread | None = None
+        with contextlib.suppress(ImportError):  # here, and not in a thread beside other imports
+            importlib.import_module("ray.dashboard.modules.job.common")
 
     def begin(self, settings: LoopSettings, phase: str, trials: int, evaluations: float) -> None:
         super().begin(settings, phase, trials, evaluations)
@@ -54,9 +61,10 @@ class RayJob(Counts):
 
     def _write(self, settings: LoopSettings, wait: bool = False) -> None:
         if self._writer is not None and self._writer.is_alive():
-            if not wait:
+            if not wait and time.monotonic() - self._since < HANGS_SECONDS:
                 return
-            self._writer.join(SECONDS)
+            self._writer.join(SECONDS if wait else 0.0)
+        self._since = time.monotonic()
         best = "" if self.best is None else f"{settings.objective.metric} {self.best:.6g}"
         facts = {"study": settings.name, "phase": PHASES.get(self.phase, self.phase)}
         facts |= {"progress": self.done(settings)[1], **({"best": best} if best else {})}
