@@ -5,7 +5,7 @@
 
 Four ways to search (random, evolution, differentiable, rating by the same relaxed network), three protocols of training
 (plain; with tricks; with tricks and twice the epochs), searches with 4 cells, all tested with 8 cells too. What was cut
-so that a seed takes about twenty minutes of one core (estimated from its first row): 600 training, 500 validation and
+so that a seed takes about 25 minutes of one core (estimated from its first row): 600 training, 500 validation and
 1,000 test images of Fashion-MNIST at 14x14 pixels, 4 channels, 3 (6) epochs, 5 evaluations a search, 5 random
 architectures. Finished rows are appended to benchmarks/frustratingly_small.jsonl, one JSON object a line.
 """
