@@ -55,10 +55,10 @@ def option_of(one: Declared, *, explicit: bool = True) -> Callable[[F], F]:
         def both(function: F) -> F:
             off = f"--no-{one.name.replace('_', '-')}"
             again = click.option(off, one.name, cls=Option, heading=given.group, flag_value=0.0, help="The same as 0.")
-            shown = help_of(one)
-            return click.option(flags_of(one), one.name, cls=Option, heading=given.group, help=shown, **more)(
-                again(function)
+            share = click.option(
+                flags_of(one), one.name, cls=Option, heading=given.group, default=None, help=help_of(one), **more
             )
+            return share(again(function))
 
         return both
     return click.option(
