@@ -22,13 +22,14 @@ import xxhash
 
 from automl.errors import InvalidInput
 
-Group = Literal["spaces", "strategies", "evaluators", "tasks", "pools", "exporters"]
+Group = Literal["spaces", "schemes", "strategies", "evaluators", "tasks", "pools", "exporters"]
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 """How a path begins on Windows: its colon separates no name."""
 
 _SINGULAR = {
     "spaces": "space",
+    "schemes": "scheme",
     "strategies": "strategy",
     "evaluators": "evaluator",
     "tasks": "task",

@@ -1,4 +1,6 @@
-"""Targets: how a space is named (registered name, `file.py`, `file.py:attribute`, `module:attribute`) and loaded."""
+"""Targets: how a space is named and loaded: a registered name, `file.py`, `file.py:attribute`, `module:attribute`,
+`scheme:text`.
+"""
 
 from __future__ import annotations
 
@@ -174,8 +176,10 @@ def sized(reference: SpaceReference, sizes: Mapping[str, Any]) -> SpaceReference
 def find(target: str) -> Named:
     r"""Returns the class, function or instance that a target names, without calling it.
 
+    What stands behind a registered scheme (`timm:…`) is that scheme's to read.
+
     Raises:
-        InvalidInput: there is no such name, file, module or attribute.
+        InvalidInput: there is no such name, file, module or attribute, or the scheme refuses its text.
         InvalidSpace: the file or module contains no space, or several.
 
     Example:
@@ -185,6 +189,9 @@ def find(target: str) -> Named:
         >>> find("line.py").thing.__name__  # its only space
         'Line'
     """
+    scheme, colon, text = target.partition(":")
+    if colon and scheme in registry.names("schemes"):
+        return Named(registry.load("schemes", scheme)(text), target)
     named = registry.find("spaces", target)
     if isinstance(named.thing, ModuleType):
         return replace(named, thing=_only_space(named.thing, target))

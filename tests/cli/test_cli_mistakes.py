@@ -388,3 +388,11 @@ def test_a_command_line_that_cannot_be_read(arguments, words):
     found = sentence(*arguments)
     assert words in found
     assert "Usage" not in found
+
+
+def test_a_query_of_a_library_that_is_wrong_or_not_installed(monkeypatch):
+    assert sentence("search", "timm:resnet18?drop_path=0", "--task", "digits").startswith(
+        "timm:resnet18?drop_path=0: every argument has one value, so there is nothing to choose; separate values by |"
+    )
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert sentence("check", "timm:resnet18?drop_path=0|0.1").startswith("timm is not installed; run pip install ")

@@ -1,0 +1,1 @@
+"""Spaces of other libraries' configurations: `timm:NAME?ARGUMENT=VALUE|VALUE` and `transformers:TYPE?…`."""
