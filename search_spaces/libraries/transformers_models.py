@@ -118,6 +118,9 @@ class TransformersModels(Configured):
             places = getattr(own, "max_position_embeddings", None)
             if isinstance(places, int):  # two more, for types that count from behind the padding
                 follows["max_position_embeddings"] = max(places, self._sizes["context"] + 2)
+            padding = follows.get("pad_token_id", getattr(own, "pad_token_id", None))
+            if self._head == "sequence-classification" and padding is None:
+                follows["pad_token_id"] = 0  # by it decoders find the last token, whose output they classify
             if self._head == "next-token":
                 follows["is_decoder"] = True  # without it, BERT and its kin see what they are to predict
         if hasattr(own, "use_cache"):
@@ -135,14 +138,12 @@ def _by_own_names(kind: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _marks(own: Any, tokens: int) -> dict[str, Any]:
-    """Returns the marks that are no tokens of this vocabulary as None. Sequences are filled up with token 0."""
+    """Returns the marks that are no tokens of this vocabulary as None."""
     found: dict[str, Any] = {}
     for mark in _MARKS:
         value = getattr(own, mark, None)
         if isinstance(value, int) and value >= tokens:
             found[mark] = None
-    if getattr(own, "pad_token_id", None) is None or "pad_token_id" in found:
-        found["pad_token_id"] = 0
     return found
 
 
