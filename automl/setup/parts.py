@@ -223,7 +223,7 @@ def assemble(
     else:  # without settings neither need be loaded, which takes time
         menu = {**of_name(EVOLUTION).menu, **of_name(SURROGATE).menu} if own_settings else {}
     menus = {"space": menu_of(place.thing), "evaluator": evaluator.menu, "strategy": menu}
-    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
+    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus, place.thing)
 
     own_evaluator = evaluator.given == defaults.evaluator
     if chosen.task is not None and (decider is None or "task" in evaluator.menu):
