@@ -83,5 +83,5 @@ def refuse_field(space: Any, name: str, value: Any) -> None:
     given = f"automl.Choice({shown(value)})" if not inside else f"a space with {inside} = automl.Choice({shown(value)})"
     raise InvalidInput(
         f"{field!r} is a field of the space {kind.__name__}, which the search chooses, and no setting; to fix it, "
-        f"search a subclass with {field} = {given}, or let {kind.__name__}.__init__ take {field} and set self.{field} so"
+        f"search a subclass with {field} = {given}, or let {kind.__name__}.__init__ take {field} and set self.{field}"
     )
