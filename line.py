@@ -1,3 +1,0 @@
-import automl
-class Line(automl.Space):
-    x = automl.Integer(0, 20)
