@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -86,6 +86,7 @@ class TableTask(Task):
         (('size', 'colour=blue', 'colour=red'), (2, 3))
     """
 
+    scales_targets: ClassVar[bool] = True
     columns: tuple[Column, ...] = field(default=(), repr=False)
 
     @property
@@ -121,7 +122,8 @@ def from_frame(
     Numbers (and times, in seconds; texts such as 2020-01-31 are times) are scaled by mean and standard deviation; a
     missing one is the median, and one more input says that it was missing. Texts, categories and truth values
     become one input for each value; a missing one is none of them. All of this is read off the training part. A
-    target that is text or whole numbers is a class; numbers with fractions, or several targets, are values.
+    target that is text or whole numbers is a class; numbers with fractions, or several targets, are values. They stay
+    as they are: a regression standardises them while it trains (`Regression.scale_targets`).
 
     Args:
         frame: Data frame of pandas, one row an example.

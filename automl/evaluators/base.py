@@ -37,10 +37,14 @@ Metrics = dict[str, float]
 T = TypeVar("T")
 
 
-def added(default: T) -> T:
+def added(default: T, **before: T) -> T:
     """Declares a setting that an evaluator got after results of it were stored.
 
     While it has its default it is left out of the evaluator's settings: contexts written before it stay valid.
+
+    Args:
+        default: Value that new searches take.
+        before: As `before=VALUE`, what the setting is in studies that name no value of it, if not the default.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -55,7 +59,25 @@ def added(default: T) -> T:
         >>> Bath().settings(), Bath(bubbles=True).settings()
         ({'degrees': 40}, {'degrees': 40, 'bubbles': True})
     """
-    return dataclasses.field(default=default, metadata={"added": True})
+    return dataclasses.field(default=default, metadata={"added": True, **before})
+
+
+def as_before(kind: Any, described: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that a stored study's evaluator lacks, and that were otherwise before they could be set.
+
+    Args:
+        kind: Class of the evaluator.
+        described: Settings of the evaluator as the study has stored them.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Bath(Evaluator):
+        ...     bubbles: bool | None = added(None, before=False)
+        >>> as_before(Bath, {}), as_before(Bath, {"bubbles": True})
+        ({'bubbles': False}, {})
+    """
+    known = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return {one.name: one.metadata["before"] for one in known if "before" in one.metadata and one.name not in described}
 
 
 BY_SEARCH = "by_search"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class AnyTask(ABC):
     """
 
     name: str
+    scales_targets: ClassVar[bool] = False
+    """Whether a regression learns standardised targets unless it is told otherwise."""
 
     @abstractmethod
     def fingerprint(self) -> str:

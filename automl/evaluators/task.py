@@ -33,6 +33,8 @@ class Task(AnyTask):
         name: Name of the task in tables.
         layout: What inputs of shape (examples, a, b) are: "auto" takes numbers for grey images, which get a channel
             axis; "series" leaves them as they are, steps of several features.
+        outputs: Number of classes or tokens, where the data lack some, as a vocabulary may; None reads it off the
+            targets. It changes no figure, and is not in the fingerprint.
 
     Raises:
         InvalidInput: a part is not such a pair, holds no numbers, or has another shape than the others; the layout is
@@ -49,6 +51,7 @@ class Task(AnyTask):
     test: tuple[np.ndarray, np.ndarray]
     name: str = "own"
     layout: str = "auto"
+    outputs: int | None = None
 
     def __post_init__(self) -> None:
         if self.layout not in ("auto", "series"):

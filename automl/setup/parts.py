@@ -11,7 +11,7 @@ from typing import Any, Literal
 from automl import strategies
 from automl.data.datasets import DatasetTask
 from automl.errors import InvalidInput
-from automl.evaluators.base import Evaluator, Fidelity
+from automl.evaluators.base import Evaluator, Fidelity, as_before
 from automl.evaluators.fingerprints.describing import Description, description
 from automl.evaluators.stages import Stages
 from automl.evaluators.task import Task
@@ -223,14 +223,15 @@ def assemble(
     else:  # without settings neither need be loaded, which takes time
         menu = {**of_name(EVOLUTION).menu, **of_name(SURROGATE).menu} if own_settings else {}
     menus = {"space": menu_of(place.thing), "evaluator": evaluator.menu, "strategy": menu}
-    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus)
+    for_space, for_evaluator, for_strategy = split_settings(own_settings, menus, place.thing)
 
     own_evaluator = evaluator.given == defaults.evaluator
     if chosen.task is not None and (decider is None or "task" in evaluator.menu):
         check_takes_task(evaluator)
         for_evaluator["task"] = chosen.task
     if remembered and evaluator.given == remembered["name"]:
-        for_evaluator = {**remembered["settings"], **for_evaluator}
+        before = as_before(evaluator.thing, (stored.get("rating") or stored)["evaluator"]["settings"]) if stored else {}
+        for_evaluator = {**before, **remembered["settings"], **for_evaluator}
     if own_evaluator:
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
 
@@ -290,8 +291,9 @@ def _decider(
 ) -> tuple[Evaluator, Mapping[str, Any] | None]:
     """Returns the evaluator that decides and, where it can be made again from JSON, its name and settings."""
     before = stored["evaluator_given"] if stored else None
-    if before and found.given == before["name"]:
-        settings = {**before["settings"], **settings}
+    if stored and before and found.given == before["name"]:
+        earlier = as_before(found.thing, stored["evaluator"]["settings"])
+        settings = {**earlier, **before["settings"], **settings}
     if found.given == defaults.evaluator:
         settings = {**defaults.evaluator_settings, **settings}
     if chosen.task is not None:

@@ -18,8 +18,9 @@ from automl import registry
 from automl.errors import InvalidInput, InvalidSpace
 from automl.jsontext import canonical
 from automl.registry import Named
-from automl.settings import make
+from automl.settings import known, make
 from automl.setup.space_code import SpaceCode, space_code
+from automl.setup.splitting import refuse_field
 from automl.spaces.space import Space
 
 
@@ -255,6 +256,8 @@ def _instance(found: Any, settings: dict[str, Any], target: str) -> Space:
         return found
     if not callable(found):
         raise InvalidSpace(f"{target} is {found!r}, which is no space; name a subclass or an instance of automl.Space")
+    for name in settings.keys() - known(found).keys():
+        refuse_field(found, name, settings[name])
     space = make(found, settings, f"space {target}")
     if not isinstance(space, Space):
         raise InvalidSpace(f"{target} gives {type(space).__name__}, which is no space; it must be an automl.Space")

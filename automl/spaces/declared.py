@@ -103,10 +103,13 @@ def hides(owner: type, name: str) -> bool:
 
 
 def fields_of(space: Any) -> dict[str, Any]:
-    """Returns the declared fields of a space by name: those of base classes first, those of the instance last."""
+    """Returns the declared fields of a space, or of a class of spaces, by name.
+
+    Those of base classes come first, those of the instance last.
+    """
     found: dict[str, Any] = {}
-    own = vars(space)
-    for place in (*(vars(base) for base in reversed(type(space).__mro__)), own):
+    places: list[Any] = [*reversed((space if isinstance(space, type) else type(space)).__mro__), space]
+    for place in map(vars, places):
         known = {**place.get("_declared", {}), **place}
         found.update((name, item) for name, item in known.items() if is_declared(name, item))
     return found

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import automl
-from automl import Integer, Space
+from automl import Choice, Integer, Space
 from automl.errors import InvalidInput
 from automl.observers import Observer
+from automl.setup.splitting import refuse_field
+from automl.setup.targets import resolve
 from automl.strategies.random import Random
 
 
@@ -106,6 +108,8 @@ WRONG = [
     ({"settings": ["population=5"]}, "settings=['population=5']: it must be a dictionary of names and values"),
     ({"settings": "population=5"}, "settings='population=5': it must be a dictionary of names and values"),
     ({"settings": {"poplation": 5}}, "unknown setting 'poplation'; did you mean population?"),
+    ({"settings": {"x": 3}}, "'x' is a field of the space Line, which the search chooses, and no setting; to fix it, "),
+    ({"settings": {"space.x": 3}}, "search a subclass with x = automl.Choice(3), or let Line.__init__ take x"),
     ({"settings": {"population": "many"}}, "population='many': it must be a whole number"),
     ({"enqueue": {"x": 1}}, "enqueue={'x': 1}: it must be a list of values"),
     ({"enqueue": 5}, "enqueue=5: it must be a list of values"),
@@ -170,6 +174,30 @@ def test_slips_of_resume(folder, given, words):
         automl.resume(**{"study": "mine", **given})
     assert words in str(caught.value)
     assert not list(folder.iterdir())
+
+
+class Block(Space):
+    width = Choice(4, 8)
+
+    def __init__(self, width=None):
+        if width is not None:
+            self.width = Choice(width)
+
+
+class Net(Space):
+    block = Block()
+
+
+def test_a_field_named_as_a_setting_is_fixed_in_the_ways_that_the_sentence_names():
+    with pytest.raises(
+        InvalidInput, match=r"'block' is a field of the space Net, .* with block = a space with width = "
+    ):
+        refuse_field(Net, "block.width", 8)
+    with pytest.raises(InvalidInput, match=r"'x' is a field of the space Line"):
+        resolve(f"{__file__}:Line", {"x": 3})
+    assert type("Fixed", (Line,), {"x": Choice(3)})().size() == 1
+    refuse_field(Block, "depth", 3)
+    assert resolve(f"{__file__}:Block", {"width": 8})[0].size() == 1
 
 
 def test_what_is_missing_or_given_twice_is_python_s_own_error():

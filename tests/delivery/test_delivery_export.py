@@ -1,7 +1,9 @@
 """Exports run where there is no automl, compute what the network computes, and are refused where they do not."""
 
 import copy
+import importlib.util
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from delivery_parts import SMALL
 import automl
 from automl import registry
 from automl.cli import automl as command
-from automl.delivery.formats import pt2
+from automl.delivery.formats import onnx, pt2
 from automl.delivery.formats.form import Trained
 from automl.errors import InvalidInput
 
@@ -46,10 +48,20 @@ for form in sys.argv[1:]:
 """
 
 
-def test_every_form_is_loaded_in_a_process_without_automl(nets, tmp_path):
+@pytest.fixture
+def said(monkeypatch):
+    """What torch says of the operators that it has for ONNX."""
+    logger, found, heard = logging.getLogger(onnx.REGISTRATION), [], logging.Handler()
+    monkeypatch.setattr(logger, "handlers", [*logger.handlers, heard])
+    monkeypatch.setattr(heard, "emit", lambda record: found.append(record.getMessage()))
+    return found
+
+
+def test_every_form_is_loaded_in_a_process_without_automl(nets, tmp_path, said):
     forms = ["pt2", "onnx", "python", "safetensors"]
     for form in forms:
         assert nets.export(form, tmp_path / form) == tmp_path / form
+    assert said == []
     inputs = np.random.default_rng(0).normal(size=(5, 1, 8, 8)).astype(np.float32)
     np.save(tmp_path / "inputs.npy", inputs)
     subprocess.run([sys.executable, "-c", ELSEWHERE, *forms], check=True, cwd=tmp_path, timeout=300)
@@ -66,6 +78,18 @@ def test_every_form_is_loaded_in_a_process_without_automl(nets, tmp_path):
     assert facts["figures"] == nets.trained().metrics
     assert facts["checked"]["figures"]["accuracy"] == pytest.approx(facts["figures"]["accuracy"], abs=2e-3)
     assert f"{facts['figures']['accuracy']:.6g}" in (tmp_path / "onnx" / "README.md").read_text()
+
+
+def test_onnx_says_nothing_of_torchvision_and_all_else(said):
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with onnx.without_torchvision():
+        ONNXRegistry.from_torchlib()  # what every export begins with
+        assert said == []
+        logging.getLogger(onnx.REGISTRATION).warning("%s of another kind", "something")
+    assert said == ["something of another kind"]
+    ONNXRegistry.from_torchlib()
+    assert importlib.util.find_spec("torchvision") or "torchvision::nms" in said[1]
 
 
 @pytest.fixture
@@ -177,7 +201,6 @@ def test_mistakes_leave_nothing(nets, tmp_path, arguments, said):
 
 
 def test_a_missing_package_is_named(nets, tmp_path, monkeypatch):
-    import importlib.util
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "onnx" else find(name, *more))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -108,6 +109,10 @@ def test_each_kind_of_task_is_learned(which):
     [
         ("regression", build(6, 2), r"\(2, 2\) for 2 examples; give one value for each target, \(2, 1\)"),
         ("labels", build(6, 2), r"give one logit for each label, \(2, 3\)"),
+        ("two values", build(6, 1), r"\(2, 1\) for 2 examples; give one value for each target, \(2, 2\)"),
+        ("labels", build(6, 4), r"\(2, 4\) for 2 examples; give one logit for each label, \(2, 3\)"),
+        ("pixels", lambda: nn.Conv2d(1, 5, 1), r"\(2, 5, 6, 6\) for 2 .* \(2, 3, 6, 6\); if 5 are right .* outputs=5"),
+        ("tokens", lambda: nn.Embedding(7, 9), r"\(2, 12, 9\) for 2 .* \(2, 12, 7\); if 9 are right .* outputs=9"),
         ("pixels", lambda: nn.Conv2d(1, 2, 1), r"one logit for each class and place, \(2, 3, 6, 6\)"),
         ("tokens", lambda: nn.Embedding(7, 3), r"one logit for each token at each place, \(2, 12, 7\)"),
     ],
@@ -116,6 +121,19 @@ def test_outputs_that_fit_no_targets_are_said_before_anything_is_paid_for(which,
     import re
 
     assert re.search(sentence, KINDS[which][0].misfit(Work(Module(make), {}, "{}")))
+
+
+def test_a_classifier_has_as_many_outputs_as_there_are_classes_unless_the_task_says_how_many():
+    task = parts(X, (LINEAR > 0).astype(int))
+    wide = Work(Module(build(6, 5)), {}, "{}")
+    said = Classification(task).misfit(wide)
+    assert "outputs of shape (2, 5) for 2 examples; give one logit for each of the 2 classes, (2, 2); if 5 are" in said
+    declared = dataclasses.replace(task, outputs=5)
+    assert Classification(declared).misfit(wide) == ""
+    assert declared.fingerprint() == task.fingerprint()
+    assert Classification(declared).sizes()[1] == 5
+    with pytest.raises(InvalidInput, match=r"outputs=1, and its targets have 2 classes; give at least 2"):
+        Classification(dataclasses.replace(task, outputs=1)).misfit(wide)
 
 
 class BackwardFails(nn.Module):

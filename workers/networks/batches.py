@@ -116,7 +116,12 @@ def parts_of(task: AnyTask, kind: Kind, device: str) -> Parts:
 
 def _load(task: Task, kind: Kind, device: str) -> Parts:
     targets = kind.targets(task)
-    outputs = partial(int, kind.outputs(targets))
+    count = kind.outputs(targets)
+    if kind.classes and task.outputs is not None:
+        if task.outputs < count:
+            raise task.refusal(f"outputs={task.outputs}, and its targets have {count} classes; give at least {count}")
+        count = task.outputs
+    outputs = partial(int, count)
     inputs = {part: _tensor(prepared(getattr(task, part)[0], task.layout)).to(device) for part in PARTS}
     train, validation, test = (ArrayPart(inputs[part], _tensor(targets[part]).to(device)) for part in PARTS)
     return Parts(train, validation, test, outputs)

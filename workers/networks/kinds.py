@@ -97,9 +97,10 @@ class Classes(Kind):
         return _whole(targets, self.ignore)
 
     def wanted(self, outputs: tuple[int, ...], targets: tuple[int, ...], count: int) -> str:
-        if len(outputs) == 2 and outputs[0] == targets[0] and outputs[1] >= count:
+        if outputs == (targets[0], count):
             return ""
-        return f"give one logit for each of the {count} classes, ({targets[0]}, {count})"
+        more = _or_say(outputs[1], count) if len(outputs) == 2 else ""
+        return f"give one logit for each of the {count} classes, ({targets[0]}, {count}){more}"
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,10 @@ class Pixels(Kind):
 
     def wanted(self, outputs: tuple[int, ...], targets: tuple[int, ...], count: int) -> str:
         shape = (targets[0], count, *targets[1:])
-        fits = len(outputs) == len(shape) and outputs[1] >= count and outputs[2:] == shape[2:]
-        return "" if fits and outputs[0] == shape[0] else f"give one logit for each class and place, {shape}"
+        if outputs == shape:
+            return ""
+        more = _or_say(outputs[1], count) if len(outputs) == len(shape) else ""
+        return f"give one logit for each class and place, {shape}{more}"
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,10 @@ class Tokens(Kind):
         return _whole(targets, self.ignore)
 
     def wanted(self, outputs: tuple[int, ...], targets: tuple[int, ...], count: int) -> str:
-        fits = len(outputs) == 3 and outputs[:2] == targets and outputs[2] >= count
-        return "" if fits else f"give one logit for each token at each place, {(*targets, count)}"
+        if outputs == (*targets, count):
+            return ""
+        more = _or_say(outputs[2], count) if len(outputs) == 3 else ""
+        return f"give one logit for each token at each place, {(*targets, count)}{more}"
 
     axis = -1
 
@@ -205,6 +210,13 @@ class Values(Kind):
         import torch
 
         return torch.stack([one * weight for one, weight in zip(outputs, weights, strict=True)]).sum(0)
+
+
+def _or_say(given: int, count: int) -> str:
+    """Says what to do where a network is right and the data lack some of its classes."""
+    return (
+        f"; if {given} are right and the data lack some, say so: outputs={given} of the task" if given > count else ""
+    )
 
 
 def _whole(targets: torch.Tensor, ignore: int | None) -> torch.Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from automl.errors import InvalidInput, brief
+from automl.evaluators.base import added
 from workers.networks.kinds import Kind, Pixels, Several, Tokens, Values
 from workers.networks.supervised import Supervised
 
@@ -14,11 +16,20 @@ from workers.networks.supervised import Supervised
 class Regression(Supervised):
     """Trains a candidate's torch module to predict one or more real values, and measures its errors.
 
-    Targets are numbers of shape (examples,) or (examples, values), which the network gives in the same shape. They are
-    taken as they are: large values train badly, so scale them by the training part.
+    Targets are numbers of shape (examples,) or (examples, values), which the network gives in the same shape. Large
+    values train badly: with `scale_targets` the network learns targets with mean 0 and deviation 1, as the training
+    part has them. Its outputs are put back: metrics, weights that are kept and exports are in your own units.
+    "train_loss" is of the standardised targets then, unless the loss is a function of yours.
 
     Metrics are "mse" and "mae", or those that `scores` names: rmse, r2, explained_variance, pearson, spearman, loss.
     Losses are mse, mae and huber. `Supervised` says what all settings mean.
+
+    Attributes:
+        scale_targets: Whether networks learn standardised targets; None scales those of tables (CSV, Parquet, data
+            frames), and takes others as they are.
+
+    Raises:
+        InvalidInput: `scale_targets` is something else than True, False or None.
 
     Example:
         >>> part = ([[0.0], [1.0]], [0.5, 2.5])
@@ -36,6 +47,20 @@ class Regression(Supervised):
 
     optimizer: str = "adamw"
     learning_rate: float = 0.01
+    scale_targets: bool | None = added(None, before=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.scale_targets, bool | None):
+            raise InvalidInput(f"scale_targets is {brief(self.scale_targets)}; it must be True, False or None")
+
+    @property
+    def scaled(self) -> bool:
+        return self._given().scales_targets if self.scale_targets is None else bool(self.scale_targets)
+
+    def settings(self) -> dict[str, Any]:
+        found = {name: value for name, value in super().settings().items() if name != "scale_targets"}
+        return {**found, "scale_targets": True} if self.scaled else found
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from workers.networks.batches import Parts
 
 _ALIASES = {"lr": "learning_rate"}
-_FIXED = ("task", "precision", "loss", "scores", "ignore", "resize", "network", "space")
+_FIXED = ("task", "precision", "loss", "scores", "ignore", "resize", "network", "space", "scale_targets")
 """Settings of the whole search: no candidate has its own."""
 
 
@@ -186,6 +186,11 @@ class Supervised(Delivers, Evaluator):
         return scores_of(self.kind_of.__name__, self.scores or self.usual)
 
     @property
+    def scaled(self) -> bool:
+        """True if networks learn standardised targets."""
+        return False
+
+    @property
     def watches(self) -> bool:
         """True if training looks at the validation part between epochs."""
         return self.patience is not None or self.schedule.lower().replace("_", "").startswith("reducelronplateau")
@@ -316,7 +321,7 @@ class Supervised(Delivers, Evaluator):
         data = self.parts(how.device)
         until = self._until(how.fidelity, settings.epochs)
         with training.seeded(how.seed, how.device):
-            module = training.module_of(self.behaviour(work)).to(how.device)
+            module = self._network(work, how.device)
             held = data.validation if how.part == "validation" else None  # what is tested is looked at once
             more = {"watched": data.validation} if settings.watches else {}
             tested, ended = training.fit(module, data.train, settings, how, until, held, saved, **more)
@@ -330,7 +335,14 @@ class Supervised(Delivers, Evaluator):
         from workers.networks import training
 
         with training.seeded(how.seed, how.device):
-            return training.module_of(self.behaviour(work)).to(how.device)
+            return self._network(work, how.device)
+
+    def _network(self, work: Work, device: str) -> nn.Module:
+        """Returns the network that is trained, with outputs in the units of the targets."""
+        from workers.networks import scaling, training
+
+        module = training.module_of(self.behaviour(work)).to(device)
+        return scaling.in_units(module, self.parts(device).train) if self.scaled else module
 
     def measured(self, module: nn.Module, work: Work, how: Evaluation) -> Metrics:
         from workers.networks import training
@@ -369,6 +381,8 @@ class Supervised(Delivers, Evaluator):
         found: dict[str, Any] = {"columns": columns} if columns else {}
         if isinstance(task, Task) and self.kind_of is Classes:
             found["classes"] = [str(one) for one in class_labels(task).names]
+        if self.scaled:
+            found["scaled_targets"] = True
         return found
 
     def trained_on(self, parts: str) -> Supervised:

@@ -23,6 +23,7 @@ from workers.networks.measuring import measure_midway
 from workers.networks.optimizers import Rates, optimizer_of
 from workers.networks.randomness import preserved_random_state as preserved_random_state
 from workers.networks.randomness import seeded as seeded
+from workers.networks.scaling import loss_in_units
 from workers.networks.settings import Settings
 from workers.networks.snapshots import Training
 from workers.networks.step import Step, droppable, larger_is_better, set_drop_path
@@ -118,7 +119,7 @@ def fit(
     steps = data.examples // size
     if settings.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    step = Step(module, settings, loss_of(settings, data), data.device)
+    step = Step(module, settings, loss_in_units(loss_of(settings, data), module, settings), data.device)
     if not step.parameters:
         return module, 0
     optimizer = optimizer_of(step.parameters, settings)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 FILE = "model.onnx"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+
+REGISTRATION = "torch.onnx._internal.exporter._registration"
+_SKIPPED = "torchvision is not installed. Skipping"
 
 _USAGE = f"""import onnxruntime
 
@@ -46,12 +52,35 @@ def write(trained: Trained, folder: Path) -> Written:
     path = folder / FILE
     program = traced(trained)
     try:
-        found = torch.onnx.export(program, dynamo=True, verbose=False)
+        with without_torchvision():
+            found = torch.onnx.export(program, dynamo=True, verbose=False)
         assert found is not None
         found.save(str(path))
     except Exception as error:  # the converter raises what it likes
         raise InvalidInput(f"the network cannot be written as ONNX: {_why(error)}") from error
     return Written(lambda: _session(path), _USAGE, ("onnxruntime",))
+
+
+@contextlib.contextmanager
+def without_torchvision() -> Iterator[None]:
+    """Leaves out, in the body, what torch says of operators of torchvision where that is not installed.
+
+    A network that was traced has none of them: they are of no use to whoever reads it. All else is said as before.
+
+    Example:
+        >>> with without_torchvision():
+        ...     logging.getLogger(REGISTRATION).warning("torchvision is not installed. Skipping %s", "torchvision::nms")
+    """
+    logger = logging.getLogger(REGISTRATION)
+    logger.addFilter(_says_more)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_says_more)
+
+
+def _says_more(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_SKIPPED)
 
 
 def _why(error: BaseException) -> str:

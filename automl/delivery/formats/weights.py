@@ -24,6 +24,15 @@ model.load_state_dict(weights)  # model: the network of candidate.json, as the s
 model.eval()
 """
 
+_IN_UNITS = f"""from safetensors.torch import load_file
+
+weights = load_file("{FILE}")  # name → tensor
+center, scale = weights.pop("center"), weights.pop("scale")
+model.load_state_dict({{name.removeprefix("network."): one for name, one in weights.items()}})
+model.eval()  # the network of candidate.json, as the space builds it; it has learned standardised targets
+outputs = model(inputs) * scale + center
+"""
+
 
 def write(trained: Trained, folder: Path) -> Written:
     """Writes `weights.safetensors` and `candidate.json`.
@@ -49,4 +58,5 @@ def write(trained: Trained, folder: Path) -> Written:
         load_weights(module, Content(path.read_bytes()))
         return module.eval()
 
-    return Written(load, _USAGE, ("torch", "safetensors"))
+    usage = _IN_UNITS if trained.facts.get("scaled_targets") else _USAGE
+    return Written(load, usage, ("torch", "safetensors"))
