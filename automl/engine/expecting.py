@@ -11,7 +11,7 @@ from automl.cache.features import StoredFeatures
 from automl.engine.blame import blaming
 from automl.hashing import Features
 from automl.hashing.isolated import HashJobs
-from automl.selection.contest import expected_of, keep_expected
+from automl.selection.contest import EXPECTED, EXPECTED_FIRST, expected_of, keep_expected
 from automl.selection.objectives import Objectives
 from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate
@@ -26,6 +26,7 @@ def expect(
     objectives: Objectives,
     jobs: HashJobs,
     most: int,
+    first: int | None = None,
 ) -> None:
     """Fits the model to the classes of a study and stores which of them it expects most of.
 
@@ -39,15 +40,17 @@ def expect(
         objectives: of the search.
         jobs: find features.
         most: how many of them are wanted.
+        first: number of first trials that alone are learned from and chosen among; None takes all.
     """
+    name = EXPECTED if first is None else EXPECTED_FIRST
     from automl.strategies.surrogate.expectations import expectations  # loads SciPy, which few searches need
 
-    if expected_of(store, study):
+    if expected_of(store, study, name):
         return
     began = time.perf_counter()
     latest: dict[bytes, TrialRecord] = {}
     for record in store.trials(study):
-        if record.context == context:
+        if record.context == context and (first is None or record.position < first):
             latest[record.key] = record
     records = list(latest.values())
     if not any(_stands(one, objectives) for one in records):
@@ -60,7 +63,7 @@ def expect(
     chosen = [place for place in found.order if _stands(records[place], objectives)][:most]
     if chosen:
         positions = [records[place].position for place in chosen]
-        keep_expected(store, study, positions, found.account, time.perf_counter() - began)
+        keep_expected(store, study, positions, found.account, time.perf_counter() - began, name)
 
 
 def _stands(record: TrialRecord, objectives: Objectives) -> bool:

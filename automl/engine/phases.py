@@ -26,7 +26,7 @@ from automl.report.reading.stream import read_study
 from automl.rules import BELIEVED, ENQUEUED, Budget
 from automl.selection import ranking
 from automl.selection.beginnings import begun_in_words, begun_with
-from automl.selection.contest import Contest, contest_of, keep_compared, keep_look, most_leaders
+from automl.selection.contest import Contest, compared_at, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import objectives_of
 from automl.setup.parts import rungs_of
 from automl.setup.rekeying import stored_as
@@ -98,6 +98,8 @@ class Phases(Looping):
             context = cache.context(self.context("validation"))
             for one in dict.fromkeys(study.id for study in (record, random, longer, same) if study is not None):
                 expect(self.store, one, context, objectives, self.jobs, most_leaders(config.finalists))
+            if random is not None and (at := compared_at(self.store, record.id)) is not None:
+                expect(self.store, record.id, context, objectives, self.jobs, most_leaders(config.finalists), at[0])
         contest = contest_of(
             self.store,
             record.id,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from automl.evidence.intervals import BOOTSTRAP_RUNS, Estimate, Nested, difference, ratio, representable, units
+from automl.evidence.intervals import BOOTSTRAP_RUNS, LEVEL, Estimate, Nested, difference, ratio, representable, units
 from automl.evidence.means import mean
 
 BEATS = "beats random search"
@@ -82,16 +82,19 @@ def relative_improvement(method: Nested, random: Nested, *, minimize: bool = Fal
     return representable(ratio(method, random), lambda share: sign * 100.0 * (share - 1.0))
 
 
-def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: bool = False) -> Estimate:
+def gain_over_random_search(
+    winner: Nested, random_winner: Nested, *, minimize: bool = False, level: float = LEVEL
+) -> Estimate:
     """Returns by how much the winner of a search beats random search's on fresh seeds, in the metric's unit.
 
     Args:
         winner: Test values of the search's best by validation, nested as runs ⊃ seeds.
         random_winner: Test values of the best of a random search with equal evaluations, nested in the same way.
         minimize: True for metrics such as losses, where less is better; the gain is positive if the search is better.
+        level: Level of the interval.
 
     Returns:
-        `Estimate` of the difference with its 95 % interval.
+        `Estimate` of the difference with its interval, of 95 % unless another level is given.
 
     Example:
         >>> one_run, its_random_search = [[0.941, 0.943, 0.942]], [[0.931, 0.933, 0.930]]  # three seeds each
@@ -99,7 +102,8 @@ def gain_over_random_search(winner: Nested, random_winner: Nested, *, minimize: 
         >>> round(gain.value, 4), gain.low > 0
         (0.0107, True)
     """
-    return difference(random_winner, winner) if minimize else difference(winner, random_winner)
+    one, other = (random_winner, winner) if minimize else (winner, random_winner)
+    return difference(one, other, level=level)
 
 
 def chance_of_luck(exceeding: int, search: Effort, random: Effort) -> float:
@@ -264,7 +268,7 @@ def _refused(
     return None
 
 
-def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") -> Verdict:
+def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "", level: float = LEVEL) -> Verdict:
     """Judges several independent runs by the interval of their mean gain, which covers the luck of single runs as well.
 
     Runs that agree to the last digit give an interval of width 0, which does not show how far other runs would vary.
@@ -275,6 +279,8 @@ def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") ->
         equal_evaluations: True if every run's random search had at least as many evaluations as the search.
         dependence: Sentence that says why the runs are not independent; empty if they are. Dependent runs support no
             verdict.
+        level: Level of the interval of `gain`: higher than 95 % for runs that were extended, see
+            `automl.evidence.looks`.
 
     Example:
         >>> winners, of_random = [[0.94], [0.95], [0.94], [0.95]], [[0.91], [0.92], [0.92], [0.91]]  # four runs each
@@ -296,17 +302,19 @@ def judge_runs(gain: Estimate, equal_evaluations: bool, dependence: str = "") ->
         return Verdict(
             f"{NOT_SUPPORTED}: too few random evaluations", "In at least one run random search had fewer evaluations."
         )
-    shown = f"{_signed(gain.value)} (95 % interval {_signed(gain.low)} to {_signed(gain.high)}, {gain.method})"
+    interval = f"{100 * level:.4g} % interval {_signed(gain.low)} to {_signed(gain.high)}"
+    shown = f"{_signed(gain.value)} ({interval}, {gain.method})"
+    luck = 1.0 - level
     claim = (
         f"This concerns the method on this task, from {runs} runs."
         if runs >= BOOTSTRAP_RUNS
         else f"{runs} runs: a claim about the method needs {BOOTSTRAP_RUNS} or more."
     )
-    if 0.0 < gain.low == gain.high and 0.5**runs > LUCK:
+    if 0.0 < gain.low == gain.high and 0.5**runs > luck:
         return Verdict(
             f"{NOT_SUPPORTED}: luck of the draw is not ruled out",
             f"Over {runs} runs the gain over random search is {_signed(gain.value)}, and all runs agree to the last "
-            f"digit, which says nothing about how far others lie apart; {math.ceil(math.log2(1 / LUCK))} runs that "
+            f"digit, which says nothing about how far others lie apart; {math.ceil(math.log2(1 / luck))} runs that "
             "agree would rule luck out.",
         )
     if gain.low > 0.0:

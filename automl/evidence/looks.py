@@ -15,6 +15,22 @@ from collections.abc import Sequence
 from automl.evidence.comparisons import LUCK, Effort, chance_of_luck, needed_above
 
 
+def level_of_runs(looks: int) -> float:
+    """Returns the level of the interval that several runs are judged by at their n-th look.
+
+    The first look has the usual 95 %, of which 2.5 % of chance lie below it; each later one has half of the chance of
+    the one before, so that all together stay below 5 %.
+
+    Args:
+        looks: number of the look, from 1.
+
+    Example:
+        >>> level_of_runs(1), level_of_runs(2), level_of_runs(3)
+        (0.95, 0.975, 0.9875)
+    """
+    return 1.0 - LUCK * 0.5 ** (looks - 1)
+
+
 def left_for_next(looks: Sequence[tuple[Effort, Effort]]) -> float:
     """Returns the error that the next look may spend.
 

@@ -242,6 +242,7 @@ class ReportData:
         early_winners: List of the search's best after as many evaluations as a shorter random search had; empty where
             both had as many.
         compared_at: Number of these evaluations; None where both had as many.
+        looks: Number of times that the study was finished, this one included.
         ablation: `Ablation` of training tricks; None where nothing was trained under another protocol.
         model: Dict that says where the winner's trained weights are and how to export them; empty if none are kept.
 
@@ -292,12 +293,13 @@ class ReportData:
     model: dict[str, Any] = field(default_factory=dict)
     early_winners: list[RatedCandidate] = field(default_factory=list)
     compared_at: float | None = None
+    looks: int = 1
     ablation: Ablation | None = None
 
     @property
     def rivals(self) -> list[RatedCandidate]:
         """The search's best that stand against random search's: those of its first evaluations, where it has more."""
-        return self.early_winners or self.winners
+        return self.winners if self.compared_at is None else self.early_winners
 
     @property
     def equal_effort(self) -> bool:

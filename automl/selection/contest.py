@@ -27,6 +27,9 @@ from automl.storage.studies import StudyStore
 EXPECTED = "expected"
 """Name under which a study keeps what a model expects of its classes."""
 
+EXPECTED_FIRST = "expected_first"
+"""The same of its first trials alone, where these stand against a shorter random search."""
+
 COMPARED = "compared"
 """Name under which a study keeps which of its trials are compared with a shorter random search."""
 
@@ -200,8 +203,9 @@ def contest_of(
     }
     expected = {role: found["positions"] for role, study in studies.items() if (found := expected_of(store, study))}
     first = {} if at is None else {EARLY_WINNER: at[0]}
-    if at is not None and EARLY_WINNER in expected:
-        expected[EARLY_WINNER] = [position for position in expected[EARLY_WINNER] if position < at[0]]
+    expected.pop(EARLY_WINNER, None)  # what all trials have taught says nothing of the first ones
+    if at is not None and (early := expected_of(store, search, EXPECTED_FIRST)):
+        expected[EARLY_WINNER] = early["positions"]
     return Contest(store, studies, n, objectives, expected, first)
 
 
@@ -235,15 +239,20 @@ def earlier_looks(record: StudyRecord) -> list[tuple[int, int]]:
     return [(one["trials"], one["random"]) for one in looks if one["trials"] < record.trials]
 
 
-def expected_of(store: StudyStore, study: int) -> dict[str, Any]:
+def expected_of(store: StudyStore, study: int, name: str = EXPECTED) -> dict[str, Any]:
     """Returns what a model made of a study as it stands, see `keep_expected`; empty where none was asked."""
     record = store.by_id(study)
-    found = record.settings.get("environment", {}).get(EXPECTED, {})
+    found = record.settings.get("environment", {}).get(name, {})
     return found if found.get("of") == record.trials else {}
 
 
 def keep_expected(
-    store: StudyStore, study: int, positions: Sequence[int], account: Mapping[str, Any], seconds: float
+    store: StudyStore,
+    study: int,
+    positions: Sequence[int],
+    account: Mapping[str, Any],
+    seconds: float,
+    name: str = EXPECTED,
 ) -> None:
     """Stores what a model expects of a study's classes, until the study goes on.
 
@@ -253,7 +262,8 @@ def keep_expected(
         positions: of the trials whose classes it expects most of, the best first.
         account: how far it can be trusted.
         seconds: that it took.
+        name: `EXPECTED`, or `EXPECTED_FIRST`.
     """
     of = store.by_id(study).trials
     found = {"positions": list(positions), "model": dict(account), "seconds": round(seconds, 3), "of": of}
-    store.note(study, EXPECTED, found)
+    store.note(study, name, found)

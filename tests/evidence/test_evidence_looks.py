@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from automl.evidence import Effort, chance_of_luck, left_for_next
+from automl.evidence import Effort, chance_of_luck, gain_over_random_search, judge_runs, left_for_next
 from automl.evidence.comparisons import LUCK, needed_above
+from automl.evidence.looks import level_of_runs
 
 LOOKS = (60, 120, 240, 480, 960, 1920)
 
@@ -46,3 +47,17 @@ def test_a_look_that_no_number_of_classes_could_have_turned_green_spends_nothing
     assert chance_of_luck(3, *few) == pytest.approx(0.05)
     poorer = (Effort(2, 2), Effort(2, 2))
     assert left_for_next([poorer]) == pytest.approx(LUCK / 2)
+
+
+def test_several_runs_that_are_extended_spend_the_same_error_over_their_looks():
+    rng, null, runs = np.random.default_rng(1), 1500, 5
+    kept = repeated = 0
+    for _ in range(null):
+        search, random = np.maximum.accumulate(rng.normal(size=(2, runs, LOOKS[-1])), axis=2)
+        winners = [[[[float(one[most - 1])] for one in side] for side in (search, random)] for most in LOOKS]
+        kept += any(
+            judge_runs(gain_over_random_search(*pair, level=level), True, level=level).beats
+            for pair, level in zip(winners, map(level_of_runs, range(1, 1 + len(LOOKS))), strict=True)
+        )
+        repeated += any(judge_runs(gain_over_random_search(*pair), True).beats for pair in winners)
+    assert kept < LUCK * null < repeated

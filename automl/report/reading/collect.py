@@ -31,7 +31,7 @@ from automl.report.reading.stopped import stopped_early
 from automl.report.reading.stream import Reading, encodings, note, read_study
 from automl.report.study_part import RatedCandidate, StudyPart
 from automl.selection.beginnings import begun_in_words, begun_with
-from automl.selection.contest import compared_at, confirmed_trials
+from automl.selection.contest import compared_at, confirmed_trials, earlier_looks
 from automl.selection.objectives import objectives_of
 from automl.selection.ranking import (
     BEGUN_WINNER,
@@ -119,16 +119,16 @@ class _Collector:
         population = bool(self.test_record and self.test_record.settings.get("population"))
         deterministic = population or is_deterministic(values)
         early = self._tested_of(tested, EARLY_WINNER, self.record, search)
-        at = compared_at(self.store, self.record.id) if early else None
-        gain = self.judge.gain(early or winners, random_winners, deterministic)
+        at = compared_at(self.store, self.record.id) if random is not None else None
+        judged = winners if at is None else early
+        gain = self.judge.gain(judged, random_winners, deterministic)
         rated = self._rated(tested, winners, deterministic)
         begun = self._begun(tested, winners, deterministic)
         best = winners[0].key if winners else search.part.best.key if search.part.best else None
         cheapest, encoding_count = self._encodings(search, best)
         self._remark(search, random)
         self._say_whose_is_best(winners, random_winners)
-        against = (early or winners, random_winners)
-        verdict = self.judge.verdict(search, random, gain, *against, deterministic, rated, begun)
+        verdict = self.judge.verdict(search, random, gain, judged, random_winners, deterministic, rated, begun)
         data = ReportData(
             name=self.record.name,
             settings=self.settings,
@@ -148,6 +148,7 @@ class _Collector:
             verdict=verdict,
             early_winners=early,
             compared_at=None if at is None else at[1],
+            looks=len(earlier_looks(self.record)) + 1,
             ranks=[
                 *ranks_of_ratings(self.store, self.record, self.rating_record, self.objectives),
                 *rankings(self.store, self.cache, self.record, search, tested, self.objective, held_out=self.held_out),

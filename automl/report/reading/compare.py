@@ -14,6 +14,7 @@ from automl.evidence import (
     judge_runs,
     relative_improvement,
 )
+from automl.evidence.looks import level_of_runs
 from automl.evidence.means import mean
 from automl.jsontext import canonical
 from automl.report.data import Check, ReportData, final_word
@@ -21,6 +22,7 @@ from automl.report.reading.bands import Bands, bands
 from automl.report.reading.checklist import checklist
 from automl.report.reading.facts import run_facts
 from automl.report.reading.found_under import found_under_several
+from automl.report.study_part import RatedCandidate
 from automl.report.summary import rows_of, study_json, task_of
 
 _OF_A_RUN = ("seed", "namespace", "environment", "evaluator_given", "enqueue", "run", "repeats", "repeat")
@@ -206,7 +208,11 @@ def _method(runs: list[ReportData]) -> Method:
     winners = [data.winners[0].test_values for data in tested]
     samples = [[item.test_values for item in data.random_samples if item.test_values] for data in tested]
     ri = relative_improvement(winners, [sample for sample in samples if sample], minimize=first.minimize)
-    both = [data for data in tested if data.random_winners and data.random_winners[0].test_values]
+    both = [
+        data
+        for data in tested
+        if data.rivals and data.rivals[0].test_values and data.random_winners and data.random_winners[0].test_values
+    ]
     gain = gain_over_random_search(
         [data.rivals[0].test_values for data in both],
         [data.random_winners[0].test_values for data in both],
@@ -214,11 +220,61 @@ def _method(runs: list[ReportData]) -> Method:
     )
     # With one run left, the units above are its seeds, which are no runs.
     ri, gain = replace(ri, units=(len(tested), len(tested))), replace(gain, units=(len(both), len(both)))
-    equal = all(data.equal_effort for data in both)
-    verdict = judge_runs(gain, equal, dependence)
+    verdict = _verdict(both, tested, dependence)
     return Method(
         name, strategy, task_of(first), runs, ri, gain, verdict, shared, tuple(copies), dependence, search, random
     )
+
+
+def _verdict(both: Sequence[ReportData], tested: Sequence[ReportData], dependence: str) -> Verdict:
+    """Judges runs against random search with equal evaluations, and against whichever else each run had to beat: that
+    with equal seconds, and that with the same beginning.
+
+    Args:
+        both: runs with test figures of the search and of random search.
+        tested: runs with test figures of the search.
+        dependence: see `judge_runs`.
+    """
+    looks = max((data.looks for data in tested), default=1)
+    level = level_of_runs(looks)
+    again = "" if looks == 1 else f" The runs were extended: this is look {looks} at them, hence the wider interval."
+
+    def judged(pairs: Sequence[tuple[ReportData, RatedCandidate, RatedCandidate]], equal: bool) -> Verdict:
+        gain = gain_over_random_search(
+            [one.test_values for _, one, _ in pairs],
+            [other.test_values for _, _, other in pairs],
+            minimize=tested[0].minimize if tested else False,
+            level=level,
+        )
+        gain = replace(gain, units=(len(pairs), len(pairs)))
+        found = judge_runs(gain, equal, dependence, level)
+        return replace(found, reason=found.reason + again)
+
+    verdict = judged(
+        [(data, data.rivals[0], data.random_winners[0]) for data in both], all(data.equal_effort for data in both)
+    )
+    seconds = [(data, data.winners, data.search.counted, data.rated) for data in tested if data.rated is not None]
+    begun = [
+        (data, data.rivals, data.compared_at or data.search.counted, data.begun)
+        for data in tested
+        if data.begun is not None
+    ]
+    for what, rows in (("with equal seconds", seconds), ("that begins with the same known results", begun)):
+        if not verdict.beats or all(other.random is None for *_, other in rows):
+            continue
+        pairs = [
+            (data, mine[0], other.random_winners[0])
+            for data, mine, _, other in rows
+            if mine and other.random_winners and other.random_winners[0].test_values
+        ]
+        equal = all(other.random is not None and other.random.counted >= most for _, _, most, other in rows)
+        second = judged(pairs, equal)
+        if not second.beats:
+            return replace(
+                second,
+                reason=f"It beats random search with equal evaluations. Against random search {what}: {second.reason}",
+            )
+    return verdict
 
 
 def _copies(runs: Sequence[ReportData]) -> dict[str, str]:

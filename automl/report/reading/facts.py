@@ -11,7 +11,7 @@ from automl.jsontext import canonical
 from automl.report.data import ReportData
 from automl.report.words import count_of, duration, in_full
 from automl.selection.beginnings import BEGUN
-from automl.selection.contest import EXPECTED
+from automl.selection.contest import EXPECTED, EXPECTED_FIRST
 from automl.storage.studies import StudyStore
 
 _SHOWN = {
@@ -168,7 +168,7 @@ def _archive(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*axes, ("filled", f"{filled}; their {found['objective']} adds up to {total:.6g}")]
 
 
-_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED, BEGUN)
+_APART = ("workers", "model", "pool", "ensemble", "archive", EXPECTED, EXPECTED_FIRST, BEGUN)
 """What stands among the versions and has a group of its own."""
 
 
