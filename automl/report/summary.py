@@ -29,7 +29,8 @@ def study_json(data: ReportData) -> dict[str, Any]:
         "best_so_far": _curve(search.curve),
         "objective": data.objective,
         "direction": data.objectives.fitness.direction,
-        "best": _best(data),
+        "best": _best(data.best or search.best, data),
+        "best_of_all": _best_of_all(data),
         "ri": data.ri.to_json(),
         "gain_over_random_search": data.gain.to_json(),
         **({} if data.compared_at is None else {"compared_at_evaluations": data.compared_at}),
@@ -169,15 +170,20 @@ def _agreement(found: Agreement) -> dict[str, Any]:
     return {"kendall": found.tau, "spearman": found.rho, "pairs": found.pairs}
 
 
-def _best(data: ReportData) -> dict[str, Any] | None:
-    best, found_in = data.best_of_all
+def _best_of_all(data: ReportData) -> dict[str, Any] | None:
+    """Returns what `study.best` is: the best of all that was evaluated, random search included."""
+    found, found_in = data.best_of_all
+    best = _best(found, data)
+    return None if best is None else {**best, "found_in": found_in}
+
+
+def _best(best: RatedCandidate | None, data: ReportData) -> dict[str, Any] | None:
     if best is None:
         return None
     return {
         "candidate": parse(best.candidate),
         "key": best.key.hex(),
         "fitness": best.fitness,
-        "found_in": found_in,
         **_final(best.test_values, data),
         "costs": dict(best.costs),
     }

@@ -56,9 +56,10 @@ def later(number):
 
 
 QUICK = {
-    "evaluator": value, "strategy": "regularized_evolution", "workers": 0, "trials": 60, "window": 4, "baseline": False,
+    "evaluator": value, "workers": 0, "trials": 60, "window": 4, "baseline": False,
     "confirm": 1, "sample": 2,
 }  # fmt: skip
+EVOLVES = {**QUICK, "strategy": "regularized_evolution"}
 
 
 def broken(tmp_path, space, callback, name):
@@ -83,8 +84,8 @@ def test_the_first_error_is_the_one_that_is_raised(tmp_path, space):
 
 def test_a_callback_that_fails_ends_the_search_with_its_own_error_and_nothing_is_lost(tmp_path):
     with pytest.raises(RuntimeError, match="the callback's own"):
-        automl.search(Line(), **QUICK, study="s", storage=database(tmp_path), callbacks=[later(10)])
-    study = automl.search(Line(), **QUICK, study="s", storage=database(tmp_path))
+        automl.search(Line(), **EVOLVES, study="s", storage=database(tmp_path), callbacks=[later(10)])
+    study = automl.search(Line(), **EVOLVES, study="s", storage=database(tmp_path))
     assert study.finished
     assert [trial.number for trial in study.trials()] == list(range(60))
     study.close()

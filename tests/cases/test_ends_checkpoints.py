@@ -205,6 +205,10 @@ def test_a_mark_that_cannot_be_read_counts_by_its_age(tmp_path, damage):
         assert folder.exists() is stays
 
 
-def test_a_folder_that_cannot_be_written_costs_no_search(search, tmp_path):
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_evaluated(search, tmp_path):
     (tmp_path / "states").write_text("a file where the folder belongs")
-    assert search("first").best.fitness > 0
+    said = r"checkpoints cannot be written to .*states: File exists; name another"
+    with pytest.raises(automl.InvalidInput, match=said):
+        automl.InvalidInput, match="checkpoints cannot be written to .*states: File exists; name another"
+    ):
+        search("first")

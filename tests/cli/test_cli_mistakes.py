@@ -356,7 +356,7 @@ def test_files_that_are_no_cache(folder):
     [
         ("optimizer", "evaluator optimizer takes no task; set tasks instead"),
         ("nasbench201", "evaluator nasbench201 takes no task; set dataset instead"),
-        ("digits-cells", "unknown task 'xyz'; known: digits, "),
+        ("digits-cells", "unknown task 'xyz'; known: breast-cancer, "),
         ("automl-zero-linear", "unknown task for programs 'xyz'; known: digit-pairs, "),
         ("pairs.py", "a function as evaluator takes no task"),
     ],

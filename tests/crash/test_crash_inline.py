@@ -119,7 +119,7 @@ def adds_up(study):
     assert sum(line["trials"] for line in report["cache"]["by_outcome"].values()) == 70
     paid = sum(trial.paid_seconds for trial in trials)
     assert report["cache"]["paid_seconds"] == pytest.approx(paid)
-    assert report["best"]["fitness"] == study.best.fitness
+    assert report["best_of_all"]["fitness"] == study.best.fitness
 
 
 @pytest.mark.parametrize(("point", "phase", "recorded", "calls"), scenarios())
@@ -231,6 +231,6 @@ def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path, monkeypat
     for word in ("", "/random"):  # the order of the phases decides who pays, and nothing else
         assert without_outcome(trials_of(study, word)) == without_outcome(uninterrupted[word])
     report = study.report().json()
-    assert report["best"]["candidate"] == json.loads(study.best.candidate.json)
+    assert report["best_of_all"]["candidate"] == json.loads(study.best.candidate.json)
     assert report["winners"][0]["test"] is not None
     study.close()
