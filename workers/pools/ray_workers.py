@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ class RayWorkers:
             "namespace": f"automl-{uuid.uuid4().hex}",  # names of actors are unique in one
         }
         self._path = [there(folder, shipped) for folder in sys.path]
-        self._packed = ray.put(pack(replace(plan, space=plan.space.moved(lambda file: there(file, shipped)))))
+        self._packed = ray.put(pack(plan, lambda file: there(file, shipped)))
 
     def add(self, pinned: str = "") -> Slot:
         """Starts one more worker.
