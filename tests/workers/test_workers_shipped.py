@@ -46,10 +46,38 @@ def test_the_project_is_sent_whatever_number_of_workers_is_asked_for(asked, tmp_
     assert given["runtime_env"] == {"working_dir": str(tmp_path), "excludes": left_out(str(tmp_path))}
 
 
-STAYS = """.env .env.local prod.env .netrc .aws/credentials .ssh/id_ed25519 keys/host.pem keys/api.key .git/config
-.venv/pyvenv.cfg venv/lib/x.py env/lib/x.py py311/pyvenv.cfg py311/lib/x.py node_modules/x.js study.db study.db-wal
-study.db-checkpoints/state automl-artefacts/weights deep/.env deep/other.sqlite deep/__pycache__/x.pyc""".split()
-GOES = "mine.py searches/keys.py searches/environment.py data/table.csv models/env/maze.py pyproject.toml".split()
+STAYS = [
+    ".env",
+    ".env.local",
+    "prod.env",
+    ".netrc",
+    ".aws/credentials",
+    ".ssh/id_ed25519",
+    "keys/host.pem",
+    "keys/api.key",
+    ".git/config",
+    ".venv/pyvenv.cfg",
+    "venv/lib/x.py",
+    "env/lib/x.py",
+    "py311/pyvenv.cfg",
+    "py311/lib/x.py",
+    "node_modules/x.js",
+    "study.db",
+    "study.db-wal",
+    "study.db-checkpoints/state",
+    "automl-artefacts/weights",
+    "deep/.env",
+    "deep/other.sqlite",
+    "deep/__pycache__/x.pyc",
+]
+GOES = [
+    "mine.py",
+    "searches/keys.py",
+    "searches/environment.py",
+    "data/table.csv",
+    "models/env/maze.py",
+    "pyproject.toml",
+]
 
 
 def test_secrets_and_ballast_stay_here(tmp_path):

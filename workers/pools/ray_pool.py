@@ -174,9 +174,14 @@ class RayPool(Pool):
     def rest(self) -> None:
         if self._in_flight:
             raise ValueError(f"{self._in_flight} evaluations are in flight")
+        if self._elastic is not None and not self._watch.lost:
+            self._elastic.rest()
         self._workers.rest()
 
     def wake(self) -> None:
+        self._watch.check()
+        if self._elastic is not None:
+            self._elastic.ask()
         self._workers.wake()
 
     def serve(self, study: str) -> None:
