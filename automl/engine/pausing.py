@@ -34,19 +34,21 @@ class Pausing:
         self._looked = float("-inf")
         self._asked: dict[str, Any] | None = None
         self._said = False
+        self._broken_off = False  # since the last rest
 
     def asked(self) -> bool:
         """Tells whether the study is to be paused. Breaks off what is being evaluated where that is wanted."""
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._look()
-        if self._asked is None:
+        if self._asked is None and not self._broken_off:  # what is broken off rests first: the pool's time is over
             self._said = False
             return False
-        if not self._said:
+        now = self._asked is not None and bool(self._asked.get("now")) and not self._broken_off
+        if now:
+            self._broken_off = True
+            self._pool.stop_at(self._pool.now())
+        if now or not self._said:
             self._said = True
-            now = bool(self._asked.get("now"))
-            if now:
-                self._pool.stop_at(self._pool.now())
             self._say(
                 f"paused: evaluations under way are {'broken off and' if now else 'finished, then'} workers are given "
                 f"back; `automl resume {self._store.by_id(self._study).name}` lets it go on"
@@ -67,6 +69,7 @@ class Pausing:
             time.sleep(_SLICE_SECONDS)
             if time.monotonic() - self._looked >= LOOK_SECONDS:
                 self._look()
+        self._said = self._broken_off = False  # another pause is another one
         if not interrupted():
             self._say("the pause is over: workers are started again")
             self._pool.wake()

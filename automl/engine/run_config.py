@@ -147,7 +147,8 @@ class RunConfig:
     )
     ship: str | None = setting(
         None,
-        "Folder that is sent to the nodes of a cluster (what .gitignore names stays here); none: they have all files.",
+        "Folder that is sent to the nodes of a cluster (secrets and what .gitignore names stay here); none: they have "
+        "all files.",
         group="Workers",
         otherwise="the project around the files that the search names",
         unit="DIR",

@@ -77,7 +77,8 @@ class Checkpoint:
     def write(self, state: bytes) -> None:
         """Replaces the file atomically. If the disk is full or missing, nothing is saved and nothing raised."""
         self._saved = time.monotonic()
-        _write(self.path, state)
+        if not _write(self.path, state):
+            return  # who is about to end stays as long as it may: the next attempt, or the end, may still be reached
         for leave in _on_saved:
             leave()
 
@@ -94,7 +95,7 @@ def hurry(then: Callable[[], None]) -> None:
     """Lets evaluations of this process save their state as soon as they can, because the process is about to end.
 
     Args:
-        then: Called after each `write`.
+        then: Called after each `write` that has saved the state.
 
     Example:
         >>> checkpoint = Checkpoint(Path("states") / "one")
@@ -110,13 +111,15 @@ def hurry(then: Callable[[], None]) -> None:
     _on_saved.append(then)
 
 
-def _write(path: Path | RemotePath, content: bytes) -> None:
+def _write(path: Path | RemotePath, content: bytes) -> bool:
+    """Replaces a file; returns whether that was possible."""
     if isinstance(path, RemotePath):
         try:
             path.write_bytes(content)
         except OSError as error:
             log.warning("checkpoint %s could not be written: %s", path, error)
-        return
+            return False
+        return True
     part = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +129,8 @@ def _write(path: Path | RemotePath, content: bytes) -> None:
         log.warning("checkpoint %s could not be written: %s", path, error)
         with contextlib.suppress(OSError):
             part.unlink()
+        return False
+    return True
 
 
 def check_folder(folder: str) -> None:
@@ -229,9 +234,9 @@ def _tidy(folder: Path | RemotePath) -> None:
     """
     try:
         found: list[Path | RemotePath] = [*folder.iterdir()]
+        if any(one.name.startswith(_MARK) and _wanted(one) for one in folder.iterdir()):
+            return
     except OSError:
-        return
-    if any(one.name.startswith(_MARK) and _wanted(one) for one in folder.iterdir()):
         return
     for one in found:
         with contextlib.suppress(OSError):
@@ -242,13 +247,17 @@ def _tidy(folder: Path | RemotePath) -> None:
 
 
 def _wanted(mark: Path | RemotePath) -> bool:
-    """Tells whether the study of a mark still uses the folder: its process lives, or it may be continued."""
+    """Tells whether the study of a mark still uses the folder: its process lives, or it may be continued.
+
+    A mark that is there and cannot be dated counts as a new one: some file systems do not say when a file was changed.
+    """
     try:
-        if time.time() - changed(mark) < UNFINISHED_SECONDS:
-            return True
-        return _lives(mark)
-    except OSError:
+        age = time.time() - changed(mark)
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
+    return age < UNFINISHED_SECONDS or _lives(mark)
 
 
 def _lives(mark: Path | RemotePath) -> bool:

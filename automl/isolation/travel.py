@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import pickle
 import sys
 from collections.abc import Callable, Iterable
@@ -29,15 +30,25 @@ def pack(thing: Any, *holders: Any) -> bytes:
         >>> pickle.loads(pack(lambda x: x + 1))(2)
         3
     """
-    return _packed(thing, holders, None)
+    return _packed(thing, holders, None, _itself)
 
 
 LARGE = 1 << 20
 """Bytes from which an array travels apart."""
 
 
-def pack_apart(thing: Any, *holders: Any) -> tuple[bytes, list[np.ndarray]]:
+def _itself(thing: Any) -> Any:
+    return thing
+
+
+def pack_apart(thing: Any, *holders: Any, instead: Callable[[Any], Any] = _itself) -> tuple[bytes, list[np.ndarray]]:
     """Pickles `thing` as `pack` does, and leaves the memory of large arrays apart, uncopied.
+
+    Args:
+        thing: travels.
+        holders: as for `pack`.
+        instead: Function that returns what travels in the place of an object, however deep it lies inside `thing`: the
+            object itself, or another one of its class.
 
     Returns:
         What `pickle.loads(packed, buffers=arrays)` reads: the pickle, and the arrays as bytes. Whoever maps these into
@@ -64,15 +75,34 @@ def pack_apart(thing: Any, *holders: Any) -> tuple[bytes, list[np.ndarray]]:
         arrays.append(np.frombuffer(raw, np.uint8))
         return False
 
-    return _packed(thing, holders, keep), arrays
+    return _packed(thing, holders, keep, instead), arrays
 
 
-def _packed(thing: Any, holders: Iterable[Any], keep: Callable[[pickle.PickleBuffer], bool] | None) -> bytes:
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles other objects in the place of some."""
+
+    def __init__(self, file: io.BytesIO, keep: Callable[[pickle.PickleBuffer], bool] | None, instead: Any) -> None:
+        super().__init__(file, buffer_callback=keep)
+        self._instead = instead
+
+    def reducer_override(self, thing: Any) -> Any:
+        found = self._instead(thing)
+        return super().reducer_override(thing) if found is thing else found.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+
+
+def _packed(
+    thing: Any,
+    holders: Iterable[Any],
+    keep: Callable[[pickle.PickleBuffer], bool] | None,
+    instead: Callable[[Any], Any],
+) -> bytes:
     own = [module for module in _modules_of(holders) if module in sys.modules and not _importable(module)]
     for module in own:
         cloudpickle.register_pickle_by_value(sys.modules[module])
     try:
-        return bytes(cloudpickle.dumps(thing, buffer_callback=keep))
+        file = io.BytesIO()
+        _Pickler(file, keep, instead).dump(thing)
+        return file.getvalue()
     except Exception as error:  # whatever a user's object raises
         message = " ".join(str(error).split())
         raise InvalidInput(f"{type(error).__name__}: {message}"[:500]) from error

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -181,3 +182,55 @@ def test_workers_on_ray_are_given_back_and_what_runs_is_broken_off(ray_session, 
     assert free[-1] == 2.0  # the worker's CPU is there for others
     assert [trial.outcome for trial in study.trials()] == ["miss"] * 3
     assert any("broken off" in text for text in watcher.said)
+
+
+class Stops:
+    """A pool that notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def now(self):
+        return 7.0
+
+    def stop_at(self, seconds):
+        self.told.append(seconds)
+
+    def rest(self):
+        self.told.append("rest")
+
+    def wake(self):
+        self.told.append("wake")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The looks of a search at its row, which holds what the test puts there; what it says and tells its pool."""
+    monkeypatch.setattr(pausing, "LOOK_SECONDS", 0.0)
+    row, pool, said = SimpleNamespace(name="line", settings={}), Stops(), []
+    looks = pausing.Pausing(SimpleNamespace(by_id=lambda study: row), 1, pool, said.append)
+    return SimpleNamespace(looks=looks, row=row, pool=pool, said=said)
+
+
+def test_now_is_obeyed_though_the_study_was_asked_to_pause_before(asked):
+    asked.row.settings = {"paused": {"now": False}}
+    assert asked.looks.asked()
+    assert asked.looks.asked()
+    assert (asked.pool.told, len(asked.said)) == ([], 1)
+    asked.row.settings = {"paused": {"now": True}}
+    assert asked.looks.asked()
+    assert asked.looks.asked()
+    assert asked.pool.told == [7.0]
+    assert ["broken off" in one for one in asked.said] == [False, True]
+
+
+def test_who_was_broken_off_rests_before_it_goes_on_and_each_pause_is_obeyed(asked):
+    asked.row.settings = {"paused": {"now": True}}
+    assert asked.looks.asked()
+    asked.row.settings = {}
+    assert asked.looks.asked()  # the pool has been stopped, and only who rests sets its time again
+    asked.looks.rest(lambda: False)
+    asked.row.settings = {"paused": {"now": True}}  # before anybody has looked
+    assert asked.looks.asked()
+    assert asked.pool.told == [7.0, "rest", "wake", 7.0]
+    assert sum("broken off" in one for one in asked.said) == 2

@@ -4,6 +4,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from automl.errors import InvalidInput
+from automl.evaluators import checkpoints
 from automl.evaluators.checkpoints import Checkpoint, check_folder, file_of, move, names_in, used
 from automl.evaluators.places import RemotePath, place
 
@@ -60,3 +61,46 @@ def test_what_goes_wrong_there_costs_the_state_alone(monkeypatch):
     assert state.read() is None
     with pytest.raises(InvalidInput, match="checkpoints cannot be written to memory://bucket/states: RuntimeError"):
         check_folder(STATES)
+
+
+def test_a_file_system_without_dates_keeps_the_states_of_a_study_that_lives(monkeypatch):
+    def undated(self, path):
+        raise NotImplementedError
+
+    monkeypatch.setattr(MemoryFileSystem, "modified", undated)
+    folder = f"{STATES}/group"
+    with used(folder, "one"):
+        Checkpoint(place(file_of(folder, bytes(16), 7, "{}"))).write(b"epoch 3")
+        with used(folder, "another"):
+            pass
+        assert len(names_in(folder)) == 1
+    assert not place(folder).exists()
+
+
+def test_a_study_ends_though_its_folder_cannot_be_listed_any_more(monkeypatch):
+    folder, listed = f"{STATES}/group", []
+
+    def once(self, path, detail=True, **_):
+        listed.append(path)
+        if len(listed) > 1:
+            raise RuntimeError("SlowDown")
+        return [f"{path}/one"]
+
+    with used(folder, "one"):
+        monkeypatch.setattr(MemoryFileSystem, "ls", once)
+    assert len(listed) == 2
+
+
+def test_who_is_about_to_end_stays_until_the_state_is_saved(monkeypatch, tmp_path):
+    left = []
+    monkeypatch.setattr(checkpoints, "_on_saved", [])
+    checkpoints.hurry(lambda: left.append("saved"))
+    (tmp_path / "full").write_text("a file where the folder should be")
+    Checkpoint(tmp_path / "full" / "state").write(b"epoch 3")
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryFileSystem, "pipe_file", lambda *given, **more: 1 / 0)
+        Checkpoint(RemotePath(f"{STATES}/one")).write(b"epoch 3")
+    assert left == []
+    Checkpoint(RemotePath(f"{STATES}/one")).write(b"epoch 3")
+    Checkpoint(tmp_path / "states" / "state").write(b"epoch 3")
+    assert left == ["saved", "saved"]

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 from automl.errors import InvalidInput, WorkersUnavailable
 from automl.isolation import travel
 from automl.pool import WorkerSetup
+from automl.setup.targets import SpaceReference
 from workers.pools import actor as actor_module
 from workers.pools.blame import one_line
+from workers.pools.shipped import left_out
 
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024  # plans and batches are small
 _SERIES = "RAY_metric_cardinality_level"
@@ -56,7 +58,8 @@ def connect(
         num_cpus: of a local Ray; None counts the machine's.
         num_gpus: of a local Ray; None counts the machine's.
         title: what is searched, for Ray's list of jobs.
-        ship: folder that is sent to the nodes of a cluster, where workers have it as their working directory.
+        ship: folder that is sent to the nodes of a cluster, where workers have it as their working directory; without
+            what `left_out` names.
 
     Returns:
         False where this process was connected already, by somebody else.
@@ -82,7 +85,7 @@ def connect(
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "job_config": job}
     if address is not None:
         if ship is not None and not _in_a_job():
-            quiet["runtime_env"] = {"working_dir": ship}
+            quiet["runtime_env"] = {"working_dir": ship, "excludes": left_out(ship)}
         try:
             _answers(address)
             with loopback() if _on_loopback_only(address) else nullcontext():
@@ -272,13 +275,22 @@ def loopback() -> Iterator[None]:
         os.environ.pop(variable, None)
 
 
-def pack(plan: WorkerSetup) -> tuple[bytes, list[np.ndarray]]:
-    """Pickles a plan, large arrays apart; classes from files that workers cannot import by name travel by value."""
+def pack(plan: WorkerSetup, there: Callable[[str], str]) -> tuple[bytes, list[np.ndarray]]:
+    """Pickles a plan, large arrays apart; classes from files that workers cannot import by name travel by value.
+
+    Args:
+        plan: what all jobs have in common.
+        there: Function that returns a path of this machine as workers find it. It holds for each reference to a space
+            in the plan: evaluators, raters and strategies have their own.
+    """
     import ray
+
+    def instead(thing: Any) -> Any:
+        return thing.moved(there) if isinstance(thing, SpaceReference) else thing
 
     ray.cloudpickle.register_pickle_by_value(actor_module)  # type: ignore[no-untyped-call]
     try:
-        return travel.pack_apart(plan, plan.evaluator, plan.space.space)
+        return travel.pack_apart(plan, plan.evaluator, plan.space.space, instead=instead)
     except InvalidInput as error:
         raise InvalidInput(f"the search cannot be sent to Ray workers: {error}") from error
 

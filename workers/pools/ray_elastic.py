@@ -55,6 +55,11 @@ class Elastic:
             request_resources(bundles=[])
             self._asked = False
 
+    def rest(self) -> None:
+        """Asks for nothing while the search is paused, and counts no time without workers."""
+        self.give_back()
+        self._none_since, self._said_none = None, False
+
     def look(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Starts and gives up workers as the nodes have it.
 
@@ -65,6 +70,7 @@ class Elastic:
             WorkersLost: there has been no worker for too long.
         """
         self._follow_leavers()
+        self._give_up_late(say)
         self._follow_joiners()
         self._say_changes(say)
         self._wait_for_any(say)
@@ -89,13 +95,24 @@ class Elastic:
         for slot in [slot for slot in self._workers.slots if slot.pinned not in there and not slot.calls]:
             self._workers.retire(slot)
 
+    def _give_up_late(self, say: Callable[[str], None]) -> None:
+        """Gives up workers for which Ray has found no place on their node; they count among the most."""
+        late = time.monotonic() - missing.GIVE_UP_SECONDS
+        for slot in [slot for slot in self._workers.starting() if slot.asked <= late]:
+            name = self._names.get(slot.pinned, slot.pinned)
+            say(
+                f"worker {slot.name} has not started on node {name} for {missing.GIVE_UP_SECONDS:g} s: it is given up, "
+                "and another one is started where there is room"
+            )
+            self._workers.retire(slot)
+
     def _follow_joiners(self) -> None:
-        """Starts workers where there is room."""
-        if self._workers.starting() or time.monotonic() < self._settled:
+        """Starts workers where there is room, and none is being started: what is free there is known afterwards."""
+        if time.monotonic() < self._settled:
             return
-        added = 0
+        added, busy = 0, {slot.pinned for slot in self._workers.starting()}
         for node in self._workers.watch.nodes:
-            if node.leaves or node.id in self._workers.refused:
+            if node.leaves or node.id in self._workers.refused or node.id in busy:
                 continue
             for _ in range(min(fits(node.free, *self._needs), fits(node.total, *self._needs) - self._workers.on(node))):
                 if self._most is not None and len(self._workers.slots) >= self._most:

@@ -95,7 +95,7 @@ class RayPool(Pool):
         self._until: float | None = None  # on our clock: what runs beyond it is broken off
         self._in_flight = 0
         self._began = time.monotonic()
-        self._started_ray = connect(address, dashboard, title=plan.title)
+        self._started_ray = connect(address, dashboard, title=plan.title, ship=ship)
         self._queue = RayQueue(self._workers, plan.timeout, plan.title, CallNames(names_are_dropped()))
         self._dashboard_url = dashboard_url()
         self._watch = ClusterWatch()
@@ -174,9 +174,14 @@ class RayPool(Pool):
     def rest(self) -> None:
         if self._in_flight:
             raise ValueError(f"{self._in_flight} evaluations are in flight")
+        if self._elastic is not None and not self._watch.lost:
+            self._elastic.rest()
         self._workers.rest()
 
     def wake(self) -> None:
+        self._watch.check()
+        if self._elastic is not None:
+            self._elastic.ask()
         self._workers.wake()
 
     def serve(self, study: str) -> None:

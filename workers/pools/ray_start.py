@@ -86,8 +86,9 @@ class Start:
             self._say_what_is_busy(needed)
             self.elastic.look()
         else:
-            needed = room(self._workers.watch.nodes, *self._needs) if demand.workers is None else demand.workers
-            self._have_room(max(1, needed))
+            self._have_room(demand.workers or 1)
+            # Nodes may have come while they were waited for.
+            needed = demand.workers or max(1, room(self._workers.watch.nodes, *self._needs))
             self._say_what_is_busy(needed)
             for _ in range(needed):
                 self._workers.add()

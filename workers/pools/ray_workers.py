@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Slot:
     pinned: str = ""  # the only node where it may be; empty where Ray chooses
     leaves: bool = False  # its node is being drained: it is given nothing more
     started: int = 0  # how often
+    asked: float = 0.0  # when Ray was asked to start the worker, on the clock of `time.monotonic`
 
 
 def there(path: str, shipped: str | None) -> str:
@@ -91,7 +93,7 @@ class RayWorkers:
         self.num_cpus, self.num_gpus, self.memory = num_cpus, num_gpus, memory
         self.follows = False
         self.watch: ClusterWatch
-        self.refused: set[str] = set()  # nodes that compute on another kind of device
+        self.refused: set[str] = set()  # nodes on which no worker starts, or that compute on another kind of device
         self._number = 0
         self._said_leaving: set[str] = set()
 
@@ -121,7 +123,7 @@ class RayWorkers:
             "namespace": f"automl-{uuid.uuid4().hex}",  # names of actors are unique in one
         }
         self._path = [there(folder, shipped) for folder in sys.path]
-        self._packed = ray.put(pack(replace(plan, space=plan.space.moved(lambda file: there(file, shipped)))))
+        self._packed = ray.put(pack(plan, lambda file: there(file, shipped)))
 
     def add(self, pinned: str = "") -> Slot:
         """Starts one more worker.
@@ -206,6 +208,8 @@ class RayWorkers:
         self._resting += self.slots
         self.slots = []
         for slot in self._resting:
+            self.missing.forget(slot.name)  # whom nobody wants is not missing, however long the pause is
+            slot.failed_starts = 0
             self._kill(slot)
 
     def wake(self) -> None:
@@ -269,6 +273,7 @@ class RayWorkers:
             self._watches,
         )
         slot.starting = slot.actor.ready.remote()
+        slot.asked = time.monotonic()
 
     def _kill(self, slot: Slot) -> None:
         """Ends a worker at once, even one that holds Python's lock in a call into C, which keeps Ray waiting."""
@@ -282,8 +287,17 @@ class RayWorkers:
 
     def _failed(self, slot: Slot, error: Exception) -> None:
         """Starts a worker once more that could not be started, or gives it up."""
+        import ray
+
         slot.failed_starts += 1
-        if self.follows and not self._may_be(slot.pinned):
+        # What Ray could not place on its node says nothing of the node: there may be room again later.
+        unplaced = isinstance(error, ray.exceptions.ActorUnschedulableError)
+        if self.follows and (unplaced or not self._may_be(slot.pinned)):
+            self.retire(slot)
+        elif self.follows and slot.failed_starts >= _MOST_FAILED_STARTS:
+            self.refused.add(slot.pinned)
+            name = next((node.name for node in self.watch.nodes if node.id == slot.pinned), slot.pinned)
+            self.missing.say(f"no worker can be started on node {name}: {one_line(error)}; it is left out")
             self.retire(slot)
         elif slot.failed_starts >= _MOST_FAILED_STARTS:
             self.missing.give_up(slot.name, f"it cannot be started again: {one_line(error)}")
