@@ -209,6 +209,4 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_evaluated(se
     (tmp_path / "states").write_text("a file where the folder belongs")
     said = r"checkpoints cannot be written to .*states: File exists; name another"
     with pytest.raises(automl.InvalidInput, match=said):
-        automl.InvalidInput, match="checkpoints cannot be written to .*states: File exists; name another"
-    ):
         search("first")
