@@ -187,7 +187,7 @@ def plan(asked: SearchSettings, given: frozenset[str]) -> str:
     """
     run = part_of(RunConfig, asked)
     parts, config, runs, wider = _prepared(asked, given, run)
-    check_search(parts, config, run)
+    check_search(parts, config, run, asked.study)
     stored = find_search(run.storage, asked.study)
     size = parts.space.size()
     settings = ", ".join(f"{name}={value}" for name, value in parts.strategy.settings().items() if value is not None)

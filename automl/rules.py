@@ -187,4 +187,14 @@ class LoopSettings:
     @property
     def block(self) -> int:
         """Number of trials that are proposed together."""
-        return 1 if self.asynchronous else max(1, self.window // 4)
+        return block_of(self.window, self.asynchronous)
+
+
+def block_of(window: int, asynchronous: bool) -> int:
+    """Returns the number of trials that are proposed together.
+
+    Example:
+        >>> block_of(16, asynchronous=False), block_of(16, asynchronous=True)
+        (4, 1)
+    """
+    return 1 if asynchronous else max(1, window // 4)

@@ -304,7 +304,7 @@ def begin_asking(
         ...     study.ask().study
         'mine'
     """
-    check_search(parts, config, run)
+    check_search(parts, config, run, name)
     pool = named_pool("handing-out")(WorkerSetup(parts.reference, parts.for_workers, parts.objective))
     database = Database(run.storage, claim_timeout=run.claim_timeout)
     try:

@@ -7,8 +7,9 @@ belongs to the search, so that it can be resumed whatever the cache learns, or f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
@@ -23,8 +24,12 @@ from automl.selection.beginnings import BEGUN, ELSEWHERE, KNOWN
 from automl.selection.objectives import Objective
 from automl.selection.ranking import decoded
 from automl.spaces.space import Candidate
-from automl.storage.records import TrialRecord
+from automl.storage.records import StudyRecord, TrialRecord
+from automl.storage.studies import StudyStore
 from automl.strategies.base import FULL, Told
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,9 @@ def begin(
     objective = Objective(stage.objective, stage.direction == "minimize")
     record, store = studies.known(), studies.store
     if record.state != "finished":
-        if not record.trials:
-            gathering = Gathering(store, studies.search, stage, objective, context, space, replicates)
-            trials, counts = gathering.gather(sources, namespace)
-            store.append_trials(record.id, trials)
-            store.note(record.id, BEGUN, {**counts, "digest": digest_of(trials)})
-        store.finish(record.id)
+        gathering = Gathering(store, studies.search, stage, objective, context, space, replicates)
+        trials, counts = gathering.gather(sources, namespace)
+        _write_down(store, record, trials, {**counts, "digest": digest_of(trials)})
         record = store.by_id(record.id)
     trials = store.by_number(record.id)
     noted = record.settings["environment"][BEGUN]
@@ -90,6 +92,24 @@ def begin(
         )
     store.note(studies.search.id, BEGUN, noted)
     return _read(trials, stage, objective)
+
+
+def has_begun(store: StudyStore, search: int) -> bool:
+    """Tells whether what a search begins from is written down."""
+    return any(one.kind == "known" and one.state == "finished" for one in store.phase_studies(search))
+
+
+def _write_down(
+    store: StudyStore, record: StudyRecord, trials: Sequence[TrialRecord], noted: Mapping[str, Any]
+) -> None:
+    """Writes what is known and what it is, all of it or nothing: a search that is killed meanwhile gathers it again."""
+
+    def write(connection: Connection) -> None:
+        store.append_trials(record.id, trials, connection)
+        store.note(record.id, BEGUN, noted, connection)
+        store.finish(record.id, connection)
+
+    store.database.write(write)
 
 
 def _read(trials: Sequence[TrialRecord], stage: Stage, objective: Objective) -> Beginning:

@@ -13,7 +13,7 @@ import xxhash
 
 from automl.cache.keys import of_candidate
 from automl.cache.known import Known, KnownContext, classes_in, known_contexts, standing
-from automl.cache.versions import version_of
+from automl.cache.versions import COMMAND, version_of
 from automl.engine.blame import blaming
 from automl.engine.stage import Stage
 from automl.errors import InvalidInput
@@ -230,7 +230,8 @@ def studies_named(store: StudyStore, names: Sequence[str]) -> list[StudyRecord]:
     """Returns searches by name, a repeated one by its runs.
 
     Raises:
-        InvalidInput: there is no such study.
+        InvalidInput: there is no such study, or its keys are those of another version of the functional hash, which no
+            search of today meets.
     """
     found = []
     for name in names:
@@ -238,6 +239,13 @@ def studies_named(store: StudyStore, names: Sequence[str]) -> list[StudyRecord]:
         runs = store.runs(name) if record is None else [record]
         if not runs:
             raise InvalidInput(f"begin_from: there is no study {name!r} in this database")
+        for run in runs:
+            if (version := version_of(run.settings)) not in (None, HASHER_VERSION):
+                raise InvalidInput(
+                    f"begin_from: study {run.name!r} has keys of version {version} of the functional hash, and this "
+                    f"automl has version {HASHER_VERSION}; `{COMMAND} --study {name} --storage "
+                    f"{store.database.url_shown}` gives it those of today"
+                )
         found += runs
     return found
 

@@ -18,12 +18,13 @@ from automl.engine.expecting import expect
 from automl.engine.looping import Looping
 from automl.engine.phase_studies import PhaseStudies
 from automl.engine.rating import best_rated, rating_settings, trainings_for
+from automl.engine.samples import Samples
 from automl.engine.stage import Stage
 from automl.errors import InvalidInput
 from automl.hashing import HASHER_VERSION
 from automl.observers import Callbacks, Observer
 from automl.report.reading.stream import read_study
-from automl.rules import BELIEVED, ENQUEUED, Budget
+from automl.rules import BELIEVED, ENQUEUED, Budget, block_of
 from automl.selection import ranking
 from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import Contest, compared_at, contest_of, keep_compared, keep_look, most_leaders
@@ -92,7 +93,7 @@ class Phases(Looping):
         if learned := self.parts.strategy.account():
             self.store.note(record.id, self.parts.strategy.accounts, learned)
         random, longer = self._random_searches(record, studies, cache, evaluations)
-        same = self._random_begun(random, studies, cache, begun)
+        same = self._random_begun(random, studies, cache, begun, evaluations)
         objectives = objectives_of(record.settings)
         if config.winner_by != "replicates":
             context = cache.context(self.context("validation"))
@@ -184,7 +185,7 @@ class Phases(Looping):
             uniform = self.parts.strategy.name == Random.name and self.parts.rating is None
             return (record if uniform else None), None  # uniform samples are their own average random architecture
         seed, share = ranking.derived_seed(self.config.seed, "random search"), float(self.config.baseline)
-        full = math.ceil(evaluations * share)
+        full = _whole(evaluations * share)
         random = studies.baseline(seed, full)
         self._sample(random, cache, seed, full)
         if share < 1:
@@ -194,14 +195,19 @@ class Phases(Looping):
             return random, None
         artefacts = sum(one["seconds"] for one in self.used.values())
         rated = None if self.parts.rating is None else studies.rating({})
-        wanted = trainings_for(self.store, record, rated, artefacts, full)
+        wanted = trainings_for(self.store, record, rated, artefacts, _whole(evaluations))  # the whole search's
         longer = studies.at_equal_seconds(seed, wanted)
         self._sample(longer, cache, seed, max(wanted, int(longer.settings["evaluations"])))
         self.store.finish(longer.id)
         return random, longer
 
     def _random_begun(
-        self, random: StudyRecord | None, studies: PhaseStudies, cache: EquivalenceCache, begun: Beginning
+        self,
+        random: StudyRecord | None,
+        studies: PhaseStudies,
+        cache: EquivalenceCache,
+        begun: Beginning,
+        evaluations: float,
     ) -> StudyRecord | None:
         """Runs random search with as many new evaluations that begins as the search did: the same known results first,
         then the samples that the other random search had.
@@ -211,12 +217,14 @@ class Phases(Looping):
         uniform = random is None or random.kind != "baseline"  # none, or the search itself
         if random is None or uniform or not (begun.keys or begun.elsewhere) or self.parts.rating is not None:
             return None
-        seed, most = int(random.settings["seed"]), int(random.settings["evaluations"])
-        random, record, space = self.store.by_id(random.id), studies.begun(seed, most), self.parts.space
-        with blaming(f"space {space.kind} cannot read its samples", self.jobs.seconds * (random.trials + 1)):
-            samples = [(ranking.decoded(space, one), one.origin) for one in self.store.by_number(random.id)]
-        first = [*begun.first(self.config.finalists), *samples]
-        plans = Occurrences(Policy(replicates=self.config.policy.replicates), seed, begun.keys)
+        if not evaluations:
+            self.note("All that the search proposed was known: no random search with the same beginning is run.")
+            return None
+        seed, config = int(random.settings["seed"]), self.config
+        most = _whole(evaluations * float(config.baseline))
+        record, block = studies.begun(seed, most), block_of(config.window, config.asynchronous)
+        first = Samples(begun.first(config.finalists), self.parts.space, seed, block, self.jobs.seconds)
+        plans = Occurrences(Policy(replicates=config.policy.replicates), seed, begun.keys)
         budget = Budget(evaluations=most)
         self.loop(record, cache, self.observers, "baseline", Random(), seed, budget, first, plans=plans)
         return self.store.by_id(record.id)
@@ -256,3 +264,8 @@ class Phases(Looping):
             for observer in self.observers:
                 observer.note(begun_in_words(begun_with(self.store.by_id(record.id))))
         return found
+
+
+def _whole(evaluations: float) -> int:
+    """Returns how many evaluations random search gets: one even where the search met nothing but what was known."""
+    return max(1, math.ceil(evaluations))

@@ -11,6 +11,7 @@ from typing import Any
 
 from automl import registry
 from automl.artefacts.store import ArtefactStore
+from automl.engine.beginning import has_begun
 from automl.engine.blame import blaming
 from automl.engine.config import StudyConfig
 from automl.engine.gathering import studies_named
@@ -59,7 +60,7 @@ def execute(
         wider: bounds of the budget that a stored study is given instead of its own.
     """
     with StopSignals() as signals:
-        check_search(parts, config, run)
+        check_search(parts, config, run, name)
         if run.simulated_workers is None and workers_of(parts, run):
             check_stored(parts, config, run, name, runs, bool(wider))
         with _opened(parts, run, name) as pool:
@@ -72,8 +73,11 @@ def execute(
                 raise
 
 
-def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
+def check_search(parts: Parts, config: StudyConfig, run: RunConfig, name: str | None) -> None:
     """Checks everything of a search that can be checked before anything is opened or written.
+
+    Args:
+        parts, config, run, name: as of `execute`.
 
     Raises:
         InvalidInput: something is wrong.
@@ -91,15 +95,18 @@ def check_search(parts: Parts, config: StudyConfig, run: RunConfig) -> None:
     with blaming(f"space {parts.space.kind} cannot read what is enqueued", run.hash_seconds * many):
         check_enqueued(parts, config.enqueue)
     Database.check(run.storage)
-    _check_beginning(config, run)
+    _check_beginning(config, run, name)
     if run.artefacts is not None:
         ArtefactStore(run.artefacts).check()
     if run.checkpoints is not None:
         check_folder(run.checkpoints)
 
 
-def _check_beginning(config: StudyConfig, run: RunConfig) -> None:
-    """Refuses a beginning from studies that are not there, before anything is written."""
+def _check_beginning(config: StudyConfig, run: RunConfig, name: str | None) -> None:
+    """Refuses a beginning from studies that are not there, before anything is written.
+
+    A search that has begun keeps what it began from: the studies may have other names since, or be gone.
+    """
     names = [name for name in config.begin_from if name != BEGIN_FROM_CONTEXT]
     if not names:
         return
@@ -107,7 +114,10 @@ def _check_beginning(config: StudyConfig, run: RunConfig) -> None:
         raise InvalidInput(f"begin_from: there is no study {names[0]!r}, for there is no database yet")
     database = Database(run.storage, create=False)
     try:
-        studies_named(StudyStore(database), names)
+        store = StudyStore(database)
+        stored = None if name is None else store.find(name)
+        if stored is None or not has_begun(store, stored.id):
+            studies_named(store, names)
     finally:
         database.close()
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from automl.artefacts.store import ArtefactStore
 from automl.errors import ArtefactUnreadable, InvalidInput, brief
+from automl.selection.beginnings import BEGUN
+from automl.selection.contest import COMPARED, EXPECTED, LOOKS
 from automl.storage import managing
 from automl.storage.engine import Database
 from automl.storage.records import StudyRecord
@@ -28,6 +30,7 @@ OF_KEEPING = (ARCHIVED, ADOPTS, PAUSED)
 
 _MAY_DIFFER = frozenset(
     {"seed", "strategy", "window", "asynchronous", "trials", "evaluations", "hours", "until", "enqueue", "repeat"}
+    | {"begin_from"}
     | {"baseline", "finalists", "front", "confirm", "test_seeds", "sample", "environment", "looked_at"}
     | {"evaluator_given", "evaluator_source", "evaluator_parts", *OF_KEEPING}
 )
@@ -193,14 +196,26 @@ def merge(database: Database, records: Sequence[StudyRecord], name: str) -> Stud
             )
     trials = sum(_proposed(database, record) for record in records)
     budget = {"trials": max(1, trials), "evaluations": None, "hours": None, "until": None}
-    environment = {**first.settings.get("environment", {}), "merged": [record.name for record in records]}
-    settings = {**first.settings, **budget, "repeat": None, "enqueue": [], "environment": environment}
+    settings = {**first.settings, **budget, "repeat": None, "enqueue": [], "begin_from": []}
+    settings["environment"] = _merged_environment(records)
     for one in OF_KEEPING:
         settings.pop(one, None)
     managing.merge(database, [record.id for record in records], name, settings)
     found = StudyStore(database).find(name)
     assert found is not None
     return found
+
+
+def _merged_environment(records: Sequence[StudyRecord]) -> dict[str, Any]:
+    """Returns the first study's environment without what holds for that study's trials alone, and with all looks: who
+    has looked at a part has looked at the whole.
+    """
+    environments = [record.settings.get("environment", {}) for record in records]
+    kept = {name: value for name, value in environments[0].items() if name not in (BEGUN, COMPARED, EXPECTED, LOOKS)}
+    looks = [look for one in environments for look in one.get(LOOKS, [])]
+    looks.sort(key=lambda look: int(look["trials"]))
+    merged = [record.name for record in records]
+    return {**kept, **({LOOKS: looks} if looks else {}), "merged": merged}
 
 
 def _proposed(database: Database, record: StudyRecord) -> int:

@@ -21,6 +21,8 @@ def known_before(store: StudyStore, record: StudyRecord) -> list[bytes]:
     """
     if not record.settings.get("begin_from") or record.kind not in ("search", "rating", "begun"):
         return []
+    if record.settings.get("rating") is not None:
+        return []  # what was known are ratings, and this study has the final evaluator's figures
     studies = [one for one in store.phase_studies(record.parent or record.id) if one.kind == "known"]
     return [one.key for study in studies for one in store.trials(study.id) if one.origin == KNOWN]
 

@@ -171,7 +171,10 @@ def merge(database: Database, ids: Sequence[int], name: str, settings: Mapping[s
         rated = {row.parent: row for row in rows if row.kind == "rating"}
         if rated:
             own = [rated[one].id for one in ids if one in rated]
-            budget = {one: settings[one] for one in ("trials", "evaluations", "hours", "until", "repeat", "enqueue")}
+            budget = {
+                one: settings[one]
+                for one in ("trials", "evaluations", "hours", "until", "repeat", "enqueue", "begin_from")
+            }
             of_first = {**stored(next(iter(rated.values())).settings), **budget}
             _merged(connection, own, f"{name}/rated", "rating", of_first, made)
         return trials

@@ -241,13 +241,10 @@ class StudyStore:
         """Returns all trials in the order in which they were proposed: for studies of a few."""
         return sorted(self.trials(study_id), key=lambda one: one.number)
 
-    def finish(self, study_id: int) -> None:
+    def finish(self, study_id: int, connection: Connection | None = None) -> None:
         """Marks the study as finished."""
-        self.database.write(
-            lambda connection: (
-                connection.execute(study.update().where(study.c.id == study_id).values(state="finished")).rowcount
-            )
-        )
+        mine = study.update().where(study.c.id == study_id)
+        self.database.within(connection, lambda given: given.execute(mine.values(state="finished")).rowcount)
 
     def note_workers(self, study_id: int, hardware: Sequence[str]) -> None:
         """Adds hardware not yet recorded for this study."""
@@ -261,15 +258,15 @@ class StudyStore:
 
         self.database.write(write)
 
-    def note(self, study_id: int, name: str, value: Any) -> None:
+    def note(self, study_id: int, name: str, value: Any, connection: Connection | None = None) -> None:
         """Keeps a JSON value in the record of a study's environment, which nothing is compared with."""
 
-        def write(connection: Connection) -> None:
-            settings = _settings_to_change(connection, study_id)
+        def write(given: Connection) -> None:
+            settings = _settings_to_change(given, study_id)
             settings["environment"] = {**settings.get("environment", {}), name: value}
-            _write_settings(connection, study_id, settings)
+            _write_settings(given, study_id, settings)
 
-        self.database.write(write)
+        self.database.within(connection, write)
 
     def note_logs(self, study_id: int, places: Mapping[str, str], most: int = 20) -> None:
         """Adds where the workers of this run write their logs to a study's environment; the last `most` are kept."""

@@ -12,6 +12,7 @@ import pytest
 import automl
 from automl.engine.gathering import FIRST, MOST_TOLD
 from automl.engine.signals import Stopped
+from automl.storage.studies import StudyStore
 from automl.strategies.random import Random
 
 QUICK = {
@@ -246,3 +247,99 @@ def test_nothing_known_is_said_and_changes_nothing(search):
     begun = search("begun", strategy="random", trials=8, namespace="two", begin_from="context", observers=[Hears()])
     assert trials(begun) == cold
     assert "Nothing is known to begin from." in heard
+
+
+def test_a_search_that_is_extended_has_the_random_search_that_it_would_have_had_at_once(search, tmp_path):
+    url = f"sqlite:///{tmp_path}/b.db"
+    given = {"strategy": "regularized_evolution", "settings": {"population": 10, "tournament": 3}}
+    given |= {"begin_from": "context", "baseline": True, "test_seeds": 2}
+    for place in (f"sqlite:///{tmp_path}/a.db", url):  # many of the samples are known, so that it needs more of them
+        search("old", Corner(), storage=place, strategy="random", trials=250)
+    whole = search("new", Corner(), trials=60, window=16, **given)
+    search("new", Corner(), storage=url, trials=21, window=16, **given)
+    again = search("new", Corner(), storage=url, trials=60, window=16, **given)
+    for name in ("new", "new/random", "new/random-begun"):
+        one, other = (
+            [(row.candidate, row.origin) for row in study.store.by_number(study.store.find(name).id)]
+            for study in (whole, again)
+        )
+        assert one == other
+    data = again.report().data
+    assert data.begun.random.counted == data.random.counted == data.search.counted
+    cold, same = (again.store.find(name).trials for name in ("new/random", "new/random-begun"))
+    assert same > cold + 2  # it had to draw samples that the other one had not
+
+
+def test_a_search_that_meets_nothing_new_finishes(search):
+    class Dot(automl.Space):
+        x = automl.Integer(0, 3)
+        y = automl.Integer(0, 0)
+
+    search("old", Dot(), strategy="random", trials=40)
+    study = search("new", Dot(), strategy="regularized_evolution", trials=9, begin_from="context", baseline=True)
+    assert study.finished
+    data = study.report().data
+    assert (data.search.counted, data.random.counted) == (0, 1)
+    assert not data.verdict.beats
+
+
+def test_what_is_known_of_ratings_is_no_evaluation_of_the_final_evaluator(search):
+    given = {"final": Hill(peak=22), "strategy": "random", "trained": 4}
+    search("old", trials=30, **given)
+    data = search("new", trials=30, begin_from="context", **given).report().data
+    assert data.search.counted == 4
+
+
+def test_studies_that_a_search_began_from_may_go(search, tmp_path):
+    old = search("old", strategy="random", trials=10)
+    search("kept", strategy="random", trials=4, begin_from="old")
+    old.rename("older")
+    assert len(trials(search("kept", trials=6))) == 6
+    old.delete()
+    assert len(trials(search("kept", trials=8))) == 8
+    with pytest.raises(automl.InvalidInput, match="there is no study 'old'"):
+        search("new", trials=3, begin_from="old")
+
+
+def test_a_kill_while_what_is_known_is_written_down_leaves_a_search_that_begins_again(search, monkeypatch):
+    search("old", strategy="random", trials=10)
+    with monkeypatch.context() as patch:
+
+        def killed(store, study, name, value, connection=None, note=StudyStore.note):
+            if name == "begun":
+                raise KeyboardInterrupt
+            note(store, study, name, value, connection)
+
+        patch.setattr(StudyStore, "note", killed)
+        with pytest.raises((KeyboardInterrupt, Stopped)):
+            search("new", strategy=Spy(), trials=4, begin_from="context")
+    study = search("new", strategy=Spy(), trials=4, begin_from="context")
+    assert (study.finished, len(Spy.begun)) == (True, 10)
+    assert study.report().json()["begun"]["known"] == 10
+
+
+def test_merged_searches_have_begun_from_nothing_and_keep_all_looks(search, tmp_path):
+    search("old", strategy="random", trials=20)
+    given = {"strategy": "regularized_evolution", "baseline": True, "test_seeds": 2}
+    one = search("one", trials=10, begin_from="context", **given)
+    search("other", trials=12, seed=1, begin_from=["old"], **given)
+    other = search("other", trials=16, seed=1, begin_from=["old"], **given)
+    merged = automl.Study.merge(["one", "other"], "both", f"sqlite:///{tmp_path}/a.db")
+    classes = len({row.key for row in (*one.trials(), *other.trials())})
+    assert merged.settings["begin_from"] == []
+    environment = merged.settings["environment"]
+    assert not {"begun", "compared", "expected"} & {*environment}
+    assert [look["trials"] for look in environment["looks"]] == [10, 12, 16]
+    merged.close()
+    data = search("both", trials=26, seed=0, **given).report().data
+    assert data.search.counted == data.random.counted == classes
+    assert data.begun is None
+
+
+def test_a_study_under_older_keys_is_no_silent_beginning(search, tmp_path):
+    search("old", strategy="random", trials=4).close()
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        changed = connection.execute("update study set settings = json_set(settings, '$.hasher.version', '1')")
+        assert changed.rowcount
+    with pytest.raises(automl.InvalidInput, match=r"'old' has keys of version 1 .* `automl cache rekey --study old"):
+        search("new", trials=3, begin_from="old")

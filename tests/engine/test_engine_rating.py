@@ -282,3 +282,9 @@ def test_a_search_that_rates_adopts_a_changed_space_and_raters_figures_are_asked
     kept.close()
     with pytest.raises(StudyMismatch, match=r"rating\.evaluator\.settings\.steps"):
         automl.search(Wider(), **{**given, **SMALL, "trials": 40})
+
+
+def test_random_search_with_equal_seconds_is_as_long_as_the_whole_search_where_the_other_one_is_shorter(tmp_path):
+    data = searched(tmp_path, baseline=0.2).report().data
+    assert (data.random.counted, data.search.counted) == (1, 5)
+    assert data.rated.random.counted == 6  # 5 trainings of 100 s, and 60 ratings of 1 s
