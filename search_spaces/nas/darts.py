@@ -26,8 +26,9 @@ from search_spaces.nas.genotypes import to_genotype as to_genotype
 if TYPE_CHECKING:
     from torch import nn
 
-PROBE = Probe(inputs=(Array((4, 4, 4)), Array((4, 4, 4))))
-"""What the cells are run on to be hashed: the outputs of the two cells before, four channels of 4x4, a batch of two."""
+PROBE = Probe(inputs=(Array((4, 8, 8)), Array((4, 8, 8))))
+"""What the cells are run on to be hashed: the outputs of the two cells before, four channels of 8x8, a batch of two. A
+reduction cell leaves 4x4 of them; of 2x2 a pool of 3x3 would see everything, and the next one would be a skip."""
 
 
 def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
