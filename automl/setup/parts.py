@@ -82,6 +82,12 @@ class Parts:
         return self.rating.evaluator if self.rating else self.evaluator
 
     @property
+    def priced(self) -> SpaceReference:
+        """The space whose costs count: that of the networks which are trained, where they have another size."""
+        found: SpaceReference = self.evaluator.priced(self.reference)
+        return found
+
+    @property
     def for_workers(self) -> Evaluator:
         """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
         if self.rating is None and self.proposing is None:

@@ -8,7 +8,7 @@ The network around the cells is that of the paper's code: stem, cells, two of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx
@@ -22,6 +22,7 @@ from search_spaces.nas.darts_choice import genotype_of
 from search_spaces.nas.darts_costs import costs
 from search_spaces.nas.genotypes import ALL_NODES, CELLS, NODES, NONE, OPERATIONS, read_genotype
 from search_spaces.nas.genotypes import to_genotype as to_genotype
+from search_spaces.nas.trained import image_sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,9 +72,9 @@ class DARTS(CellSpace):
     Args:
         layers: Number of cells.
         channels: Channels of the first cells.
-        images: Channels of the input images.
-        classes: Number of classes.
-        resolution: Height and width of the input images, for the multiply-accumulates.
+        images: Channels of the input images. A search takes it from the task unless it is given.
+        classes: Number of classes; likewise.
+        resolution: Height and width of the input images, for the multiply-accumulates; likewise.
         auxiliary: True if there is an auxiliary head at two thirds of the depth, which is trained too.
 
     Raises:
@@ -127,6 +128,11 @@ class DARTS(CellSpace):
 
     def settings(self) -> Mapping[str, Any]:
         return dict(self._settings)
+
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:
+        found = image_sizes(inputs, outputs)
+        return {"images" if name == "channels" else name: value for name, value in found.items()}
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         return Candidate({name: [_pair(node, rng) for node in range(NODES)] for name in CELLS})

@@ -214,6 +214,9 @@ class Supervised(Delivers, Evaluator):
             return own
         return dataclasses.replace(own, resize=size_for(self.data(), held))
 
+    def priced(self, space: Any) -> Any:
+        return space if self.space is None else self.space
+
     def settings(self) -> dict[str, Any]:
         found = {**super().settings(), "task": described_at(self._given(), self.resize)}
         if self.loss == self.losses[0]:
