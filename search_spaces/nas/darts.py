@@ -31,6 +31,9 @@ PROBE = Probe(inputs=(Array((4, 8, 8)), Array((4, 8, 8))))
 """What the cells are run on to be hashed: the outputs of the two cells before, four channels of 8x8, a batch of two. A
 reduction cell leaves 4x4 of them; of 2x2 a pool of 3x3 would see everything, and the next one would be a skip."""
 
+LEAST_RELAXED = 3
+"""Layers of the smallest network with a normal cell."""
+
 
 def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
     """Returns both cells as one graph; `settings` are those of `Graph` (frame, module).
@@ -182,6 +185,11 @@ class DARTS(CellSpace):
     def relaxed(self) -> nn.Module:
         from search_spaces.nas.darts_relaxed import RelaxedNetwork
 
+        if self._settings["layers"] < LEAST_RELAXED:
+            raise InvalidSpace(
+                f"darts: with layers={self._settings['layers']} all cells are reduction cells, so nothing says which "
+                f"normal cell is good; give {LEAST_RELAXED} layers at least to a differentiable search"
+            )
         return RelaxedNetwork(**{name: self._settings[name] for name in ("layers", "channels", "images", "classes")})
 
     def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:
