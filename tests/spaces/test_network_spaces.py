@@ -177,6 +177,14 @@ DIFFERENT = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("said", "done"), [("none", None), ("crop", {"crop": 2})])
+def test_an_augmentation_that_a_candidate_names_is_its_own(said, done):
+    space = SMALL["vit"][0]
+    candidate = space.decode({**BASE["vit"], "learning_rate": 0.003, "weight_decay": 0.0, "augmentation": said})
+    evaluator = automl.Classification("digits", augment={"flip": True})
+    assert evaluator.adjusted(space.training(candidate)).augment == done
+
+
 @each
 def test_each_choice_makes_another_function(name):
     found = keys(name, {}, *DIFFERENT[name])
@@ -234,6 +242,8 @@ def assembled(space, **named):
         ("tabular", {}, {"features": 30, "outputs": 2}),
         ("resnet", {}, {"channels": 1, "resolution": 8, "classes": 10}),
         ("vit", {"settings": {"classes": 12}}, {"channels": 1, "resolution": 8, "classes": 12}),
+        ("mbconv", {"task": "digits"}, {"channels": 1, "resolution": 8, "classes": 10}),
+        ("widths", {"task": "digits"}, {"channels": 1, "resolution": 8, "classes": 10}),
         ("gpt", {}, {"context": 64, "tokens": TEXT_TOKENS}),
     ],
 )

@@ -272,7 +272,8 @@ class Supervised(Delivers, Evaluator):
     def without(self, tricks: Collection[str], work: Work) -> Supervised:
         if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:
             raise InvalidInput(
-                f"the space gives each candidate its own {own[0]}, which no setting of the evaluator can leave out"
+                f"the space gives candidates their own {own[0]}, which no setting of the evaluator can leave out; name "
+                "other tricks"
             )
         return dataclasses.replace(self, **left_out(self, tricks))
 
