@@ -45,19 +45,21 @@ class Remembered(Generic[T]):
     def __init__(self, make: Callable[..., T]) -> None:
         self._make = make
         # The task itself is kept, so that its id stays its own.
-        self._kept: OrderedDict[tuple[Hashable, ...], tuple[Task, str, T]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Hashable, ...], tuple[AnyTask, str, T]] = OrderedDict()
         _all.append(self)
 
-    def __call__(self, task: Task, *more: Hashable) -> T:
+    def __call__(self, task: AnyTask, *more: Hashable) -> T:
         key = (id(task), *more)
         if key not in self._kept:
-            self._kept[key] = (task, task.fingerprint(), self._make(task, *more))
+            # That of data sets reads them whole: they are made anew whenever a search has asked what they are.
+            now = task.fingerprint() if isinstance(task, Task) else ""
+            self._kept[key] = (task, now, self._make(task, *more))
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key][2]
 
-    def forget_unless(self, task: Task, fingerprint: str) -> None:
+    def forget_unless(self, task: AnyTask, fingerprint: str) -> None:
         """Forgets what was made of a task whose data had another fingerprint."""
         for key, (_, before, _) in list(self._kept.items()):
             if key[0] == id(task) and before != fingerprint:
@@ -70,9 +72,8 @@ _all: list[Remembered] = []  # type: ignore[type-arg]
 def described(task: AnyTask) -> dict[str, str]:
     """Returns a task's description, read off its data now; what was made of other data of it is forgotten."""
     found = task.description()
-    if isinstance(task, Task):
-        for one in _all:
-            one.forget_unless(task, found["fingerprint"])
+    for one in _all:
+        one.forget_unless(task, found["fingerprint"])
     return found
 
 

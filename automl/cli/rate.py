@@ -130,7 +130,7 @@ def _rated(parts: Parts, candidate: Candidate, how: Evaluation, wanted: str) -> 
     sign = -1.0 if parts.evaluator.metrics[wanted] == "minimize" else 1.0
     rating = sign * float(metrics.pop(wanted))
     text = candidate.value if isinstance(candidate.value, str) else candidate.json
-    costs = dict(parts.space.costs(candidate))
+    costs = dict(parts.priced.load().costs(candidate))
     others = {name: value for name, value in metrics.items() if name not in costs}
     return {"candidate": text, "rating": rating, **costs, **others, "seconds": round(seconds, 6)}
 

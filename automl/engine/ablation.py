@@ -101,6 +101,24 @@ def protocols_of(
     return found
 
 
+def check_candidates(parts: Parts, protocols: Sequence[Protocol], candidates: Sequence[Candidate]) -> None:
+    """Insists that what is left out is left out of every candidate's training: a space may settle it for some alone.
+
+    Raises:
+        InvalidInput: a candidate's training has a setting of its own that a trick is made by.
+    """
+    for one in candidates:
+        with blaming(f"space {parts.space.kind} fails on a tested candidate"):
+            work = Work(parts.space.behaviour(one), parts.space.training(one), one.json)
+        for protocol in protocols:
+            if not protocol.without:
+                continue
+            try:
+                parts.evaluator.without(protocol.without, work)
+            except InvalidInput as error:
+                raise InvalidInput(f"without {protocol.name}: {error} (candidate {one.json})") from None
+
+
 def _with(parts: Parts, settings: Mapping[str, Any]) -> Evaluator:
     from automl.settings import known
 
@@ -131,7 +149,8 @@ def ablate(
         settings: other settings of the evaluator, for one protocol more.
 
     Raises:
-        InvalidInput: the study is not finished or tested nothing, or there is no such trick.
+        InvalidInput: the study is not finished or tested nothing, there is no such trick, or a tested candidate
+            settles it itself.
         Stopped: somebody asked to stop; the same call goes on.
     """
     protocols = protocols_of(parts, tricks, settings or {})
@@ -142,6 +161,7 @@ def ablate(
         if record is None or record.state != "finished":
             raise InvalidInput(f"study {name!r} is not finished; go on with it first: automl resume {name}")
         chosen, seeds = _chosen(parts, store, record)
+        check_candidates(parts, protocols, [candidate for candidate, _ in chosen])
         with StopSignals() as signals:
             for protocol in protocols:
                 mine = replace(parts, evaluator=protocol.evaluator, rating=None, strategy=Random())

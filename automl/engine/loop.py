@@ -183,6 +183,7 @@ class Search:
 
     def _bind(self) -> None:
         space, shares = self._jobs.space, [fidelity.share for fidelity in self.settings.fidelities]
+        self.strategy.priced = None if self._jobs.priced is space else self._jobs.priced
         given: dict[str, Any] = {"artefacts": self._artefacts} if ARTEFACTS in self.strategy.wants else {}
         if "hashes" in self.strategy.wants:
             with blaming(f"space {space.kind} fails on some of its candidates", self._jobs.seconds):

@@ -94,7 +94,12 @@ class Looping:
             parts, config, self.store, self.evaluator, self.described, self.hasher, pool.hardware, wider
         )
         self.jobs = jobs or HashJobs(
-            parts.space, self.hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes
+            parts.space,
+            self.hasher,
+            parts.reference,
+            priced=parts.priced,
+            seconds=run.hash_seconds,
+            memory=run.memory_bytes,
         )
         self.lifecycle.adopter = self._adopt
         self.deciding = Stage(

@@ -41,5 +41,7 @@ def rater_of(parts: Parts, run: RunConfig, device: str) -> Stage | None:
     evaluator = given.evaluator.for_device(device)
     described = given.described if evaluator is given.evaluator else description(evaluator)
     hasher = Hasher(evaluator.probe(), space_source=parts.reference.code.digest)
-    jobs = HashJobs(parts.space, hasher, parts.reference, seconds=run.hash_seconds, memory=run.memory_bytes)
+    jobs = HashJobs(
+        parts.space, hasher, parts.reference, priced=parts.priced, seconds=run.hash_seconds, memory=run.memory_bytes
+    )
     return Stage(evaluator, described, hasher, jobs, given.objective, given.direction, rates=True)

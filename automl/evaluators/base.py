@@ -422,6 +422,15 @@ class Evaluator(ABC):
         """
         return self
 
+    def priced(self, space: Any) -> Any:
+        """Returns the reference of the space whose costs are those of what is evaluated: the searched one, unless it
+        evaluates candidates at other sizes.
+
+        Args:
+            space: `automl.setup.targets.SpaceReference` of the space that is searched.
+        """
+        return space
+
     def for_device(self, device: str) -> Evaluator:
         """Returns the evaluator with every setting fixed that depends on the device (such as automatic precision)."""
         return self

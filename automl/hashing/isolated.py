@@ -62,6 +62,7 @@ class HashJobs:
         space: gives behaviours and training settings.
         hasher: turns them into keys.
         reference: how a process beside this one finds the space; None hashes everything here.
+        priced: the space whose costs are asked for, where it is another one of the same candidates.
         seconds: allowed for one candidate.
         memory: bytes that one candidate may take in the process beside this one; None takes half of what the
             machine has.
@@ -87,10 +88,12 @@ class HashJobs:
         hasher: Hasher,
         reference: Reference | None = None,
         *,
+        priced: Reference | None = None,
         seconds: float = HASH_SECONDS,
         memory: int | None = None,
     ) -> None:
         self.space = space
+        self.priced = space if priced is None or priced is reference else priced.load()
         self.hasher = hasher
         self.seconds = seconds
         self.by_json: Counter[str] = Counter()
@@ -99,7 +102,8 @@ class HashJobs:
         self._memory = memory
         self._child: Child | None = None
         self._costs: dict[str, Costs] = {}
-        self._has_costs = _overrides(space, "costs")
+        self._priced = None if self.priced is space else priced
+        self._has_costs = _overrides(self.priced, "costs")
 
     def start(self, sample: Candidate) -> None:
         """Starts the process beside this one, if candidates such as `sample` need it: it takes seconds to load."""
@@ -154,9 +158,9 @@ class HashJobs:
             return [({}, "")] * len(candidates)
         with no_exit(), self._limited(len(candidates)):
             if not self._costs:
-                return [costs_of(self.space, one) for one in candidates]
+                return [costs_of(self.priced, one) for one in candidates]
             return [
-                self._costs.pop(one.json) if one.json in self._costs else costs_of(self.space, one)
+                self._costs.pop(one.json) if one.json in self._costs else costs_of(self.priced, one)
                 for one in candidates
             ]
 
@@ -187,7 +191,8 @@ class HashJobs:
         memory = memory_here() // 2 if self._memory is None else self._memory
         try:
             torch = bool(self.hasher.probe.inputs) or "torch" in sys.modules
-            packed = pack(functools.partial(_server, self._reference, self._guarded(), torch), self._reference.space)
+            server = functools.partial(_server, self._reference, self._guarded(), torch, self._priced)
+            packed = pack(server, self._reference.space)
         except InvalidInput as error:
             self._alone(f"it cannot be sent there ({error})")
             return False
@@ -303,19 +308,20 @@ def _said(answer: Any, seconds: float) -> str:
 
 
 def _server(
-    reference: Reference, hasher: Hasher, torch: bool
+    reference: Reference, hasher: Hasher, torch: bool, other: Reference | None = None
 ) -> Callable[[tuple[str, bool]], tuple[Hashed, Costs | None]]:
     """Loads the space over there, and torch where asked to; returns what hashes one candidate by its JSON."""
     space = reference.load()
+    priced = space if other is None else other.load()
     if torch:  # seconds, which no candidate's limit pays
         importlib.import_module("automl.hashing.modules")
-    has_costs = _overrides(space, "costs")
+    has_costs = _overrides(priced, "costs")
 
     def run(asked: tuple[str, bool]) -> tuple[Hashed, Costs | None]:
         text, features = asked
         candidate = space.decode(parse(text))
         pair = (space.behaviour(candidate), space.training(candidate))
         hashed = hasher.hash_many([pair], [text], features=features)[0]
-        return hashed, costs_of(space, candidate) if has_costs else None
+        return hashed, costs_of(priced, candidate) if has_costs else None
 
     return run

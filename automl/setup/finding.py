@@ -56,14 +56,17 @@ def find_space(target: str | Space) -> Named | Found:
     return found
 
 
-def sizes_for(space: Any, evaluator: Evaluator) -> Mapping[str, Any]:
-    """Returns the settings of a space's class that follow from the evaluator's data."""
+def sizes_for(space: Any, *evaluators: Evaluator | None) -> Mapping[str, Any]:
+    """Returns the settings of a space's class that follow from the data of the first evaluator that knows its sizes."""
     if not (inspect.isclass(space) and issubclass(space, Space)):
         return {}
     if inspect.getattr_static(space, "sizes_for") is inspect.getattr_static(Space, "sizes_for"):
         return {}  # and the data are not read for it
-    found = evaluator.sizes()
-    return {} if found is None else space.sizes_for(*found)
+    for one in evaluators:
+        if one is not None and (found := one.sizes()) is not None:
+            sizes: Mapping[str, Any] = space.sizes_for(*found)
+            return sizes
+    return {}
 
 
 def menu_of(space: Any) -> dict[str, Any]:

@@ -82,6 +82,12 @@ class Parts:
         return self.rating.evaluator if self.rating else self.evaluator
 
     @property
+    def priced(self) -> SpaceReference:
+        """The space whose costs count: that of the networks which are trained, where they have another size."""
+        found: SpaceReference = self.evaluator.priced(self.reference)
+        return found
+
+    @property
     def for_workers(self) -> Evaluator:
         """What workers are sent: the evaluator, or both, and what stands for the strategy's artefacts."""
         if self.rating is None and self.proposing is None:
@@ -236,11 +242,12 @@ def assemble(
         for_evaluator = {**defaults.evaluator_settings, **for_evaluator}
 
     runner, given = make_evaluator(evaluator, for_evaluator)
+    final, final_given = (None, None) if decider is None else _decider(decider, for_final, chosen, stored, defaults)
     if isinstance(place, Named):
         if stored and stored["space"]["target"] == place.target:
             for_space = {**stored["space"]["settings"], **for_space}
         else:
-            for_space = {**sizes_for(place.thing, runner), **for_space}
+            for_space = {**sizes_for(place.thing, runner, final), **for_space}
         space, reference = targets.made(place, for_space)
     else:
         space, reference = place.thing, targets.reference_to(place.thing)
@@ -261,14 +268,13 @@ def assemble(
     made = make_strategy(strategy, for_strategy)
     ready = isinstance(strategy.thing, Strategy)  # an object of the user's: it is as it was made
     said = frozenset(known(type(made)) if ready else for_strategy)
-    if decider is None:
+    if decider is None or final is None:
         goal, way, notice = objective_of(
             runner, chosen.objective, chosen.direction, stored, defaults.objective if own_evaluator else None
         )
         return Parts(space, reference, runner, given, made, goal, way, notice, strategy_given=said, why=why)
     kept = (stored or {}).get("rating")
     rated, rated_way, _ = objective_of(runner, None, None, kept, defaults.objective if own_evaluator else None)
-    final, final_given = _decider(decider, for_final, chosen, stored, defaults)
     final = final.for_space(reference)
     default = defaults.objective if decider.given == defaults.evaluator else None
     goal, way, notice = objective_of(final, chosen.objective, chosen.direction, stored, default)

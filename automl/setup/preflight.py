@@ -43,7 +43,7 @@ def check_goals(parts: Parts, seed: int) -> None:
     known = {"fitness", *parts.rater.metrics}
     if isinstance(parts.rater, FunctionEvaluator) or known.issuperset(wanted):
         return
-    known.update(costs_of(parts.space, parts.space.sample(np.random.default_rng(seed)))[0])
+    known.update(costs_of(parts.priced.load(), parts.space.sample(np.random.default_rng(seed)))[0])
     for metric in wanted:
         if metric not in known:
             raise InvalidInput(registry.unknown("metric of objectives and constraints", metric, known))

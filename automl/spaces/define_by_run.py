@@ -7,19 +7,18 @@ JSON holds their values. What a run asks for may depend on what it was given. (T
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from automl.behaviour import Behaviour, Configuration, Module
 from automl.errors import InvalidCandidate, InvalidSpace
 from automl.spaces.declared import check_name
 from automl.spaces.field import Field
 from automl.spaces.fields import Choice
-from automl.spaces.options import shown
+from automl.spaces.options import copied, shown
 from automl.spaces.ranges import Integer, Real
 from automl.spaces.space import Candidate, Space
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class Choose:
@@ -67,12 +66,12 @@ class Choose:
             )
         check_name("choose", name)
         if name in self.values:
-            if repr(self.fields[name]) != repr(field):
+            if not _same(self.fields[name], field):
                 raise InvalidSpace(f"choose({name!r}, …) is asked twice, with other options; take another name")
-            return self.values[name]
-        self.fields[name] = field
-        self.values[name] = self._answer(name, field)
-        return self.values[name]
+        else:
+            self.fields[name] = field
+            self.values[name] = copied(self._answer(name, field))
+        return copied(self.values[name])  # `build` may append to it: the candidate stays
 
 
 class DefineByRun(Space):
@@ -183,6 +182,20 @@ class DefineByRun(Space):
             if self.allowed(candidate := make()):
                 return candidate
         raise InvalidSpace(f"space {self.kind}: allowed() refused 1,000 candidates on end; let build offer more")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tells whether two fields have the same kind and settings, whatever their defaults; what they show is cut."""
+    if isinstance(one, Field) and isinstance(other, Field):
+        settings = ({name: value for name, value in vars(each).items() if name != "default"} for each in (one, other))
+        return type(one) is type(other) and _same(*settings)
+    if isinstance(one, Space) and isinstance(other, Space):
+        return one.kind == other.kind and _same(one.record, other.record)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(np.all(one == other))  # a field of the user's may hold an array
 
 
 def _kept(values: Mapping[str, Any], rng: np.random.Generator) -> Callable[[str, Field], Any]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import InvalidCandidate, InvalidSpace
-from automl.spaces.options import shown
+from automl.spaces.options import copied, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class Field(ABC):
         if default is NO_DEFAULT:
             return
         try:
-            self.default = self.check(default, "default")
+            self.default = copied(self.check(default, "default"))
         except InvalidCandidate as error:
             raise InvalidSpace(f"{self!r}: {error}") from None
 
@@ -71,11 +71,11 @@ class Field(ABC):
         """
         if self.default is NO_DEFAULT or (drawn := rng.random()) < 0.25:
             return self.sample(rng)
-        return self.mutate(self.default, rng) if drawn < 0.5 else self.default
+        return self.mutate(copied(self.default), rng) if drawn < 0.5 else copied(self.default)
 
     def believed(self, rng: np.random.Generator) -> Any:
         """Returns the default, or a uniform draw where there is none."""
-        return self.sample(rng) if self.default is NO_DEFAULT else self.default
+        return self.sample(rng) if self.default is NO_DEFAULT else copied(self.default)
 
     @property
     def believes(self) -> bool:

@@ -113,6 +113,8 @@ class Strategy(ABC):
 
     Attributes:
         space: Space of the proposed candidates.
+        priced: Space whose costs count, where candidates are trained at other sizes than the space's; else None. The
+            caller sets it before `bind`.
         fidelities: Budget fractions that proposals may ask for, ascending; the last is 1, a full evaluation.
         pending: Proposals in flight (asked and not told yet), in the order proposed. The caller sets it before each
             `ask`; most strategies need not use it.
@@ -155,6 +157,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     space: Space
+    priced: Space | None = None
     fidelities: Sequence[float] = (FULL,)
     pending: Sequence[Proposal] = ()
     wants: Collection[str] = ()

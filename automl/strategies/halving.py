@@ -96,6 +96,7 @@ class SuccessiveHalving(Strategy):
     ) -> None:
         super().bind(space, fidelities, hashes)
         given: dict[str, Any] = {"hashes": hashes, "artefacts": artefacts}
+        self._proposer.priced = self.priced
         self._proposer.bind(space, **{name: one for name, one in given.items() if name in self._proposer.wants})
 
     def account(self) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class NSGA2(Strategy):
         wanted = {one.metric for one in self._objectives} | {one.metric for one in self._constraints}
         known, complaint = {"fitness": trial.fitness, **trial.metrics, **trial.costs}, ""
         if not known.keys() >= wanted:
-            costs, complaint = costs_of(self.space, trial.candidate)
+            costs, complaint = costs_of(self.priced or self.space, trial.candidate)
             known = {**known, **costs}
         if complaint and not known.keys() >= wanted:
             return [-math.inf] * self._values.shape[1], math.inf  # its costs are missing, and the search compares them

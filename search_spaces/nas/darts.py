@@ -8,7 +8,7 @@ The network around the cells is that of the paper's code: stem, cells, two of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import networkx
@@ -22,12 +22,17 @@ from search_spaces.nas.darts_choice import genotype_of
 from search_spaces.nas.darts_costs import costs
 from search_spaces.nas.genotypes import ALL_NODES, CELLS, NODES, NONE, OPERATIONS, read_genotype
 from search_spaces.nas.genotypes import to_genotype as to_genotype
+from search_spaces.nas.trained import image_sizes
 
 if TYPE_CHECKING:
     from torch import nn
 
-PROBE = Probe(inputs=(Array((4, 4, 4)), Array((4, 4, 4))))
-"""What the cells are run on to be hashed: the outputs of the two cells before, four channels of 4x4, a batch of two."""
+PROBE = Probe(inputs=(Array((4, 8, 8)), Array((4, 8, 8))))
+"""What the cells are run on to be hashed: the outputs of the two cells before, four channels of 8x8, a batch of two. A
+reduction cell leaves 4x4 of them; of 2x2 a pool of 3x3 would see everything, and the next one would be a skip."""
+
+LEAST_RELAXED = 3
+"""Layers of the smallest network with a normal cell."""
 
 
 def genotype_graph(genotype: Mapping[str, Any], **settings: Any) -> Graph:
@@ -70,9 +75,9 @@ class DARTS(CellSpace):
     Args:
         layers: Number of cells.
         channels: Channels of the first cells.
-        images: Channels of the input images.
-        classes: Number of classes.
-        resolution: Height and width of the input images, for the multiply-accumulates.
+        images: Channels of the input images. A search takes it from the task unless it is given.
+        classes: Number of classes; likewise.
+        resolution: Height and width of the input images, for the multiply-accumulates; likewise.
         auxiliary: True if there is an auxiliary head at two thirds of the depth, which is trained too.
 
     Raises:
@@ -127,6 +132,11 @@ class DARTS(CellSpace):
     def settings(self) -> Mapping[str, Any]:
         return dict(self._settings)
 
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:
+        found = image_sizes(inputs, outputs)
+        return {"images" if name == "channels" else name: value for name, value in found.items()}
+
     def sample(self, rng: np.random.Generator) -> Candidate:
         return Candidate({name: [_pair(node, rng) for node in range(NODES)] for name in CELLS})
 
@@ -175,6 +185,11 @@ class DARTS(CellSpace):
     def relaxed(self) -> nn.Module:
         from search_spaces.nas.darts_relaxed import RelaxedNetwork
 
+        if self._settings["layers"] < LEAST_RELAXED:
+            raise InvalidSpace(
+                f"darts: with layers={self._settings['layers']} all cells are reduction cells, so nothing says which "
+                f"normal cell is good; give {LEAST_RELAXED} layers at least to a differentiable search"
+            )
         return RelaxedNetwork(**{name: self._settings[name] for name in ("layers", "channels", "images", "classes")})
 
     def from_weights(self, weights: Mapping[str, np.ndarray], rng: np.random.Generator | None = None) -> Candidate:

@@ -100,7 +100,7 @@ class DropPath(nn.Module):
         if not self.training or self.drop_path_prob <= 0.0:
             return x
         kept = 1.0 - self.drop_path_prob
-        mask = torch.empty((len(x), *(1 for _ in x.shape[1:])), device=x.device, dtype=x.dtype).bernoulli_(kept)
+        mask = torch.empty((x.shape[0], *(1 for _ in x.shape[1:])), device=x.device, dtype=x.dtype).bernoulli_(kept)
         return x * mask / kept
 
 

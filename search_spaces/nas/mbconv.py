@@ -15,6 +15,7 @@ from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.registry import unknown
 from automl.spaces.paths import PathSpace
 from automl.spaces.space import Candidate, Defaults
+from search_spaces.nas.trained import image_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,8 @@ class MBConv(PathSpace):
     Args:
         preset: "macro": a stem of 3x3 to 32 channels, then stages of 2, 3 and 3 blocks with 64, 128 and 256 channels,
             whose first block has stride 2; mean over the image; a linear layer.
-        resolution: Height and width of the input images, for the multiply-accumulates.
+        resolution: Height and width of the input images, for the multiply-accumulates. A search takes it from the task
+            unless it is given.
         channels: Channels of the input images.
         classes: Number of classes.
         stem: Channels after the stem.
@@ -90,6 +92,10 @@ class MBConv(PathSpace):
                 f"mbconv: widths {list(self._widths)} and blocks {list(self.lengths)} do not fit; give one number of "
                 "at least 1 of each for every stage"
             )
+
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:
+        return image_sizes(inputs, outputs)
 
     def settings(self) -> Mapping[str, Any]:
         return {

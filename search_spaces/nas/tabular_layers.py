@@ -31,7 +31,7 @@ class Features(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         found = x[..., None] * self.scale + self.shift
-        return torch.cat((found, self.answer.expand(len(x), 1, -1)), 1)
+        return torch.cat((found, self.answer.expand(x.shape[0], 1, -1)), 1)
 
 
 class Answer(nn.Module):

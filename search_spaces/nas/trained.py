@@ -50,8 +50,8 @@ class TrainedNetwork(Space):
         if not self._recipe:
             return {}
         found: dict[str, Any] = {"learning_rate": c.learning_rate, "weight_decay": c.weight_decay}
-        if self.augments and c.augmentation != "none":
-            found["augment"] = {"crop": 2} if c.augmentation == "crop" else FLIP_AND_CROP
+        if self.augments:  # "none" is said, too: the evaluator may augment those that say nothing
+            found["augment"] = {"none": None, "crop": {"crop": 2}, "flip and crop": FLIP_AND_CROP}[c.augmentation]
         return found
 
 

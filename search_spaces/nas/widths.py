@@ -13,6 +13,7 @@ from automl.behaviour import Array, Behaviour, Module, Probe
 from automl.errors import InvalidCandidate, InvalidSpace, brief
 from automl.spaces.paths import PathSpace
 from automl.spaces.space import Candidate, Defaults
+from search_spaces.nas.trained import image_sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +30,8 @@ class Widths(PathSpace):
 
     Args:
         widths: The widths that each layer may have, in ascending order.
-        resolution: Height and width of the input images, for the multiply-accumulates.
+        resolution: Height and width of the input images, for the multiply-accumulates. A search takes it from the task
+            unless it is given.
         channels: Channels of the input images.
         classes: Number of classes.
 
@@ -69,6 +71,10 @@ class Widths(PathSpace):
             if value < 1:
                 raise InvalidSpace(f"widths: {name} is {value!r}; it must be at least 1")
         self._resolution, self._channels, self._classes = resolution, channels, classes
+
+    @classmethod
+    def sizes_for(cls, inputs: Sequence[Array], outputs: int) -> Mapping[str, Any]:
+        return image_sizes(inputs, outputs)
 
     def settings(self) -> Mapping[str, Any]:
         return {

@@ -26,11 +26,17 @@ def network(width):
 class Nets(Space):
     x = Integer(0, 20)
 
+    def __init__(self, layers=1):
+        self._layers = layers
+
+    def settings(self):
+        return {"layers": self._layers}
+
     def build(self, c):
         return network(1 + c.x // 2)  # two encodings of each function
 
     def costs(self, c):
-        return {"parameters": float(c.x)}
+        return {"parameters": float(self._layers * c.x)}
 
 
 class Mischief(Nets):
@@ -83,6 +89,16 @@ def test_costs_come_with_the_key(beside):
     assert beside._costs[candidate.json] == ({"parameters": 4.0}, "")
     assert beside.costs([candidate]) == [({"parameters": 4.0}, "")]
     assert beside.costs([candidate]) == [({"parameters": 4.0}, "")]  # asked for again, here
+
+
+def test_costs_are_those_of_the_size_that_is_trained_beside_and_here():
+    space = Nets()
+    with HashJobs(space, Hasher(PROBE), reference_to(space), priced=reference_to(Nets(layers=3))) as jobs:
+        [candidate] = candidates(space, [4])
+        jobs.hash([candidate])
+        assert jobs._child is not None
+        assert jobs._costs[candidate.json] == ({"parameters": 12.0}, "")
+        assert jobs.costs([candidate]) == jobs.costs([candidate]) == [({"parameters": 12.0}, "")]
 
 
 def test_each_mischief_costs_one_candidate_its_functional_key(beside):

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import automl
 from automl.cli import automl as command
+from automl.engine.ablation import check_candidates, protocols_of
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Work
 from automl.evidence.ablation import paired_difference, share_of_protocol
+from automl.setup.parts import PartSettings, assemble
 from automl.setup.targets import reference_to
 from search_spaces.nas.darts import DARTS
 from workers.networks.classification import Classification
@@ -152,8 +155,35 @@ def test_tricks_are_the_settings_that_are_not_plain() -> None:
     assert fitted.without(["mixup"], work).augment == {"cutout": 2}
     own = Work(work.behaviour, {"drop_path": 0.3}, work.candidate)
     assert "drop_path" not in fitted.tricks(own)
-    with pytest.raises(InvalidInput, match="gives each candidate its own drop_path"):
+    with pytest.raises(InvalidInput, match="gives candidates their own drop_path"):
         fitted.without(["drop_path"], own)
+
+
+class Some(automl.Space):
+    """Candidates of which some say themselves how they are flipped."""
+
+    x = automl.Integer(0, 20)
+
+    def build(self, c):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+
+    def training(self, c):
+        return {"augment": None} if c.x % 2 else {}
+
+
+def test_tricks_that_some_candidates_settle_themselves_are_refused() -> None:
+    space, evaluator = Some(), Classification("digits", augment={"flip": True}, ema=0.9)
+    parts = dataclasses.replace(
+        assemble(Line(), PartSettings(evaluator=lambda candidate, seed: 0.0)),
+        space=space, reference=reference_to(space), evaluator=evaluator,
+    )  # fmt: skip
+    plain, own = (space.decode({"x": x}) for x in (2, 3))
+    seed = next(seed for seed in range(9) if space.sample(np.random.default_rng(seed)).x % 2 == 0)
+    found = protocols_of(parts, ["flip", "ema"], {}, seed)
+    check_candidates(parts, found, [plain])
+    with pytest.raises(InvalidInput, match=r'without flip: the space gives candidates their own augment.*"x":3'):
+        check_candidates(parts, found, [plain, own])
+    check_candidates(parts, protocols_of(parts, ["ema"], {}, seed), [plain, own])
 
 
 def test_the_command_trains_and_reports(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,8 @@ import torch
 import automl
 from automl.behaviour import Array
 from automl.errors import InvalidInput
+from automl.evaluators.base import Evaluator
+from automl.setup.parts import PartSettings, assemble
 from automl.setup.targets import reference_to, sized
 from automl.spaces.costs import module_costs
 from search_spaces.nas.darts import DARTS
@@ -107,7 +112,45 @@ def test_an_evaluator_trains_a_larger_network_than_the_search_has() -> None:
     whole = DARTS(layers=3, channels=4, resolution=8)
     assert counts[1] == sum(one.numel() for one in whole.build(one).parameters()) > counts[0]
     assert not larger.misfit(work)
+    assert larger.priced(reference_to(small)).load().costs(one) == whole.costs(one)
+    assert plain.priced(reference_to(small)).load() is small
     with pytest.raises(InvalidInput, match="unknown size of the networks of DARTS 'depth'"):
         Classification("digits", network={"depth": 3}).for_space(reference_to(small))
     with pytest.raises(InvalidInput, match="layers is 0"):
         sized(reference_to(small), {"layers": 0})
+
+
+class Larger(Evaluator):
+    """Says that it trains networks of more layers than the searched space has."""
+
+    name = "larger"
+    metrics: ClassVar[dict[str, str]] = {"accuracy": "maximize"}
+
+    def priced(self, space):
+        return sized(space, {"layers": 4})
+
+    def evaluate(self, work, how):
+        return {"accuracy": 0.5 + len(work.candidate) % 7 / 100}
+
+
+@pytest.mark.parametrize("strategy", ["nsga2", "surrogate"])
+def test_costs_and_bounds_are_those_of_the_networks_that_are_trained(strategy, tmp_path) -> None:
+    small, whole = DARTS(layers=2, channels=2), DARTS(layers=4, channels=2)
+    some = small.sample_many(40, np.random.default_rng(1))
+    bound = float(np.median([whole.costs(one)["parameters"] for one in some]))
+    assert max(small.costs(one)["parameters"] for one in some) < bound  # kept by all at the searched size
+    study = automl.search(
+        small, evaluator=Larger(), strategy=strategy, settings={"constraints": f"parameters<={bound}"}, trials=10,
+        workers=0, baseline=False, finalists=1, confirm=1, test_seeds=1, sample=2, progress=False,
+        storage=f"sqlite:///{tmp_path}/a.db",
+    )  # fmt: skip
+    for trial in study.trials():
+        assert trial.costs["parameters"] == whole.costs(whole.decode(json.loads(trial.candidate)))["parameters"]
+        if strategy == "surrogate" and trial.origin not in ("sample", "random"):
+            assert trial.costs["parameters"] <= bound or trial.number < 5
+    study.close()
+
+
+def test_a_search_takes_images_and_classes_from_the_task() -> None:
+    parts = assemble("darts", PartSettings(task="digits", settings={"layers": 3}))
+    assert {"images": 1, "classes": 10, "resolution": 8, "layers": 3}.items() <= parts.space.settings().items()

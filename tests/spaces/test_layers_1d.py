@@ -64,6 +64,14 @@ def test_the_same_function_has_one_key_and_another_has_another():
         assert first != second, (one, other)
 
 
+def test_pools_are_other_networks_until_one_position_is_left():
+    """Forty positions are 20, 10, 5, 3, 2 and 1 after pools: only the seventh changes nothing."""
+    space = Layers1D(channels=4, depth=8)
+    found = keys(space, [read(space, f"conv {'max_pool ' * many}") for many in range(1, 8)])
+    assert len(set(found)) == 6
+    assert found[5] == found[6]
+
+
 def test_the_graph_that_is_hashed_is_the_network_that_is_trained():
     """Chains fall into the same classes by the graph (of images one pixel high) as by the torch module."""
     space, rng = Layers1D(channels=3, depth=4), np.random.default_rng(0)

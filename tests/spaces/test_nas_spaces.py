@@ -167,6 +167,16 @@ def test_a_darts_genotype_is_the_same_with_its_edges_and_nodes_written_in_anothe
     assert key(space, one) != key(space, base)
 
 
+def test_a_pool_of_a_reduced_pool_is_neither_the_other_pool_nor_a_skip():
+    space, both = darts.DARTS(), [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]]
+
+    def key(operation):
+        reduce = [both, [["max_pool_3x3", 2], ["none", 0]], [[operation, 3], ["none", 0]], both]
+        return automl.functional_hash(space.behaviour(space.decode({"normal": [both] * 4, "reduce": reduce})))
+
+    assert len({key(one) for one in ("max_pool_3x3", "avg_pool_3x3", "skip_connect")}) == 3
+
+
 def test_deleting_an_identity_block_keeps_the_key_and_deleting_another_does_not():
     space = MacroNet(width=4, stages=2)
     value = {"stage0": ["conv3x3", "identity", "residual3x3"], "stage1": ["identity"]}

@@ -9,6 +9,7 @@ from torch import nn
 
 import automl
 from automl.behaviour import Array, Probe
+from automl.delivery.formats.form import Trained, traced
 from automl.errors import InvalidSpace
 from automl.hashing import Hasher
 from automl.setup.parts import PartSettings, assemble
@@ -176,6 +177,14 @@ DIFFERENT = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("said", "done"), [("none", None), ("crop", {"crop": 2})])
+def test_an_augmentation_that_a_candidate_names_is_its_own(said, done):
+    space = SMALL["vit"][0]
+    candidate = space.decode({**BASE["vit"], "learning_rate": 0.003, "weight_decay": 0.0, "augmentation": said})
+    evaluator = automl.Classification("digits", augment={"flip": True})
+    assert evaluator.adjusted(space.training(candidate)).augment == done
+
+
 @each
 def test_each_choice_makes_another_function(name):
     found = keys(name, {}, *DIFFERENT[name])
@@ -233,6 +242,8 @@ def assembled(space, **named):
         ("tabular", {}, {"features": 30, "outputs": 2}),
         ("resnet", {}, {"channels": 1, "resolution": 8, "classes": 10}),
         ("vit", {"settings": {"classes": 12}}, {"channels": 1, "resolution": 8, "classes": 12}),
+        ("mbconv", {"task": "digits"}, {"channels": 1, "resolution": 8, "classes": 10}),
+        ("widths", {"task": "digits"}, {"channels": 1, "resolution": 8, "classes": 10}),
         ("gpt", {}, {"context": 64, "tokens": TEXT_TOKENS}),
     ],
 )
@@ -241,6 +252,26 @@ def test_sizes_follow_from_the_task_unless_they_are_given(name, named, sizes):
     assert sizes.items() <= parts.space.settings().items()
     assert parts.reference.load() is parts.space
     assert sizes.items() <= parts.reference.settings.items()
+
+
+@pytest.mark.parametrize("rater", ["zero-cost", "no_sizes"])
+def test_sizes_follow_from_the_task_of_a_search_that_rates_first(rater):
+    def no_sizes(candidate, seed):
+        return {"loss": 0.0}
+
+    named = no_sizes if rater == "no_sizes" else rater
+    parts = assembled("mlp", evaluator=named, final="classification", task="breast-cancer")
+    assert parts.rater.sizes() == (None if rater == "no_sizes" else ((Array((30,)),), 2))
+    assert {"features": 30, "outputs": 2}.items() <= parts.space.settings().items()
+
+
+def test_transformers_of_tables_are_exported_for_any_number_of_rows():
+    chosen = {"kind": "FTTransformer", "depth": 1, "width": 16, "heads": 2, "ratio": 1, "activation": "relu"}
+    space = Tabular(features=6, outputs=3, recipe=False)
+    network = space.build(space.decode({"model": {**chosen, "dropout": 0.1}})).eval()
+    exported = traced(Trained(network, (torch.randn(4, 6),)))
+    rows = torch.randn(7, 6)
+    torch.testing.assert_close(exported.module()(rows), network(rows))
 
 
 def test_a_study_that_goes_on_keeps_the_sizes_that_it_began_with():

@@ -72,6 +72,14 @@ class Twice(automl.DefineByRun):
         return choose("x", 1, 2) + choose("x", 1, 3)
 
 
+class Alike(automl.DefineByRun):
+    """Options that differ beyond what a message shows of them."""
+
+    def build(self, choose):
+        choose("width", *range(20))
+        choose("width", *range(19), 99)
+
+
 class Forgotten(automl.DefineByRun):
     def build(self, choose):
         return choose(1, 2, 3)
@@ -92,6 +100,7 @@ class Undeclared(automl.Space):
     [
         (Nothing(), "asks for no choice"),
         (Twice(), "asked twice, with other options"),
+        (Alike(), "asked twice, with other options"),
         (Reserved(), "cannot be called 'kind'"),
         (Forgotten(), "give the choice a name first"),
         (automl.DefineByRun(), "define build"),
@@ -101,6 +110,35 @@ class Undeclared(automl.Space):
 def test_slips_are_said(space, said):
     with pytest.raises(automl.InvalidInput, match=said):
         space.sample(np.random.default_rng(0))
+
+
+class Appending(automl.DefineByRun):
+    def build(self, choose):
+        widths = choose("widths", [8, 16], [32], default=[32])
+        widths.append(10)
+        assert choose("widths", [8, 16], [32]) in ([8, 16], [32])
+        return choose.field("kernels", automl.Repeat(automl.Choice(3, 5), 1, 2)).append(7)
+
+
+def test_what_build_makes_of_a_chosen_list_changes_neither_candidate_nor_default():
+    space, rng = Appending(), np.random.default_rng(0)
+    for made in (*space.sample_many(5, rng), *space.guess_many(5, rng), space.believed(rng)):
+        before = made.json
+        for one in (made, space.mutate(made, rng), space.decode(made.value)):
+            space.behaviour(one)
+            assert one.value["widths"] in ([8, 16], [32])
+            assert 7 not in one.value["kernels"]
+        assert automl.spaces.space.Candidate(made.value).json == before
+
+
+def test_a_default_that_is_handed_out_stays_as_it_is():
+    given = [32]
+    for kind in (automl.Choice, automl.Ordinal):
+        field = kind([8, 16], [32], default=given)
+        for hand in (field.believed, field.guess):
+            for seed in range(8):
+                hand(np.random.default_rng(seed)).append(1)
+        assert field.believed(np.random.default_rng(0)) == field.default == given == [32]
 
 
 def test_one_name_asked_twice_with_the_same_options_is_one_choice():

@@ -85,6 +85,25 @@ def test_each_form_is_learned_repeats_itself_and_goes_on_from_a_checkpoint(form,
     assert pickle.loads(pickle.dumps(evaluator)).settings() == evaluator.settings()
 
 
+def test_scoring_outputs_many_times_reads_the_data_set_once():
+    class Reading(Noisy):
+        read = 0
+
+        def __getitem__(self, place):
+            type(self).read += 1
+            return super().__getitem__(place)
+
+    task = DatasetTask(*(Reading(cut) for cut in CUTS), version="1", outputs=3)
+    evaluator, outputs, how = Classification(task, epochs=1), torch.randn(50, 3), Evaluation(0, part="test")
+    Reading.read = 0
+    found = [evaluator.scored(outputs, how, chosen) for chosen in (None, None, [0] * 5, list(range(50)))]
+    assert Reading.read == 50
+    assert found[0] == found[1] == found[3] != found[2]
+    task.test.y = (task.test.y + 1) % 3
+    evaluator.settings()  # a search asks what the data are
+    assert evaluator.scored(outputs, how) != found[0]
+
+
 def test_the_content_is_the_fingerprint_and_a_version_stands_for_it():
     first = DatasetTask(*parts())
     assert first.fingerprint() == DatasetTask(*parts(X.clone(), Y.clone())).fingerprint()

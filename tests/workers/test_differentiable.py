@@ -14,7 +14,7 @@ import torch
 import automl
 from automl.artefacts.content import Content
 from automl.data import load
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, InvalidSpace
 from automl.evaluators.base import Evaluation
 from automl.evaluators.checkpoints import Checkpoint
 from automl.setup.targets import resolve
@@ -106,6 +106,21 @@ def test_an_edge_is_as_strong_as_its_strongest_operation_but_none() -> None:
         ["sep_conv_3x3", 4],
         ["skip_connect", 1],
     ]
+
+
+def test_weights_that_a_network_does_not_use_are_said(made: Content) -> None:
+    class Unused(DigitsCells):
+        def relaxed(self) -> torch.nn.Module:
+            network = super().relaxed()
+            network.choices = {**network.choices, "spare": (1, 2)}
+            return network
+
+    data = load("digits")
+    images = torch.from_numpy(np.asarray(data.train[0][:8], dtype=np.float32))
+    held = ArrayPart(images.reshape(8, 1, 8, 8), torch.from_numpy(np.asarray(data.train[1][:8])).long())
+    relaxation = Relaxation(Unused(**SMALL), QUICK, held)
+    with pytest.raises(InvalidInput, match="relaxed network of Unused does not use the weights of 'spare'"):
+        relaxation._step(np.random.default_rng(0))
 
 
 def test_weights_turn_to_what_lowers_the_loss_of_the_second_half(made: Content) -> None:
@@ -201,6 +216,8 @@ def test_what_cannot_be_relaxed_is_refused_before_anything_is_written(tmp_path: 
         automl.search("nasbench201", evaluator="classification", task="digits", **given)
     with pytest.raises(InvalidInput, match="nasbench201 has none; take another strategy"):
         automl.search("nasbench201", **given)
+    with pytest.raises(InvalidSpace, match="with layers=2 all cells are reduction cells"):
+        automl.search(DARTS(layers=2, channels=2), evaluator="classification", task="digits", **given)
     assert not (tmp_path / "none.db").exists()
 
 

@@ -144,9 +144,7 @@ class StreamPart:
         return len(getattr(self.task, self.part))
 
     def labels(self) -> torch.Tensor:
-        return torch.cat([self.kind.batch(targets) for _, targets in self.task.batches(self.part, MANY)]).to(
-            self.device
-        )
+        return _targets(self.task, self.part, self.kind).to(self.device)
 
     def outputs(self) -> int:
         return self.task.most + 1 if self.kind.classes else int(self.first(1)[1].shape[1])
@@ -165,6 +163,13 @@ class StreamPart:
         wanted = self.kind.batch(torch.as_tensor(targets)).to(self.device)
         return each(lambda one: _as_input(one).to(self.device), inputs), wanted
 
+
+def _read_targets(task: DatasetTask, part: str, kind: Kind) -> torch.Tensor:
+    return torch.cat([kind.batch(targets) for _, targets in task.batches(part, MANY)])
+
+
+_targets = Remembered(_read_targets)
+"""Targets of a part on the CPU. An ensemble is scored hundreds of times, and each batch brings its inputs along."""
 
 MANY = 1024
 """Examples of a batch that is only looked at."""

@@ -219,6 +219,9 @@ class Supervised(Delivers, Evaluator):
             return own
         return dataclasses.replace(own, resize=size_for(self.data(), held))
 
+    def priced(self, space: Any) -> Any:
+        return space if self.space is None else self.space
+
     def settings(self) -> dict[str, Any]:
         found = {**super().settings(), "task": described_at(self._given(), self.resize)}
         if self.loss == self.losses[0]:
@@ -274,7 +277,8 @@ class Supervised(Delivers, Evaluator):
     def without(self, tricks: Collection[str], work: Work) -> Supervised:
         if own := [name for trick in tricks for name in settings_of(trick) if name in work.training]:
             raise InvalidInput(
-                f"the space gives each candidate its own {own[0]}, which no setting of the evaluator can leave out"
+                f"the space gives candidates their own {own[0]}, which no setting of the evaluator can leave out; name "
+                "other tricks"
             )
         return dataclasses.replace(self, **left_out(self, tricks))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -87,6 +87,9 @@ class ZeroCost(Evaluator):
         from workers.networks.training import prepared
 
         return Probe(inputs=(Array(tuple(prepared(self.data().train[0][:2]).shape[1:])),))
+
+    def sizes(self) -> tuple[Sequence[Array], int]:
+        return self.probe().inputs, arrays_of(self.data(), "cpu").outputs()
 
     def prepare(self) -> None:
         arrays_of(self.data(), "cpu")

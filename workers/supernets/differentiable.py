@@ -64,8 +64,7 @@ class Differentiable(RelaxationSettings, Strategy):
                 "another strategy"
             )
         held = space.load()
-        if type(held).relaxed is Space.relaxed:
-            held.relaxed()  # says what is missing
+        held.relaxed()  # or says what is missing
         task = arrays_task(given.data() if hasattr(given, "data") else given.task)
         return (RelaxationArtefact(space, task, RelaxationSettings(**self.recipe()), seed),)
 

@@ -115,6 +115,9 @@ class SupernetEvaluator(SupernetSettings, Evaluator):
 
         return Probe(inputs=(Array(tuple(prepared(self.data().train[0]).shape[1:])),))
 
+    def sizes(self) -> tuple[Sequence[Array], int]:
+        return self.probe().inputs, self.parts("cpu").outputs()
+
     def for_device(self, device: str) -> SupernetEvaluator:
         if self.precision != "auto":
             return self

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from automl.errors import InvalidInput
 from workers.supernets.relaxation_settings import RelaxationSettings
 
 if TYPE_CHECKING:
@@ -78,8 +79,13 @@ class Relaxation:
         batch = torch.from_numpy(rng.choice(len(inputs), size, replace=False)).to(inputs.device)
         with torch.autocast(inputs.device.type, enabled=False):  # small gradients, and no scaler of their own
             loss = functional.cross_entropy(self.module(inputs[batch], self.weights()), targets[batch])
-            gradients = torch.autograd.grad(loss, list(self.logits.values()))
-        for one, gradient in zip(self.logits.values(), gradients, strict=True):
+            gradients = torch.autograd.grad(loss, list(self.logits.values()), allow_unused=True)
+        for (name, one), gradient in zip(self.logits.items(), gradients, strict=True):
+            if gradient is None:
+                raise InvalidInput(
+                    f"the relaxed network of {self.space.kind} does not use the weights of {name!r}; use them, or "
+                    "leave them out of its choices"
+                )
             one.grad = gradient
         self._adam.step()
 

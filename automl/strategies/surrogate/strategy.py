@@ -88,7 +88,7 @@ class Surrogate(Strategy):
         self._constraints = read_constraints(self.constraints)
 
     def reset(self) -> None:
-        self._judge = Judge(self.space, self._objectives, self._constraints)
+        self._judge = Judge(self.priced or self.space, self._objectives, self._constraints)
         self._model = Model(self.space, self.hashes, self._judge, self.hashed, self.kept, self.features)
 
     def tell(self, trials: Sequence[Told]) -> None:
