@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, and_, select
@@ -340,18 +341,25 @@ def _moved(row: Row[Any], places: Mapping[int, int]) -> dict[str, Any]:
     return {**row._mapping, "context": places[row.context]}
 
 
-def move_trials(
-    connection: Connection, ids: Sequence[int], places: Mapping[int, int], found: Mapping[int, str]
-) -> None:
-    """Lets trials of studies stand in other contexts, and copies the evaluations behind them there.
+@dataclass(frozen=True)
+class Move:
+    """Trials of studies that are to stand in other contexts.
 
-    Args:
-        connection: in a writing transaction.
+    Attributes:
         ids: of the studies.
         places: mapping from the number of a context to that of the one which takes its place.
         found: mapping from the number of an old context to its fidelity group's fingerprint, 32 hexadecimal digits,
             and the version of its hasher as JSON object: evaluations remember where their seeds come from.
     """
+
+    ids: Sequence[int]
+    places: Mapping[int, int]
+    found: Mapping[int, str]
+
+
+def _move_trials(connection: Connection, move: Move) -> None:
+    """Lets trials of studies stand in other contexts, and copies the evaluations behind them there."""
+    ids, places, found = move.ids, move.places, move.found
     met = select(trial.c.context, trial.c.key).where(trial.c.study.in_(ids)).distinct().subquery()
     evaluations, curves = _of(connection, evaluation, met), _of(connection, curve, met)
     classes, links = _of(connection, equivalence_class, met), _of(connection, artefact, met)
@@ -386,8 +394,7 @@ def adopt(
     database: Database,
     settings: Mapping[int, Mapping[str, Any]],
     without: str,
-    places: Mapping[int, int],
-    found: Mapping[int, str],
+    moves: Sequence[Move],
 ) -> None:
     """Gives studies other settings, and their trials other contexts, in one transaction.
 
@@ -395,8 +402,7 @@ def adopt(
         database: holds them.
         settings: of each study, by its number: those that take the place of its own of the same names.
         without: name of a setting that is dropped.
-        places: see `move_trials`.
-        found: see `move_trials`.
+        moves: trials to be moved; each study is in one of them at most.
 
     Raises:
         StudyBusy: a living process runs one of them.
@@ -410,6 +416,7 @@ def adopt(
             before.pop(without, None)
             changed = canonical({**before, **settings[row.id]})
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
-        move_trials(connection, list(settings), places, found)
+        for move in moves:
+            _move_trials(connection, move)
 
     database.write(write)

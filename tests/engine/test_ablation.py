@@ -55,6 +55,20 @@ def study(tmp_path):
     found.close()
 
 
+def test_an_ablation_stays_what_it_was_where_its_study_adopts_a_changed_evaluator(study) -> None:
+    study.ablate(settings={"light": 0.1}, workers=0, progress=False)
+    before, url = study.report().json()["ablation"], study.database.url
+    stored = [one.settings["evaluator"] for one in study.store.phase_studies(study.record_id) if one.kind == "ablation"]
+    study.adopt(figures="keep")
+    given = {"evaluator": Grown(pot="other"), "trials": 20, "sample": 12, "workers": 0, "progress": False}
+    kept = automl.search(Line(), study="grown", storage=url, **given)
+    assert kept.settings["evaluator"]["settings"]["pot"] == "other"
+    assert kept.report().json()["ablation"] == before
+    after = [one.settings["evaluator"] for one in kept.store.phase_studies(kept.record_id) if one.kind == "ablation"]
+    assert after == stored
+    kept.close()
+
+
 def test_what_tricks_add_is_found_and_told_from_the_search(study) -> None:
     assert "Ablation of training tricks" in _missing(study)
     assert study.ablate(settings={"pot": "other"}, workers=0, progress=False) is study

@@ -282,3 +282,27 @@ def test_a_search_that_rates_adopts_a_changed_space_and_raters_figures_are_asked
     kept.close()
     with pytest.raises(StudyMismatch, match=r"rating\.evaluator\.settings\.steps"):
         automl.search(Wider(), **{**given, **SMALL, "trials": 40})
+
+
+def test_a_changed_final_evaluator_takes_no_ratings_for_its_figures(tmp_path):
+    """The search began from ratings, which stand with it as known results: they stay what rated them measured."""
+    searched(tmp_path, study="first", trials=30).close()
+    begun = searched(tmp_path, trials=30, seed=4, begin_from=["context"])
+    known = phases(begun)["known"]
+    told = [(trial.number, trial.context, trial.fitness) for trial in begun.store.trials(known.id)]
+    decided = [(trial.candidate, trial.fitness) for trial in begun.trials()]
+    assert told
+    begun.adopt(figures="keep")
+    begun.close()
+    kept = searched(tmp_path, trials=36, seed=4, begin_from=["context"], final=Truth(steps=2))
+    assert [(trial.number, trial.context, trial.fitness) for trial in kept.store.trials(known.id)] == told
+    assert [(trial.candidate, trial.fitness) for trial in kept.trials()][: len(decided)] == decided
+    assert kept.finished
+    with kept.database.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT context.description, evaluation.metrics FROM evaluation JOIN context ON context.id = context"
+        ).all()
+    for description, metrics in rows:
+        name = json.loads(description)["evaluator"]["name"]
+        assert set(json.loads(metrics or "{}")) <= {{"truth": "score", "rater": "rating"}[name], "cost_seconds"}
+    kept.close()
