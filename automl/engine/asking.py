@@ -251,7 +251,7 @@ class AskedStudy(Study):
         while True:
             pool.taken.clear()
             try:
-                self._phases.run(self.store.by_id(self.record_id), self._session)
+                self._phases.run(self._record(), self._session)
             except Parked as parked:
                 return self._handed_out(list(pool.taken), parked.claims), False
             except StudyBusy:
@@ -260,6 +260,14 @@ class AskedStudy(Study):
                 time.sleep(0.05)
             else:
                 return [], True
+
+    def _record(self) -> StudyRecord:
+        try:
+            return self.store.by_id(self.record_id)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"study {self.name!r} was deleted; what was told is in the cache, and a study of another name finds it"
+            ) from error
 
     def _handed_out(self, jobs: list[Job], claims: Mapping[int, tuple[int, Claim]]) -> list[Asked]:
         current = self._phases.current

@@ -10,6 +10,7 @@ import textwrap
 import pytest
 
 import automl
+from automl.errors import StudyBusy
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 
@@ -210,3 +211,24 @@ def test_more_trials_later(tmp_path):
         study = begin(tmp_path, trials=12)
     run(study)
     assert len(list(study.trials())) == 12
+
+
+def test_a_study_with_asked_evaluations_stays_until_they_are_told(tmp_path):
+    """Whoever was asked would have nowhere to tell; what is told after a deletion is in the cache all the same."""
+    study = begin(tmp_path)
+    asked = study.ask()
+    other = automl.Study.open("mine", study.database.url)
+    for change in (other.delete, other.adopt, lambda: other.rename("theirs"), lambda: study.rename("theirs")):
+        with pytest.raises(StudyBusy, match="'mine' has asked for and that are not told yet"):
+            change()
+    study.tell(asked, {"fitness": 1.0})
+    assert [trial.fitness for trial in study.trials()] == [1.0]
+    assert other.delete() == 1
+    told = automl.Candidate({"x": 1000})
+    for use in (study.ask, lambda: study.tell(told, {"fitness": 2.0}), lambda: study.best, study.report):
+        with pytest.raises(automl.InvalidInput, match=r"deleted|unknown study"):
+            use()
+    study.close()
+    with begin(tmp_path, study="next") as again:
+        again.ask()
+        assert again.trial(0).outcome == "hit"
