@@ -113,7 +113,8 @@ class AskedStudy(Study):
 
         A candidate whose function is known already is answered from the cache: it becomes a trial, and is not asked
         for. After the search come random search, confirmation and test figures, unless they are switched off. Where
-        other processes have everything that could be asked now, waits until one of them tells.
+        other processes have everything that could be asked now, waits until one of them tells; while the study is
+        paused, until it goes on.
 
         Raises:
             InvalidInput: everything that could be asked now was asked here and is not told yet.
@@ -121,9 +122,12 @@ class AskedStudy(Study):
         """
         began, named = time.monotonic(), False
         while True:
+            self._wait_while_paused()
             found, over = self._visit(1)
             if found or over:
                 return found[0] if found else None
+            if self.paused:
+                continue  # it was paused just now, and so nothing was handed out
             current = self._phases.current
             elsewhere = [slot for slot in current.awaited() if slot not in self._out] if current else []
             if not named and elsewhere and time.monotonic() - began > HOLDER_SECONDS:
@@ -149,7 +153,8 @@ class AskedStudy(Study):
         """Stores what came of an evaluation, at once and for good, and lets the study take note of it.
 
         What was asked in another process, or before a kill, can be told here too, and so can any candidate of the
-        space that you have evaluated anyway: it is not asked for then. A class that has its result keeps it.
+        space that you have evaluated anyway: it is not asked for then. A class that has its result keeps it. A paused
+        study takes note of it as soon as it goes on.
 
         Args:
             asked: what `ask` returned, or a candidate (validation, first replicate).
@@ -188,6 +193,15 @@ class AskedStudy(Study):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _wait_while_paused(self) -> None:
+        """Waits outside of any visit, so that this process and others can tell meanwhile."""
+        said = False
+        while self.paused:
+            if not said:
+                said = True
+                self._phases.note(f"paused: what was asked can be told; `automl resume {self.name}` lets it go on")
+            time.sleep(POLL_SECONDS)
 
     def _checked(self, metrics: Mapping[str, Any] | None, failed: str) -> Mapping[str, Any] | str:
         objective = self.settings["objective"]

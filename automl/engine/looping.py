@@ -259,7 +259,8 @@ class Looping:
             known=known,
         )
 
-        pausing = Pausing(self.store, record_of.parent or record_of.id, self.pool, self.note)
+        root = record_of.parent or record_of.id
+        pausing = Pausing(self.store, root, self.pool, (lambda _: None) if self.pool.hands_out else self.note)
 
         def context_at(epoch: float) -> int:
             return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})

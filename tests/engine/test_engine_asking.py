@@ -11,6 +11,7 @@ import pytest
 
 import automl
 from automl.errors import StudyBusy
+from automl.observers import Observer
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 
@@ -232,3 +233,31 @@ def test_a_study_with_asked_evaluations_stays_until_they_are_told(tmp_path):
     with begin(tmp_path, study="next") as again:
         again.ask()
         assert again.trial(0).outcome == "hit"
+
+
+def test_a_paused_study_is_told_and_asks_again_when_it_goes_on(tmp_path):
+    class Notes(Observer):
+        said = ()
+
+        def note(self, text):
+            self.said = (*self.said, text)
+            if text.startswith("paused"):  # so ask() waits now
+                second.tell(theirs, {"fitness": 2.0})
+                seen.append([trial.fitness for trial in second.trials()])
+                opened.pause(False)
+
+    notes, seen = Notes(), []
+    study, second = begin(tmp_path, window=4, observers=[notes]), begin(tmp_path, window=4)
+    ours, theirs = study.ask(), second.ask()
+    opened = automl.Study.open("mine", study.database.url)
+    opened.pause()
+    study.tell(ours, {"fitness": 1.0})
+    assert not seen
+    assert study.ask().number == 2
+    assert [one for one in notes.said if "paused" in one] == [
+        "paused: what was asked can be told; `automl resume mine` lets it go on"
+    ]
+    assert seen == [[]]  # taken note of now that it goes on
+    assert [trial.fitness for trial in study.trials()] == [1.0, 2.0]
+    for one in (study, second, opened):
+        one.close()
