@@ -19,6 +19,7 @@ from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, brief, warn
 from automl.evaluators.own_loop import OwnLoop
 from automl.managing import ADOPTS, PAUSED, check_name, find, pause
+from automl.observers import closed_at_end
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -391,8 +392,9 @@ def ablate(asked: AblationSettings, _: frozenset[str]) -> Study:
     study, run = asked.study, _shown(part_of(RunConfig, asked))
     opened = study if isinstance(study, Study) else Study.open(study, run.storage)
     run = replace(run, storage=opened.database.url)
-    for one in opened.runs:
-        engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
+    with closed_at_end(run.observers):
+        for one in opened.runs:
+            engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
     return opened
 
 

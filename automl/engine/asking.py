@@ -25,6 +25,7 @@ from automl.engine.running import check_search, named_pool
 from automl.errors import InvalidInput, StudyBusy, brief
 from automl.evaluators.base import Evaluation, Part
 from automl.jsontext import parse
+from automl.observers import closed_at_end
 from automl.pool import Job, Pool, WorkerSetup
 from automl.setup.parts import Parts
 from automl.setup.rekeying import stored_as
@@ -106,6 +107,7 @@ class AskedStudy(Study):
     ) -> None:
         super().__init__(phases.database, record, phases.parts.space, phases.parts)
         self._phases, self._pool, self._session, self._cache = phases, pool, session, cache
+        self._closed = False
         self._out: dict[tuple[int, bytes, int], _Out] = {}
 
     def ask(self) -> Asked | None:
@@ -184,9 +186,11 @@ class AskedStudy(Study):
 
     def close(self) -> None:
         """Gives back what was asked and not told, and closes the database."""
-        self._phases.__exit__()
-        self._session.close()
-        super().close()
+        with closed_at_end(self._phases.run_config.observers if not self._closed else ()):
+            self._closed = True
+            self._phases.__exit__()
+            self._session.close()
+            super().close()
 
     def __enter__(self) -> AskedStudy:
         return self

@@ -120,8 +120,12 @@ class Looping:
 
     @cached_property
     def observers(self) -> list[Observer]:
+        return [*self.run_config.observers, *self._of_pool]
+
+    @cached_property
+    def _of_pool(self) -> list[Observer]:
         own = self.pool.observer()
-        return [*self.run_config.observers, *([own] if own else [])]
+        return [own] if own else []
 
     def interrupt(self) -> None:
         """Asks the search to stop after this turn of the loop, in whatever phase it is. For signal handlers.
@@ -134,10 +138,10 @@ class Looping:
         self.pool.stop_at(self.pool.now())
 
     @contextlib.contextmanager
-    def coordinated(
-        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
-    ) -> Iterator[EquivalenceCache]:
+    def coordinated(self, record: StudyRecord, session: Session | None = None) -> Iterator[EquivalenceCache]:
         """Gives the body the cache, with this process as the study's only coordinator.
+
+        The pool's own observer is closed afterwards. The user's are closed by whoever has begun all that they observe.
 
         Raises:
             StudyBusy: another living process coordinates it.
@@ -158,7 +162,7 @@ class Looping:
             finally:
                 self.store.release(record.id, session.id)
         finally:
-            for observer in observers:
+            for observer in self._of_pool:
                 observer.close()
             if own is not None:
                 own.close()  # raises where the database is away

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from automl.cli import automl as command
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Work
 from automl.evidence.ablation import paired_difference, share_of_protocol
+from automl.observers import Observer
 from automl.setup.targets import reference_to
 from search_spaces.nas.darts import DARTS
 from workers.networks.classification import Classification
@@ -89,6 +91,20 @@ def test_what_tricks_add_is_found_and_told_from_the_search(study) -> None:
     assert lines['pot="other"']["rank_agreement"]["tau"] < -0.5  # the order is turned round
     assert "is protocol" in str(study.report())
     assert "Ablation of training tricks" not in _missing(study)
+
+
+def test_observers_are_closed_once_after_all_protocols(study) -> None:
+    class Order(Observer):
+        said: ClassVar[list[str]] = []
+
+        def begin(self, settings, phase, trials, evaluations):
+            self.said.append(phase)
+
+        def close(self):
+            self.said.append("closed")
+
+    study.ablate(observers=[Order()], workers=0, progress=False)
+    assert Order.said == ["ablation"] * 3 + ["closed"]
 
 
 def _missing(study) -> set[str]:

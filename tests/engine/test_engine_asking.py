@@ -235,6 +235,41 @@ def test_a_study_with_asked_evaluations_stays_until_they_are_told(tmp_path):
         assert again.trial(0).outcome == "hit"
 
 
+class Faithful(Observer):
+    """Counts how often it is closed, and what it is told afterwards."""
+
+    closed = late = told = 0
+
+    def note(self, text):
+        self.late += self.closed
+
+    def begin(self, *_):
+        self.late += self.closed
+
+    def turn(self, settings, trials, in_flight, evaluations):
+        self.late += self.closed
+        self.told += len(trials)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_observers_are_closed_once_when_nothing_more_comes(tmp_path):
+    own, runs = Faithful(), Faithful()
+    with begin(tmp_path, observers=[own]) as study:
+        run(study)
+        assert own.closed == 0
+    study.close()
+    assert (own.closed, own.late, own.told > 8) == (1, 0, True)
+    given = {"trials": 4, "baseline": False, "sample": 2, "workers": 0, "storage": f"sqlite:///{tmp_path / 'a.db'}"}
+    automl.search(Plain(), evaluator=lambda c: c.x, repeats=2, study="two", observers=[runs], **given).close()
+    assert (runs.closed, runs.late, runs.told > 8) == (1, 0, True)
+    refused = Faithful()
+    with pytest.raises(automl.AutoMLError, match="with other settings"):
+        automl.search(Plain(), evaluator=lambda c: c.x, repeats=2, seed=9, study="two", observers=[refused], **given)
+    assert (refused.closed, refused.late) == (1, 0)
+
+
 def test_a_paused_study_is_told_and_asks_again_when_it_goes_on(tmp_path):
     class Notes(Observer):
         said = ()
