@@ -279,7 +279,7 @@ def test_a_paused_study_is_told_and_asks_again_when_it_goes_on(tmp_path):
             if text.startswith("paused"):  # so ask() waits now
                 second.tell(theirs, {"fitness": 2.0})
                 seen.append([trial.fitness for trial in second.trials()])
-                opened.pause(False)
+                automl.resume("mine", storage=opened.database.url, observers=[Observer()], progress=False).close()
 
     notes, seen = Notes(), []
     study, second = begin(tmp_path, window=4, observers=[notes]), begin(tmp_path, window=4)
