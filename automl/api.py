@@ -12,13 +12,14 @@ from automl.engine.ablation import ablate as engine_ablate
 from automl.engine.asking import AskedStudy, begin_asking
 from automl.engine.bill import bill
 from automl.engine.config import STORED, StudyConfig, StudySettings
-from automl.engine.continuing import find_search, stored_search
+from automl.engine.continuing import find_search, let_go_on, stored_search
 from automl.engine.repeats import Runs
 from automl.engine.run_config import RunConfig
 from automl.engine.running import check_search, execute, workers_of
 from automl.errors import InvalidInput, brief, warn
 from automl.evaluators.own_loop import OwnLoop
 from automl.managing import ADOPTS, PAUSED, check_name, find, pause
+from automl.observers import closed_at_end
 from automl.report.reading.failures import failed_trials
 from automl.rules import Budget
 from automl.selection.objectives import objectives_of
@@ -29,6 +30,7 @@ from automl.setup.signature import takes
 from automl.setup.stored import stored_parts
 from automl.spaces.space import Space
 from automl.storage.engine import Database
+from automl.storage.managing import insist_free
 from automl.storage.records import StudyRecord
 from automl.storage.studies import StudyStore
 from automl.study import Study
@@ -306,7 +308,8 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     """Continues a stored study exactly where it stopped; no finished evaluation is lost or repeated.
 
     Budgets are totals: a bound that is given must be larger than the stored one (`until`: a better fitness). A paused
-    study goes on.
+    study goes on. Where another living process runs it, and nothing else is asked for, it goes on there and is returned
+    as it stands.
 
     Args:
         every setting of `ResumeSettings`.
@@ -314,7 +317,7 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     Raises:
         InvalidInput: there is no such study, its space or evaluator cannot be loaded by name, or a budget is below the
             old one.
-        StudyBusy: another living process coordinates the study.
+        StudyBusy: another living process coordinates the study, and it is not paused, or more is asked for.
 
     Example:
         >>> import automl
@@ -327,14 +330,34 @@ def resume(asked: ResumeSettings, given: frozenset[str]) -> Study:
     try:
         records = find_searches(database, asked.study)
         stored = stored_search(asked.study, records)
-        if any(PAUSED in record.settings for record in records):
+        if elsewhere := _goes_on_elsewhere(asked, run, given):
+            return elsewhere
+        paused = any(PAUSED in record.settings for record in records)
+        if paused:  # what is refused stays paused
+            insist_free(database, [record.id for record in records])
+        parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
+        said = {name: getattr(asked, name) for name in given}
+        config, wider = stored.changed(said, parts.direction)
+        if paused:
             pause(database, records, paused=False)
     finally:
         database.close()
-    parts = stored_parts(asked.study, stored.settings, changed=ADOPTS in stored.settings)
-    said = {name: getattr(asked, name) for name in given}
-    config, wider = stored.changed(said, parts.direction)
     return _said(execute(parts, config, run, asked.study, stored.runs, wider))
+
+
+def _goes_on_elsewhere(asked: ResumeSettings, run: RunConfig, given: frozenset[str]) -> Study | None:
+    """Lets a paused study go on where it is being run; None where nobody runs it, or it is not paused."""
+    opened = Study.open(asked.study, run.storage)
+    sentence = let_go_on(opened, given - {"study", "storage", "progress", "observers"})
+    if not sentence:
+        opened.close()
+        return None
+    with closed_at_end(run.observers):
+        for observer in run.observers:
+            observer.note(sentence)
+    if not run.observers:
+        warn(sentence)
+    return opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -391,8 +414,9 @@ def ablate(asked: AblationSettings, _: frozenset[str]) -> Study:
     study, run = asked.study, _shown(part_of(RunConfig, asked))
     opened = study if isinstance(study, Study) else Study.open(study, run.storage)
     run = replace(run, storage=opened.database.url)
-    for one in opened.runs:
-        engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
+    with closed_at_end(run.observers):
+        for one in opened.runs:
+            engine_ablate(one.parts, one.name, run, asked.tricks, asked.settings)
     return opened
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,9 @@ class Observer:
         """Called when the study's loop has ended."""
 
     def close(self) -> None:
-        """Called last: no other method is called afterwards."""
+        """Called last, once: no other method is called afterwards. Of several runs, protocols or visits of a loop of
+        one's own after the last one.
+        """
 
 
 class Several(Observer):
@@ -146,6 +149,26 @@ class Several(Observer):
     def close(self) -> None:
         for one in self.others:
             one.close()
+
+
+@contextlib.contextmanager
+def closed_at_end(observers: Sequence[Observer]) -> Iterator[None]:
+    """Closes observers after the body, which may be several searches, or several visits to one.
+
+    Example:
+        >>> class Loud(Observer):
+        ...     def close(self):
+        ...         print("closed")
+        >>> with closed_at_end([Loud()]):
+        ...     print("searched")
+        searched
+        closed
+    """
+    try:
+        yield
+    finally:
+        for observer in observers:
+            observer.close()
 
 
 class Callbacks(Observer):

@@ -256,12 +256,13 @@ class Study(Managed, Delivered, Analysed):
             InvalidInput: the study has no finished trial of this number.
         """
         trial = self.trial(number)
+        name = self.best.found_in if number is None else self.name
         traceback = EquivalenceCache(self.database).traceback(trial.context, trial.key)
         curves = self.learning_curves(number)
         root = self.store.by_id(self.record_id)
         root = root if root.parent is None else self.store.by_id(root.parent)
-        log = log_lines(root.settings.get("environment", {}).get("logs", []), self.name, trial)
-        return report.trial_text(self.name, trial, curves, traceback, log)
+        log = log_lines(root.settings.get("environment", {}).get("logs", []), name, trial)
+        return report.trial_text(name, trial, curves, traceback, log)
 
     def records(self) -> list[StudyRecord]:
         """Returns what is stored of the study itself, or of each of its runs."""

@@ -6,6 +6,7 @@ import secrets
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from automl.cli.common import check_writable, json_option, print_json, read_cand
 from automl.cli.options import GroupedCommand, Option, options_of, said, with_defaults
 from automl.cli.winners import explained, mark, own_file, write_source
 from automl.display import progress
+from automl.engine.continuing import let_go_on
 from automl.engine.running import Stopped
 from automl.errors import InvalidEnqueued, InvalidInput, SearchFailed, legible, one_line
 from automl.managing import check_name
@@ -108,26 +110,14 @@ def resume(study: str, **options: Any) -> None:
     A study that was paused goes on where it is being run, and here where nobody runs it.
     """
     asked = said(options, _RESUMING)
-    if _goes_on_elsewhere(study, asked):
-        return
+    with closing(Study.open(study, **({"storage": asked["storage"]} if "storage" in asked else {}))) as opened:
+        if sentence := let_go_on(opened, asked.keys() - {"storage"}):
+            click.echo(sentence)
+            return
     _check_place(options["html"])
     given = with_defaults(asked, _RESUMING)
     given |= {"observers": _observers(options["as_json"]), "progress": False}
     _finish(_stoppable(lambda: api.resume(study, **given), given), options["html"], options["as_json"])
-
-
-def _goes_on_elsewhere(study: str, asked: Mapping[str, Any]) -> bool:
-    """Lets a paused study go on where it is being run; returns False where nobody runs it, or it is not paused."""
-    opened = Study.open(study, **({"storage": asked["storage"]} if "storage" in asked else {}))
-    try:
-        holder = opened.coordinator() if opened.paused else None
-        if holder is None or set(asked) - {"storage"}:
-            return False
-        opened.pause(False)
-        click.echo(f"study {legible(study)} goes on: {holder} runs it")
-        return True
-    finally:
-        opened.close()
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

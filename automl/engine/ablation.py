@@ -205,7 +205,7 @@ def _one(
     seeds: Sequence[int],
 ) -> None:
     """Trains the chosen candidates under one protocol."""
-    with phases.coordinated(record, phases.observers) as cache:
+    with phases.coordinated(record) as cache:
         stands = dict(description(phases.evaluator).stands)
         studies = PhaseStudies(store, record)
         study = studies.ablation({**protocol.json(), "seeds": list(seeds)}, stands, chosen, phases.evaluator)

@@ -51,13 +51,15 @@ def adopt(
     """
     before, cache = record.settings, EquivalenceCache(store.database, namespace)
     common = {name: now[name] for name in ("space", *_BESIDE)}
-    rated: list[StudyRecord] = []
-    rest = [record]
-    for one in store.phase_studies(record.id):
-        (rated if one.kind == "rating" else rest).append(one)
-    sides = [_Side(rest, deciding, before["evaluator"], now["evaluator"], "evaluator")]
     if rating is not None:
         common |= {name: now[name] for name in ("rating", "rating_given")}
+    # What the strategy learns from: ratings where there are any, and the known results that the search began from.
+    learned = ("known", "rating") if rating is not None else ()
+    family = store.phase_studies(record.id)
+    rest = [record, *(one for one in family if one.kind not in (*learned, "ablation"))]
+    sides = [_Side(rest, deciding, before["evaluator"], now["evaluator"], "evaluator")]
+    if rating is not None:
+        rated = [one for one in family if one.kind in learned]
         sides.append(_Side(rated, rating, before["rating"]["evaluator"], now["rating"]["evaluator"], "rater"))
     done: list[str] = []
     for side in sides:
@@ -66,8 +68,7 @@ def adopt(
             _check_candidates(store, record.name, side.studies, side.stage.jobs)
     if before["space"] != now["space"]:
         done.append(f"its space ({changed_in_space(before, now)})")
-    places: dict[int, int] = {}
-    found: dict[int, str] = {}
+    moves: list[managing.Move] = []
     for side in sides:
         if side.before == side.now:
             continue
@@ -78,17 +79,17 @@ def adopt(
                 f"the {side.word} of study {record.name!r} was changed too ({differing}): if it measures what it "
                 "measured before, let the study adopt it with figures='keep' (--keep-figures); else take another name"
             )
-        stands = dict(side.stage.described.stands)
-        for number, description in managing.contexts_of(store.database, [one.id for one in side.studies]).items():
-            old = cache.context(description)
-            places[number] = cache.context({**description, "evaluator": stands})
-            found[number] = canonical({"group": cache.fidelity_group(old), "hasher": HASHER_VERSION})
+        moves.append(side.move(store, cache))
         done.append(f"its {side.word} ({differing}), whose figures are kept")
-    settings = {one.id: {**common, "evaluator": now["evaluator"]} for one in rest}
-    if rating is not None:
-        own = {**common, "rating": None, "evaluator": dict(rating.described.stands)}
-        settings |= {one.id: own for one in rated}
-    managing.adopt(store.database, settings, ADOPTS, places, found)
+    settings: dict[int, dict[str, Any]] = {}
+    for one in (record, *family):
+        if one.kind == "ablation":  # its figures are those of a protocol of its own, which nobody changed
+            settings[one.id] = {"space": now["space"]}
+        elif one.kind == "rating" and rating is not None:
+            settings[one.id] = {**common, "rating": None, "evaluator": dict(rating.described.stands)}
+        else:
+            settings[one.id] = {**common, "evaluator": now["evaluator"]}
+    managing.adopt(store.database, settings, ADOPTS, moves)
     return f"Study {record.name} goes on with what was changed: {'; '.join(done)}." if done else ""
 
 
@@ -115,6 +116,30 @@ class _Side:
                 f"the {self.word} of study {name!r} rates encodings, which its keys hold; it cannot adopt a changed "
                 "space or evaluator: take another study name"
             )
+
+    def move(self, store: StudyStore, cache: EquivalenceCache) -> managing.Move:
+        """Returns where its figures belong from now on; those of other evaluators, which it has only met, stay."""
+        ids = [one.id for one in self.studies]
+        stands = dict(self.stage.described.stands)
+        places: dict[int, int] = {}
+        found: dict[int, str] = {}
+        for number, description in managing.contexts_of(store.database, ids).items():
+            if self._is_own(description["evaluator"]):
+                old = cache.context(description)
+                places[number] = cache.context({**description, "evaluator": stands})
+                found[number] = canonical({"group": cache.fidelity_group(old), "hasher": HASHER_VERSION})
+        return managing.Move(ids, places, found)
+
+    def _is_own(self, evaluator: Mapping[str, Any]) -> bool:
+        """Tells whether a context's evaluator is the stored one, whatever the device has fixed of it."""
+        today, given = self.stage.described.stands.get("settings", {}), self.now.get("settings", {})
+        fixed = {name for name in {*today, *given} if today.get(name) != given.get(name)}
+
+        def without(stands: Mapping[str, Any]) -> dict[str, Any]:
+            settings = stands.get("settings", {}).items()
+            return {**stands, "settings": {name: value for name, value in settings if name not in fixed}}
+
+        return without(evaluator) == without(self.before)
 
 
 def changed_in_space(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:

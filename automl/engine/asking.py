@@ -25,6 +25,7 @@ from automl.engine.running import check_search, named_pool
 from automl.errors import InvalidInput, StudyBusy, brief
 from automl.evaluators.base import Evaluation, Part
 from automl.jsontext import parse
+from automl.observers import closed_at_end
 from automl.pool import Job, Pool, WorkerSetup
 from automl.setup.parts import Parts
 from automl.setup.rekeying import stored_as
@@ -106,6 +107,7 @@ class AskedStudy(Study):
     ) -> None:
         super().__init__(phases.database, record, phases.parts.space, phases.parts)
         self._phases, self._pool, self._session, self._cache = phases, pool, session, cache
+        self._closed = False
         self._out: dict[tuple[int, bytes, int], _Out] = {}
 
     def ask(self) -> Asked | None:
@@ -113,7 +115,8 @@ class AskedStudy(Study):
 
         A candidate whose function is known already is answered from the cache: it becomes a trial, and is not asked
         for. After the search come random search, confirmation and test figures, unless they are switched off. Where
-        other processes have everything that could be asked now, waits until one of them tells.
+        other processes have everything that could be asked now, waits until one of them tells; while the study is
+        paused, until it goes on.
 
         Raises:
             InvalidInput: everything that could be asked now was asked here and is not told yet.
@@ -121,9 +124,12 @@ class AskedStudy(Study):
         """
         began, named = time.monotonic(), False
         while True:
+            self._wait_while_paused()
             found, over = self._visit(1)
             if found or over:
                 return found[0] if found else None
+            if self.paused:
+                continue  # it was paused just now, and so nothing was handed out
             current = self._phases.current
             elsewhere = [slot for slot in current.awaited() if slot not in self._out] if current else []
             if not named and elsewhere and time.monotonic() - began > HOLDER_SECONDS:
@@ -149,7 +155,8 @@ class AskedStudy(Study):
         """Stores what came of an evaluation, at once and for good, and lets the study take note of it.
 
         What was asked in another process, or before a kill, can be told here too, and so can any candidate of the
-        space that you have evaluated anyway: it is not asked for then. A class that has its result keeps it.
+        space that you have evaluated anyway: it is not asked for then. A class that has its result keeps it. A paused
+        study takes note of it as soon as it goes on.
 
         Args:
             asked: what `ask` returned, or a candidate (validation, first replicate).
@@ -179,15 +186,26 @@ class AskedStudy(Study):
 
     def close(self) -> None:
         """Gives back what was asked and not told, and closes the database."""
-        self._phases.__exit__()
-        self._session.close()
-        super().close()
+        with closed_at_end(self._phases.run_config.observers if not self._closed else ()):
+            self._closed = True
+            self._phases.__exit__()
+            self._session.close()
+            super().close()
 
     def __enter__(self) -> AskedStudy:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _wait_while_paused(self) -> None:
+        """Waits outside of any visit, so that this process and others can tell meanwhile."""
+        said = False
+        while self.paused:
+            if not said:
+                said = True
+                self._phases.note(f"paused: what was asked can be told; `automl resume {self.name}` lets it go on")
+            time.sleep(POLL_SECONDS)
 
     def _checked(self, metrics: Mapping[str, Any] | None, failed: str) -> Mapping[str, Any] | str:
         objective = self.settings["objective"]
@@ -251,7 +269,7 @@ class AskedStudy(Study):
         while True:
             pool.taken.clear()
             try:
-                self._phases.run(self.store.by_id(self.record_id), self._session)
+                self._phases.run(self._record(), self._session)
             except Parked as parked:
                 return self._handed_out(list(pool.taken), parked.claims), False
             except StudyBusy:
@@ -260,6 +278,14 @@ class AskedStudy(Study):
                 time.sleep(0.05)
             else:
                 return [], True
+
+    def _record(self) -> StudyRecord:
+        try:
+            return self.store.by_id(self.record_id)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"study {self.name!r} was deleted; what was told is in the cache, and a study of another name finds it"
+            ) from error
 
     def _handed_out(self, jobs: list[Job], claims: Mapping[int, tuple[int, Claim]]) -> list[Asked]:
         current = self._phases.current

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from automl.engine.config import STORED, StudyConfig
 from automl.engine.repeats import Runs, common_config
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, legible
+from automl.evaluators.own_loop import OwnLoop
 from automl.rules import Budget
 from automl.settings import declared
 from automl.storage.engine import Database
 from automl.storage.records import StudyRecord
 from automl.storage.studies import StudyStore
+from automl.study import Study
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,26 @@ def stored_search(name: str, records: list[StudyRecord]) -> StoredSearch:
     if records[0].name == name:
         return StoredSearch(name, settings, StudyConfig.read(settings), None)
     return StoredSearch(name, settings, *common_config([record.settings for record in records]))
+
+
+def let_go_on(study: Study, given: Collection[str]) -> str:
+    """Lets a paused study go on where it is run, or asked by a loop of the user's own, and says so.
+
+    Args:
+        study: that is to be resumed.
+        given: names of what else was asked for: whoever wants other workers or a larger budget is to run it himself.
+
+    Returns:
+        A sentence; empty where there is no pause, nobody runs it, or something else was asked for.
+    """
+    if given or not study.paused:
+        return ""
+    holder = study.coordinator()
+    if holder is None and study.settings["evaluator"]["name"] != OwnLoop.name:
+        return ""
+    study.pause(False)
+    where = f"{holder} runs it" if holder else "the loop that asks it is served"
+    return f"study {legible(study.name)} goes on: {where}"
 
 
 def find_search(storage: str, name: str | None) -> StoredSearch | None:

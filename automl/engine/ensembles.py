@@ -22,6 +22,7 @@ from automl.engine.signals import StopSignals
 from automl.errors import InvalidInput
 from automl.evaluators.delivery import Delivers, delivers
 from automl.hashing import HASHER_VERSION
+from automl.observers import closed_at_end
 from automl.selection import ranking
 from automl.selection.objectives import objectives_of
 from automl.settings import declared
@@ -97,7 +98,7 @@ def _trained(study: Study, among: list[TrialRecord], run: RunConfig) -> float:
     """Trains what is missing, and returns the seconds that were paid for it."""
     config = StudyConfig.read(study.settings)
     chosen = [(ranking.decoded(study.space, one), ranking.OF_ENSEMBLE) for one in among]
-    with StopSignals() as signals, open_pool(study.parts, run) as pool:
+    with closed_at_end(run.observers), StopSignals() as signals, open_pool(study.parts, run) as pool:
         signals.install()
         database = Database(run.storage, claim_timeout=run.claim_timeout)
         try:
@@ -105,7 +106,7 @@ def _trained(study: Study, among: list[TrialRecord], run: RunConfig) -> float:
                 record = phases.store.by_id(study.record_id)
                 with (
                     stoppable(signals, phases.interrupt, study.name),
-                    phases.coordinated(record, phases.observers) as cache,
+                    phases.coordinated(record) as cache,
                 ):
                     made = PhaseStudies(phases.store, record).ensemble(chosen)
                     phases.measure(made, cache, chosen, FreshSeeds([1] * len(chosen)))

@@ -208,7 +208,8 @@ class Search:
             self._in_flight.add(self._proposer.propose())
         self._in_flight.resolve(start=not over and not paused)
         self._announce()
-        if paused and not self._in_flight.evaluations:
+        # Whoever hands evaluations out visits the study for a moment: it is the next visit that waits, outside of it.
+        if paused and not self._in_flight.evaluations and not self._pool.hands_out:
             self._rest()
             return True
         if not paused and self._order.asked == self._order.done:

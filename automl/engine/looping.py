@@ -125,8 +125,12 @@ class Looping:
 
     @cached_property
     def observers(self) -> list[Observer]:
+        return [*self.run_config.observers, *self._of_pool]
+
+    @cached_property
+    def _of_pool(self) -> list[Observer]:
         own = self.pool.observer()
-        return [*self.run_config.observers, *([own] if own else [])]
+        return [own] if own else []
 
     def interrupt(self) -> None:
         """Asks the search to stop after this turn of the loop, in whatever phase it is. For signal handlers.
@@ -139,10 +143,10 @@ class Looping:
         self.pool.stop_at(self.pool.now())
 
     @contextlib.contextmanager
-    def coordinated(
-        self, record: StudyRecord, observers: Sequence[Observer], session: Session | None = None
-    ) -> Iterator[EquivalenceCache]:
+    def coordinated(self, record: StudyRecord, session: Session | None = None) -> Iterator[EquivalenceCache]:
         """Gives the body the cache, with this process as the study's only coordinator.
+
+        The pool's own observer is closed afterwards. The user's are closed by whoever has begun all that they observe.
 
         Raises:
             StudyBusy: another living process coordinates it.
@@ -163,7 +167,7 @@ class Looping:
             finally:
                 self.store.release(record.id, session.id)
         finally:
-            for observer in observers:
+            for observer in self._of_pool:
                 observer.close()
             if own is not None:
                 own.close()  # raises where the database is away
@@ -264,7 +268,8 @@ class Looping:
             known=known,
         )
 
-        pausing = Pausing(self.store, record_of.parent or record_of.id, self.pool, self.note)
+        root = record_of.parent or record_of.id
+        pausing = Pausing(self.store, root, self.pool, (lambda _: None) if self.pool.hands_out else self.note)
 
         def context_at(epoch: float) -> int:
             return cache.context({**self.context(part, stage=stage), "fidelity": {REACHED: epoch}})

@@ -66,7 +66,7 @@ class Phases(Looping):
         observers = list(self.observers)
         if self.run_config.callbacks:
             observers.append(Callbacks(study, self.run_config.callbacks))
-        with self.coordinated(record, observers, session) as cache:
+        with self.coordinated(record, session) as cache:
             self._search(record, cache, observers)
         return study
 

@@ -26,6 +26,7 @@ from automl.engine.signals import StopSignals as StopSignals
 from automl.errors import InvalidInput, InvalidSpace, WorkersLost, warn
 from automl.evaluators.checkpoints import check_folder
 from automl.isolation.limits import OutOfTime, alarm
+from automl.observers import closed_at_end
 from automl.pool import Pool, WorkerSetup
 from automl.rules import BEGIN_FROM_CONTEXT
 from automl.setup.parts import Parts, rungs_of
@@ -59,7 +60,7 @@ def execute(
         runs: number of runs and whether they share a part of the cache; None runs it once.
         wider: bounds of the budget that a stored study is given instead of its own.
     """
-    with StopSignals() as signals:
+    with closed_at_end(run.observers), StopSignals() as signals:
         check_search(parts, config, run, name)
         if run.simulated_workers is None and workers_of(parts, run):
             check_stored(parts, config, run, name, runs, bool(wider))

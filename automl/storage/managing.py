@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, and_, select
@@ -14,7 +15,7 @@ from automl.storage.artefacts import MADE, READ
 from automl.storage.bulk import chunks, insert_rows
 from automl.storage.candidates import store_candidates
 from automl.storage.engine import Database
-from automl.storage.evaluations import context_id
+from automl.storage.evaluations import CLAIMED, context_id
 from automl.storage.schema import (
     artefact,
     candidate,
@@ -52,6 +53,29 @@ def _insist_free(database: Database, connection: Connection, rows: Sequence[Row[
             raise StudyBusy(f"the study {row.name!r} is being run by {who}; wait for it, or end that process")
 
 
+def _insist_untouched(database: Database, connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Insists that nobody runs one of the studies, and that nobody has an evaluation that one of them has asked for.
+
+    Raises:
+        StudyBusy: a living process does, or has.
+    """
+    _insist_free(database, connection, rows)
+    names = {row.id: row.name for row in rows}
+    out = select(evaluation.c.study, evaluation.c.session).where(
+        evaluation.c.study.in_(names), evaluation.c.state == CLAIMED, evaluation.c.session.is_not(None)
+    )
+    found = connection.execute(out).all()
+    holders = {row.session for row in found}
+    alive = holders - set(dead_among(database, connection, holders)) if holders else set()
+    held = [row for row in found if row.session in alive]
+    if held:
+        who = read_sessions(connection, [held[0].session])[0].name()
+        raise StudyBusy(
+            f"{who} has evaluations that the study {names[held[0].study]!r} has asked for and that are not told yet "
+            f"({len(held):,}); tell them, give them back, or close the study there"
+        )
+
+
 def insist_free(database: Database, ids: Sequence[int]) -> None:
     """Insists that nobody runs one of the studies with these numbers, or what belongs to them.
 
@@ -76,12 +100,12 @@ def rename(database: Database, ids: Sequence[int], old: str, new: str) -> int:
 
     Raises:
         StudyExists: the new name is taken.
-        StudyBusy: a living process runs one of them.
+        StudyBusy: a living process runs one of them, or has an evaluation that one has asked for.
     """
 
     def write(connection: Connection) -> int:
         rows = family(connection, ids)
-        _insist_free(database, connection, rows)
+        _insist_untouched(database, connection, rows)
         taken = study.c.name.startswith(f"{new}/", autoescape=True) | (study.c.name == new)
         if connection.execute(select(study.c.id).where(taken, study.c.id.not_in([row.id for row in rows]))).first():
             raise StudyExists(f"a study named {new!r} exists already; choose another name")
@@ -104,12 +128,12 @@ def delete(database: Database, ids: Sequence[int]) -> int:
     Evaluations stay, and no longer say which study caused them: a later study could be given the number.
 
     Raises:
-        StudyBusy: a living process runs one of them.
+        StudyBusy: a living process runs one of them, or has an evaluation that one has asked for.
     """
 
     def write(connection: Connection) -> int:
         rows = family(connection, ids)
-        _insist_free(database, connection, rows)
+        _insist_untouched(database, connection, rows)
         own = [row.id for row in rows]
         connection.execute(evaluation.update().where(evaluation.c.study.in_(own)).values(study=None, trial=None))
         gone = connection.execute(trial.delete().where(trial.c.study.in_(own))).rowcount
@@ -140,7 +164,7 @@ def write_settings(
     def write(connection: Connection) -> None:
         rows = connection.execute(select(study).where(study.c.id.in_(ids)).with_for_update()).all()
         if not running:
-            _insist_free(database, connection, rows)
+            _insist_untouched(database, connection, family(connection, ids))
         for row in rows:
             changed = canonical(dict(change(stored(row.settings))))
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
@@ -343,18 +367,25 @@ def _moved(row: Row[Any], places: Mapping[int, int]) -> dict[str, Any]:
     return {**row._mapping, "context": places[row.context]}
 
 
-def move_trials(
-    connection: Connection, ids: Sequence[int], places: Mapping[int, int], found: Mapping[int, str]
-) -> None:
-    """Lets trials of studies stand in other contexts, and copies the evaluations behind them there.
+@dataclass(frozen=True)
+class Move:
+    """Trials of studies that are to stand in other contexts.
 
-    Args:
-        connection: in a writing transaction.
+    Attributes:
         ids: of the studies.
         places: mapping from the number of a context to that of the one which takes its place.
         found: mapping from the number of an old context to its fidelity group's fingerprint, 32 hexadecimal digits,
             and the version of its hasher as JSON object: evaluations remember where their seeds come from.
     """
+
+    ids: Sequence[int]
+    places: Mapping[int, int]
+    found: Mapping[int, str]
+
+
+def _move_trials(connection: Connection, move: Move) -> None:
+    """Lets trials of studies stand in other contexts, and copies the evaluations behind them there."""
+    ids, places, found = move.ids, move.places, move.found
     met = select(trial.c.context, trial.c.key).where(trial.c.study.in_(ids)).distinct().subquery()
     evaluations, curves = _of(connection, evaluation, met), _of(connection, curve, met)
     classes, links = _of(connection, equivalence_class, met), _of(connection, artefact, met)
@@ -389,8 +420,7 @@ def adopt(
     database: Database,
     settings: Mapping[int, Mapping[str, Any]],
     without: str,
-    places: Mapping[int, int],
-    found: Mapping[int, str],
+    moves: Sequence[Move],
 ) -> None:
     """Gives studies other settings, and their trials other contexts, in one transaction.
 
@@ -398,8 +428,7 @@ def adopt(
         database: holds them.
         settings: of each study, by its number: those that take the place of its own of the same names.
         without: name of a setting that is dropped.
-        places: see `move_trials`.
-        found: see `move_trials`.
+        moves: trials to be moved; each study is in one of them at most.
 
     Raises:
         StudyBusy: a living process runs one of them.
@@ -407,12 +436,13 @@ def adopt(
 
     def write(connection: Connection) -> None:
         rows = connection.execute(select(study).where(study.c.id.in_(list(settings)))).all()
-        _insist_free(database, connection, rows)
+        _insist_untouched(database, connection, rows)
         for row in rows:
             before = stored(row.settings)
             before.pop(without, None)
             changed = canonical({**before, **settings[row.id]})
             connection.execute(study.update().where(study.c.id == row.id).values(settings=changed))
-        move_trials(connection, list(settings), places, found)
+        for move in moves:
+            _move_trials(connection, move)
 
     database.write(write)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, select
 from sqlalchemy.exc import IntegrityError
 
-from automl.errors import StorageError, StudyBusy, StudyExists
+from automl.errors import InvalidInput, StorageError, StudyBusy, StudyExists
 from automl.jsontext import canonical, stored
 from automl.storage.bulk import chunks, insert_rows
 from automl.storage.engine import Database
@@ -86,8 +86,15 @@ class StudyStore:
         return found[0] if found else None
 
     def by_id(self, study_id: int) -> StudyRecord:
-        """Returns a study as it stands now."""
-        return self._read(select(study).where(study.c.id == study_id))[0]
+        """Returns a study as it stands now.
+
+        Raises:
+            InvalidInput: it was deleted meanwhile.
+        """
+        found = self._read(select(study).where(study.c.id == study_id))
+        if not found:
+            raise InvalidInput(f"the study with the number {study_id} was deleted; its evaluations are in the cache")
+        return found[0]
 
     def runs(self, name: str) -> list[StudyRecord]:
         """Returns the runs of a study that was asked for several times, NAME/1 first."""
@@ -116,7 +123,10 @@ class StudyStore:
 
         def claim(connection: Connection) -> None:
             query = select(study.c.coordinator, study.c.name).where(study.c.id == study_id).with_for_update()
-            holder, name = connection.execute(query).one()
+            found = connection.execute(query).first()
+            if found is None:
+                raise InvalidInput(f"the study with the number {study_id} was deleted")
+            holder, name = found
             if holder not in (None, session_id) and holder not in dead_among(self.database, connection, {holder}):
                 who = read_sessions(connection, [holder])[0].name()
                 raise StudyBusy(

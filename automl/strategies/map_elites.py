@@ -153,16 +153,23 @@ class MAPElites(Strategy):
             self._elites[cell] = trial, values
 
     def account(self) -> dict[str, Any]:
-        """Returns axes and elites of the archive, as JSON data."""
+        """Returns axes and elites of the archive, as JSON data.
+
+        An elite that is a known result, and no trial of this search, has its candidate instead of a trial.
+        """
         if not self._axes:
             return {}
         cells = [
-            {"place": list(cell), "values": values, "fitness": trial.fitness, "trial": trial.number}
+            {"place": list(cell), "values": values, "fitness": trial.fitness, **_named(trial)}
             for cell, (trial, values) in sorted(self._elites.items(), key=lambda item: item[0])
         ]
         total = math.prod(one.bins for one in self._axes)
         assert len(cells) <= total <= MOST_CELLS
         return {"descriptors": [one.to_json() for one in self._axes], "cells": cells, "of": total}
+
+
+def _named(trial: Told) -> dict[str, Any]:
+    return {"trial": trial.number} if trial.number >= 0 else {"trial": None, "known": trial.candidate.json}
 
 
 def _fitness(trial: Told) -> float:

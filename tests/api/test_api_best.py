@@ -48,7 +48,10 @@ def test_the_better_one_of_random_search_is_best(study):
 def test_what_takes_a_trial_takes_the_best_without_one(study):
     best = study.best
     assert study.trial(best.trial).candidate == best.candidate.json
-    assert best.candidate.json in study.show()
+    shown = study.show()
+    assert best.candidate.json in shown
+    assert shown.startswith(f"mine/random, trial {best.record.number}: ")
+    assert shown == Study.open("mine/random", study.database.url).show(best.record.number)
     assert [curve.points[0][0] for curve in study.learning_curves(best.trial)] == [1.0, 1.0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from automl.engine.ablation import check_candidates, protocols_of
 from automl.errors import InvalidInput
 from automl.evaluators.base import Evaluator, Work
 from automl.evidence.ablation import paired_difference, share_of_protocol
+from automl.observers import Observer
 from automl.setup.parts import PartSettings, assemble
 from automl.setup.targets import reference_to
 from search_spaces.nas.darts import DARTS
@@ -58,6 +60,20 @@ def study(tmp_path):
     found.close()
 
 
+def test_an_ablation_stays_what_it_was_where_its_study_adopts_a_changed_evaluator(study) -> None:
+    study.ablate(settings={"light": 0.1}, workers=0, progress=False)
+    before, url = study.report().json()["ablation"], study.database.url
+    stored = [one.settings["evaluator"] for one in study.store.phase_studies(study.record_id) if one.kind == "ablation"]
+    study.adopt(figures="keep")
+    given = {"evaluator": Grown(pot="other"), "trials": 20, "sample": 12, "workers": 0, "progress": False}
+    kept = automl.search(Line(), study="grown", storage=url, **given)
+    assert kept.settings["evaluator"]["settings"]["pot"] == "other"
+    assert kept.report().json()["ablation"] == before
+    after = [one.settings["evaluator"] for one in kept.store.phase_studies(kept.record_id) if one.kind == "ablation"]
+    assert after == stored
+    kept.close()
+
+
 def test_what_tricks_add_is_found_and_told_from_the_search(study) -> None:
     assert "Ablation of training tricks" in _missing(study)
     assert study.ablate(settings={"pot": "other"}, workers=0, progress=False) is study
@@ -78,6 +94,20 @@ def test_what_tricks_add_is_found_and_told_from_the_search(study) -> None:
     assert lines['pot="other"']["rank_agreement"]["tau"] < -0.5  # the order is turned round
     assert "is protocol" in str(study.report())
     assert "Ablation of training tricks" not in _missing(study)
+
+
+def test_observers_are_closed_once_after_all_protocols(study) -> None:
+    class Order(Observer):
+        said: ClassVar[list[str]] = []
+
+        def begin(self, settings, phase, trials, evaluations):
+            self.said.append(phase)
+
+        def close(self):
+            self.said.append("closed")
+
+    study.ablate(observers=[Order()], workers=0, progress=False)
+    assert Order.said == ["ablation"] * 3 + ["closed"]
 
 
 def _missing(study) -> set[str]:

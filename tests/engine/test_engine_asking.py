@@ -10,6 +10,8 @@ import textwrap
 import pytest
 
 import automl
+from automl.errors import StudyBusy
+from automl.observers import Observer
 from automl.storage.engine import Database
 from automl.storage.sessions import Session
 
@@ -210,3 +212,87 @@ def test_more_trials_later(tmp_path):
         study = begin(tmp_path, trials=12)
     run(study)
     assert len(list(study.trials())) == 12
+
+
+def test_a_study_with_asked_evaluations_stays_until_they_are_told(tmp_path):
+    """Whoever was asked would have nowhere to tell; what is told after a deletion is in the cache all the same."""
+    study = begin(tmp_path)
+    asked = study.ask()
+    other = automl.Study.open("mine", study.database.url)
+    for change in (other.delete, other.adopt, lambda: other.rename("theirs"), lambda: study.rename("theirs")):
+        with pytest.raises(StudyBusy, match="'mine' has asked for and that are not told yet"):
+            change()
+    study.tell(asked, {"fitness": 1.0})
+    assert [trial.fitness for trial in study.trials()] == [1.0]
+    assert other.delete() == 1
+    told = automl.Candidate({"x": 1000})
+    for use in (study.ask, lambda: study.tell(told, {"fitness": 2.0}), lambda: study.best, study.report):
+        with pytest.raises(automl.InvalidInput, match=r"deleted|unknown study"):
+            use()
+    study.close()
+    with begin(tmp_path, study="next") as again:
+        again.ask()
+        assert again.trial(0).outcome == "hit"
+
+
+class Faithful(Observer):
+    """Counts how often it is closed, and what it is told afterwards."""
+
+    closed = late = told = 0
+
+    def note(self, text):
+        self.late += self.closed
+
+    def begin(self, *_):
+        self.late += self.closed
+
+    def turn(self, settings, trials, in_flight, evaluations):
+        self.late += self.closed
+        self.told += len(trials)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_observers_are_closed_once_when_nothing_more_comes(tmp_path):
+    own, runs = Faithful(), Faithful()
+    with begin(tmp_path, observers=[own]) as study:
+        run(study)
+        assert own.closed == 0
+    study.close()
+    assert (own.closed, own.late, own.told > 8) == (1, 0, True)
+    given = {"trials": 4, "baseline": False, "sample": 2, "workers": 0, "storage": f"sqlite:///{tmp_path / 'a.db'}"}
+    automl.search(Plain(), evaluator=lambda c: c.x, repeats=2, study="two", observers=[runs], **given).close()
+    assert (runs.closed, runs.late, runs.told > 8) == (1, 0, True)
+    refused = Faithful()
+    with pytest.raises(automl.AutoMLError, match="with other settings"):
+        automl.search(Plain(), evaluator=lambda c: c.x, repeats=2, seed=9, study="two", observers=[refused], **given)
+    assert (refused.closed, refused.late) == (1, 0)
+
+
+def test_a_paused_study_is_told_and_asks_again_when_it_goes_on(tmp_path):
+    class Notes(Observer):
+        said = ()
+
+        def note(self, text):
+            self.said = (*self.said, text)
+            if text.startswith("paused"):  # so ask() waits now
+                second.tell(theirs, {"fitness": 2.0})
+                seen.append([trial.fitness for trial in second.trials()])
+                automl.resume("mine", storage=opened.database.url, observers=[Observer()], progress=False).close()
+
+    notes, seen = Notes(), []
+    study, second = begin(tmp_path, window=4, observers=[notes]), begin(tmp_path, window=4)
+    ours, theirs = study.ask(), second.ask()
+    opened = automl.Study.open("mine", study.database.url)
+    opened.pause()
+    study.tell(ours, {"fitness": 1.0})
+    assert not seen
+    assert study.ask().number == 2
+    assert [one for one in notes.said if "paused" in one] == [
+        "paused: what was asked can be told; `automl resume mine` lets it go on"
+    ]
+    assert seen == [[]]  # taken note of now that it goes on
+    assert [trial.fitness for trial in study.trials()] == [1.0, 2.0]
+    for one in (study, second, opened):
+        one.close()

@@ -14,7 +14,7 @@ import pytest
 
 import automl
 from automl.engine import pausing
-from automl.errors import InvalidInput
+from automl.errors import InvalidInput, StudyBusy
 from automl.observers import Observer
 from automl.study import Study
 from workers.pools.inline import InlinePool
@@ -59,6 +59,17 @@ class Watcher(Observer):
         except BaseException as error:
             self.failed.append(error)
             os.kill(os.getpid(), signal.SIGINT)
+
+
+class Said(Observer):
+    def __init__(self):
+        self.said: list[str] = []
+
+    def note(self, text):
+        self.said.append(text)
+
+    def close(self):
+        self.said.append("closed")
 
 
 @pytest.fixture(autouse=True)
@@ -108,9 +119,19 @@ def test_hours_do_not_run_while_a_search_is_paused(tmp_path, monkeypatch):
     def then():
         time.sleep(0.3)  # the search waits now
         hours[0] = 50.0
-        Study.open("line", storage).pause(False)
+        with pytest.raises(StudyBusy):  # who wants more than that it goes on there is refused, and it stays paused
+            automl.resume("line", storage=storage, progress=False, workers=0)
+        paused.append(Study.open("line", storage).paused)
+        automl.resume("line", storage=storage, observers=[elsewhere], progress=False).close()
 
-    study = automl.search(Line(), **given(storage, observers=[Watcher(storage, then)], hours=10))
+    paused: list[bool] = []
+    elsewhere = Said()
+    watcher = Watcher(storage, then)
+    study = automl.search(Line(), **given(storage, observers=[watcher], hours=10))
+    assert not watcher.failed
+    assert paused == [True]
+    assert any(f"study line goes on: process {os.getpid()} on" in text for text in elsewhere.said)
+    assert elsewhere.said[-1] == "closed"
     assert len(list(study.trials())) == 40  # none was cut off
     assert max(trial.told_at for trial in study.trials()) < 10 * 3600
 

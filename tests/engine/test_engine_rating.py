@@ -288,3 +288,27 @@ def test_random_search_with_equal_seconds_is_as_long_as_the_whole_search_where_t
     data = searched(tmp_path, baseline=0.2).report().data
     assert (data.random.counted, data.search.counted) == (1, 5)
     assert data.rated.random.counted == 6  # 5 trainings of 100 s, and 60 ratings of 1 s
+
+
+def test_a_changed_final_evaluator_takes_no_ratings_for_its_figures(tmp_path):
+    """The search began from ratings, which stand with it as known results: they stay what rated them measured."""
+    searched(tmp_path, study="first", trials=30).close()
+    begun = searched(tmp_path, trials=30, seed=4, begin_from=["context"])
+    known = phases(begun)["known"]
+    told = [(trial.number, trial.context, trial.fitness) for trial in begun.store.trials(known.id)]
+    decided = [(trial.candidate, trial.fitness) for trial in begun.trials()]
+    assert told
+    begun.adopt(figures="keep")
+    begun.close()
+    kept = searched(tmp_path, trials=36, seed=4, begin_from=["context"], final=Truth(steps=2))
+    assert [(trial.number, trial.context, trial.fitness) for trial in kept.store.trials(known.id)] == told
+    assert [(trial.candidate, trial.fitness) for trial in kept.trials()][: len(decided)] == decided
+    assert kept.finished
+    with kept.database.read() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT context.description, evaluation.metrics FROM evaluation JOIN context ON context.id = context"
+        ).all()
+    for description, metrics in rows:
+        name = json.loads(description)["evaluator"]["name"]
+        assert set(json.loads(metrics or "{}")) <= {{"truth": "score", "rater": "rating"}[name], "cost_seconds"}
+    kept.close()

@@ -1,10 +1,13 @@
 """MAP-Elites: cells, elites, descriptors of all kinds, and the archive in a report."""
 
+from base64 import b64decode
+
 import numpy as np
 import pytest
 
 import automl
 from automl.errors import InvalidInput
+from automl.report.plots.archive import archive_plot
 from automl.strategies.base import Told
 from automl.strategies.descriptors import Descriptor, read_descriptors
 from automl.strategies.map_elites import MAPElites
@@ -145,6 +148,31 @@ def test_features_and_costs_are_axes_and_the_report_has_the_archive(study, tmp_p
     assert facts["filled"].startswith(f"{len(found['cells'])} of 12 cells; their loss adds up to")
     page = study.report().save(tmp_path / "r.html").read_text()
     assert "The best validation loss of each cell" in page
+
+
+def test_an_elite_that_was_known_before_is_no_trial(tmp_path):
+    class Square(automl.Space):
+        x = automl.Integer(0, 9)
+        y = automl.Integer(0, 9)
+
+        def costs(self, candidate):
+            return {"left": float(candidate.x), "right": float(candidate.y)}
+
+    height = automl.FunctionEvaluator(lambda c: c.x + c.y, code_version="1")
+    given = {"evaluator": height, "workers": 0, "baseline": False, "sample": 2, "storage": f"sqlite:///{tmp_path}/a.db"}
+    automl.search(Square(), strategy="random", trials=40, study="first", **given).close()
+    with_known = {"strategy": "map_elites", "settings": {"descriptors": "left:5,right:5"}, "begin_from": ["first"]}
+    study = automl.search(Square(), trials=12, **with_known, **given)
+    cells = study.report().json()["archive"]["cells"]
+    known = [cell for cell in cells if cell["trial"] is None]
+    assert known
+    before = {trial.candidate for trial in automl.Study.open("first", study.database.url).trials()}
+    assert {cell["known"] for cell in known} <= before
+    assert all(study.trial(cell["trial"]).fitness == cell["fitness"] for cell in cells if cell not in known)
+    plot = archive_plot(study.report().data)
+    assert plot is not None
+    assert b64decode(plot.csv.partition(",")[2]).count(b"known before: {") == len(known)
+    study.close()
 
 
 def test_going_on_gives_the_archive_of_one_search(study, tmp_path):

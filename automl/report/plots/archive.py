@@ -63,10 +63,15 @@ def archive_plot(data: ReportData) -> Plot | None:
         f"The best {word} of each cell; {count_of(len(found['cells']), 'cell')} of {found['of']:,} are filled. Each is "
         f"the best of several, so it flatters.{more}",
         (*(f"cell of {name}" for name in names), *names, found["objective"], "trial"),
-        [(*cell["place"], *cell["values"], cell["fitness"], cell["trial"]) for cell in found["cells"]],
+        [(*cell["place"], *cell["values"], cell["fitness"], _trial(cell)) for cell in found["cells"]],
         paint,
         size=(5.2, 3.7 if up else 1.6),
     )
+
+
+def _trial(cell: Mapping[str, Any]) -> Any:
+    """Returns an elite's trial; of a known result, which is no trial of this study, its candidate."""
+    return f"known before: {cell['known']}" if cell["trial"] is None else cell["trial"]
 
 
 def _best(cells: Sequence[Mapping[str, Any]], axes: int, minimize: bool) -> dict[tuple[int, int], Mapping[str, Any]]:
