@@ -56,7 +56,15 @@ def option_of(one: Declared, *, explicit: bool = True) -> Callable[[F], F]:
             off = f"--no-{one.name.replace('_', '-')}"
             again = click.option(off, one.name, cls=Option, heading=given.group, flag_value=0.0, help="The same as 0.")
             share = click.option(
-                flags_of(one), one.name, cls=Option, heading=given.group, default=None, help=help_of(one), **more
+                flags_of(one),
+                one.name,
+                cls=Option,
+                heading=given.group,
+                default=None,
+                is_flag=False,
+                flag_value=1.0,  # of the option without a value
+                help=help_of(one),
+                **more,
             )
             return share(again(function))
 

@@ -16,7 +16,7 @@ from automl.spaces.options import shown
 RESERVED = frozenset({"kind", "value", "json"})
 """Names that a candidate's view uses itself and no field may have."""
 
-OF_SPACES = frozenset({"defaults", "equal_shares", "image_size"})
+OF_SPACES = frozenset({"defaults", "equal_shares", "image_size", "scalable"})
 """Attributes with which a space's class says something of itself; a field of that name leaves them alone."""
 
 _FOREIGN = ("optuna.distributions", "ray.tune", "scipy.stats", "hyperopt", "ConfigSpace", "nevergrad", "skopt")

@@ -144,7 +144,7 @@ def test_a_paused_search_may_be_ended_and_waits_when_it_is_started_again(tmp_pat
     study = Study.open("line", storage)
     assert study.paused
     assert study.coordinator() is None
-    assert 0 < len(list(study.trials())) < 40
+    assert 0 < len(list(study.trials())) <= 40  # all of them where the search was quicker than its pause
     assert "paused" in automl_command("studies", "--storage", storage).out
 
     class Waiter(Observer):

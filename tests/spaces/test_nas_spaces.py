@@ -31,7 +31,7 @@ class TestNASBench101(SpaceContract):
 
 class TestDARTS(SpaceContract):
     def space(self):
-        return darts.DARTS(layers=2, channels=2)
+        return darts.DARTS(layers=3, channels=2)
 
 
 class TestDigitsCells(SpaceContract):

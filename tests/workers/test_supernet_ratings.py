@@ -384,6 +384,7 @@ def test_a_stored_study_is_decided_on_its_own_task_and_not_on_the_spaces(tmp_pat
     stored = {
         "space": {"target": "hytra", "settings": {"resolution": 8}},
         "strategy": {"name": "random", "settings": {}},
+        "evaluator": dict(first.described.stands),
         "evaluator_given": first.evaluator_given,
         "rating_given": first.rating.given,
         "rating": first.rating.identity(),

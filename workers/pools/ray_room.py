@@ -65,7 +65,7 @@ def in_use(nodes: Iterable[Node]) -> str:
     """Returns what is free of what the nodes have, and who holds the rest.
 
     Example:
-        >>> in_use([Node("a", "10.0.0.1", {"CPU": 4.0}, {"CPU": 1.0})])
+        >>> in_use([Node("a", "10.0.0.1", {"CPU": 4.0}, {"CPU": 1.0})]).partition(";")[0]
         '1 of 4 CPUs are free'
     """
     nodes, parts = list(nodes), []
