@@ -28,12 +28,10 @@ from automl.jsontext import parse
 from automl.observers import closed_at_end
 from automl.pool import Job, Pool, WorkerSetup
 from automl.setup.parts import Parts
-from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.engine import Database
 from automl.storage.records import StudyRecord
 from automl.storage.sessions import Session
-from automl.storage.spaces import space_id
 from automl.study import Study
 
 BUSY_SECONDS = 60.0
@@ -338,8 +336,8 @@ def begin_asking(
         name = name or phases.lifecycle.reserve(lambda free: [(free, phases.lifecycle)])
         [record] = phases.lifecycle.extend([phases.lifecycle.create_or_find(name)], phases.note)
         session = Session(database)
-        space = database.write(lambda connection: space_id(connection, stored_as(parts.reference)))
-        return AskedStudy(phases, pool, record, session, EquivalenceCache(database, config.namespace, session, space))
+        cache = EquivalenceCache(database, config.namespace, session, phases.space_id)
+        return AskedStudy(phases, pool, record, session, cache)
     except BaseException:
         database.close()
         raise

@@ -124,6 +124,11 @@ class Looping:
         return store_of(self.run_config.artefacts, self.database)
 
     @cached_property
+    def space_id(self) -> int:
+        """Number of the space as the database knows it, written down where it does not yet."""
+        return self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
+
+    @cached_property
     def observers(self) -> list[Observer]:
         return [*self.run_config.observers, *self._of_pool]
 
@@ -161,9 +166,8 @@ class Looping:
                 self.store.note_logs(record.id, places)
             if self.run_config.artefacts is not None:  # else they lie beside the database, wherever that is moved
                 self.store.note(record.id, "artefacts", placed(self.run_config.artefacts))
-            space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
             try:
-                yield EquivalenceCache(self.database, self.config.namespace, session, space)
+                yield EquivalenceCache(self.database, self.config.namespace, session, self.space_id)
             finally:
                 self.store.release(record.id, session.id)
         finally:
@@ -332,9 +336,8 @@ class Looping:
         return {name: kept.get(digest) for name, digest in digests.items()}
 
     def _place(self, stage: Stage, record: StudyRecord) -> Place:
-        run = self.run_config
-        folder = run.checkpoints or self.database.beside("checkpoints")
-        return Place(record.parent or record.id, record.name, folder, run.retries, run.first_limit, stage.rates)
+        run, root = self.run_config, record.parent or record.id
+        return Place(root, record.name, self._checkpoint_folder, run.retries, run.first_limit, stage.rates)
 
     def _charge(self, record: StudyRecord, used: Sequence[Mapping[str, Any]]) -> None:
         self.used |= {(one["name"], one["digest"]): dict(one) for one in used}
@@ -354,5 +357,9 @@ class Looping:
         )
 
     def _checkpoints(self, group: str, stage: Stage) -> str | None:
-        folder = self.run_config.checkpoints or self.database.beside("checkpoints")
+        folder = self._checkpoint_folder
         return str(place(folder) / group) if folder and stage.evaluator.resumable else None
+
+    @property
+    def _checkpoint_folder(self) -> str | None:
+        return self.run_config.checkpoints or self.database.beside("checkpoints")

@@ -30,11 +30,9 @@ from automl.selection.beginnings import begun_in_words, begun_with
 from automl.selection.contest import Contest, compared_at, contest_of, keep_compared, keep_look, most_leaders
 from automl.selection.objectives import objectives_of
 from automl.setup.parts import rungs_of
-from automl.setup.rekeying import stored_as
 from automl.spaces.space import Candidate
 from automl.storage.records import StudyRecord, TrialRecord
 from automl.storage.sessions import Session
-from automl.storage.spaces import space_id
 from automl.strategies.random import Random
 from automl.study import Study
 
@@ -258,8 +256,8 @@ class Phases(Looping):
         """Returns what the search begins from, which is written down when it begins, and says how much that is."""
         config, stage = self.config, self.rating
         context = cache.context(self.context("validation", stage=stage))
-        space = self.database.write(lambda connection: space_id(connection, stored_as(self.parts.reference)))
-        found = begin(studies, stage, config.begin_from, config.namespace, context, space, config.policy.replicates)
+        replicates = config.policy.replicates
+        found = begin(studies, stage, config.begin_from, config.namespace, context, self.space_id, replicates)
         if config.begin_from and not record.trials:
             for observer in self.observers:
                 observer.note(begun_in_words(begun_with(self.store.by_id(record.id))))
