@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from automl import registry
-from automl.errors import AutoMLError, InvalidInput
+from automl.errors import AutoMLError, InvalidInput, InvalidSpace
 from automl.spaces.declared import SpaceType
 from automl.spaces.field import Field
 from automl.spaces.fields import Choice
@@ -36,7 +36,7 @@ class Configured(Space):
 
     def made(self, arguments: Mapping[str, Any]) -> nn.Module:
         """Returns the network with these arguments, its weights drawn from torch's current random state."""
-        raise NotImplementedError
+        raise InvalidSpace(f"space {self.kind} has no `made`: define made(self, arguments), which builds the network")
 
     def tried(self) -> None:
         """Builds the first candidate, and leaves torch's random state as it was.
