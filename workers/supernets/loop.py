@@ -20,24 +20,10 @@ from automl.errors import CandidateFailure
 if TYPE_CHECKING:
     from automl.evaluators.checkpoints import Checkpoint
     from workers.networks.batches import ArrayPart
+    from workers.networks.settings import LoopSettings
 
 _WARM = 0.1
 _MIXED = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-class LoopSettings(Protocol):
-    """What the loop reads of the settings of a training."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
 
 
 class Objective(Protocol):
